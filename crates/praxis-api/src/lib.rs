@@ -1,0 +1,1 @@
+//! The HTTP edge: the OpenAI platform API over functions and models.

@@ -1,0 +1,171 @@
+//! The port to chat models: one request, one stream of chunks. A caller that wants the whole
+//! answer folds the stream ([`collect`]); there is no second, non-streaming path.
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::ModelError;
+use crate::message::Message;
+use crate::usage::Usage;
+
+/// How tokens are chosen. `None` leaves the model's default, which for the local engine is greedy
+/// for `temperature = 0` and temperature 1.0 otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sampling {
+    /// Softmax temperature; 0 is greedy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f32>,
+    /// Keep the `k` likeliest tokens; 0 keeps all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<u32>,
+    /// Nucleus sampling (Holtzman et al. 2019): keep the smallest set with this probability mass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f32>,
+    /// Keep tokens with at least this fraction of the likeliest token's probability.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_p: Option<f32>,
+    /// Divide (positive) or multiply (negative) logits of seen tokens (CTRL, Keskar et al. 2019); 1 is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repetition_penalty: Option<f32>,
+    /// Subtract this for each occurrence of a token so far (OpenAI); 0 is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency_penalty: Option<f32>,
+    /// Subtract this once for each token that has occurred (OpenAI); 0 is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence_penalty: Option<f32>,
+    /// Seed of the random choice; equal seeds give equal answers on the local engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// The most tokens to generate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+    /// Strings that end the answer; they are not part of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+}
+
+/// What a chat model is asked.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ChatRequest {
+    /// The model's name or alias in `praxis.toml`; empty for the application's default.
+    pub model: String,
+    /// The conversation, oldest first.
+    pub messages: Vec<Message>,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// How many alternatives to report per token (OpenAI's `top_logprobs`); `None`: no logprobs.
+    pub top_logprobs: Option<u8>,
+}
+
+/// Why an answer ended (OpenAI's `finish_reason`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// The model ended its turn, or a stop string came.
+    Stop,
+    /// `max_tokens` or the context window was reached.
+    Length,
+    /// The provider withheld the rest.
+    ContentFilter,
+}
+
+/// A token of the answer with its natural-log probability.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TokenLogprob {
+    /// The token's text; incomplete UTF-8 is shown lossily, the exact bytes are in `bytes`.
+    pub token: String,
+    /// ln p(token), from the distribution before sampling filters.
+    pub logprob: f32,
+    /// The token's UTF-8 bytes.
+    pub bytes: Option<Vec<u8>>,
+    /// The likeliest alternatives at this position, best first.
+    #[serde(default)]
+    pub top_logprobs: Vec<TokenLogprob>,
+}
+
+/// A piece of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ChatChunk {
+    /// More text, and the logprobs of its tokens where asked for.
+    Delta {
+        /// Text to append; never splits a character.
+        text: String,
+        /// One entry for each token behind `text`.
+        logprobs: Vec<TokenLogprob>,
+    },
+    /// The end; always the last chunk of a stream that did not fail.
+    Done {
+        /// Why it ended.
+        finish_reason: FinishReason,
+        /// Tokens in and out.
+        usage: Usage,
+    },
+}
+
+/// A stream of chunks that ends with [`ChatChunk::Done`] or with an error.
+pub type ChatStream = BoxStream<'static, Result<ChatChunk, ModelError>>;
+
+/// A chat model behind a name. Contract: `chat` returns once the request is accepted; dropping the
+/// stream, or cancelling the token, stops the work and frees its slot.
+#[async_trait]
+pub trait ChatModel: Send + Sync {
+    /// Starts an answer.
+    async fn chat(
+        &self,
+        request: ChatRequest,
+        cancel: CancellationToken,
+    ) -> Result<ChatStream, ModelError>;
+}
+
+/// A whole answer: the fold of a [`ChatStream`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChatAnswer {
+    /// The text.
+    pub text: String,
+    /// Logprobs, where asked for.
+    pub logprobs: Vec<TokenLogprob>,
+    /// Why it ended.
+    pub finish_reason: FinishReason,
+    /// Tokens in and out.
+    pub usage: Usage,
+}
+
+/// Folds a stream into a whole answer.
+///
+/// # Errors
+/// The stream's error, or [`ModelError::Broken`] where it ends without [`ChatChunk::Done`].
+pub async fn collect(mut stream: ChatStream) -> Result<ChatAnswer, ModelError> {
+    let (mut text, mut logprobs) = (String::new(), Vec::new());
+    while let Some(chunk) = stream.next().await {
+        match chunk? {
+            ChatChunk::Delta { text: more, logprobs: mut lp } => {
+                text.push_str(&more);
+                logprobs.append(&mut lp);
+            }
+            ChatChunk::Done { finish_reason, usage } => {
+                return Ok(ChatAnswer { text, logprobs, finish_reason, usage });
+            }
+        }
+    }
+    Err(ModelError::Broken("the answer's stream ended without a finish reason".into()))
+}
+
+/// All chat models of an application behind their names in `praxis.toml`, with trace, cost, retries
+/// and fallback: what functions and the API call. The gateway implements it.
+#[async_trait]
+pub trait ChatGateway: Send + Sync {
+    /// Starts an answer by `request.model` (empty: the application's default). Records one `Chat`
+    /// span in `cx`, charged with usage and cost when the stream ends, fails or is dropped.
+    ///
+    /// # Errors
+    /// The last error of the fallback chain.
+    async fn chat(
+        &self,
+        request: ChatRequest,
+        cx: &crate::function::CallContext,
+    ) -> Result<ChatStream, ModelError>;
+}

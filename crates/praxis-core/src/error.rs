@@ -1,0 +1,202 @@
+//! Errors that cross crate borders, sorted by what the caller can do, and the one table of stable
+//! codes with their HTTP status.
+
+use std::time::Duration;
+
+/// A stable error code: what clients may match on. See `docs/errors.md` (generated).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorCode {
+    /// The request does not fit its schema.
+    InvalidRequest,
+    /// The prompt is longer than the model's context window.
+    ContextLengthExceeded,
+    /// No model, function or document of that name.
+    NotFound,
+    /// The model's files are not on this machine.
+    ModelNotPulled,
+    /// The provider refused the key.
+    Unauthorized,
+    /// Too many requests, here or at the provider.
+    RateLimited,
+    /// The work took longer than it may.
+    Timeout,
+    /// The provider or the engine failed.
+    Upstream,
+    /// The caller went away or cancelled.
+    Cancelled,
+    /// A defect of Praxis.
+    Internal,
+}
+
+/// All codes, for the generated table.
+pub const ERROR_CODES: &[ErrorCode] = &[
+    ErrorCode::InvalidRequest,
+    ErrorCode::ContextLengthExceeded,
+    ErrorCode::NotFound,
+    ErrorCode::ModelNotPulled,
+    ErrorCode::Unauthorized,
+    ErrorCode::RateLimited,
+    ErrorCode::Timeout,
+    ErrorCode::Upstream,
+    ErrorCode::Cancelled,
+    ErrorCode::Internal,
+];
+
+impl ErrorCode {
+    /// Code, HTTP status, OpenAI error type, and what to do: the one table.
+    fn row(self) -> (&'static str, u16, &'static str, &'static str) {
+        match self {
+            ErrorCode::InvalidRequest => (
+                "invalid_request",
+                400,
+                "invalid_request_error",
+                "Correct the named field and send the request again.",
+            ),
+            ErrorCode::ContextLengthExceeded => (
+                "context_length_exceeded",
+                400,
+                "invalid_request_error",
+                "Shorten the prompt, retrieve fewer passages, or use a model with a longer context.",
+            ),
+            ErrorCode::NotFound => (
+                "not_found",
+                404,
+                "invalid_request_error",
+                "Check the name; `GET /v1/models` lists models and functions.",
+            ),
+            ErrorCode::ModelNotPulled => (
+                "model_not_pulled",
+                503,
+                "server_error",
+                "Run the `praxis models pull` command that the message names.",
+            ),
+            ErrorCode::Unauthorized => (
+                "unauthorized",
+                401,
+                "authentication_error",
+                "Check the API key: the environment variable that `praxis.toml` names for the provider.",
+            ),
+            ErrorCode::RateLimited => (
+                "rate_limited",
+                429,
+                "rate_limit_error",
+                "Wait as `Retry-After` says and send the request again.",
+            ),
+            ErrorCode::Timeout => (
+                "timeout",
+                504,
+                "server_error",
+                "Send the request again, or raise the model's `timeout`.",
+            ),
+            ErrorCode::Upstream => (
+                "upstream_error",
+                502,
+                "server_error",
+                "Send the request again; name a `fallback` in `praxis.toml` to survive outages.",
+            ),
+            ErrorCode::Cancelled => {
+                ("cancelled", 499, "server_error", "Nothing: the caller stopped the call.")
+            }
+            ErrorCode::Internal => (
+                "internal_error",
+                500,
+                "server_error",
+                "Report it with the request id: this is a defect of Praxis.",
+            ),
+        }
+    }
+
+    /// The stable text.
+    pub fn as_str(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The HTTP status that carries it.
+    pub fn http_status(self) -> u16 {
+        self.row().1
+    }
+
+    /// OpenAI's `error.type`.
+    pub fn openai_type(self) -> &'static str {
+        self.row().2
+    }
+
+    /// What the caller can do.
+    pub fn remedy(self) -> &'static str {
+        self.row().3
+    }
+}
+
+/// What can go wrong between a request and a model's answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// Fix the request.
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// The prompt does not fit; fix the request.
+    #[error("the prompt has {prompt_tokens} tokens, the model's context window {context_length}")]
+    ContextLengthExceeded {
+        /// Tokens of the prompt.
+        prompt_tokens: usize,
+        /// Tokens that the window holds.
+        context_length: usize,
+    },
+    /// No such model; fix the request or `praxis.toml`.
+    #[error("{0}")]
+    NotFound(String),
+    /// The files are not here; pull them.
+    #[error("model `{model}` is not on this machine; run `praxis models pull {model}`")]
+    NotPulled {
+        /// The model's name in the catalogue.
+        model: String,
+    },
+    /// The provider refused the key.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// Retry after a while.
+    #[error("{message}")]
+    RateLimited {
+        /// What the provider said.
+        message: String,
+        /// How long it asked to wait.
+        retry_after: Option<Duration>,
+    },
+    /// Retry or fall back.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// Retry or fall back: connection refused, 5xx, reset.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The answer broke after it began: it cannot be retried without repeating text.
+    #[error("{0}")]
+    Broken(String),
+    /// The caller stopped it.
+    #[error("the call was cancelled")]
+    Cancelled,
+    /// A defect here.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl ModelError {
+    /// Whether the same request may succeed when sent again, or elsewhere.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::RateLimited { .. } | Self::Timeout(_) | Self::Unavailable(_))
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
+            Self::ContextLengthExceeded { .. } => ErrorCode::ContextLengthExceeded,
+            Self::NotFound(_) => ErrorCode::NotFound,
+            Self::NotPulled { .. } => ErrorCode::ModelNotPulled,
+            Self::Unauthorized(_) => ErrorCode::Unauthorized,
+            Self::RateLimited { .. } => ErrorCode::RateLimited,
+            Self::Timeout(_) => ErrorCode::Timeout,
+            Self::Unavailable(_) | Self::Broken(_) => ErrorCode::Upstream,
+            Self::Cancelled => ErrorCode::Cancelled,
+            Self::Internal(_) => ErrorCode::Internal,
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The one noun and the one verb: a [`Function`] is called in a [`CallContext`].
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::chat::TokenLogprob;
+use crate::error::{ErrorCode, ModelError};
+use crate::ids::{SpanId, TraceId};
+use crate::knowledge::{Citation, Retrieval};
+use crate::trace::{Span, SpanKind, SpanStatus, TraceSink};
+use crate::usage::{Money, Usage};
+
+/// What a function is called, takes and gives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Signature {
+    /// Its name, unique in the application.
+    pub name: String,
+    /// What it does, in one sentence.
+    pub description: String,
+    /// JSON Schema of the input.
+    pub input_schema: Value,
+    /// JSON Schema of the output.
+    pub output_schema: Value,
+}
+
+/// What happens during a call, in order. A caller that does not stream ignores them.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CallEvent {
+    /// Passages were found, before the model is asked.
+    Retrieved(Retrieval),
+    /// More text of the answer.
+    Delta {
+        /// Text to append.
+        text: String,
+        /// Logprobs of its tokens, where asked for.
+        logprobs: Vec<TokenLogprob>,
+    },
+    /// The answer's text is final and differs from the concatenated deltas (citations that point to
+    /// nothing were removed, and numbers closed up), and these are its citations.
+    Cited {
+        /// The final text.
+        text: String,
+        /// Its citations, in the order of their numbers.
+        citations: Vec<Citation>,
+    },
+}
+
+/// Why a call failed, as the caller sees it.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct CallError {
+    /// Stable code.
+    pub code: ErrorCode,
+    /// Names the offender.
+    pub message: String,
+    /// Says the fix.
+    pub hint: Option<String>,
+}
+
+impl CallError {
+    /// An error without a hint.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: None }
+    }
+
+    /// The same error with a hint.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<ModelError> for CallError {
+    fn from(error: ModelError) -> Self {
+        CallError::new(error.code(), error.to_string())
+    }
+}
+
+/// What a call carries down: identity of the trace, cancellation, and where events and spans go.
+#[derive(Clone)]
+pub struct CallContext {
+    trace_id: TraceId,
+    parent: Option<SpanId>,
+    cancel: CancellationToken,
+    events: Option<mpsc::Sender<CallEvent>>,
+    sink: Arc<dyn TraceSink>,
+}
+
+impl CallContext {
+    /// A root context: a new trace.
+    pub fn new(sink: Arc<dyn TraceSink>) -> Self {
+        Self {
+            trace_id: TraceId::generate(),
+            parent: None,
+            cancel: CancellationToken::new(),
+            events: None,
+            sink,
+        }
+    }
+
+    /// The same context with events sent to `events` (bounded: a slow reader slows the call).
+    #[must_use]
+    pub fn with_events(mut self, events: mpsc::Sender<CallEvent>) -> Self {
+        self.events = Some(events);
+        self
+    }
+
+    /// The same context with this cancellation token.
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: CancellationToken) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// The trace's id.
+    pub fn trace_id(&self) -> &TraceId {
+        &self.trace_id
+    }
+
+    /// Cancelled when the caller goes away.
+    pub fn cancel(&self) -> &CancellationToken {
+        &self.cancel
+    }
+
+    /// Sends an event to the caller, waiting for room. A caller that went away cancels the call.
+    pub async fn emit(&self, event: CallEvent) {
+        if let Some(events) = &self.events
+            && events.send(event).await.is_err()
+        {
+            self.cancel.cancel();
+        }
+    }
+
+    /// Opens a child span: the guard to finish it with, and the context for what happens inside.
+    pub fn span(&self, kind: SpanKind, name: impl Into<String>, input: Value) -> (OpenSpan, Self) {
+        let span_id = SpanId::generate();
+        let inner = Self { parent: Some(span_id.clone()), ..self.clone() };
+        let open = OpenSpan {
+            started: Instant::now(),
+            sink: Arc::clone(&self.sink),
+            span: Some(Span {
+                trace_id: self.trace_id.clone(),
+                span_id,
+                parent_id: self.parent.clone(),
+                kind,
+                name: name.into(),
+                started_ms: now_ms(),
+                duration_us: 0,
+                first_token_us: None,
+                input,
+                output: Value::Null,
+                usage: Usage::default(),
+                cost: Money::default(),
+                status: SpanStatus::Ok,
+            }),
+        };
+        (open, inner)
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+pub fn now_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A span that runs. Dropped unfinished, it is recorded as cancelled: no call goes untraced.
+pub struct OpenSpan {
+    started: Instant,
+    sink: Arc<dyn TraceSink>,
+    span: Option<Span>,
+}
+
+impl OpenSpan {
+    /// Notes the time of the first token, once.
+    pub fn first_token(&mut self) {
+        let elapsed = self.elapsed_us();
+        if let Some(span) = &mut self.span {
+            span.first_token_us.get_or_insert(elapsed);
+        }
+    }
+
+    /// Adds tokens and cost.
+    pub fn charge(&mut self, usage: Usage, cost: Money) {
+        if let Some(span) = &mut self.span {
+            span.usage += usage;
+            span.cost = span.cost + cost;
+        }
+    }
+
+    /// Ends it well.
+    pub fn finish(self, output: Value) {
+        self.close(output, SpanStatus::Ok);
+    }
+
+    /// Ends it with an error.
+    pub fn fail(self, error: &dyn std::fmt::Display) {
+        self.close(Value::Null, SpanStatus::Error(error.to_string()));
+    }
+
+    /// Ends it with what came out so far and a status.
+    pub fn close(mut self, output: Value, status: SpanStatus) {
+        self.record(output, status);
+    }
+
+    fn record(&mut self, output: Value, status: SpanStatus) {
+        let duration_us = self.elapsed_us();
+        if let Some(mut span) = self.span.take() {
+            span.duration_us = duration_us;
+            span.output = output;
+            span.status = status;
+            self.sink.record(span);
+        }
+    }
+
+    fn elapsed_us(&self) -> i64 {
+        i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX)
+    }
+}
+
+impl Drop for OpenSpan {
+    fn drop(&mut self) {
+        self.record(Value::Null, SpanStatus::Cancelled);
+    }
+}
+
+/// Anything an application can call: a prompt today; chains, agents and tools later.
+#[async_trait]
+pub trait Function: Send + Sync {
+    /// What it is called, takes and gives.
+    fn signature(&self) -> &Signature;
+
+    /// Calls it. Contract: opens one `Function` span in `cx` and finishes it; sends events through
+    /// `cx`; stops soon after `cx.cancel()` fires.
+    ///
+    /// # Errors
+    /// [`CallError`] with code `invalid_request` for input that does not fit the schema; otherwise
+    /// what failed below.
+    async fn call(&self, input: Value, cx: &CallContext) -> Result<Value, CallError>;
+}

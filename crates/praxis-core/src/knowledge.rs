@@ -1,0 +1,79 @@
+//! The port to knowledge bases: a question in, passages with their origin out.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::function::{CallContext, CallError};
+use crate::ids::{ChunkId, DocumentId};
+
+/// A passage that a search found, with all that is needed to cite it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Passage {
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// Its document.
+    pub document: DocumentId,
+    /// The document's title.
+    pub title: String,
+    /// The document's path or URI in its source.
+    pub uri: String,
+    /// Headings above the passage, outermost first.
+    pub headings: Vec<String>,
+    /// First page (1-based), where the format has pages.
+    pub page: Option<u32>,
+    /// First character of the passage in the document's text (Unicode scalar values, 0-based).
+    pub start: usize,
+    /// Character after the last.
+    pub end: usize,
+    /// The passage itself, without title and headings.
+    pub text: String,
+    /// Fused score; comparable within one search only.
+    pub score: f32,
+    /// Estimated probability in 0..=1 that the passage bears on the question; comparable across
+    /// searches of one embedder, and what `praxis.scope: knowledge` compares with its threshold.
+    pub relevance: f32,
+}
+
+/// What a search returns.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Retrieval {
+    /// Passages, best first.
+    pub passages: Vec<Passage>,
+    /// Relevance below which a question counts as outside of the documents (measured; see
+    /// `docs/retrieval.md`).
+    pub threshold: f32,
+}
+
+impl Retrieval {
+    /// Whether any passage passes the threshold.
+    pub fn is_relevant(&self) -> bool {
+        self.passages.iter().any(|p| p.relevance >= self.threshold)
+    }
+}
+
+/// A mark such as `[1]` in an answer, resolved to where it points.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Citation {
+    /// The number in the answer's text, from 1.
+    pub number: u32,
+    /// The passage.
+    #[serde(flatten)]
+    pub passage: Passage,
+}
+
+/// A knowledge base, or several behind one name.
+#[async_trait]
+pub trait Retriever: Send + Sync {
+    /// The `limit` best passages of base `knowledge` for `query`. Records a retrieval span.
+    ///
+    /// # Errors
+    /// [`CallError`] with code `not_found` for an unknown base, `model_not_pulled` where the
+    /// embedder is absent.
+    async fn search(
+        &self,
+        knowledge: &str,
+        query: &str,
+        limit: usize,
+        cx: &CallContext,
+    ) -> Result<Retrieval, CallError>;
+}

@@ -1,0 +1,32 @@
+//! The vocabulary of Praxis: what every other crate speaks and nothing that does I/O.
+//!
+//! A *function* is anything that can be called; every *call* runs in a [`CallContext`] and leaves
+//! [`Span`]s. Models and knowledge are reached through the ports in [`chat`], [`embed`] and
+//! [`knowledge`]; traces leave through [`TraceSink`]. Left out on purpose: HTTP, files, SQL, clocks.
+
+pub mod chat;
+pub mod diagnostic;
+pub mod embed;
+pub mod error;
+pub mod function;
+pub mod ids;
+pub mod knowledge;
+pub mod language;
+pub mod message;
+pub mod secret;
+pub mod suggest;
+pub mod trace;
+pub mod usage;
+
+pub use chat::{ChatChunk, ChatGateway, ChatModel, ChatRequest, ChatStream, FinishReason, Sampling, TokenLogprob};
+pub use diagnostic::{Diagnostic, Severity, SourceSpan};
+pub use embed::{Embedder, EmbedKind};
+pub use error::{ErrorCode, ModelError};
+pub use function::{CallContext, CallError, CallEvent, Function, Signature};
+pub use ids::{ChunkId, DocumentId, SpanId, TraceId};
+pub use knowledge::{Citation, Passage, Retrieval, Retriever};
+pub use language::Language;
+pub use message::{Message, Role};
+pub use secret::Secret;
+pub use trace::{Span, SpanKind, SpanStatus, TraceSink};
+pub use usage::{Money, Usage};

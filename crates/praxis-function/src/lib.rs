@@ -1,0 +1,1 @@
+//! Prompt functions: Dotprompt files, retrieval before the call, citations and scope after it.

@@ -1,0 +1,1 @@
+//! The model catalogue and the shared cache: resolve, download, verify, convert and remove models.

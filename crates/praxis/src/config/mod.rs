@@ -1,0 +1,88 @@
+//! `praxis.toml`: what it may say, and diagnostics that point at what it should not.
+
+pub mod toml_file;
+
+use std::path::Path;
+
+use praxis_core::Diagnostic;
+use praxis_gateway::{Defaults, GatewayConfig, ModelConfig};
+use serde::Deserialize;
+
+use self::toml_file::TomlFile;
+
+/// The application's configuration file.
+pub const FILE_NAME: &str = "praxis.toml";
+
+/// `praxis.toml`, as written. Every table is optional.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AppConfig {
+    /// What the application is called.
+    pub app: AppInfo,
+    /// Models to use where nothing else is named.
+    pub defaults: Defaults,
+    /// Models by name.
+    pub models: std::collections::BTreeMap<String, ModelConfig>,
+    /// The HTTP server.
+    pub server: ServerConfig,
+    /// The web console.
+    pub console: ConsoleConfig,
+}
+
+/// `[app]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AppInfo {
+    /// Short name; default: the folder's.
+    pub name: Option<String>,
+    /// Title of the console.
+    pub title: Option<String>,
+    /// One sentence about it.
+    pub description: Option<String>,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Address to listen on; default 127.0.0.1: this machine only.
+    pub host: Option<std::net::IpAddr>,
+    /// Port; default 8787, or the next free one.
+    pub port: Option<u16>,
+    /// Key that clients must send, as `env:NAME`; default: none, which only a loopback address may have.
+    pub api_key: Option<String>,
+}
+
+/// `[console]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConsoleConfig {
+    /// Questions to offer to a newcomer.
+    pub suggestions: Vec<String>,
+}
+
+impl AppConfig {
+    /// Reads the file of the application in `root`; paths in diagnostics are relative to it.
+    ///
+    /// # Errors
+    /// One diagnostic for a syntax error, else one for each thing that is wrong.
+    pub fn load(root: &Path) -> Result<AppConfig, Vec<Diagnostic>> {
+        let file = TomlFile::read(&root.join(FILE_NAME), FILE_NAME).map_err(|d| vec![d])?;
+        let config: AppConfig = file.parse().map_err(|d| vec![d])?;
+        let problems: Vec<Diagnostic> = config
+            .gateway()
+            .problems()
+            .into_iter()
+            .map(|p| file.diagnose(&p.path, p.message, p.help))
+            .collect();
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+
+    /// The gateway's part.
+    pub fn gateway(&self) -> GatewayConfig {
+        GatewayConfig { models: self.models.clone(), defaults: self.defaults.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

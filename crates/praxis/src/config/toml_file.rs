@@ -1,0 +1,105 @@
+//! A TOML file with its source at hand, so that every complaint points at line and column.
+
+use std::ops::Range;
+use std::path::Path;
+
+use praxis_core::suggest::nearest;
+use praxis_core::{Diagnostic, SourceSpan};
+use serde::de::DeserializeOwned;
+use toml::de::{DeTable, DeValue};
+
+/// A TOML file that has been read.
+pub struct TomlFile {
+    name: String,
+    source: String,
+}
+
+impl TomlFile {
+    /// Reads `path`; diagnostics call it `name`.
+    ///
+    /// # Errors
+    /// A diagnostic where it cannot be read or is not UTF-8.
+    pub fn read(path: &Path, name: impl Into<String>) -> Result<Self, Diagnostic> {
+        let name = name.into();
+        match std::fs::read_to_string(path) {
+            Ok(source) => Ok(Self { name, source }),
+            Err(error) => Err(Diagnostic::error(format!("cannot read `{name}`: {error}"))),
+        }
+    }
+
+    /// Parses it.
+    ///
+    /// # Errors
+    /// A diagnostic at the offending text; a misspelt key names the nearest one.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Diagnostic> {
+        toml::from_str(&self.source).map_err(|error| {
+            let range = error.span().unwrap_or(0..0);
+            self.explain(error.message(), range)
+        })
+    }
+
+    /// A diagnostic at the value of a dotted key such as `models.gpt.fallback`, or at the nearest
+    /// table above it that exists.
+    pub fn diagnose(&self, path: &str, message: String, help: Option<String>) -> Diagnostic {
+        let range = self.locate(path);
+        let mut span = self.span(range.clone());
+        if path.ends_with("api_key") {
+            // The diagnostic shows the line; a key that was written into the file must stay unseen.
+            let masked: String =
+                self.source[range.clone()].chars().map(|c| if c == '"' { c } else { '*' }).collect();
+            let (before, after) = (&self.source[..range.start], &self.source[range.end..]);
+            let width = masked.len();
+            span = SourceSpan::new(
+                &self.name,
+                &format!("{before}{masked}{after}"),
+                range.start..range.start + width,
+            );
+        }
+        let mut diagnostic = Diagnostic::error(message).at(span);
+        diagnostic.help = help;
+        diagnostic
+    }
+
+    fn span(&self, range: Range<usize>) -> SourceSpan {
+        SourceSpan::new(&self.name, &self.source, range)
+    }
+
+    /// Turns serde's words into a person's.
+    fn explain(&self, message: &str, range: Range<usize>) -> Diagnostic {
+        let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+        if let (true, [unknown, known @ ..]) = (message.starts_with("unknown field"), &names[..]) {
+            let diagnostic =
+                Diagnostic::error(format!("unknown key `{unknown}`")).at(self.span(range));
+            return match nearest(unknown, known.iter().copied()) {
+                Some(name) => diagnostic.label(format!("did you mean `{name}`?")),
+                None => diagnostic.label("not a key of this table"),
+            }
+            .help(format!("keys of this table: {}", known.join(", ")));
+        }
+        if let (true, [unknown, known @ ..]) = (message.starts_with("unknown variant"), &names[..])
+        {
+            return Diagnostic::error(format!("unknown value `{unknown}`"))
+                .at(self.span(range))
+                .help(format!("one of: {}", known.join(", ")));
+        }
+        Diagnostic::error(message.lines().next().unwrap_or(message).to_owned())
+            .at(self.span(range))
+    }
+
+    fn locate(&self, path: &str) -> Range<usize> {
+        let Ok(root) = DeTable::parse(&self.source) else { return 0..0 };
+        let mut found = 0..0;
+        let mut table: &DeTable = root.get_ref();
+        for key in path.split('.') {
+            let Some((name, value)) = table.iter().find(|(k, _)| k.get_ref() == key) else { break };
+            match value.get_ref() {
+                DeValue::Table(inner) => {
+                    found = name.span();
+                    table = inner;
+                }
+                _ => return value.span(),
+            }
+        }
+        found
+    }
+}

@@ -1,0 +1,45 @@
+//! The `praxis` command: parses the command line, composes the application, prints the outcome.
+//! What a command does lives in [`commands`]; nothing here knows how a model or a search works.
+
+mod app;
+mod cli;
+mod commands;
+mod config;
+mod cpu;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::Cli;
+use crate::ui::Failure;
+
+fn main() -> ExitCode {
+    if let Some(missing) = cpu::missing_features() {
+        return ui::fail(
+            &Failure::message(format!("this processor lacks {missing}, which Praxis needs"))
+                .with_help("use an x86-64 processor of 2015 or later (AVX2, FMA and F16C)"),
+            false,
+        );
+    }
+    let cli = Cli::parse();
+    ui::init(&cli.global);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return ui::fail(
+                &Failure::message(format!("cannot start the async runtime: {error}")),
+                cli.global.json,
+            );
+        }
+    };
+    let json = cli.global.json;
+    let outcome = runtime.block_on(commands::run(cli));
+    // A model's worker threads may still be in a matrix product: do not wait for them.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => ui::fail(&failure, json),
+    }
+}
