@@ -1,0 +1,94 @@
+//! `praxis ingest`: brings the knowledge bases up to date with their documents.
+
+use std::sync::Mutex;
+
+use praxis_core::suggest::nearest;
+use praxis_knowledge::{IngestEvent, IngestReport};
+use serde_json::json;
+
+use crate::app::App;
+use crate::cli::{Global, Ingest};
+use crate::ui::{self, BOLD, DIM, Failure, GREEN};
+
+/// Ingests, shows progress, and reports each file that could not be read.
+///
+/// # Errors
+/// An unknown base, a missing embedder, or a store that cannot be written. A bad document is a
+/// warning, never a failure.
+pub async fn run(app: &App, args: Ingest, global: &Global) -> Result<(), Failure> {
+    let cancel = super::cancel_on_ctrl_c();
+    let mut reports = Vec::new();
+    for base in selected(app, args.base.as_deref())? {
+        let group = ui::progress_group();
+        let bar = Mutex::new(ui::count_bar(&group, &base, 0));
+        let report = app
+            .knowledge
+            .ingest(
+                &base,
+                &|event: IngestEvent| {
+                    let Ok(bar) = bar.lock() else { return };
+                    match event {
+                        IngestEvent::Planned { files } => bar.set_length(files as u64),
+                        IngestEvent::Started { uri } => bar.set_message(uri),
+                        IngestEvent::Finished { .. } => bar.inc(1),
+                    }
+                },
+                &cancel,
+            )
+            .await?;
+        if let Ok(bar) = bar.lock() {
+            bar.finish_and_clear();
+        }
+        if !global.json {
+            print(&base, &report);
+        }
+        reports.push(json!({ "base": base, "report": report }));
+    }
+    if global.json {
+        ui::out_json(&json!({ "bases": reports }));
+    }
+    Ok(())
+}
+
+/// The bases that a command is about: the named one, or all.
+///
+/// # Errors
+/// A name that no base has, with the nearest; or an application without any.
+pub fn selected(app: &App, name: Option<&str>) -> Result<Vec<String>, Failure> {
+    let all: Vec<String> = app.project.bases.iter().map(|(name, _)| name.clone()).collect();
+    if all.is_empty() {
+        return Err(Failure::message("this application has no knowledge base")
+            .with_help("add one: a file knowledge/docs.toml with `[source]` and `paths = [\".\"]`"));
+    }
+    match name {
+        None => Ok(all),
+        Some(name) if all.iter().any(|n| n == name) => Ok(vec![name.to_owned()]),
+        Some(name) => {
+            let failure = Failure::message(format!("no knowledge base `{name}`"));
+            Err(match nearest(name, all.iter().map(String::as_str)) {
+                Some(near) => failure.with_help(format!("did you mean `{near}`?")),
+                None => failure.with_help(format!("there are: {}", all.join(", "))),
+            })
+        }
+    }
+}
+
+fn print(base: &str, report: &IngestReport) {
+    for failed in &report.failed {
+        ui::warn(format!("{}: {}", ui::paint(BOLD, &failed.uri), failed.reason));
+        if let Some(hint) = &failed.hint {
+            ui::note(format!("         {}", ui::paint(DIM, hint)));
+        }
+    }
+    ui::out(format!(
+        "{} {base}: {} added, {} updated, {} unchanged, {} removed, {} failed; {} chunks in {:.1} s",
+        ui::paint(GREEN, "ok"),
+        report.added,
+        report.updated,
+        report.unchanged,
+        report.removed,
+        report.failed.len(),
+        report.chunks,
+        report.seconds,
+    ));
+}
