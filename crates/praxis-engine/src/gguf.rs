@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use candle_core::Device;
 use candle_core::quantized::gguf_file::{Content, Value};
-use candle_core::quantized::{QMatMul, QTensor};
+use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
 use memmap2::Mmap;
 
 use crate::error::EngineError;
@@ -167,8 +167,18 @@ impl Gguf {
     }
 
     /// A weight matrix, ready to multiply.
+    ///
+    /// candle multiplies the 4- and 5-bit legacy formats without vector instructions; as `Q8_0`,
+    /// which represents their values within 0.4 % of a block's largest, they run several times faster.
     pub fn matrix(&self, name: &str, rows: usize, columns: usize) -> Result<QMatMul, EngineError> {
-        Ok(QMatMul::from_arc(Arc::new(self.tensor(name, &[rows, columns])?))?)
+        let mut tensor = self.tensor(name, &[rows, columns])?;
+        if matches!(
+            tensor.dtype(),
+            GgmlDType::Q4_0 | GgmlDType::Q4_1 | GgmlDType::Q5_0 | GgmlDType::Q5_1
+        ) {
+            tensor = QTensor::quantize(&tensor.dequantize(&Device::Cpu)?, GgmlDType::Q8_0)?;
+        }
+        Ok(QMatMul::from_arc(Arc::new(tensor))?)
     }
 }
 
@@ -189,7 +199,7 @@ mod tests {
         let blocks = Value::U32(2);
         let tensor = QTensor::quantize(
             &candle_core::Tensor::ones((2, 32), candle_core::DType::F32, &Device::Cpu).unwrap(),
-            candle_core::quantized::GgmlDType::Q8_0,
+            GgmlDType::Q8_0,
         )
         .unwrap();
         let mut bytes = Cursor::new(Vec::new());

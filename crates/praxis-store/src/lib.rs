@@ -1,1 +1,81 @@
-//! The one source of truth: documents, chunks and traces in SQLite.
+//! The one source of truth: documents, chunks and traces.
+//!
+//! SQLite in WAL mode today; the SQL keeps to one portable dialect so that PostgreSQL can come
+//! behind the same methods. Indexes and caches are derived from here and live elsewhere. Left out:
+//! what a document means, and how it is searched.
+
+mod documents;
+mod spans;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+pub use documents::{Base, Chunk, ChunkVector, Document, DocumentHead, NewDocument};
+pub use writer::TraceWriter;
+
+/// A store error, sorted by what the caller can do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Mend the path, its permissions or the disk.
+    #[error("cannot open the store `{}`: {source}", path.display())]
+    Open {
+        /// The database file.
+        path: PathBuf,
+        /// The driver's error.
+        source: sqlx::Error,
+    },
+    /// Use a newer Praxis, or delete the folder `.praxis` to begin anew.
+    #[error("the store `{}` does not fit this version of Praxis: {source}", path.display())]
+    Migrate {
+        /// The database file.
+        path: PathBuf,
+        /// What does not fit.
+        source: sqlx::migrate::MigrateError,
+    },
+    /// Retry, or mend the disk.
+    #[error("the store failed: {0}")]
+    Query(#[from] sqlx::Error),
+    /// Report it: a row holds what Praxis never writes.
+    #[error("the store holds a damaged row: {0}")]
+    Damaged(String),
+}
+
+/// A handle to the store. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: SqlitePool,
+}
+
+impl Store {
+    /// Opens the database at `path`, creating it and bringing its tables up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`] or [`StoreError::Migrate`].
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A committed transaction survives `kill -9` and a crash of the machine.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(30));
+        let pool = SqlitePoolOptions::new()
+            .max_connections(4)
+            .connect_with(options)
+            .await
+            .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
+        sqlx::migrate!()
+            .run(&pool)
+            .await
+            .map_err(|source| StoreError::Migrate { path: path.to_owned(), source })?;
+        Ok(Self { pool })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,383 @@
+//! Documents and their chunks. A document is written with all its chunks or not at all.
+
+use praxis_core::{ChunkId, DocumentId};
+use serde::Serialize;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use crate::{Store, StoreError};
+
+/// A knowledge base as it was last ingested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base {
+    /// Identity of its vectors.
+    pub embedder: String,
+    /// Digest of its segmentation settings.
+    pub settings: String,
+    /// Grows with each change.
+    pub generation: i64,
+}
+
+/// A document to be written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewDocument {
+    /// Its id.
+    pub id: DocumentId,
+    /// Path relative to its source.
+    pub uri: String,
+    /// Title.
+    pub title: String,
+    /// Canonical text; empty where it could not be read.
+    pub text: String,
+    /// Hash of the file's bytes.
+    pub hash: String,
+    /// Bytes of the file.
+    pub size: u64,
+    /// Time of last modification, nanoseconds since the epoch.
+    pub modified: i64,
+    /// Why it could not be read.
+    pub error: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Its chunks, in order.
+    pub chunks: Vec<Chunk>,
+}
+
+/// A chunk of a document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chunk {
+    /// Its id.
+    pub id: ChunkId,
+    /// Headings above it, outermost first.
+    pub headings: Vec<String>,
+    /// Its first page, where the format has pages.
+    pub page: Option<u32>,
+    /// First character in the document's text.
+    pub start: usize,
+    /// Character after the last.
+    pub end: usize,
+    /// Its embedding.
+    pub vector: Vec<f32>,
+}
+
+/// All of a document but its text and chunks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DocumentHead {
+    /// Its id.
+    pub id: DocumentId,
+    /// Path relative to its source.
+    pub uri: String,
+    /// Title.
+    pub title: String,
+    /// Hash of the file's bytes.
+    pub hash: String,
+    /// Bytes of the file.
+    pub size: u64,
+    /// Time of last modification, nanoseconds since the epoch.
+    pub modified: i64,
+    /// Why it could not be read.
+    pub error: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// The base's generation that wrote it.
+    pub generation: i64,
+    /// How many chunks it has.
+    pub chunks: u64,
+}
+
+/// A document with its text and its chunks (without vectors).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// All but text and chunks.
+    pub head: DocumentHead,
+    /// The base it belongs to.
+    pub base: String,
+    /// Canonical text.
+    pub text: String,
+    /// Its chunks in order, their vectors left empty.
+    pub chunks: Vec<Chunk>,
+}
+
+/// A chunk's vector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChunkVector {
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// Its document.
+    pub document: DocumentId,
+    /// Its embedding.
+    pub vector: Vec<f32>,
+}
+
+const HEAD: &str = "SELECT d.id, d.base, d.uri, d.title, d.hash, d.size, d.modified, d.error, d.hint, \
+     d.generation, (SELECT COUNT(*) FROM chunks c WHERE c.document = d.id) AS chunks, d.text \
+     FROM documents d ";
+
+impl Store {
+    /// The base of that name, if it has been ingested.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn base(&self, name: &str) -> Result<Option<Base>, StoreError> {
+        let row = sqlx::query("SELECT embedder, settings, generation FROM bases WHERE name = ?")
+            .bind(name)
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|r| {
+            Ok(Base {
+                embedder: r.try_get(0)?,
+                settings: r.try_get(1)?,
+                generation: r.try_get(2)?,
+            })
+        })
+        .transpose()
+    }
+
+    /// Creates the base, or empties it where embedder or settings changed. Returns whether documents
+    /// that were there are gone.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn prepare_base(
+        &self,
+        name: &str,
+        embedder: &str,
+        settings: &str,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let emptied = sqlx::query(
+            "DELETE FROM documents WHERE base IN \
+             (SELECT name FROM bases WHERE name = ? AND (embedder <> ? OR settings <> ?))",
+        )
+        .bind(name)
+        .bind(embedder)
+        .bind(settings)
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        sqlx::query(
+            "INSERT INTO bases (name, embedder, settings, generation) VALUES (?, ?, ?, 1) \
+             ON CONFLICT (name) DO UPDATE SET embedder = excluded.embedder, \
+             settings = excluded.settings, generation = bases.generation + 1 \
+             WHERE bases.embedder <> excluded.embedder OR bases.settings <> excluded.settings",
+        )
+        .bind(name)
+        .bind(embedder)
+        .bind(settings)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(emptied > 0)
+    }
+
+    /// Writes a document with all its chunks in one transaction, replacing what was at its URI.
+    ///
+    /// # Errors
+    /// Where the database fails; then nothing has changed.
+    pub async fn put_document(&self, base: &str, new: &NewDocument) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let generation = next_generation(&mut tx, base).await?;
+        sqlx::query("DELETE FROM documents WHERE id = ? OR (base = ? AND uri = ?)")
+            .bind(new.id.as_str())
+            .bind(base)
+            .bind(&new.uri)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query(
+            "INSERT INTO documents (id, base, uri, title, text, hash, size, modified, error, hint, \
+             generation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(new.id.as_str())
+        .bind(base)
+        .bind(&new.uri)
+        .bind(&new.title)
+        .bind(&new.text)
+        .bind(&new.hash)
+        .bind(new.size as i64)
+        .bind(new.modified)
+        .bind(&new.error)
+        .bind(&new.hint)
+        .bind(generation)
+        .execute(&mut *tx)
+        .await?;
+        for (ordinal, chunk) in new.chunks.iter().enumerate() {
+            let headings = serde_json::to_string(&chunk.headings)
+                .map_err(|e| StoreError::Damaged(e.to_string()))?;
+            sqlx::query(
+                "INSERT INTO chunks (id, document, ordinal, headings, page, start, \"end\", vector) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            )
+            .bind(chunk.id.as_str())
+            .bind(new.id.as_str())
+            .bind(ordinal as i64)
+            .bind(headings)
+            .bind(chunk.page.map(i64::from))
+            .bind(chunk.start as i64)
+            .bind(chunk.end as i64)
+            .bind(encode_vector(&chunk.vector))
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Notes a file's new time of modification where its content has not changed.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn touch_document(&self, id: &DocumentId, modified: i64) -> Result<(), StoreError> {
+        sqlx::query("UPDATE documents SET modified = ? WHERE id = ?")
+            .bind(modified)
+            .bind(id.as_str())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Deletes documents with their chunks.
+    ///
+    /// # Errors
+    /// Where the database fails; then nothing has changed.
+    pub async fn delete_documents(&self, base: &str, ids: &[DocumentId]) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        next_generation(&mut tx, base).await?;
+        for id in ids {
+            sqlx::query("DELETE FROM documents WHERE id = ?")
+                .bind(id.as_str())
+                .execute(&mut *tx)
+                .await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// All documents of a base, by URI.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn documents(&self, base: &str) -> Result<Vec<DocumentHead>, StoreError> {
+        let sql = "SELECT d.id, d.base, d.uri, d.title, d.hash, d.size, d.modified, d.error, d.hint, \
+             d.generation, (SELECT COUNT(*) FROM chunks c WHERE c.document = d.id) AS chunks \
+             FROM documents d WHERE d.base = ? ORDER BY d.uri";
+        let rows = sqlx::query(sql).bind(base).fetch_all(&self.pool).await?;
+        rows.iter().map(head).collect()
+    }
+
+    /// One document with its text and chunks.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn document(&self, id: &DocumentId) -> Result<Option<Document>, StoreError> {
+        let sql = sqlx::AssertSqlSafe(format!("{HEAD} WHERE d.id = ?"));
+        let Some(row) = sqlx::query(sql).bind(id.as_str()).fetch_optional(&self.pool).await? else {
+            return Ok(None);
+        };
+        let rows = sqlx::query(
+            "SELECT id, headings, page, start, \"end\" FROM chunks WHERE document = ? ORDER BY ordinal",
+        )
+        .bind(id.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(Some(Document {
+            head: head(&row)?,
+            base: row.try_get("base")?,
+            text: row.try_get("text")?,
+            chunks: rows.iter().map(chunk).collect::<Result<_, _>>()?,
+        }))
+    }
+
+    /// The document that a chunk belongs to.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn document_of(&self, chunk: &ChunkId) -> Result<Option<Document>, StoreError> {
+        let row = sqlx::query("SELECT document FROM chunks WHERE id = ?")
+            .bind(chunk.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        match row {
+            Some(row) => self.document(&DocumentId::from_string(row.try_get::<String, _>(0)?)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The vectors of all chunks of a base, in order of documents and chunks.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn vectors(&self, base: &str) -> Result<Vec<ChunkVector>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT c.id, c.document, c.vector FROM chunks c JOIN documents d ON d.id = c.document \
+             WHERE d.base = ? ORDER BY d.uri, c.ordinal",
+        )
+        .bind(base)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|r| {
+                Ok(ChunkVector {
+                    chunk: ChunkId::from_string(r.try_get::<String, _>(0)?),
+                    document: DocumentId::from_string(r.try_get::<String, _>(1)?),
+                    vector: decode_vector(r.try_get(2)?)?,
+                })
+            })
+            .collect()
+    }
+}
+
+async fn next_generation(
+    tx: &mut sqlx::Transaction<'_, sqlx::Sqlite>,
+    base: &str,
+) -> Result<i64, StoreError> {
+    let row = sqlx::query(
+        "UPDATE bases SET generation = generation + 1 WHERE name = ? RETURNING generation",
+    )
+    .bind(base)
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(row.try_get(0)?)
+}
+
+fn head(row: &SqliteRow) -> Result<DocumentHead, StoreError> {
+    Ok(DocumentHead {
+        id: DocumentId::from_string(row.try_get::<String, _>("id")?),
+        uri: row.try_get("uri")?,
+        title: row.try_get("title")?,
+        hash: row.try_get("hash")?,
+        size: row.try_get::<i64, _>("size")? as u64,
+        modified: row.try_get("modified")?,
+        error: row.try_get("error")?,
+        hint: row.try_get("hint")?,
+        generation: row.try_get("generation")?,
+        chunks: row.try_get::<i64, _>("chunks")? as u64,
+    })
+}
+
+fn chunk(row: &SqliteRow) -> Result<Chunk, StoreError> {
+    let headings: String = row.try_get("headings")?;
+    Ok(Chunk {
+        id: ChunkId::from_string(row.try_get::<String, _>("id")?),
+        headings: serde_json::from_str(&headings)
+            .map_err(|e| StoreError::Damaged(format!("a chunk's headings: {e}")))?,
+        page: row.try_get::<Option<i64>, _>("page")?.map(|p| p as u32),
+        start: row.try_get::<i64, _>("start")? as usize,
+        end: row.try_get::<i64, _>("end")? as usize,
+        vector: Vec::new(),
+    })
+}
+
+fn encode_vector(vector: &[f32]) -> Vec<u8> {
+    vector.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+fn decode_vector(bytes: &[u8]) -> Result<Vec<f32>, StoreError> {
+    let (values, rest) = bytes.as_chunks::<4>();
+    if !rest.is_empty() {
+        return Err(StoreError::Damaged(format!("a vector of {} bytes", bytes.len())));
+    }
+    Ok(values.iter().map(|b| f32::from_le_bytes(*b)).collect())
+}
