@@ -1,1 +1,26 @@
-//! Documents in, passages out: load, segment, embed, index, search.
+//! Documents in, passages out.
+//!
+//! A file is loaded to a canonical text ([`load`]), cut along its structure ([`segment`]), embedded
+//! and written to the store in one transaction ([`Knowledge::ingest`]). Two indexes derived from the
+//! store, keywords and vectors, answer a search together. Left out: models (they come through
+//! [`praxis_core::Embedder`]) and what is done with the passages.
+
+mod analyze;
+mod config;
+mod document;
+mod fusion;
+mod ingest;
+mod keyword;
+mod knowledge;
+pub mod load;
+mod relevance;
+mod segment;
+mod vectors;
+mod walk;
+
+pub use config::{BaseConfig, Problem, SearchConfig, SegmentConfig, SourceConfig};
+pub use document::{Block, BlockKind, LoadedDocument, Segment};
+pub use fusion::Lanes;
+pub use ingest::{FailedDocument, IngestEvent, IngestReport};
+pub use knowledge::{BaseSpec, CheckReport, EmbedderSource, Excerpt, Knowledge};
+pub use segment::{SegmentOptions, segment};

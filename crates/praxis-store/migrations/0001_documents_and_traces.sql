@@ -30,6 +30,7 @@ CREATE TABLE chunks (
     page     BIGINT,
     start    BIGINT NOT NULL,   -- characters of documents.text
     "end"    BIGINT NOT NULL,
+    text     TEXT NOT NULL,     -- those characters, so that no search reads whole documents
     vector   BLOB NOT NULL,     -- little-endian f32
     UNIQUE (document, ordinal)
 );

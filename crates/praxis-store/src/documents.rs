@@ -56,8 +56,23 @@ pub struct Chunk {
     pub start: usize,
     /// Character after the last.
     pub end: usize,
+    /// Those characters.
+    pub text: String,
     /// Its embedding.
     pub vector: Vec<f32>,
+}
+
+/// A chunk with what is needed to cite it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundChunk {
+    /// The chunk, its vector left empty.
+    pub chunk: Chunk,
+    /// Its document.
+    pub document: DocumentId,
+    /// The document's path relative to its source.
+    pub uri: String,
+    /// The document's title.
+    pub title: String,
 }
 
 /// All of a document but its text and chunks.
@@ -204,8 +219,8 @@ impl Store {
             let headings = serde_json::to_string(&chunk.headings)
                 .map_err(|e| StoreError::Damaged(e.to_string()))?;
             sqlx::query(
-                "INSERT INTO chunks (id, document, ordinal, headings, page, start, \"end\", vector) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO chunks (id, document, ordinal, headings, page, start, \"end\", text, \
+                 vector) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )
             .bind(chunk.id.as_str())
             .bind(new.id.as_str())
@@ -214,6 +229,7 @@ impl Store {
             .bind(chunk.page.map(i64::from))
             .bind(chunk.start as i64)
             .bind(chunk.end as i64)
+            .bind(&chunk.text)
             .bind(encode_vector(&chunk.vector))
             .execute(&mut *tx)
             .await?;
@@ -277,7 +293,7 @@ impl Store {
             return Ok(None);
         };
         let rows = sqlx::query(
-            "SELECT id, headings, page, start, \"end\" FROM chunks WHERE document = ? ORDER BY ordinal",
+            "SELECT id, headings, page, start, \"end\", text FROM chunks WHERE document = ? ORDER BY ordinal",
         )
         .bind(id.as_str())
         .fetch_all(&self.pool)
@@ -303,6 +319,29 @@ impl Store {
             Some(row) => self.document(&DocumentId::from_string(row.try_get::<String, _>(0)?)).await,
             None => Ok(None),
         }
+    }
+
+    /// A chunk with its document's name.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn chunk(&self, id: &ChunkId) -> Result<Option<FoundChunk>, StoreError> {
+        let row = sqlx::query(
+            "SELECT c.id, c.headings, c.page, c.start, c.\"end\", c.text, c.document, d.uri, d.title \
+             FROM chunks c JOIN documents d ON d.id = c.document WHERE c.id = ?",
+        )
+        .bind(id.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| {
+            Ok(FoundChunk {
+                chunk: chunk(&row)?,
+                document: DocumentId::from_string(row.try_get::<String, _>("document")?),
+                uri: row.try_get("uri")?,
+                title: row.try_get("title")?,
+            })
+        })
+        .transpose()
     }
 
     /// The vectors of all chunks of a base, in order of documents and chunks.
@@ -366,6 +405,7 @@ fn chunk(row: &SqliteRow) -> Result<Chunk, StoreError> {
         page: row.try_get::<Option<i64>, _>("page")?.map(|p| p as u32),
         start: row.try_get::<i64, _>("start")? as usize,
         end: row.try_get::<i64, _>("end")? as usize,
+        text: row.try_get("text")?,
         vector: Vec::new(),
     })
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-pub use documents::{Base, Chunk, ChunkVector, Document, DocumentHead, NewDocument};
+pub use documents::{Base, Chunk, ChunkVector, Document, DocumentHead, FoundChunk, NewDocument};
 pub use writer::TraceWriter;
 
 /// A store error, sorted by what the caller can do.

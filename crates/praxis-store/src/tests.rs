@@ -31,6 +31,7 @@ fn document(uri: &str, chunks: usize) -> NewDocument {
                 page: Some(3),
                 start: i,
                 end: i + 1,
+                text: format!("文{i}"),
                 vector: vec![i as f32, -0.5],
             })
             .collect(),

@@ -1,0 +1,201 @@
+//! Prompt files as people write them, and a call from end to end over fixed models.
+//!
+//! The chat port replays fixed text here: what is tested is everything around the model, which must
+//! hold whatever the model writes.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use praxis_core::trace::NoTrace;
+use praxis_core::{
+    CallContext, CallEvent, ChatChunk, ChatRequest, ChatStream, ChunkId, DocumentId, FinishReason,
+    Function, Message, ModelError, Passage, Retrieval, Sampling, Usage,
+};
+use serde_json::Value;
+
+use super::*;
+
+#[derive(Default)]
+struct Replay {
+    pieces: Vec<&'static str>,
+    asked: Mutex<Vec<ChatRequest>>,
+}
+
+#[async_trait]
+impl ChatGateway for Replay {
+    async fn chat(&self, request: ChatRequest, _: &CallContext) -> Result<ChatStream, ModelError> {
+        self.asked.lock().unwrap().push(request);
+        let deltas = self.pieces.clone().into_iter().map(|p| {
+            Ok(ChatChunk::Delta { text: p.to_owned(), logprobs: Vec::new() })
+        });
+        let done = ChatChunk::Done { finish_reason: FinishReason::Stop, usage: Usage::default() };
+        Ok(futures::stream::iter(deltas).chain(futures::stream::iter([Ok(done)])).boxed())
+    }
+}
+
+struct Shelf {
+    relevance: f32,
+}
+
+#[async_trait]
+impl Retriever for Shelf {
+    async fn search(&self, _: &str, query: &str, _: usize, _: &CallContext) -> Result<Retrieval, CallError> {
+        let relevance = if query.contains("藤野") { 0.9 } else { self.relevance };
+        let passage = Passage {
+            chunk: ChunkId::from_string("c1"),
+            document: DocumentId::from_string("d1"),
+            title: "藤野先生".into(),
+            uri: "fujino.txt".into(),
+            headings: vec![],
+            page: None,
+            start: 3,
+            end: 9,
+            text: "[7] 他是藤野严九郎。".into(),
+            score: 1.0,
+            relevance,
+        };
+        Ok(Retrieval { passages: vec![passage], threshold: 0.5 })
+    }
+}
+
+const ANSWER: &str = "---\ndescription: Answers.\nconfig:\n  temperature: 0\n  maxOutputTokens: 50\ninput:\n  schema:\n    question: string, what to answer\npraxis.knowledge: docs\npraxis.scope: knowledge\n---\n{{role \"system\"}}Answer.\n{{role \"user\"}}{{>_passages}}Q: {{question}}\n";
+
+fn known() -> Known {
+    Known { models: vec!["qwen".into()], knowledge: vec!["docs".into()] }
+}
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("prompts")).unwrap();
+    for (name, text) in files {
+        std::fs::write(dir.path().join("prompts").join(name), text).unwrap();
+    }
+    dir
+}
+
+fn library(files: &[(&str, &str)], pieces: &[&'static str], relevance: f32) -> (Library, Arc<Replay>) {
+    let chat = Arc::new(Replay { pieces: pieces.to_vec(), ..Replay::default() });
+    let deps = Deps { chat: chat.clone(), retriever: Arc::new(Shelf { relevance }) };
+    let library = Library::load(&folder(files).path().join("prompts"), &known(), &deps).unwrap();
+    (library, chat)
+}
+
+async fn call(library: &Library, input: Value) -> (Result<Value, CallError>, String, Vec<CallEvent>) {
+    let (send, mut receive) = tokio::sync::mpsc::channel(100);
+    let cx = CallContext::new(Arc::new(NoTrace)).with_events(send);
+    let outcome = library.get("answer").unwrap().call(input, &cx).await;
+    drop(cx);
+    let (mut text, mut events) = (String::new(), Vec::new());
+    while let Some(event) = receive.recv().await {
+        if let CallEvent::Delta { text: more, .. } = &event {
+            text.push_str(more);
+        }
+        events.push(event);
+    }
+    (outcome, text, events)
+}
+
+#[tokio::test]
+async fn an_answer_streams_cites_and_says_what_it_cites() {
+    let (library, chat) = library(&[("answer.prompt", ANSWER)], &["藤野", "先生 [1", "][4]。"], 0.9);
+    let (output, streamed, events) = call(&library, json!({"question": "老师是谁？"})).await;
+    let output = output.unwrap();
+    assert_eq!(output["answer"], "藤野先生 [1]。");
+    assert_eq!(streamed, "藤野先生 [1]。");
+    assert_eq!(output["citations"][0]["uri"], "fujino.txt");
+    assert_eq!(output["citations"][0]["start"], 3);
+    assert!(matches!(events[0], CallEvent::Retrieved(_)));
+    assert!(matches!(events.last(), Some(CallEvent::Cited { citations, .. }) if citations.len() == 1));
+    let asked = chat.asked.lock().unwrap();
+    assert_eq!(asked[0].sampling, Sampling { temperature: Some(0.0), max_tokens: Some(50), ..Sampling::default() });
+    let prompt = &asked[0].messages[1].content;
+    assert!(prompt.starts_with("[1] 藤野先生\n(7) 他是藤野严九郎。") && prompt.ends_with("Q: 老师是谁？"), "{prompt}");
+}
+
+#[tokio::test]
+async fn what_the_documents_do_not_tell_is_refused_in_the_question_s_language() {
+    for (pieces, relevance, question, expected) in [
+        (&["x"][..], 0.1, "天气怎么样？", "文档中没有找到这个问题的答案。"),
+        (&["x"], 0.1, "How is the weather?", "The answer to this question is not in the documents."),
+        (&["NOT_IN_", "DOCUMENTS", "!"], 0.9, "Who?", "The answer to this question is not in the documents."),
+        (&[], 0.9, "Who?", "The answer to this question is not in the documents."),
+    ] {
+        let (library, chat) = library(&[("answer.prompt", ANSWER)], pieces, relevance);
+        let (output, streamed, _) = call(&library, json!({"question": question})).await;
+        let output = output.unwrap();
+        assert_eq!((&output["answer"], &output["refused"]), (&json!(expected), &json!(true)));
+        assert_eq!(streamed, expected);
+        let asked = chat.asked.lock().unwrap().len();
+        assert_eq!(asked, usize::from(relevance > 0.5), "an irrelevant question costs no model call");
+    }
+}
+
+#[tokio::test]
+async fn a_follow_up_leans_on_the_question_before_it() {
+    let (library, chat) = library(&[("answer.prompt", ANSWER)], &["仙台 [1]"], 0.1);
+    let cx = CallContext::new(Arc::new(NoTrace));
+    let messages = vec![Message::user("藤野是谁？"), Message::assistant("老师"), Message::user("他在哪里？")];
+    let function = library.get("answer").unwrap();
+    let output = function.call_chat(messages, Sampling::default(), None, &cx).await.unwrap();
+    assert_eq!(output["answer"], "仙台 [1]");
+    let asked = chat.asked.lock().unwrap();
+    let roles: Vec<_> = asked[0].messages.iter().map(|m| m.role.as_str()).collect();
+    assert_eq!(roles, ["system", "user", "assistant", "user"]);
+}
+
+#[tokio::test]
+async fn input_that_does_not_fit_is_named() {
+    let (library, _) = library(&[("answer.prompt", ANSWER)], &[], 0.9);
+    for (input, named) in [
+        (json!({}), "question"),
+        (json!({"question": 3}), "question"),
+        (json!({"question": "x", "mood": 1}), "mood"),
+        (json!([]), "object"),
+    ] {
+        let error = call(&library, input.clone()).await.0.unwrap_err();
+        assert_eq!(error.code, ErrorCode::InvalidRequest);
+        assert!(error.message.contains(named), "{input}: {error}");
+    }
+    let error = library.get("anser").err().unwrap();
+    assert_eq!(error.hint.as_deref(), Some("did you mean `answer`?"));
+}
+
+#[test]
+fn mistakes_in_a_prompt_file_point_at_themselves() {
+    for (source, parts) in [
+        ("---\nmodl: qwen\n---\nx", &["prompts/a.prompt:2:1", "`modl`", "did you mean `model`?"][..]),
+        ("---\nmodel: qwenn\n---\nx", &["prompts/a.prompt:2:8", "did you mean `qwen`?"]),
+        ("---\nconfig:\n  temperatur: 0\n---\nx", &["prompts/a.prompt:3:3", "did you mean `temperature`?"]),
+        ("---\ninput:\n  schema:\n    a: strin\n---\nx", &["prompts/a.prompt:3", "`strin`"]),
+        ("---\na: [1\n---\nx", &["prompts/a.prompt:", "YAML"]),
+        ("---\nmodel: qwen\n---\none\n{{#if x}}two", &["prompts/a.prompt:", "Handlebars"]),
+        ("---\ninput:\n  schema:\n    question: string\npraxis.knowledge: doc\n---\nx", &["prompts/a.prompt:5", "did you mean `docs`?"]),
+        ("---\npraxis.scope: knowledge\n---\nx", &["prompts/a.prompt:2:1", "praxis.knowledge"]),
+    ] {
+        let problems = check(&folder(&[("a.prompt", source)]).path().join("prompts"), &known());
+        let text: String = problems.iter().map(|p| p.render(false)).collect();
+        for part in parts {
+            assert!(text.contains(part), "{part:?} is missing for {source:?}:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn partials_and_variants_are_files() {
+    let files = [
+        ("_rules.prompt", "Be brief."),
+        ("answer.prompt", "---\nmodel: qwen\n---\n{{>rules}} Go."),
+        ("answer.concise.prompt", "{{>_rules}}"),
+    ];
+    let (library, _) = library(&files, &[], 0.9);
+    let names: Vec<String> = library.list().into_iter().map(|s| s.name).collect();
+    assert_eq!(names, ["answer", "answer.concise"]);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_brings_the_parser_down(source in "(---\n)?[a-z:{}#>/ \n\"-]{0,80}(\n---\n)?[a-z{}#>/ \n\"]{0,80}") {
+        let _ = check(&folder(&[("a.prompt", &source)]).path().join("prompts"), &known());
+    }
+}

@@ -1,0 +1,356 @@
+//! Bringing a base up to date: what changed is loaded, cut, embedded and written document by document.
+//!
+//! Each document is one transaction, and the indexes are brought up to the store afterwards; killed
+//! at any moment, the next run goes on from what is there.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use futures::StreamExt;
+use futures::stream;
+use praxis_core::embed::{EmbedKind, TokenCounter};
+use praxis_core::{CallError, ChunkId, DocumentId, Embedder, ErrorCode};
+use praxis_store::{Chunk, DocumentHead, NewDocument};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::document::{LoadedDocument, Segment};
+use crate::knowledge::{Base, Knowledge, internal};
+use crate::load::{LoadError, LoadLimits, load_file};
+use crate::segment::{SegmentOptions, segment};
+use crate::walk::{SourceFile, walk};
+
+/// Chunks embedded in one call: enough to fill the encoder's batches.
+const EMBED_BATCH: usize = 64;
+
+/// Files loaded ahead of the embedder.
+const LOAD_AHEAD: usize = 2;
+
+/// Tokens of a chunk left for its title, headings and the embedder's prefix.
+const HEADING_RESERVE: usize = 48;
+
+/// Progress of an ingest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IngestEvent {
+    /// The files that are new or changed are known.
+    Planned {
+        /// How many.
+        files: usize,
+    },
+    /// Work on a file begins.
+    Started {
+        /// Its path.
+        uri: String,
+    },
+    /// A file is done, well or not.
+    Finished {
+        /// Its path.
+        uri: String,
+    },
+}
+
+/// A document that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailedDocument {
+    /// Its path.
+    pub uri: String,
+    /// Why.
+    pub reason: String,
+    /// The fix.
+    pub hint: Option<String>,
+}
+
+/// What an ingest did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct IngestReport {
+    /// Documents that are new.
+    pub added: usize,
+    /// Documents whose content changed.
+    pub updated: usize,
+    /// Documents that were left alone.
+    pub unchanged: usize,
+    /// Documents whose files are gone.
+    pub removed: usize,
+    /// Files that could not be read, this time or before.
+    pub failed: Vec<FailedDocument>,
+    /// Chunks written.
+    pub chunks: usize,
+    /// Seconds it took.
+    pub seconds: f64,
+}
+
+impl Knowledge {
+    /// Brings the base `name` up to date with its source.
+    ///
+    /// # Errors
+    /// An unknown base, an embedder that is not there, or a store that fails. A bad file is reported
+    /// in [`IngestReport::failed`] and stops nothing.
+    pub async fn ingest(
+        &self,
+        name: &str,
+        progress: &(dyn Fn(IngestEvent) + Sync),
+        cancel: &CancellationToken,
+    ) -> Result<IngestReport, CallError> {
+        let started = Instant::now();
+        let base = self.base(name)?;
+        let _lock = self.lock(name).await?;
+        let embedder = self.embedder(&base.config)?;
+        let settings = serde_json::json!({
+            "max_tokens": base.config.segment.max_tokens,
+            "min_tokens": base.config.segment.min_tokens,
+            "revision": 1,
+        });
+        let store = self.store();
+        store
+            .prepare_base(name, &embedder.identity(), &settings.to_string())
+            .await
+            .map_err(internal)?;
+        let (dir, source) = (base.dir.clone(), base.config.source.clone());
+        let files = tokio::task::spawn_blocking(move || walk(&dir, &source))
+            .await
+            .map_err(internal)?
+            .map_err(internal)?;
+        let known: HashMap<String, DocumentHead> = store
+            .documents(name)
+            .await
+            .map_err(internal)?
+            .into_iter()
+            .map(|d| (d.uri.clone(), d))
+            .collect();
+
+        let mut report = IngestReport::default();
+        let gone: Vec<DocumentId> = known
+            .values()
+            .filter(|d| files.binary_search_by(|f| f.uri.cmp(&d.uri)).is_err())
+            .map(|d| d.id.clone())
+            .collect();
+        store.delete_documents(name, &gone).await.map_err(internal)?;
+        report.removed = gone.len();
+
+        let (same, changed): (Vec<_>, Vec<_>) = files.into_iter().partition(|f| {
+            known.get(&f.uri).is_some_and(|d| d.size == f.size && d.modified == f.modified)
+        });
+        for file in same {
+            report.keep(&known[&file.uri]);
+        }
+        progress(IngestEvent::Planned { files: changed.len() });
+        if !changed.is_empty() {
+            self.ingest_files(name, &base, changed, &known, &*embedder, progress, cancel, &mut report)
+                .await?;
+        }
+        self.refresh_locked(name).await?;
+        report.failed.sort_by(|a, b| a.uri.cmp(&b.uri));
+        report.seconds = started.elapsed().as_secs_f64();
+        Ok(report)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the state of one run, taken apart to be borrowed")]
+    async fn ingest_files(
+        &self,
+        name: &str,
+        base: &Base,
+        files: Vec<SourceFile>,
+        known: &HashMap<String, DocumentHead>,
+        embedder: &dyn Embedder,
+        progress: &(dyn Fn(IngestEvent) + Sync),
+        cancel: &CancellationToken,
+        report: &mut IngestReport,
+    ) -> Result<(), CallError> {
+        let counter = embedder.token_counter().await?;
+        let room = embedder.max_tokens().await?.saturating_sub(HEADING_RESERVE);
+        let options = SegmentOptions {
+            max_tokens: base.config.segment.max_tokens.min(room),
+            min_tokens: base.config.segment.min_tokens,
+        };
+        let limits = LoadLimits { max_bytes: base.config.source.max_file_bytes, ..LoadLimits::default() };
+        let mut prepared = stream::iter(files)
+            .map(|file| {
+                let hash = known.get(&file.uri).map(|d| d.hash.clone());
+                let counter = counter.clone();
+                tokio::task::spawn_blocking(move || prepare(file, hash, limits, options, &counter))
+            })
+            .buffered(LOAD_AHEAD);
+        let mut batch: Vec<Prepared> = Vec::new();
+        loop {
+            let next = prepared.next().await.transpose().map_err(internal)?;
+            if cancel.is_cancelled() {
+                return Err(CallError::new(ErrorCode::Cancelled, "the ingest was stopped")
+                    .with_hint("what is done is kept: `praxis ingest` goes on from here"));
+            }
+            let last = next.is_none();
+            if let Some(next) = next {
+                progress(IngestEvent::Started { uri: next.file.uri.clone() });
+                batch.push(next);
+            }
+            let waiting: usize = batch.iter().map(|p| p.segments.len()).sum();
+            if last || waiting >= EMBED_BATCH || batch.len() >= EMBED_BATCH {
+                self.write(name, std::mem::take(&mut batch), known, embedder, progress, report).await?;
+            }
+            if last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Embeds and writes a batch of documents.
+    async fn write(
+        &self,
+        name: &str,
+        batch: Vec<Prepared>,
+        known: &HashMap<String, DocumentHead>,
+        embedder: &dyn Embedder,
+        progress: &(dyn Fn(IngestEvent) + Sync),
+        report: &mut IngestReport,
+    ) -> Result<(), CallError> {
+        let texts: Vec<String> = batch.iter().flat_map(Prepared::embedded_texts).collect();
+        let mut vectors = Vec::with_capacity(texts.len());
+        let mut texts = texts.into_iter();
+        loop {
+            let some: Vec<String> = texts.by_ref().take(EMBED_BATCH).collect();
+            if some.is_empty() {
+                break;
+            }
+            vectors.extend(embedder.embed(EmbedKind::Passage, some).await?);
+        }
+        let mut vectors = vectors.into_iter();
+        for prepared in batch {
+            let uri = prepared.file.uri.clone();
+            let before = known.get(&uri);
+            if prepared.unchanged {
+                if let Some(head) = before {
+                    self.store()
+                        .touch_document(&head.id, prepared.file.modified)
+                        .await
+                        .map_err(internal)?;
+                    report.keep(head);
+                }
+            } else {
+                let document = prepared.into_document(name, &mut vectors);
+                report.chunks += document.chunks.len();
+                match (&document.error, before) {
+                    (Some(reason), _) => report.failed.push(FailedDocument {
+                        uri: uri.clone(),
+                        reason: reason.clone(),
+                        hint: document.hint.clone(),
+                    }),
+                    (None, Some(head)) if head.error.is_none() => report.updated += 1,
+                    (None, _) => report.added += 1,
+                }
+                self.store().put_document(name, &document).await.map_err(internal)?;
+            }
+            progress(IngestEvent::Finished { uri });
+        }
+        Ok(())
+    }
+}
+
+impl IngestReport {
+    /// Counts a document that needs no work; one that failed before is failed still.
+    fn keep(&mut self, head: &DocumentHead) {
+        match &head.error {
+            None => self.unchanged += 1,
+            Some(reason) => self.failed.push(FailedDocument {
+                uri: head.uri.clone(),
+                reason: reason.clone(),
+                hint: head.hint.clone(),
+            }),
+        }
+    }
+}
+
+/// A file, loaded and cut.
+struct Prepared {
+    file: SourceFile,
+    hash: String,
+    /// Whether its content is what the store has.
+    unchanged: bool,
+    document: Result<LoadedDocument, LoadError>,
+    segments: Vec<Segment>,
+}
+
+fn prepare(
+    file: SourceFile,
+    known_hash: Option<String>,
+    limits: LoadLimits,
+    options: SegmentOptions,
+    counter: &TokenCounter,
+) -> Prepared {
+    let hash = hash(&file, limits.max_bytes);
+    if Some(&hash) == known_hash.as_ref() {
+        let document = Ok(LoadedDocument::default());
+        return Prepared { file, hash, unchanged: true, document, segments: Vec::new() };
+    }
+    let document = load_file(&file.path, limits);
+    let segments = document.as_ref().map_or_else(|_| Vec::new(), |d| segment(d, options, counter));
+    Prepared { file, hash, unchanged: false, document, segments }
+}
+
+/// Hash of a file's content; of its size alone where it is too large to be read.
+fn hash(file: &SourceFile, limit: u64) -> String {
+    let mut hasher = blake3::Hasher::new();
+    if file.size > limit || hasher.update_mmap(&file.path).is_err() {
+        return format!("size:{}", file.size);
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+impl Prepared {
+    fn embedded_texts(&self) -> Vec<String> {
+        let title = self.document.as_ref().map_or("", |d| d.title.as_str());
+        self.segments.iter().map(|s| indexed_text(title, &s.headings, &s.text)).collect()
+    }
+
+    fn into_document(self, base: &str, vectors: &mut impl Iterator<Item = Vec<f32>>) -> NewDocument {
+        let id = DocumentId::from_string(short_hash(&[base, &self.file.uri]));
+        let chunks = self
+            .segments
+            .into_iter()
+            .map(|s| Chunk {
+                id: ChunkId::from_string(short_hash(&[
+                    id.as_str(),
+                    &self.hash,
+                    &format!("{}-{}", s.start, s.end),
+                ])),
+                headings: s.headings,
+                page: s.page,
+                start: s.start,
+                end: s.end,
+                text: s.text,
+                vector: vectors.next().unwrap_or_default(),
+            })
+            .collect();
+        let (title, text, error) = match self.document {
+            Ok(document) => (document.title, document.text, None),
+            Err(error) => (String::new(), String::new(), Some(error)),
+        };
+        NewDocument {
+            id,
+            uri: self.file.uri,
+            title,
+            text,
+            hash: self.hash,
+            size: self.file.size,
+            modified: self.file.modified,
+            hint: error.as_ref().map(|e| e.hint().to_owned()),
+            error: error.map(|e| e.to_string()),
+            chunks,
+        }
+    }
+}
+
+/// What both lanes index of a chunk: title and heading path before the text, so that a passage is
+/// found by what its document is about.
+pub(crate) fn indexed_text(title: &str, headings: &[String], text: &str) -> String {
+    let mut path: Vec<&str> = vec![title];
+    path.extend(headings.iter().map(String::as_str).filter(|h| *h != title));
+    format!("{}\n{text}", path.join(" > "))
+}
+
+fn short_hash(parts: &[&str]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().to_hex()[..24].to_owned()
+}

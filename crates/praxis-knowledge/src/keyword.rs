@@ -1,0 +1,231 @@
+//! The keyword lane: BM25 by tantivy over words and Chinese bigrams.
+//!
+//! The index carries, in the payload of each commit, which generation of which document it holds.
+//! Commit and payload are one atomic step, so after a crash the index says itself what it misses.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use praxis_core::ChunkId;
+use tantivy::collector::TopDocs;
+use tantivy::query::{BooleanQuery, BoostQuery, Occur, Query, TermQuery};
+use tantivy::schema::{
+    Field, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions, Value,
+};
+use tantivy::tokenizer::{PreTokenizedString, Token};
+use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
+
+use crate::analyze::{Terms, analyze, is_stopword};
+
+/// Documents that an index holds, each with its generation.
+pub(crate) type Manifest = BTreeMap<String, i64>;
+
+/// Memory of the writer before it spills to disk.
+const WRITER_BYTES: usize = 64 << 20;
+
+/// What bigrams weigh beside words.
+const BIGRAM_BOOST: f32 = 0.6;
+
+/// The text of a chunk to index.
+pub(crate) struct KeywordChunk<'a> {
+    pub id: &'a ChunkId,
+    pub document: &'a str,
+    /// Title, headings and text together.
+    pub text: &'a str,
+}
+
+/// A base's keyword index.
+pub(crate) struct KeywordIndex {
+    index: Index,
+    reader: IndexReader,
+    fields: Fields,
+}
+
+#[derive(Clone, Copy)]
+struct Fields {
+    chunk: Field,
+    document: Field,
+    words: Field,
+    bigrams: Field,
+}
+
+fn schema() -> (Schema, Fields) {
+    let mut schema = Schema::builder();
+    let text = TextOptions::default().set_indexing_options(
+        TextFieldIndexing::default()
+            .set_tokenizer("raw")
+            .set_index_option(IndexRecordOption::WithFreqs),
+    );
+    let fields = Fields {
+        chunk: schema.add_text_field("chunk", STRING | STORED),
+        document: schema.add_text_field("document", STRING),
+        words: schema.add_text_field("words", text.clone()),
+        bigrams: schema.add_text_field("bigrams", text),
+    };
+    (schema.build(), fields)
+}
+
+impl KeywordIndex {
+    /// Opens the index in `dir`; one that is absent or damaged is made anew, empty.
+    pub fn open(dir: &Path) -> tantivy::Result<Self> {
+        std::fs::create_dir_all(dir)?;
+        let (schema, fields) = schema();
+        let index = match Index::open_in_dir(dir) {
+            Ok(index) if index.schema() == schema => index,
+            _ => {
+                std::fs::remove_dir_all(dir)?;
+                std::fs::create_dir_all(dir)?;
+                Index::create_in_dir(dir, schema)?
+            }
+        };
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+        Ok(Self { index, reader, fields })
+    }
+
+    /// What the last commit holds.
+    pub fn manifest(&self) -> tantivy::Result<Manifest> {
+        let payload = self.index.load_metas()?.payload.unwrap_or_default();
+        Ok(serde_json::from_str(&payload).unwrap_or_default())
+    }
+
+    /// Makes the last commit visible to searches.
+    pub fn reload(&self) -> tantivy::Result<()> {
+        self.reader.reload()
+    }
+
+    /// Begins a change.
+    pub fn writer(&self) -> tantivy::Result<KeywordWriter> {
+        Ok(KeywordWriter {
+            writer: self.index.writer_with_num_threads(1, WRITER_BYTES)?,
+            fields: self.fields,
+        })
+    }
+
+    /// The `limit` best chunks for `query` by BM25, best first.
+    pub fn search(&self, query: &str, limit: usize) -> tantivy::Result<Vec<(ChunkId, f32)>> {
+        let searcher = self.reader.searcher();
+        let Some(query) = self.query(&analyze(query)) else { return Ok(Vec::new()) };
+        let hits = searcher.search(&query, &TopDocs::with_limit(limit.max(1)).order_by_score())?;
+        hits.into_iter()
+            .map(|(score, address)| {
+                let document: TantivyDocument = searcher.doc(address)?;
+                let id = document.get_first(self.fields.chunk).and_then(|v| v.as_str());
+                Ok((ChunkId::from_string(id.unwrap_or_default()), score))
+            })
+            .collect()
+    }
+
+    /// Ids of all chunks in the index.
+    pub fn chunks(&self) -> tantivy::Result<Vec<ChunkId>> {
+        let searcher = self.reader.searcher();
+        let all = TopDocs::with_limit((searcher.num_docs() as usize).max(1)).order_by_score();
+        searcher
+            .search(&tantivy::query::AllQuery, &all)?
+            .into_iter()
+            .map(|(_, address)| {
+                let document: TantivyDocument = searcher.doc(address)?;
+                let id = document.get_first(self.fields.chunk).and_then(|v| v.as_str());
+                Ok(ChunkId::from_string(id.unwrap_or_default()))
+            })
+            .collect()
+    }
+
+    /// How many chunks hold each of these words.
+    pub fn frequencies(&self, words: &[String]) -> tantivy::Result<(u64, Vec<u64>)> {
+        let searcher = self.reader.searcher();
+        let counts = words
+            .iter()
+            .map(|w| searcher.doc_freq(&Term::from_field_text(self.fields.words, w)))
+            .collect::<tantivy::Result<_>>()?;
+        Ok((searcher.num_docs(), counts))
+    }
+
+    fn query(&self, terms: &Terms) -> Option<BooleanQuery> {
+        let content: Vec<&String> = terms.words.iter().filter(|w| !is_stopword(w)).collect();
+        let words: Vec<&String> =
+            if content.is_empty() { terms.words.iter().collect() } else { content };
+        let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::new();
+        for (word, count) in counted(words) {
+            clauses.push((Occur::Should, self.term(self.fields.words, word, count)));
+        }
+        for (pair, count) in counted(terms.bigrams.iter().collect()) {
+            clauses.push((Occur::Should, self.term(self.fields.bigrams, pair, count * BIGRAM_BOOST)));
+        }
+        (!clauses.is_empty()).then(|| BooleanQuery::new(clauses))
+    }
+
+    fn term(&self, field: Field, text: &str, boost: f32) -> Box<dyn Query> {
+        let term = TermQuery::new(Term::from_field_text(field, text), IndexRecordOption::WithFreqs);
+        Box::new(BoostQuery::new(Box::new(term), boost))
+    }
+}
+
+fn counted(words: Vec<&String>) -> BTreeMap<&str, f32> {
+    let mut counts = BTreeMap::new();
+    for word in words {
+        *counts.entry(word.as_str()).or_insert(0.0) += 1.0;
+    }
+    counts
+}
+
+/// A change of the index; nothing of it is seen before [`KeywordWriter::commit`].
+pub(crate) struct KeywordWriter {
+    writer: IndexWriter,
+    fields: Fields,
+}
+
+impl KeywordWriter {
+    /// Removes a document's chunks.
+    pub fn remove(&self, document: &str) {
+        self.writer.delete_term(Term::from_field_text(self.fields.document, document));
+    }
+
+    /// Adds a chunk.
+    pub fn add(&self, chunk: &KeywordChunk<'_>) -> tantivy::Result<()> {
+        let terms = analyze(chunk.text);
+        let mut document = TantivyDocument::new();
+        document.add_text(self.fields.chunk, chunk.id.as_str());
+        document.add_text(self.fields.document, chunk.document);
+        document.add_pre_tokenized_text(self.fields.words, tokens(terms.words));
+        document.add_pre_tokenized_text(self.fields.bigrams, tokens(terms.bigrams));
+        self.writer.add_document(document).map(|_| ())
+    }
+
+    /// Makes the change durable, together with what the index then holds.
+    pub fn commit(mut self, manifest: &Manifest) -> tantivy::Result<()> {
+        let payload = serde_json::to_string(manifest).map_err(|e| {
+            tantivy::TantivyError::InternalError(format!("the manifest does not serialize: {e}"))
+        })?;
+        let mut commit = self.writer.prepare_commit()?;
+        commit.set_payload(&payload);
+        commit.commit()?;
+        self.writer.wait_merging_threads()
+    }
+}
+
+fn tokens(words: Vec<String>) -> PreTokenizedString {
+    let tokens = words
+        .into_iter()
+        .enumerate()
+        .map(|(position, text)| Token { position, text, ..Token::default() })
+        .collect();
+    PreTokenizedString { text: String::new(), tokens }
+}
+
+/// Share of a query's content words, weighted by how rare they are, that a passage holds.
+pub(crate) fn coverage(query: &Terms, weights: &HashMap<String, f32>, passage: &Terms) -> f32 {
+    let mut total = 0.0;
+    let mut found = 0.0;
+    let mut seen = std::collections::HashSet::new();
+    for word in query.words.iter().filter(|w| !is_stopword(w)) {
+        if !seen.insert(word) {
+            continue;
+        }
+        let weight = weights.get(word).copied().unwrap_or(1.0);
+        total += weight;
+        if passage.words.contains(word) {
+            found += weight;
+        }
+    }
+    if total > 0.0 { found / total } else { 0.0 }
+}

@@ -1,0 +1,436 @@
+//! The knowledge bases of an application: search, rebuild, check, and the state behind them.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock};
+
+use async_trait::async_trait;
+use praxis_core::embed::EmbedKind;
+use praxis_core::suggest::nearest;
+use praxis_core::trace::SpanKind;
+use praxis_core::{
+    CallContext, CallError, ChunkId, DocumentId, Embedder, ErrorCode, ModelError, Passage, Retrieval,
+    Retriever,
+};
+use praxis_store::{Document, DocumentHead, Store};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::analyze::analyze;
+use crate::config::BaseConfig;
+use crate::fusion::{Lanes, fuse};
+use crate::ingest::indexed_text;
+use crate::keyword::{KeywordChunk, KeywordIndex, coverage};
+use crate::relevance::calibration;
+use crate::vectors::VectorIndex;
+
+/// Hits that each lane gives to the fusion.
+const LANE_DEPTH: usize = 60;
+
+/// Gives the embedder of a name, or the application's default.
+pub type EmbedderSource =
+    Arc<dyn Fn(Option<&str>) -> Result<Arc<dyn Embedder>, ModelError> + Send + Sync>;
+
+/// A base to open: its name, the folder that its paths are relative to, its configuration.
+pub type BaseSpec = (String, PathBuf, BaseConfig);
+
+/// A base, as opened.
+pub(crate) struct Base {
+    pub dir: PathBuf,
+    pub config: BaseConfig,
+    snapshot: RwLock<Option<Arc<Snapshot>>>,
+}
+
+/// The indexes of a base at one generation of the store.
+pub(crate) struct Snapshot {
+    generation: i64,
+    vectors: VectorIndex,
+    keywords: KeywordIndex,
+}
+
+/// The knowledge bases of an application.
+pub struct Knowledge {
+    state: PathBuf,
+    store: Store,
+    bases: BTreeMap<String, Arc<Base>>,
+    embedders: EmbedderSource,
+}
+
+/// Whether a base's indexes hold exactly the chunks of the store.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct CheckReport {
+    /// Chunks in the store.
+    pub chunks: usize,
+    /// Chunks that the keyword index cannot find.
+    pub missing_keywords: usize,
+    /// Chunks that the vector index cannot find.
+    pub missing_vectors: usize,
+    /// Entries of the keyword index without a chunk.
+    pub ghosts: usize,
+}
+
+impl CheckReport {
+    /// Whether nothing is missing and nothing is too much.
+    pub fn is_clean(&self) -> bool {
+        self.missing_keywords + self.missing_vectors + self.ghosts == 0
+    }
+}
+
+impl std::fmt::Display for CheckReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} chunks, {} missing in keywords, {} missing in vectors, {} ghosts",
+            self.chunks, self.missing_keywords, self.missing_vectors, self.ghosts
+        )
+    }
+}
+
+/// A passage in its surroundings.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Excerpt {
+    /// The base.
+    pub base: String,
+    /// The passage; its scores are zero.
+    pub passage: Passage,
+    /// Text before it.
+    pub before: String,
+    /// Text after it.
+    pub after: String,
+}
+
+pub(crate) fn internal(error: impl std::fmt::Display) -> CallError {
+    CallError::new(ErrorCode::Internal, error.to_string())
+}
+
+impl Knowledge {
+    /// The bases of `specs`, with indexes below `state`. Nothing is read before it is needed.
+    pub fn open(
+        state: PathBuf,
+        store: Store,
+        specs: Vec<BaseSpec>,
+        embedders: EmbedderSource,
+    ) -> Self {
+        let bases = specs
+            .into_iter()
+            .map(|(name, dir, config)| {
+                (name, Arc::new(Base { dir, config, snapshot: RwLock::default() }))
+            })
+            .collect();
+        Self { state, store, bases, embedders }
+    }
+
+    /// Names of the bases.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.bases.keys().map(String::as_str)
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn base(&self, name: &str) -> Result<Arc<Base>, CallError> {
+        self.bases.get(name).cloned().ok_or_else(|| {
+            let error = CallError::new(ErrorCode::NotFound, format!("no knowledge base `{name}`"));
+            match nearest(name, self.names()) {
+                Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+                None => error.with_hint("a base is a file `knowledge/NAME.toml`"),
+            }
+        })
+    }
+
+    pub(crate) fn embedder(&self, config: &BaseConfig) -> Result<Arc<dyn Embedder>, CallError> {
+        Ok((self.embedders)(config.embedder.as_deref())?)
+    }
+
+    /// Documents of a base with their state.
+    ///
+    /// # Errors
+    /// An unknown base, or a store that fails.
+    pub async fn documents(&self, name: &str) -> Result<Vec<DocumentHead>, CallError> {
+        self.base(name)?;
+        self.store.documents(name).await.map_err(internal)
+    }
+
+    /// One document with its text.
+    ///
+    /// # Errors
+    /// An unknown document, or a store that fails.
+    pub async fn document(&self, id: &DocumentId) -> Result<Document, CallError> {
+        self.store
+            .document(id)
+            .await
+            .map_err(internal)?
+            .ok_or_else(|| CallError::new(ErrorCode::NotFound, format!("no document `{id}`")))
+    }
+
+    /// A passage with up to `around` characters on either side.
+    ///
+    /// # Errors
+    /// An unknown chunk, or a store that fails.
+    pub async fn excerpt(&self, id: &ChunkId, around: usize) -> Result<Excerpt, CallError> {
+        let missing = || {
+            CallError::new(ErrorCode::NotFound, format!("no passage `{id}`"))
+                .with_hint("its document has changed since; ask again")
+        };
+        let document =
+            self.store.document_of(id).await.map_err(internal)?.ok_or_else(missing)?;
+        let found = self.store.chunk(id).await.map_err(internal)?.ok_or_else(missing)?;
+        let (start, end) = (found.chunk.start, found.chunk.end);
+        let cut = |from: usize, to: usize| {
+            document.text.chars().skip(from).take(to.saturating_sub(from)).collect::<String>()
+        };
+        Ok(Excerpt {
+            base: document.base.clone(),
+            before: cut(start.saturating_sub(around), start),
+            after: cut(end, end + around),
+            passage: passage(found, 0.0, 0.0),
+        })
+    }
+
+    /// Makes a base's indexes anew from the store, without embedding anything. Returns its chunks.
+    ///
+    /// # Errors
+    /// An unknown base, or a disk that fails.
+    pub async fn rebuild(&self, name: &str) -> Result<usize, CallError> {
+        let base = self.base(name)?;
+        let _lock = self.lock(name).await?;
+        if let Ok(mut snapshot) = base.snapshot.write() {
+            *snapshot = None;
+        }
+        let dir = self.index_dir(name);
+        if dir.exists() {
+            std::fs::remove_dir_all(&dir).map_err(internal)?;
+        }
+        Ok(self.refresh_locked(name).await?.map_or(0, |s| s.vectors.len()))
+    }
+
+    /// Compares the indexes with the store, chunk by chunk.
+    ///
+    /// # Errors
+    /// An unknown base, or a disk that fails.
+    pub async fn check(&self, name: &str) -> Result<CheckReport, CallError> {
+        let Some(snapshot) = self.snapshot(name).await? else { return Ok(CheckReport::default()) };
+        let live: Vec<ChunkId> =
+            self.store.vectors(name).await.map_err(internal)?.into_iter().map(|v| v.chunk).collect();
+        let indexed: HashSet<ChunkId> =
+            snapshot.keywords.chunks().map_err(internal)?.into_iter().collect();
+        let known: HashSet<&ChunkId> = live.iter().collect();
+        Ok(CheckReport {
+            chunks: live.len(),
+            missing_keywords: live.iter().filter(|c| !indexed.contains(c)).count(),
+            missing_vectors: live.iter().filter(|c| !snapshot.vectors.contains(c)).count(),
+            ghosts: indexed.iter().filter(|c| !known.contains(c)).count(),
+        })
+    }
+
+    /// One ingest or rebuild of a base at a time, over all processes.
+    pub(crate) async fn lock(&self, name: &str) -> Result<std::fs::File, CallError> {
+        let dir = self.state.join("index");
+        std::fs::create_dir_all(&dir).map_err(internal)?;
+        let path = dir.join(format!("{name}.lock"));
+        tokio::task::spawn_blocking(move || {
+            let file = std::fs::File::create(path)?;
+            file.lock()?;
+            Ok::<_, std::io::Error>(file)
+        })
+        .await
+        .map_err(internal)?
+        .map_err(internal)
+    }
+
+    fn index_dir(&self, name: &str) -> PathBuf {
+        self.state.join("index").join(name)
+    }
+
+    /// The indexes, up to date with the store where that can be done without waiting; `None` for a
+    /// base that was never ingested.
+    async fn snapshot(&self, name: &str) -> Result<Option<Arc<Snapshot>>, CallError> {
+        let base = self.base(name)?;
+        let Some(stored) = self.store.base(name).await.map_err(internal)? else { return Ok(None) };
+        let current = base.snapshot.read().ok().and_then(|s| s.clone());
+        if let Some(current) = &current
+            && current.generation == stored.generation
+        {
+            return Ok(Some(Arc::clone(current)));
+        }
+        // An ingest in another process moves the store all the time: what is there serves until it
+        // is done.
+        let path = self.state.join("index").join(format!("{name}.lock"));
+        let free = std::fs::File::create(path).and_then(|f| f.try_lock().map(|()| f).map_err(Into::into));
+        match (free, current) {
+            (Ok(_lock), _) => self.refresh_locked(name).await,
+            (Err(_), Some(current)) => Ok(Some(current)),
+            (Err(_), None) => {
+                let _lock = self.lock(name).await?;
+                self.refresh_locked(name).await
+            }
+        }
+    }
+
+    /// Brings the indexes up to the store. The caller holds the base's lock.
+    pub(crate) async fn refresh_locked(&self, name: &str) -> Result<Option<Arc<Snapshot>>, CallError> {
+        let base = self.base(name)?;
+        let Some(stored) = self.store.base(name).await.map_err(internal)? else { return Ok(None) };
+        let keywords = KeywordIndex::open(&self.index_dir(name).join("keyword")).map_err(internal)?;
+        self.sync_keywords(name, &keywords).await?;
+        let vectors = VectorIndex::new(self.store.vectors(name).await.map_err(internal)?);
+        let snapshot = Arc::new(Snapshot { generation: stored.generation, vectors, keywords });
+        if let Ok(mut slot) = base.snapshot.write() {
+            *slot = Some(Arc::clone(&snapshot));
+        }
+        Ok(Some(snapshot))
+    }
+
+    async fn sync_keywords(&self, name: &str, keywords: &KeywordIndex) -> Result<(), CallError> {
+        let before = keywords.manifest().map_err(internal)?;
+        let heads = self.store.documents(name).await.map_err(internal)?;
+        let after: BTreeMap<String, i64> =
+            heads.iter().map(|d| (d.id.to_string(), d.generation)).collect();
+        if before == after {
+            return keywords.reload().map_err(internal);
+        }
+        let writer = keywords.writer().map_err(internal)?;
+        for (id, generation) in &before {
+            if after.get(id) != Some(generation) {
+                writer.remove(id);
+            }
+        }
+        for head in heads.iter().filter(|d| before.get(d.id.as_str()) != Some(&d.generation)) {
+            let Some(document) = self.store.document(&head.id).await.map_err(internal)? else {
+                continue;
+            };
+            for chunk in &document.chunks {
+                let text = indexed_text(&document.head.title, &chunk.headings, &chunk.text);
+                let entry =
+                    KeywordChunk { id: &chunk.id, document: head.id.as_str(), text: &text };
+                writer.add(&entry).map_err(internal)?;
+            }
+        }
+        tokio::task::spawn_blocking(move || writer.commit(&after))
+            .await
+            .map_err(internal)?
+            .map_err(internal)?;
+        keywords.reload().map_err(internal)
+    }
+
+    async fn search_base(
+        &self,
+        name: &str,
+        query: &str,
+        limit: usize,
+    ) -> Result<Retrieval, CallError> {
+        let base = self.base(name)?;
+        let Some(snapshot) = self.snapshot(name).await? else {
+            return Err(CallError::new(
+                ErrorCode::NotFound,
+                format!("the knowledge base `{name}` is empty"),
+            )
+            .with_hint(format!("run `praxis ingest {name}`")));
+        };
+        let embedder = self.embedder(&base.config)?;
+        let calibration = calibration(&embedder.identity());
+        let threshold = base.config.search.threshold.unwrap_or(calibration.threshold);
+        if snapshot.vectors.len() == 0 || query.trim().is_empty() {
+            return Ok(Retrieval { passages: Vec::new(), threshold });
+        }
+        let vector = embedder
+            .embed(EmbedKind::Query, vec![query.to_owned()])
+            .await?
+            .pop()
+            .unwrap_or_default();
+        if vector.len() != snapshot.vectors.dimension() {
+            return Err(CallError::new(
+                ErrorCode::InvalidRequest,
+                format!(
+                    "`{name}` holds vectors of {} dimensions, its embedder gives {}",
+                    snapshot.vectors.dimension(),
+                    vector.len()
+                ),
+            )
+            .with_hint(format!("run `praxis ingest {name}` after changing the embedder")));
+        }
+        let by_keyword = snapshot.keywords.search(query, LANE_DEPTH).map_err(internal)?;
+        let by_vector = snapshot.vectors.search(&vector, LANE_DEPTH);
+        let lanes = Lanes {
+            keyword: base.config.search.keyword_weight,
+            vector: base.config.search.vector_weight,
+        };
+        let fused = fuse(&by_keyword, &by_vector, lanes);
+
+        let terms = analyze(query);
+        let (total, counts) = snapshot.keywords.frequencies(&terms.words).map_err(internal)?;
+        let weights: HashMap<String, f32> = terms
+            .words
+            .iter()
+            .zip(counts)
+            .map(|(word, count)| (word.clone(), rarity(total, count)))
+            .collect();
+        let mut passages = Vec::new();
+        for (id, score) in fused {
+            if passages.len() == limit {
+                break;
+            }
+            // A chunk that went away since the snapshot is passed over.
+            let Some(found) = self.store.chunk(&id).await.map_err(internal)? else { continue };
+            let text = indexed_text(&found.title, &found.chunk.headings, &found.chunk.text);
+            let cosine = snapshot.vectors.cosine(&id, &vector).unwrap_or(0.0);
+            let covered = coverage(&terms, &weights, &analyze(&text));
+            passages.push(passage(found, score, calibration.estimate(cosine, covered)));
+        }
+        Ok(Retrieval { passages, threshold })
+    }
+}
+
+/// Weight of a word that `count` of `total` chunks hold; words that none holds count most.
+fn rarity(total: u64, count: u64) -> f32 {
+    ((total as f32 + 1.0) / (count as f32 + 0.5)).ln().clamp(0.3, 4.0)
+}
+
+fn passage(found: praxis_store::FoundChunk, score: f32, relevance: f32) -> Passage {
+    Passage {
+        chunk: found.chunk.id,
+        document: found.document,
+        title: found.title,
+        uri: found.uri,
+        headings: found.chunk.headings,
+        page: found.chunk.page,
+        start: found.chunk.start,
+        end: found.chunk.end,
+        text: found.chunk.text,
+        score,
+        relevance,
+    }
+}
+
+#[async_trait]
+impl Retriever for Knowledge {
+    async fn search(
+        &self,
+        knowledge: &str,
+        query: &str,
+        limit: usize,
+        cx: &CallContext,
+    ) -> Result<Retrieval, CallError> {
+        let input = json!({ "query": query, "limit": limit });
+        let (span, _) = cx.span(SpanKind::Retrieval, knowledge, input);
+        match self.search_base(knowledge, query, limit).await {
+            Ok(retrieval) => {
+                let hits: Vec<_> = retrieval
+                    .passages
+                    .iter()
+                    .map(|p| {
+                        json!({ "chunk": p.chunk, "uri": p.uri, "start": p.start, "end": p.end,
+                                "score": p.score, "relevance": p.relevance })
+                    })
+                    .collect();
+                span.finish(json!({ "passages": hits, "threshold": retrieval.threshold }));
+                Ok(retrieval)
+            }
+            Err(error) => {
+                span.fail(&error);
+                Err(error)
+            }
+        }
+    }
+}

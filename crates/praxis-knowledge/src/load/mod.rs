@@ -1,0 +1,176 @@
+//! Files to documents: Markdown, HTML, PDF, DOCX and plain text.
+//!
+//! Every loader takes bytes it cannot trust. [`load_file`] runs it on a thread of its own with a
+//! large stack, so that a panic or a runaway in a parser costs this file and no other.
+
+mod docx;
+mod html;
+mod markdown;
+mod pdf;
+mod text;
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::document::LoadedDocument;
+
+/// Why a file did not become a document, sorted by what its owner can do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// Mend the path or its permissions.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+    /// Nothing is wrong, but there is nothing to find either.
+    #[error("holds no text")]
+    Empty,
+    /// Raise the limit, or split the file.
+    #[error("is {size} bytes large, over the limit of {limit}")]
+    TooLarge {
+        /// Bytes of the file, or of what it unpacks to.
+        size: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// Convert it to a format that is read.
+    #[error("is of an unknown format: {0}")]
+    Unsupported(String),
+    /// Get the file again, or repair it in the program that made it.
+    #[error("is damaged: {0}")]
+    Damaged(String),
+    /// Remove the password.
+    #[error("is encrypted")]
+    Encrypted,
+    /// Convert it by another program.
+    #[error("took longer than {0:?} to read")]
+    TooSlow(Duration),
+}
+
+impl LoadError {
+    /// The fix.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unreadable(_) => "check that the file exists and may be read",
+            Self::Empty => "a scanned PDF needs OCR first; an empty file can be deleted",
+            Self::TooLarge { .. } => "split it, or raise `max_file_bytes` under [source]",
+            Self::Unsupported(_) => "save it as Markdown, text, HTML, PDF or DOCX, or exclude it",
+            Self::Damaged(_) => "get the file again, or open and save it in the program that made it",
+            Self::Encrypted => "save it without a password",
+            Self::TooSlow(_) => "save it as text or DOCX, or split it",
+        }
+    }
+}
+
+/// Bounds of one file.
+#[derive(Debug, Clone, Copy)]
+pub struct LoadLimits {
+    /// The most bytes of a file, and of the text that it unpacks to.
+    pub max_bytes: u64,
+    /// The longest time that parsing may take.
+    pub timeout: Duration,
+}
+
+impl Default for LoadLimits {
+    fn default() -> Self {
+        Self { max_bytes: 32 << 20, timeout: Duration::from_secs(120) }
+    }
+}
+
+/// File name endings that are read.
+pub const EXTENSIONS: &[&str] = &["md", "markdown", "txt", "text", "html", "htm", "pdf", "docx"];
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Format {
+    Markdown,
+    Html,
+    Pdf,
+    Docx,
+    Text,
+}
+
+/// Loads a file. Blocks; panics of parsers are caught.
+///
+/// # Errors
+/// [`LoadError`], with a [`LoadError::hint`].
+pub fn load_file(path: &Path, limits: LoadLimits) -> Result<LoadedDocument, LoadError> {
+    let size = std::fs::metadata(path).map_err(|e| LoadError::Unreadable(e.to_string()))?.len();
+    if size > limits.max_bytes {
+        return Err(LoadError::TooLarge { size, limit: limits.max_bytes });
+    }
+    let bytes = std::fs::read(path).map_err(|e| LoadError::Unreadable(e.to_string()))?;
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    guarded(limits.timeout, move || load_bytes(&name, &bytes, limits))
+}
+
+/// Loads a document from its bytes; `name` gives the format and the title of last resort. Parsers
+/// may panic on hostile input: [`load_file`] contains that.
+///
+/// # Errors
+/// [`LoadError`].
+pub fn load_bytes(name: &str, bytes: &[u8], limits: LoadLimits) -> Result<LoadedDocument, LoadError> {
+    let path = Path::new(name);
+    let stem = path.file_stem().map_or(name.into(), |s| s.to_string_lossy());
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(LoadError::Empty);
+    }
+    let document = match format(path, bytes)? {
+        Format::Markdown => markdown::load(&text::decode(bytes)?, &stem),
+        Format::Html => html::load(&text::decode(bytes)?, &stem),
+        Format::Pdf => pdf::load(bytes, &stem)?,
+        Format::Docx => docx::load(bytes, &stem, limits)?,
+        Format::Text => text::load(&text::decode(bytes)?, &stem),
+    };
+    if document.blocks.is_empty() { Err(LoadError::Empty) } else { Ok(document) }
+}
+
+fn format(path: &Path, bytes: &[u8]) -> Result<Format, LoadError> {
+    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    // What a file begins with outranks what it is called.
+    if bytes.starts_with(b"%PDF-") {
+        return Ok(Format::Pdf);
+    }
+    if bytes.starts_with(&[0xd0, 0xcf, 0x11, 0xe0]) {
+        // OLE: an old .doc, or a DOCX behind a password.
+        return match extension.as_deref() {
+            Some("docx") => Err(LoadError::Encrypted),
+            _ => Err(LoadError::Unsupported("an old Office file".to_owned())),
+        };
+    }
+    match extension.as_deref() {
+        Some("md" | "markdown") => Ok(Format::Markdown),
+        Some("html" | "htm" | "xhtml") => Ok(Format::Html),
+        Some("txt" | "text") => Ok(Format::Text),
+        Some("docx") if bytes.starts_with(b"PK") => Ok(Format::Docx),
+        Some("docx") => Err(LoadError::Damaged("it is not a ZIP archive, as DOCX is".to_owned())),
+        Some("pdf") => Err(LoadError::Damaged("it does not begin with %PDF".to_owned())),
+        Some(other) => Err(LoadError::Unsupported(format!("`.{other}`"))),
+        None => Ok(Format::Text),
+    }
+}
+
+/// Runs a parser on a thread of its own: bounded in time, with room for deep nesting.
+fn guarded(
+    timeout: Duration,
+    parse: impl FnOnce() -> Result<LoadedDocument, LoadError> + Send + 'static,
+) -> Result<LoadedDocument, LoadError> {
+    let (done, result) = std::sync::mpsc::channel();
+    let thread = std::thread::Builder::new()
+        .name("praxis-load".to_owned())
+        .stack_size(64 << 20)
+        .spawn(move || {
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(parse));
+            let _ = done.send(outcome.unwrap_or_else(|_| {
+                Err(LoadError::Damaged("the parser gave up on it".to_owned()))
+            }));
+        });
+    match thread {
+        Err(error) => Err(LoadError::Unreadable(error.to_string())),
+        Ok(_) => match result.recv_timeout(timeout) {
+            Ok(outcome) => outcome,
+            // The thread is left to end by itself: there is no safe way to stop it.
+            Err(_) => Err(LoadError::TooSlow(timeout)),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

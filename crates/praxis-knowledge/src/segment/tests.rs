@@ -1,0 +1,116 @@
+//! Chunks are bounded, in order, whole, and point at their own text.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::load::{LoadLimits, load_bytes};
+
+/// Words and Chinese characters, each one token: a stand-in with a known answer.
+fn counter() -> TokenCounter {
+    Arc::new(|text: &str| {
+        let han = text.chars().filter(|c| praxis_core::language::is_han(*c)).count();
+        han + text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).count()
+    })
+}
+
+fn cut(name: &str, source: &str, max: usize, min: usize) -> (LoadedDocument, Vec<Segment>) {
+    let document = load_bytes(name, source.as_bytes(), LoadLimits::default()).unwrap();
+    let options = SegmentOptions { max_tokens: max, min_tokens: min };
+    let segments = segment(&document, options, &counter());
+    (document, segments)
+}
+
+#[test]
+fn sections_stay_apart_and_carry_their_path() {
+    let source = "# A\n\none two three four\n\n## B\n\nfive six seven eight\n\n## C\n\nnine ten eleven twelve\n";
+    let (_, segments) = cut("x.md", source, 20, 2);
+    let seen: Vec<_> = segments.iter().map(|s| (s.headings.join("/"), s.text.as_str())).collect();
+    assert_eq!(
+        seen,
+        [
+            ("A".into(), "one two three four"),
+            ("A/B".into(), "five six seven eight"),
+            ("A/C".into(), "nine ten eleven twelve"),
+        ]
+    );
+}
+
+#[test]
+fn small_sections_are_joined_under_their_common_path() {
+    let (_, segments) = cut("x.md", "# A\n\n## B\n\none\n\n## C\n\ntwo\n", 20, 5);
+    assert_eq!(segments.len(), 1);
+    assert_eq!((segments[0].headings.join("/"), segments[0].text.as_str()), ("A".into(), "one\n\nC\n\ntwo"));
+}
+
+#[test]
+fn a_long_paragraph_is_cut_at_sentences_of_either_language() {
+    let (_, segments) = cut("x.txt", "一二三四五。六七八九十。甲乙丙丁戊。", 10, 1);
+    let seen: Vec<_> = segments.iter().map(|s| s.text.as_str()).collect();
+    assert_eq!(seen, ["一二三四五。六七八九十。", "甲乙丙丁戊。"]);
+}
+
+#[test]
+fn code_and_tables_that_fit_stay_whole() {
+    let source = "para one two three four five six\n\n```\na b c\nd e f\n```\n\nmore words here too\n";
+    let (_, segments) = cut("x.md", source, 8, 1);
+    assert!(segments.iter().any(|s| s.text.contains("a b c\nd e f")), "{segments:?}");
+}
+
+#[test]
+fn a_heading_without_text_is_not_lost() {
+    let (_, segments) = cut("x.md", "# A\n\ntext\n\n# Appendix\n", 20, 0);
+    assert!(segments.iter().any(|s| s.text.contains("Appendix")), "{segments:?}");
+}
+
+#[test]
+fn a_text_without_any_gap_is_cut_all_the_same() {
+    let (_, segments) = cut("x.txt", &"字".repeat(1000), 64, 8);
+    assert!(segments.iter().all(|s| s.text.chars().count() <= 64));
+    assert_eq!(segments.iter().map(|s| s.text.chars().count()).sum::<usize>(), 1000);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn chunks_hold_all_text_in_order_within_bounds(
+        parts in proptest::collection::vec(
+            prop_oneof!["#{1,4} [a-z]{1,8}", "([a-z]{1,7} ){1,40}[a-z]{1,5}\\.", "[一-龥]{1,60}。", "- [a-z ]{1,20}", "```\n[a-z ]{1,30}\n```"],
+            1..24,
+        ),
+        max in 4usize..60,
+        min in 0usize..12,
+    ) {
+        let source = parts.join("\n\n");
+        let Ok(document) = load_bytes("x.md", source.as_bytes(), LoadLimits::default()) else { return Ok(()) };
+        let segments = segment(&document, SegmentOptions { max_tokens: max, min_tokens: min }, &counter());
+        let count = counter();
+        let mut at = 0;
+        let mut covered = vec![false; document.text.chars().count()];
+        for s in &segments {
+            prop_assert!(s.start >= at && s.end > s.start);
+            at = s.end;
+            prop_assert_eq!(slice(&document.text, s.start, s.end), s.text.as_str());
+            prop_assert!(count(&s.text) <= max + headings_within(&document, s, &count), "{} > {max}: {s:?}", count(&s.text));
+            covered[s.start..s.end].fill(true);
+        }
+        for block in &document.blocks {
+            if matches!(block.kind, BlockKind::Heading(_)) { continue; }
+            for (i, c) in document.text.chars().enumerate().skip(block.start).take(block.end - block.start) {
+                prop_assert!(covered[i] || c.is_whitespace(), "{c:?} at {i} is in no chunk");
+            }
+        }
+    }
+}
+
+/// Joined sections keep the headings between them, which their sum of tokens leaves out.
+fn headings_within(document: &LoadedDocument, s: &Segment, count: &TokenCounter) -> usize {
+    document
+        .blocks
+        .iter()
+        .filter(|b| matches!(b.kind, BlockKind::Heading(_)) && b.start >= s.start && b.end <= s.end)
+        .map(|b| count(slice(&document.text, b.start, b.end)))
+        .sum()
+}
