@@ -1,1 +1,91 @@
-//! The HTTP edge: the OpenAI platform API over functions and models.
+//! The HTTP edge: the OpenAI platform API over functions and models, and Praxis's own beside it.
+//!
+//! [`router`] is the map of all routes. Handlers parse, call a port, and shape the answer; no
+//! product logic lives here.
+
+mod error;
+mod guard;
+mod routes;
+mod sse;
+mod state;
+
+use std::future::Future;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware;
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
+
+pub use error::ApiError;
+pub use state::{ApiState, AppInfo, EmbedderSource, ModelInfo, ModelList};
+
+/// The most bytes of a request's body.
+const MAX_BODY: usize = 8 << 20;
+
+/// How long running answers may go on after the server was asked to stop.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// All routes of the API.
+pub fn router(state: ApiState) -> Router {
+    let open = Router::new()
+        .route("/healthz", get(routes::health::healthz))
+        .route("/metrics", get(routes::health::metrics));
+    let keyed = Router::new()
+        .route("/v1/models", get(routes::models::list))
+        .route("/v1/models/{id}", get(routes::models::retrieve))
+        .route("/v1/chat/completions", post(routes::chat::completions))
+        .route("/v1/embeddings", post(routes::embeddings::create))
+        .route("/praxis/v1/functions", get(routes::functions::list))
+        .route("/praxis/v1/functions/{name}/call", post(routes::functions::call))
+        .route("/praxis/v1/functions/{name}/chat", post(routes::functions::chat))
+        .route("/praxis/v1/knowledge", get(routes::knowledge::list))
+        .route("/praxis/v1/passages/{chunk}", get(routes::knowledge::passage))
+        .route("/praxis/v1/traces/{id}", get(routes::traces::show))
+        .layer(middleware::from_fn_with_state(state.clone(), guard::api_key));
+    open.merge(keyed).with_state(state)
+}
+
+/// Wraps a router (the API's, or the API's and the console's) in what every request goes through.
+pub fn hardened(router: Router) -> Router {
+    let request_id = HeaderName::from_static("x-request-id");
+    router
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::wrong_method)
+        .layer(middleware::from_fn(guard::same_origin))
+        .layer(middleware::from_fn(guard::measure))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
+        .layer(PropagateRequestIdLayer::new(request_id.clone()))
+        .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
+}
+
+/// Serves until `stop` resolves, then lets running answers end, for a while.
+///
+/// # Errors
+/// Where the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
+    let graceful = async move {
+        stop.await;
+        let _ = stopping.send(());
+    };
+    let server = axum::serve(listener, router).with_graceful_shutdown(graceful);
+    tokio::select! {
+        outcome = async { server.await } => outcome,
+        () = async { let _ = stopped.await; tokio::time::sleep(DRAIN).await } => Ok(()),
+    }
+}

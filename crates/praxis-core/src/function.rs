@@ -172,6 +172,11 @@ pub fn now_ms() -> i64 {
         .map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// Seconds since the Unix epoch, as the OpenAI API writes times.
+pub fn now_s() -> i64 {
+    now_ms() / 1000
+}
+
 /// A span that runs. Dropped unfinished, it is recorded as cancelled: no call goes untraced.
 pub struct OpenSpan {
     started: Instant,

@@ -22,7 +22,7 @@ pub use chat::{ChatChunk, ChatGateway, ChatModel, ChatRequest, ChatStream, Finis
 pub use diagnostic::{Diagnostic, Severity, SourceSpan};
 pub use embed::{Embedder, EmbedKind};
 pub use error::{ErrorCode, ModelError};
-pub use function::{CallContext, CallError, CallEvent, Function, Signature};
+pub use function::{CallContext, CallError, CallEvent, Function, Signature, now_s};
 pub use ids::{ChunkId, DocumentId, SpanId, TraceId};
 pub use knowledge::{Citation, Passage, Retrieval, Retriever};
 pub use language::Language;

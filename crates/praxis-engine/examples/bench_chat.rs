@@ -1,61 +1,99 @@
-//! Times a chat model: `bench_chat MODEL.gguf [PROMPT_TOKENS] [NEW_TOKENS]` prints one JSON line.
+//! Measures a chat model: prefill and decode speed and loading time, one line of JSON a run.
+//! `bench_chat MODEL.gguf [PROMPT_TOKENS [ANSWER_TOKENS [RUNS]]]`; `scripts/bench/llama_cpp.py`
+//! prints the same for llama.cpp. The best of the runs is reported, as is usual for shared machines.
 
+use std::error::Error;
+use std::io::Write;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use futures::StreamExt;
 use praxis_core::{ChatChunk, ChatModel, ChatRequest, Message, Sampling};
 use praxis_engine::{ChatEngine, ChatOptions};
+use tokio_util::sync::CancellationToken;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let args: Vec<String> = std::env::args().collect();
-    let path = args.get(1).ok_or("usage: bench_chat MODEL.gguf [PROMPT_TOKENS] [NEW_TOKENS]")?;
-    let want: usize = args.get(2).map_or(Ok(512), |n| n.parse())?;
-    let new: u32 = args.get(3).map_or(Ok(64), |n| n.parse())?;
-    let started = Instant::now();
-    let engine = ChatEngine::load(path.as_ref(), &ChatOptions::default())?;
-    let load = started.elapsed();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let run = |seed: usize| {
-        let engine = engine.clone();
-        async move {
-            let mut text = format!("Run {seed}.");
-            while engine.count_tokens(&[Message::user(&text)])? < want {
-                text.push_str(" The library opens at nine and closes at six.");
-            }
-            let request = ChatRequest {
-                messages: vec![Message::user(text)],
-                sampling: Sampling {
-                    temperature: Some(0.0),
-                    max_tokens: Some(new),
-                    ..Sampling::default()
-                },
-                ..ChatRequest::default()
-            };
-            let started = Instant::now();
-            let mut stream = engine.chat(request, Default::default()).await?;
-            let (mut first, mut tokens) = (None, (0, 0));
-            while let Some(chunk) = stream.next().await {
-                first.get_or_insert_with(|| started.elapsed());
-                if let ChatChunk::Done { usage, .. } = chunk? {
-                    tokens = (usage.input_tokens - usage.cached_tokens, usage.output_tokens);
-                }
-            }
-            Ok::<_, praxis_core::ModelError>((first.unwrap_or_default(), started.elapsed(), tokens))
-        }
+/// Repeated until the prompt is long enough.
+const TEXT: &str = "The quick brown fox jumps over the lazy dog near the river bank. ";
+
+/// One measurement.
+struct Run {
+    prefill_tokens: u64,
+    prefill_tok_s: f64,
+    decode_tok_s: f64,
+}
+
+/// A conversation of just under `tokens` prompt tokens; `salt` keeps runs from sharing a prefix.
+fn prompt(engine: &ChatEngine, tokens: usize, salt: usize) -> Result<Vec<Message>, Box<dyn Error>> {
+    let messages = |repeats: usize| {
+        vec![Message::system(format!("Run {salt}.")), Message::user(TEXT.repeat(repeats))]
     };
-    runtime.block_on(run(0))?;
-    let (first, total, (read, written)) = runtime.block_on(run(1))?;
-    let line = serde_json::json!({
-        "model": path,
-        "load_s": load.as_secs_f64(),
-        "prefill_tokens": read,
-        "prefill_tok_s": read as f64 / first.as_secs_f64(),
-        "decode_tokens": written,
-        "decode_tok_s": (written - 1) as f64 / (total - first).as_secs_f64(),
-    });
-    #[expect(clippy::print_stdout, reason = "the line is the result")]
-    {
-        println!("{line}");
+    let mut repeats = 1;
+    while engine.count_tokens(&messages(repeats + 1))? <= tokens {
+        repeats += 1;
     }
+    Ok(messages(repeats))
+}
+
+async fn run(engine: &ChatEngine, messages: Vec<Message>, answer: u32) -> Result<Run, Box<dyn Error>> {
+    let request = ChatRequest {
+        messages,
+        // A model that ends early would leave too little to measure: high temperature avoids that.
+        sampling: Sampling {
+            temperature: Some(1.0),
+            seed: Some(7),
+            max_tokens: Some(answer),
+            ..Sampling::default()
+        },
+        top_logprobs: Some(0),
+        ..ChatRequest::default()
+    };
+    let started = Instant::now();
+    let mut stream = engine.chat(request, CancellationToken::new()).await?;
+    let (mut first, mut last, mut usage) = (None, started, None);
+    while let Some(chunk) = stream.next().await {
+        match chunk? {
+            ChatChunk::Delta { .. } => {
+                last = Instant::now();
+                first.get_or_insert(last);
+            }
+            ChatChunk::Done { usage: tokens, .. } => usage = Some(tokens),
+        }
+    }
+    let (Some(first), Some(usage)) = (first, usage) else { return Err("no answer".into()) };
+    let computed = usage.input_tokens - usage.cached_tokens;
+    Ok(Run {
+        prefill_tokens: usage.input_tokens,
+        prefill_tok_s: computed as f64 / (first - started).as_secs_f64(),
+        decode_tok_s: (usage.output_tokens.saturating_sub(1)) as f64
+            / (last - first).as_secs_f64().max(1e-9),
+    })
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut args = std::env::args().skip(1);
+    let path = PathBuf::from(args.next().ok_or("usage: bench_chat MODEL.gguf [PROMPT [ANSWER [RUNS]]]")?);
+    let mut number = |default: usize| args.next().map_or(Ok(default), |a| a.parse::<usize>());
+    let (prompt_tokens, answer_tokens, runs) = (number(512)?, number(64)?, number(3)?);
+    let started = Instant::now();
+    let engine = ChatEngine::load(&path, ChatOptions::default())?;
+    let load_s = started.elapsed().as_secs_f64();
+    let (mut prefill, mut decode, mut tokens) = (0.0f64, 0.0f64, 0);
+    for salt in 0..runs.max(1) {
+        let messages = prompt(&engine, prompt_tokens, salt)?;
+        let run = run(&engine, messages, u32::try_from(answer_tokens)?).await?;
+        prefill = prefill.max(run.prefill_tok_s);
+        decode = decode.max(run.decode_tok_s);
+        tokens = run.prefill_tokens;
+    }
+    let line = serde_json::json!({
+        "engine": "praxis",
+        "model": path.parent().and_then(|p| p.file_name()).map(|n| n.to_string_lossy()),
+        "prefill_tokens": tokens,
+        "prefill_tok_s": (prefill * 10.0).round() / 10.0,
+        "decode_tok_s": (decode * 10.0).round() / 10.0,
+        "load_s": (load_s * 1000.0).round() / 1000.0,
+    });
+    writeln!(std::io::stdout(), "{line}")?;
     Ok(())
 }

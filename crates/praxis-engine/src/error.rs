@@ -13,6 +13,14 @@ pub enum EngineError {
         /// The system's error.
         source: std::io::Error,
     },
+    /// Free some space, mend permissions, or give another path.
+    #[error("cannot write `{}`: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
     /// Get the file again: it is cut or damaged.
     #[error("`{}` is damaged: {problem}", path.display())]
     Damaged {
@@ -29,6 +37,9 @@ pub enum EngineError {
         /// What is not supported, and what is.
         problem: String,
     },
+    /// Free memory or raise a limit, then try again: the system refused a thread.
+    #[error("the engine could not start: {0}")]
+    Resource(String),
     /// A computation failed: a defect here, or no memory.
     #[error("the engine failed: {0}")]
     Compute(#[from] candle_core::Error),
@@ -50,6 +61,6 @@ impl EngineError {
 
 impl From<EngineError> for praxis_core::ModelError {
     fn from(error: EngineError) -> Self {
-        praxis_core::ModelError::Internal(error.to_string())
+        praxis_core::ModelError::Unavailable(error.to_string())
     }
 }

@@ -2,17 +2,19 @@
 //!
 //! [`ChatEngine`] runs decoders, [`EmbedEngine`] encoders; both implement the ports of
 //! `praxis-core` and know nothing of applications, names or networks: a path in, tokens or vectors
-//! out. The tensor library is candle; a later issue replaces the hot path by kernels of our own.
+//! out.
 
-mod attention;
 mod chat;
+pub mod convert;
+mod cpu;
 mod decoder;
+mod encoder;
 mod error;
 mod gguf;
 mod sampler;
-mod stream;
 mod template;
 mod tokenizer;
 
 pub use chat::{ChatEngine, ChatOptions};
+pub use encoder::{EmbedEngine, EmbedOptions, Pooling};
 pub use error::EngineError;

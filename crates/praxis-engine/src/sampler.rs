@@ -1,4 +1,5 @@
-//! From logits to a token: penalties, temperature, top-k, min-p, top-p, then a seeded draw.
+//! Chooses the next token from logits: penalties, temperature, then the filters min-p, top-k and
+//! top-p in this order (as vLLM does), then one random number.
 
 use std::collections::HashMap;
 
@@ -6,208 +7,309 @@ use praxis_core::{ModelError, Sampling};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// Chooses tokens for one answer.
+use crate::decoder::exp;
+
+/// The most alternatives that OpenAI's API offers.
+const MAX_TOP_LOGPROBS: u8 = 20;
+/// A generous bound; OpenAI allows four.
+const MAX_STOPS: usize = 64;
+
+/// Checks a request's sampling parameters.
+///
+/// # Errors
+/// [`ModelError::InvalidRequest`] that names the field and its range.
+pub(crate) fn validate(s: &Sampling, top_logprobs: Option<u8>) -> Result<(), ModelError> {
+    let range = |name: &str, value: Option<f32>, ok: fn(f32) -> bool, wanted: &str| match value {
+        Some(v) if !v.is_finite() || !ok(v) => {
+            Err(ModelError::InvalidRequest(format!("{name}: {v} is not {wanted}")))
+        }
+        _ => Ok(()),
+    };
+    range("temperature", s.temperature, |v| (0.0..=100.0).contains(&v), "between 0 and 100")?;
+    range("top_p", s.top_p, |v| v > 0.0 && v <= 1.0, "above 0 and at most 1")?;
+    range("min_p", s.min_p, |v| (0.0..=1.0).contains(&v), "between 0 and 1")?;
+    range("repetition_penalty", s.repetition_penalty, |v| v > 0.0, "above 0")?;
+    let penalty = |v: f32| (-2.0..=2.0).contains(&v);
+    range("frequency_penalty", s.frequency_penalty, penalty, "between -2 and 2")?;
+    range("presence_penalty", s.presence_penalty, penalty, "between -2 and 2")?;
+    if s.max_tokens == Some(0) {
+        return Err(ModelError::InvalidRequest("max_tokens: 0 is not at least 1".into()));
+    }
+    if s.stop.len() > MAX_STOPS {
+        return Err(ModelError::InvalidRequest(format!(
+            "stop: {} strings are more than {MAX_STOPS}",
+            s.stop.len()
+        )));
+    }
+    if s.stop.iter().any(String::is_empty) {
+        return Err(ModelError::InvalidRequest("stop: an empty string".into()));
+    }
+    match top_logprobs {
+        Some(n) if n > MAX_TOP_LOGPROBS => Err(ModelError::InvalidRequest(format!(
+            "top_logprobs: {n} is more than {MAX_TOP_LOGPROBS}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The sampler of one answer.
 pub(crate) struct Sampler {
-    sampling: Sampling,
-    rng: StdRng,
-    counts: HashMap<u32, u32>,
+    temperature: f32,
+    top_k: usize,
+    top_p: f32,
+    min_p: f32,
+    repetition: f32,
+    frequency: f32,
+    presence: f32,
+    /// Occurrences of each token: in prompt or answer, and in the answer alone.
+    seen: HashMap<u32, u32>,
+    random: StdRng,
 }
 
 impl Sampler {
-    /// A sampler for one answer; `prompt` counts as seen for the repetition penalty.
-    ///
-    /// # Errors
-    /// [`ModelError::InvalidRequest`] naming the field that is out of range.
-    pub fn new(sampling: &Sampling, prompt: &[u32]) -> Result<Self, ModelError> {
-        validate(sampling)?;
-        let seed = sampling.seed.unwrap_or_else(|| rand::rng().random());
-        let mut counts = HashMap::new();
-        if sampling.repetition_penalty.is_some_and(|p| p != 1.0) {
-            counts.extend(prompt.iter().map(|t| (*t, 0)));
+    /// A sampler for an answer to `prompt`. Without a seed the choice is random.
+    pub(crate) fn new(s: &Sampling, prompt: &[u32]) -> Self {
+        let repetition = s.repetition_penalty.unwrap_or(1.0);
+        let seen = if repetition == 1.0 {
+            HashMap::new()
+        } else {
+            prompt.iter().map(|t| (*t, 0)).collect()
+        };
+        Self {
+            temperature: s.temperature.unwrap_or(1.0),
+            top_k: s.top_k.map_or(0, |k| k as usize),
+            top_p: s.top_p.unwrap_or(1.0),
+            min_p: s.min_p.unwrap_or(0.0),
+            repetition,
+            frequency: s.frequency_penalty.unwrap_or(0.0),
+            presence: s.presence_penalty.unwrap_or(0.0),
+            seen,
+            random: s.seed.map_or_else(StdRng::from_os_rng, StdRng::seed_from_u64),
         }
-        Ok(Self { sampling: sampling.clone(), rng: StdRng::seed_from_u64(seed), counts })
     }
 
-    /// The next token for these logits, which it may overwrite.
-    pub fn next(&mut self, logits: &mut [f32]) -> u32 {
+    /// Chooses a token. The logits are changed by the penalties.
+    pub(crate) fn sample(&mut self, logits: &mut [f32]) -> u32 {
         self.penalize(logits);
-        let temperature = self.sampling.temperature.unwrap_or(1.0);
-        let token = if temperature == 0.0 {
-            argmax(logits)
-        } else {
-            self.draw(logits, temperature)
-        };
-        *self.counts.entry(token).or_insert(0) += 1;
+        let token = if self.temperature == 0.0 { argmax(logits) } else { self.draw(logits) };
+        *self.seen.entry(token).or_insert(0) += 1;
         token
     }
 
     fn penalize(&self, logits: &mut [f32]) {
-        let repetition = self.sampling.repetition_penalty.unwrap_or(1.0);
-        let frequency = self.sampling.frequency_penalty.unwrap_or(0.0);
-        let presence = self.sampling.presence_penalty.unwrap_or(0.0);
-        if repetition == 1.0 && frequency == 0.0 && presence == 0.0 {
+        if self.repetition == 1.0 && self.frequency == 0.0 && self.presence == 0.0 {
             return;
         }
-        for (&token, &count) in &self.counts {
-            let Some(logit) = logits.get_mut(token as usize) else { continue };
-            *logit = if *logit > 0.0 { *logit / repetition } else { *logit * repetition };
-            if count > 0 {
-                *logit -= frequency * count as f32 + presence;
+        for (token, count) in &self.seen {
+            let Some(logit) = logits.get_mut(*token as usize) else { continue };
+            *logit = if *logit > 0.0 { *logit / self.repetition } else { *logit * self.repetition };
+            if *count > 0 {
+                *logit -= self.frequency * *count as f32 + self.presence;
             }
         }
     }
 
-    fn draw(&mut self, logits: &[f32], temperature: f32) -> u32 {
-        let mut candidates: Vec<(u32, f32)> = top(logits, self.sampling.top_k.unwrap_or(0) as usize);
-        let best = candidates.first().map_or(0.0, |c| c.1);
-        for (_, value) in &mut candidates {
-            *value = ((*value - best) / temperature).exp();
+    fn draw(&mut self, logits: &[f32]) -> u32 {
+        let best = argmax(logits);
+        let max = logits[best as usize];
+        if !max.is_finite() {
+            return best;
         }
-        if let Some(min_p) = self.sampling.min_p {
-            candidates.retain(|(_, p)| *p >= min_p);
+        // Weights relative to the best token's.
+        let weight = |logit: f32| exp((logit - max) / self.temperature);
+        let mut candidates: Vec<(u32, f32)> = logits
+            .iter()
+            .enumerate()
+            .map(|(id, logit)| (id as u32, weight(*logit)))
+            .filter(|(_, w)| *w >= self.min_p && *w > 1e-30)
+            .collect();
+        let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        if self.top_k > 0 && self.top_k < candidates.len() {
+            candidates.select_nth_unstable_by(self.top_k - 1, order);
+            candidates.truncate(self.top_k);
         }
-        if let Some(top_p) = self.sampling.top_p {
-            let goal = top_p * candidates.iter().map(|c| c.1).sum::<f32>();
-            let mut mass = 0.0;
-            let keep = candidates
-                .iter()
-                .position(|(_, p)| {
-                    mass += p;
-                    mass >= goal
-                })
-                .map_or(candidates.len(), |i| i + 1);
-            candidates.truncate(keep);
+        if self.top_p < 1.0 {
+            keep_nucleus(&mut candidates, self.top_p, order);
         }
-        let total: f32 = candidates.iter().map(|c| c.1).sum();
-        let mut at = self.rng.random::<f32>() * total;
-        for (token, p) in &candidates {
-            at -= p;
-            if at <= 0.0 {
-                return *token;
+        let total: f64 = candidates.iter().map(|(_, w)| f64::from(*w)).sum();
+        let mut at = self.random.random::<f64>() * total;
+        for (id, w) in &candidates {
+            at -= f64::from(*w);
+            if at < 0.0 {
+                return *id;
             }
         }
-        candidates.last().map_or(0, |c| c.0)
+        best
     }
 }
 
-fn validate(sampling: &Sampling) -> Result<(), ModelError> {
-    let check = |name: &str, value: Option<f32>, low: f32, high: f32| match value {
-        Some(v) if !(low..=high).contains(&v) => Err(ModelError::InvalidRequest(format!(
-            "`{name}` is {v}; it must be between {low} and {high}"
-        ))),
-        _ => Ok(()),
-    };
-    check("temperature", sampling.temperature, 0.0, 2.0)?;
-    check("top_p", sampling.top_p, 0.0, 1.0)?;
-    check("min_p", sampling.min_p, 0.0, 1.0)?;
-    check("repetition_penalty", sampling.repetition_penalty, 0.01, 10.0)?;
-    check("frequency_penalty", sampling.frequency_penalty, -2.0, 2.0)?;
-    check("presence_penalty", sampling.presence_penalty, -2.0, 2.0)?;
-    if sampling.max_tokens == Some(0) {
-        return Err(ModelError::InvalidRequest("`max_tokens` is 0; it must be at least 1".into()));
+/// Keeps the smallest set of best candidates whose weights reach `top_p` of the sum. Usually a few
+/// hundred do, so they are sorted in growing batches.
+fn keep_nucleus(
+    candidates: &mut Vec<(u32, f32)>,
+    top_p: f32,
+    order: impl Fn(&(u32, f32), &(u32, f32)) -> std::cmp::Ordering + Copy,
+) {
+    let total: f64 = candidates.iter().map(|(_, w)| f64::from(*w)).sum();
+    let wanted = total * f64::from(top_p);
+    let (mut mass, mut sorted, mut batch) = (0.0, 0, 256);
+    while sorted < candidates.len() {
+        let rest = &mut candidates[sorted..];
+        let len = batch.min(rest.len());
+        if len < rest.len() {
+            rest.select_nth_unstable_by(len - 1, order);
+        }
+        rest[..len].sort_unstable_by(order);
+        for (i, (_, w)) in rest[..len].iter().enumerate() {
+            mass += f64::from(*w);
+            if mass >= wanted {
+                candidates.truncate(sorted + i + 1);
+                return;
+            }
+        }
+        sorted += len;
+        batch *= 8;
     }
-    if sampling.stop.iter().any(String::is_empty) {
-        return Err(ModelError::InvalidRequest("`stop` holds an empty string".into()));
-    }
-    Ok(())
 }
 
-/// The index of the largest value; the first of equals.
-pub(crate) fn argmax(values: &[f32]) -> u32 {
+/// The likeliest token; the first of equals.
+pub(crate) fn argmax(logits: &[f32]) -> u32 {
     let mut best = 0;
-    for (i, value) in values.iter().enumerate() {
-        if *value > values[best] {
-            best = i;
+    for (id, logit) in logits.iter().enumerate() {
+        if *logit > logits[best] {
+            best = id;
         }
     }
     best as u32
 }
 
-/// The `k` largest values with their indices, best first; all of them for `k = 0`.
-pub(crate) fn top(values: &[f32], k: usize) -> Vec<(u32, f32)> {
-    let mut all: Vec<(u32, f32)> = values.iter().enumerate().map(|(i, v)| (i as u32, *v)).collect();
-    let k = if k == 0 { all.len() } else { k.min(all.len()) };
-    let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-    if k < all.len() && k > 0 {
-        all.select_nth_unstable_by(k - 1, order);
-        all.truncate(k);
-    }
-    all.sort_unstable_by(order);
-    all
+/// The logarithm of the softmax's denominator: subtract it from a logit for its log probability.
+pub(crate) fn log_denominator(logits: &[f32]) -> f32 {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|l| f64::from(exp(l - max))).sum();
+    max + sum.ln() as f32
 }
 
-/// ln of the sum of exponentials: a logit minus it is a log-probability.
-pub(crate) fn log_sum_exp(logits: &[f32]) -> f32 {
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    max + logits.iter().map(|l| (l - max).exp()).sum::<f32>().ln()
+/// The `n` likeliest tokens, best first.
+pub(crate) fn best(logits: &[f32], n: usize) -> Vec<u32> {
+    let mut ids: Vec<u32> = (0..logits.len() as u32).collect();
+    let order = |a: &u32, b: &u32| {
+        logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b))
+    };
+    let n = n.min(ids.len());
+    if n == 0 {
+        return Vec::new();
+    }
+    ids.select_nth_unstable_by(n - 1, order);
+    ids.truncate(n);
+    ids.sort_unstable_by(order);
+    ids
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn pick(sampling: Sampling, logits: &[f32], n: usize) -> Vec<u32> {
-        let mut sampler = Sampler::new(&sampling, &[]).unwrap();
-        (0..n).map(|_| sampler.next(&mut logits.to_vec())).collect()
+    fn draws(s: &Sampling, logits: &[f32], count: usize) -> Vec<usize> {
+        let mut histogram = vec![0; logits.len()];
+        for seed in 0..count as u64 {
+            let mut sampler = Sampler::new(&Sampling { seed: Some(seed), ..s.clone() }, &[]);
+            histogram[sampler.sample(&mut logits.to_vec()) as usize] += 1;
+        }
+        histogram
     }
 
     #[test]
-    fn filters_keep_only_what_they_promise() {
-        let logits = [2.0, 1.0, 0.5, -3.0];
-        let base = Sampling { seed: Some(7), ..Sampling::default() };
-        for (sampling, allowed) in [
-            (Sampling { temperature: Some(0.0), ..base.clone() }, &[0][..]),
-            (Sampling { top_k: Some(2), ..base.clone() }, &[0, 1]),
-            (Sampling { top_p: Some(0.5), ..base.clone() }, &[0]),
-            (Sampling { min_p: Some(0.2), ..base.clone() }, &[0, 1, 2]),
-            (Sampling { temperature: Some(0.05), ..base.clone() }, &[0]),
-        ] {
-            let seen = pick(sampling.clone(), &logits, 300);
-            assert!(seen.iter().all(|t| allowed.contains(t)), "{sampling:?}: {seen:?}");
-            assert!(allowed.iter().all(|t| seen.contains(t)), "{sampling:?}: {seen:?}");
+    fn frequencies_follow_the_softmax() {
+        let logits: Vec<f32> = [0.5f32, 0.3, 0.2].iter().map(|p| p.ln()).collect();
+        let histogram = draws(&Sampling::default(), &logits, 4000);
+        for (count, p) in histogram.iter().zip([0.5, 0.3, 0.2]) {
+            assert!((*count as f64 / 4000.0 - p).abs() < 0.03, "{histogram:?}");
         }
     }
 
     #[test]
-    fn draws_follow_the_softmax() {
-        let sampling = Sampling { seed: Some(1), ..Sampling::default() };
-        let seen = pick(sampling, &[1.0f32.ln(), 3.0f32.ln()], 8000);
-        let share = seen.iter().filter(|t| **t == 1).count() as f32 / 8000.0;
-        assert!((share - 0.75).abs() < 0.02, "{share}");
+    fn filters_keep_the_tokens_that_their_papers_say() {
+        let logits: Vec<f32> = [0.4f32, 0.3, 0.2, 0.1].iter().map(|p| p.ln()).collect();
+        let none = Sampling::default();
+        for (name, sampling, kept) in [
+            ("temperature 0", Sampling { temperature: Some(0.0), ..none.clone() }, 1),
+            ("top_k", Sampling { top_k: Some(2), ..none.clone() }, 2),
+            ("top_k 0 is off", Sampling { top_k: Some(0), ..none.clone() }, 4),
+            ("top_p", Sampling { top_p: Some(0.6), ..none.clone() }, 2),
+            ("top_p keeps at least one", Sampling { top_p: Some(0.01), ..none.clone() }, 1),
+            ("min_p", Sampling { min_p: Some(0.45), ..none.clone() }, 3),
+            ("all", none, 4),
+        ] {
+            let histogram = draws(&sampling, &logits, 500);
+            let seen = histogram.iter().filter(|n| **n > 0).count();
+            assert_eq!(seen, kept, "{name}: {histogram:?}");
+        }
     }
 
     #[test]
-    fn equal_seeds_draw_equally() {
-        let logits: Vec<f32> = (0..50).map(|i| (i % 7) as f32).collect();
-        let with = |seed| pick(Sampling { seed: Some(seed), ..Sampling::default() }, &logits, 40);
-        assert_eq!(with(3), with(3));
-        assert_ne!(with(3), with(4));
+    fn the_nucleus_of_a_flat_distribution_is_large() {
+        let histogram = draws(
+            &Sampling { top_p: Some(0.5), ..Sampling::default() },
+            &vec![0.0; 2000],
+            3000,
+        );
+        assert!(histogram[1000..].iter().all(|n| *n == 0));
+        assert!(histogram[..1000].iter().filter(|n| **n > 0).count() > 800);
     }
 
     #[test]
-    fn penalties_push_seen_tokens_down() {
+    fn penalties_turn_the_choice_away_from_what_was_said() {
         for sampling in [
-            Sampling { frequency_penalty: Some(2.0), ..Sampling::default() },
-            Sampling { presence_penalty: Some(2.0), ..Sampling::default() },
-            Sampling { repetition_penalty: Some(4.0), ..Sampling::default() },
+            Sampling { repetition_penalty: Some(2.0), ..Sampling::default() },
+            Sampling { frequency_penalty: Some(1.5), ..Sampling::default() },
+            Sampling { presence_penalty: Some(1.5), ..Sampling::default() },
         ] {
-            let sampling = Sampling { temperature: Some(0.0), ..sampling };
-            assert_eq!(pick(sampling, &[1.5, 1.0], 2), [0, 1]);
+            let greedy = Sampling { temperature: Some(0.0), ..sampling };
+            let mut sampler = Sampler::new(&greedy, &[]);
+            assert_eq!(sampler.sample(&mut [2.0, 1.2]), 0);
+            assert_eq!(sampler.sample(&mut [2.0, 1.2]), 1, "{greedy:?}");
         }
+        let repetition = Sampling {
+            repetition_penalty: Some(2.0),
+            temperature: Some(0.0),
+            ..Sampling::default()
+        };
+        assert_eq!(Sampler::new(&repetition, &[0]).sample(&mut [2.0, 1.2]), 1, "prompt counts");
     }
 
     #[test]
-    fn values_out_of_range_are_named() {
-        for (sampling, name) in [
-            (Sampling { temperature: Some(-1.0), ..Sampling::default() }, "temperature"),
-            (Sampling { top_p: Some(1.5), ..Sampling::default() }, "top_p"),
-            (Sampling { min_p: Some(f32::NAN), ..Sampling::default() }, "min_p"),
-            (Sampling { presence_penalty: Some(3.0), ..Sampling::default() }, "presence_penalty"),
-            (Sampling { max_tokens: Some(0), ..Sampling::default() }, "max_tokens"),
-            (Sampling { stop: vec![String::new()], ..Sampling::default() }, "stop"),
+    fn invalid_parameters_are_named() {
+        let none = Sampling::default();
+        for (field, sampling) in [
+            ("temperature", Sampling { temperature: Some(-1.0), ..none.clone() }),
+            ("temperature", Sampling { temperature: Some(f32::NAN), ..none.clone() }),
+            ("top_p", Sampling { top_p: Some(0.0), ..none.clone() }),
+            ("min_p", Sampling { min_p: Some(1.5), ..none.clone() }),
+            ("repetition_penalty", Sampling { repetition_penalty: Some(0.0), ..none.clone() }),
+            ("frequency_penalty", Sampling { frequency_penalty: Some(3.0), ..none.clone() }),
+            ("presence_penalty", Sampling { presence_penalty: Some(-3.0), ..none.clone() }),
+            ("max_tokens", Sampling { max_tokens: Some(0), ..none.clone() }),
+            ("stop", Sampling { stop: vec![String::new()], ..none.clone() }),
         ] {
-            let error = Sampler::new(&sampling, &[]).err().expect("refused").to_string();
-            assert!(error.contains(name), "{error}");
+            match validate(&sampling, None) {
+                Err(ModelError::InvalidRequest(message)) => {
+                    assert!(message.starts_with(field), "{message}");
+                }
+                other => panic!("{field}: {other:?}"),
+            }
         }
+        assert!(validate(&none, Some(21)).is_err());
+        assert!(validate(&none, Some(20)).is_ok());
+    }
+
+    #[test]
+    fn log_probabilities_sum_to_one() {
+        let logits = [1.0, 2.0, -3.0, 0.5];
+        let z = log_denominator(&logits);
+        let sum: f32 = logits.iter().map(|l| (l - z).exp()).sum();
+        assert!((sum - 1.0).abs() < 1e-5);
+        assert_eq!(best(&logits, 2), [1, 0]);
+        assert_eq!(best(&logits, 9).len(), 4);
     }
 }

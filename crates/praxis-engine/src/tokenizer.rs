@@ -1,259 +1,361 @@
-//! Text to tokens and back, from a GGUF file's own vocabulary (byte-level BPE, as GPT-2 defined it).
+//! The tokenizer of a decoder, built from the GGUF file's metadata, and the way back from tokens
+//! to text as they stream.
 //!
-//! Two rules hold: text from people never becomes a control token ([`Tokenizer::encode_template`]
-//! tells template from content), and bytes come back exactly ([`Tokenizer::bytes`]).
+//! Control tokens (`<|im_start|>` and the like) are found by ourselves, never by the byte-pair
+//! encoder, so that the caller decides which part of a text may contain them.
 
 use std::collections::HashMap;
 
 use tokenizers::models::bpe::{BPE, Vocab};
-use tokenizers::normalizers::unicode::NFC;
+use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::digits::Digits;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::tokenizer::SplitDelimiterBehavior;
-use tokenizers::PreTokenizerWrapper;
+use tokenizers::{NormalizerWrapper, Tokenizer};
 
 use crate::error::EngineError;
 use crate::gguf::Gguf;
 
-/// A Unicode noncharacter: breaks control tokens inside content and never reaches the model.
-const BREAK: char = '\u{fdd0}';
-
-/// Qwen2's pre-tokenization (its `tokenizer.json`).
-const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-
-/// GGUF token types (llama.cpp's `llama_token_type`) that are not text.
+/// `llama_token_type` of tokens that are found before the byte-pair encoding.
 const CONTROL: i64 = 3;
 const USER_DEFINED: i64 = 4;
+/// `llama_token_type` of a single raw byte such as `<0x0A>`.
+const BYTE: i64 = 6;
 
-/// A model's tokenizer.
-pub(crate) struct Tokenizer {
-    inner: tokenizers::Tokenizer,
-    /// Bytes of each token; empty for control tokens.
+/// Tokens that end a turn, whatever the file's `eos_token_id` says: files of chat models often
+/// name only one of theirs.
+const END_TOKENS: &[&str] = &[
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|end|>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<end_of_turn>",
+    "<|eot|>",
+];
+
+/// A decoder's tokenizer.
+pub(crate) struct TextTokenizer {
+    encoder: Tokenizer,
+    /// What each token adds to the text.
     bytes: Vec<Vec<u8>>,
-    /// Control and added tokens, longest first.
-    special: Vec<(String, u32)>,
-    /// Tokens that end an answer.
+    /// Control and user-defined tokens, longest first.
+    specials: Vec<(String, u32)>,
     end: Vec<u32>,
     bos: Option<u32>,
-    bos_text: String,
-    eos_text: String,
+    add_bos: bool,
+    names: SpecialNames,
 }
 
-impl Tokenizer {
-    /// Reads the tokenizer of a GGUF file.
-    pub fn from_gguf(gguf: &Gguf) -> Result<Self, EngineError> {
-        let kind = gguf.text("tokenizer.ggml.model")?;
-        if kind != "gpt2" {
-            return Err(EngineError::unsupported(
-                gguf.path(),
-                format!("its tokenizer is `{kind}`; byte-level BPE (`gpt2`) is supported"),
-            ));
+/// Names that chat templates refer to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SpecialNames {
+    /// `bos_token`.
+    pub(crate) bos: String,
+    /// `eos_token`.
+    pub(crate) eos: String,
+}
+
+impl TextTokenizer {
+    /// Builds the tokenizer that a file describes.
+    pub(crate) fn open(file: &Gguf) -> Result<Self, EngineError> {
+        match file.text("tokenizer.ggml.model")? {
+            "gpt2" => {}
+            other => {
+                return Err(file.unsupported(format!(
+                    "the tokenizer `{other}`; byte-pair encoding (`gpt2`) is implemented"
+                )));
+            }
         }
-        let tokens = gguf.texts("tokenizer.ggml.tokens")?;
-        let types = gguf.integers("tokenizer.ggml.token_type")?;
-        if types.len() != tokens.len() {
-            return Err(EngineError::damaged(
-                gguf.path(),
-                format!("{} tokens but {} token types", tokens.len(), types.len()),
-            ));
-        }
-        let merges = gguf
-            .texts("tokenizer.ggml.merges")?
-            .into_iter()
-            .map(|m| m.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())))
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| {
-                EngineError::damaged(gguf.path(), "`tokenizer.ggml.merges` has an entry without a space")
-            })?;
-        let inner = bpe(gguf, &tokens, merges)?;
-        let from_char = byte_of_char();
-        let mut special = Vec::new();
-        let bytes = tokens
+        let tokens = file.texts("tokenizer.ggml.tokens")?;
+        let kinds = kinds(file, tokens.len())?;
+        let encoder = encoder(file, &tokens)?;
+        let unescape = byte_table();
+        let bytes = tokens.iter().zip(&kinds).map(|(t, k)| token_bytes(t, *k, &unescape)).collect();
+        let mut specials: Vec<(String, u32)> = tokens
             .iter()
-            .zip(&types)
+            .zip(&kinds)
             .enumerate()
-            .map(|(id, (token, kind))| match *kind {
-                CONTROL => {
-                    special.push(((*token).to_owned(), id as u32));
-                    Vec::new()
-                }
-                USER_DEFINED => {
-                    special.push(((*token).to_owned(), id as u32));
-                    token.as_bytes().to_vec()
-                }
-                _ => token.chars().filter_map(|c| from_char.get(&c).copied()).collect(),
-            })
+            .filter(|(_, (t, k))| matches!(**k, CONTROL | USER_DEFINED) && !t.is_empty())
+            .map(|(id, (t, _))| ((*t).to_owned(), id as u32))
             .collect();
-        special.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
-        let id = |key: &str| gguf.number(key).ok().map(|n| n as u32);
-        let text = |id: Option<u32>| {
-            id.and_then(|i| tokens.get(i as usize)).map_or_else(String::new, |t| (*t).to_owned())
+        specials.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then_with(|| a.cmp(b)));
+        let id = |key: &str| -> Result<Option<u32>, EngineError> {
+            let key = format!("tokenizer.ggml.{key}");
+            match file.optional_number(&key)? {
+                Some(id) if id >= tokens.len() => {
+                    Err(file.damaged(format!("`{key}` is {id}, there are {} tokens", tokens.len())))
+                }
+                id => Ok(id.map(|id| id as u32)),
+            }
         };
-        let eos = id("tokenizer.ggml.eos_token_id");
-        let bos = id("tokenizer.ggml.bos_token_id");
-        let end = special
-            .iter()
-            .filter(|(t, i)| {
-                Some(*i) == eos
-                    || ["<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "</s>"]
-                        .contains(&t.as_str())
-            })
-            .map(|(_, i)| *i)
-            .collect();
-        let add_bos = gguf.flag("tokenizer.ggml.add_bos_token").unwrap_or(false);
-        Ok(Self {
-            inner,
-            bytes,
-            special,
-            end,
-            bos: bos.filter(|_| add_bos),
-            bos_text: text(bos),
-            eos_text: text(eos),
-        })
+        let (bos, eos) = (id("bos_token_id")?, id("eos_token_id")?);
+        let mut end: Vec<u32> =
+            [eos, id("eot_token_id")?, id("eom_token_id")?].into_iter().flatten().collect();
+        end.extend(
+            specials.iter().filter(|(t, _)| END_TOKENS.contains(&t.as_str())).map(|(_, id)| *id),
+        );
+        end.sort_unstable();
+        end.dedup();
+        if end.is_empty() {
+            return Err(file.damaged("no token ends a turn (`tokenizer.ggml.eos_token_id`)"));
+        }
+        let name = |id: Option<u32>| id.map_or_else(String::new, |id| tokens[id as usize].to_owned());
+        let names = SpecialNames { bos: name(bos), eos: name(eos) };
+        let add_bos = file.optional_flag("tokenizer.ggml.add_bos_token")?.unwrap_or(false);
+        Ok(Self { encoder, bytes, specials, end, bos, add_bos, names })
     }
 
-    /// Number of tokens in the vocabulary.
-    pub fn len(&self) -> usize {
-        self.bytes.len()
+    /// Encodes a plain text: nothing in it becomes a control token.
+    pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, String> {
+        let mut out = Vec::new();
+        self.encode_into(text, &mut out)?;
+        Ok(out)
     }
 
-    /// A token's bytes; none for a control token or an id outside of the vocabulary.
-    pub fn bytes(&self, token: u32) -> &[u8] {
+    /// Encodes a rendered template. Control tokens are recognized, except those that `sentinel`
+    /// breaks: the character marks text that came from outside and is taken out again.
+    pub(crate) fn encode_template(
+        &self,
+        rendered: &str,
+        sentinel: Option<char>,
+    ) -> Result<Vec<u32>, String> {
+        let mut out = Vec::new();
+        if let (true, Some(bos)) = (self.add_bos, self.bos) {
+            if !rendered.starts_with(&self.names.bos) {
+                out.push(bos);
+            }
+        }
+        let plain = |text: &str, out: &mut Vec<u32>| match sentinel {
+            Some(mark) if text.contains(mark) => self.encode_into(&text.replace(mark, ""), out),
+            _ => self.encode_into(text, out),
+        };
+        let (mut start, mut at) = (0, 0);
+        while at < rendered.len() {
+            match self.special_at(&rendered[at..]) {
+                Some((len, id)) => {
+                    plain(&rendered[start..at], &mut out)?;
+                    out.push(id);
+                    at += len;
+                    start = at;
+                }
+                None => at += rendered[at..].chars().next().map_or(1, char::len_utf8),
+            }
+        }
+        plain(&rendered[start..], &mut out)?;
+        Ok(out)
+    }
+
+    /// The texts of all control tokens.
+    pub(crate) fn specials(&self) -> impl Iterator<Item = &str> {
+        self.specials.iter().map(|(text, _)| text.as_str())
+    }
+
+    /// What a token adds to the text.
+    pub(crate) fn bytes(&self, token: u32) -> &[u8] {
         self.bytes.get(token as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether the token ends an answer.
-    pub fn is_end(&self, token: u32) -> bool {
-        self.end.contains(&token)
+    /// Whether a token ends the model's turn.
+    pub(crate) fn is_end(&self, token: u32) -> bool {
+        self.end.binary_search(&token).is_ok()
     }
 
-    /// Text of the begin-of-sequence token, for chat templates.
-    pub fn bos_text(&self) -> &str {
-        &self.bos_text
+    /// Number of tokens.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
     }
 
-    /// Text of the end-of-sequence token, for chat templates.
-    pub fn eos_text(&self) -> &str {
-        &self.eos_text
+    /// Names that chat templates refer to.
+    pub(crate) fn names(&self) -> &SpecialNames {
+        &self.names
     }
 
-    /// Tokens of plain text; nothing in it is a control token.
-    pub fn encode(&self, text: &str) -> Result<Vec<u32>, EngineError> {
-        let encoding = self
-            .inner
-            .encode_fast(text, false)
-            .map_err(|e| candle_core::Error::Msg(format!("tokenizer: {e}")))?;
-        Ok(encoding.get_ids().to_vec())
+    fn special_at(&self, text: &str) -> Option<(usize, u32)> {
+        self.specials.iter().find(|(s, _)| text.starts_with(s.as_str())).map(|(s, id)| (s.len(), *id))
     }
 
-    /// Content made safe to be put into a template: no run of it reads as a control token.
-    pub fn guard(&self, content: &str) -> String {
-        let mut text = content.replace(BREAK, "\u{fffd}");
-        for (special, _) in &self.special {
-            if text.contains(special.as_str()) {
-                let mut broken = String::with_capacity(special.len() + BREAK.len_utf8());
-                let mut chars = special.chars();
-                broken.extend(chars.next());
-                broken.push(BREAK);
-                broken.extend(chars);
-                text = text.replace(special.as_str(), &broken);
+    fn encode_into(&self, text: &str, out: &mut Vec<u32>) -> Result<(), String> {
+        if !text.is_empty() {
+            let encoding = self.encoder.encode_fast(text, false).map_err(|e| e.to_string())?;
+            out.extend_from_slice(encoding.get_ids());
+        }
+        Ok(())
+    }
+}
+
+fn kinds(file: &Gguf, len: usize) -> Result<Vec<i64>, EngineError> {
+    let key = "tokenizer.ggml.token_type";
+    let kinds = if file.has(key) { file.integers(key)? } else { vec![1; len] };
+    if kinds.len() != len {
+        return Err(file.damaged(format!("`{key}` has {} entries for {len} tokens", kinds.len())));
+    }
+    Ok(kinds)
+}
+
+fn encoder(file: &Gguf, tokens: &[&str]) -> Result<Tokenizer, EngineError> {
+    let vocabulary: Vocab =
+        tokens.iter().enumerate().map(|(id, t)| ((*t).to_owned(), id as u32)).collect();
+    let key = "tokenizer.ggml.merges";
+    let merges = file.texts(key)?
+        .into_iter()
+        .map(|m| match m.split_once(' ') {
+            Some((a, b)) => Ok((a.to_owned(), b.to_owned())),
+            None => Err(file.damaged(format!("`{key}` holds `{m}`, which is not a pair"))),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let pre = PreTokenization::open(file)?;
+    let model = BPE::builder()
+        .vocab_and_merges(vocabulary, merges)
+        .ignore_merges(pre == PreTokenization::Llama3)
+        .build()
+        .map_err(|e| file.damaged(format!("`{key}` does not fit the vocabulary: {e}")))?;
+    let mut encoder = Tokenizer::new(model);
+    encoder.with_pre_tokenizer(Some(pre.splitter().map_err(|e| file.damaged(e))?));
+    if pre == PreTokenization::Qwen2 {
+        let nfc = NormalizerWrapper::NFC(tokenizers::normalizers::NFC);
+        encoder.with_normalizer(Some(nfc)).map_err(|e| file.damaged(e.to_string()))?;
+    }
+    Ok(encoder)
+}
+
+/// How a text is cut before byte-pair encoding (`tokenizer.ggml.pre`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PreTokenization {
+    Gpt2,
+    DigitsThenGpt2,
+    Qwen2,
+    Llama3,
+}
+
+impl PreTokenization {
+    fn open(file: &Gguf) -> Result<Self, EngineError> {
+        Ok(match file.optional_text("tokenizer.ggml.pre")?.unwrap_or("gpt-2") {
+            "gpt-2" | "gpt2" | "phi-2" => Self::Gpt2,
+            "smollm" | "starcoder" | "refact" | "codeshell" | "command-r" => Self::DigitsThenGpt2,
+            "qwen2" | "deepseek-r1-qwen" => Self::Qwen2,
+            "llama-bpe" | "llama3" | "llama-v3" => Self::Llama3,
+            other => {
+                return Err(file.unsupported(format!(
+                    "the pre-tokenizer `{other}` (`tokenizer.ggml.pre`)"
+                )));
+            }
+        })
+    }
+
+    fn splitter(self) -> Result<PreTokenizerWrapper, String> {
+        const LETTERS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+";
+        const OTHERS: &str = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+        let by = |digits: &str| -> Result<PreTokenizerWrapper, String> {
+            let regex = SplitPattern::Regex(format!("{LETTERS}|{digits}|{OTHERS}"));
+            let split = Split::new(regex, SplitDelimiterBehavior::Isolated, false)
+                .map_err(|e| e.to_string())?;
+            Ok(Sequence::new(vec![split.into(), ByteLevel::new(false, true, false).into()]).into())
+        };
+        let gpt2 = ByteLevel::new(false, true, true);
+        Ok(match self {
+            Self::Gpt2 => gpt2.into(),
+            Self::DigitsThenGpt2 => Sequence::new(vec![Digits::new(true).into(), gpt2.into()]).into(),
+            Self::Qwen2 => by(r"\p{N}")?,
+            Self::Llama3 => by(r"\p{N}{1,3}")?,
+        })
+    }
+}
+
+/// GPT-2 writes bytes as printable characters; this is the way back.
+fn byte_table() -> HashMap<char, u8> {
+    let mut table = HashMap::with_capacity(256);
+    let mut next = 256u32;
+    for byte in 0..=255u8 {
+        let code = match byte {
+            b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff => u32::from(byte),
+            _ => {
+                next += 1;
+                next - 1
+            }
+        };
+        if let Some(c) = char::from_u32(code) {
+            table.insert(c, byte);
+        }
+    }
+    table
+}
+
+fn token_bytes(token: &str, kind: i64, unescape: &HashMap<char, u8>) -> Vec<u8> {
+    match kind {
+        // Control tokens are not part of an answer's text.
+        CONTROL => Vec::new(),
+        USER_DEFINED => token.as_bytes().to_vec(),
+        BYTE => token
+            .strip_prefix("<0x")
+            .and_then(|t| t.strip_suffix('>'))
+            .and_then(|t| u8::from_str_radix(t, 16).ok())
+            .map_or_else(|| token.as_bytes().to_vec(), |byte| vec![byte]),
+        _ => {
+            let mut out = Vec::with_capacity(token.len());
+            for c in token.chars() {
+                match unescape.get(&c) {
+                    Some(byte) => out.push(*byte),
+                    None => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+                }
+            }
+            out
+        }
+    }
+}
+
+/// Turns the bytes of streamed tokens into text: a character that is spread over several tokens is
+/// held back until it is whole, bytes that can become none are shown as U+FFFD.
+#[derive(Debug, Default)]
+pub(crate) struct Detokenizer {
+    pending: Vec<u8>,
+}
+
+impl Detokenizer {
+    /// Adds a token's bytes; returns the text that is complete now.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> String {
+        self.pending.extend_from_slice(bytes);
+        let mut text = String::new();
+        let mut done = 0;
+        loop {
+            let rest = &self.pending[done..];
+            match std::str::from_utf8(rest) {
+                Ok(valid) => {
+                    text.push_str(valid);
+                    done = self.pending.len();
+                    break;
+                }
+                Err(error) => {
+                    let valid = error.valid_up_to();
+                    text.push_str(&String::from_utf8_lossy(&rest[..valid]));
+                    done += valid;
+                    match error.error_len() {
+                        Some(invalid) => {
+                            text.push(char::REPLACEMENT_CHARACTER);
+                            done += invalid;
+                        }
+                        None => break,
+                    }
+                }
             }
         }
+        self.pending.drain(..done);
         text
     }
 
-    /// Tokens of a rendered template: its control tokens are control tokens, guarded content is
-    /// text.
-    pub fn encode_template(&self, rendered: &str) -> Result<Vec<u32>, EngineError> {
-        let mut ids = Vec::new();
-        if let Some(bos) = self.bos
-            && !rendered.starts_with(&self.bos_text)
-        {
-            ids.push(bos);
-        }
-        let mut rest = rendered;
-        while !rest.is_empty() {
-            let next = self
-                .special
-                .iter()
-                .filter_map(|(text, id)| rest.find(text.as_str()).map(|at| (at, text, *id)))
-                .min_by_key(|(at, text, _)| (*at, std::cmp::Reverse(text.len())));
-            let plain = next.as_ref().map_or(rest, |(at, ..)| &rest[..*at]);
-            if !plain.is_empty() {
-                ids.extend(self.encode(&plain.replace(BREAK, ""))?);
-            }
-            match next {
-                Some((at, text, id)) => {
-                    ids.push(id);
-                    rest = &rest[at + text.len()..];
-                }
-                None => break,
-            }
-        }
-        Ok(ids)
+    /// Bytes that wait for the rest of their character.
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.len()
     }
-}
 
-fn bpe(
-    gguf: &Gguf,
-    tokens: &[&str],
-    merges: Vec<(String, String)>,
-) -> Result<tokenizers::Tokenizer, EngineError> {
-    let damaged = |e: tokenizers::Error| EngineError::damaged(gguf.path(), format!("its vocabulary: {e}"));
-    let vocab: Vocab = tokens.iter().enumerate().map(|(i, t)| ((*t).to_owned(), i as u32)).collect();
-    let model = BPE::builder().vocab_and_merges(vocab, merges).build().map_err(damaged)?;
-    let mut tokenizer = tokenizers::Tokenizer::new(model);
-    let kind = gguf.text("tokenizer.ggml.pre").unwrap_or("gpt-2");
-    match kind {
-        "smollm" => {
-            tokenizer.with_pre_tokenizer(Some(Sequence::new(vec![
-                PreTokenizerWrapper::Digits(Digits::new(true)),
-                PreTokenizerWrapper::ByteLevel(ByteLevel::new(false, true, true)),
-            ])));
-        }
-        "qwen2" => {
-            let split = Split::new(
-                SplitPattern::Regex(QWEN2.to_owned()),
-                SplitDelimiterBehavior::Isolated,
-                false,
-            )
-            .map_err(damaged)?;
-            tokenizer.with_normalizer(Some(NFC)).map_err(damaged)?;
-            tokenizer.with_pre_tokenizer(Some(Sequence::new(vec![
-                PreTokenizerWrapper::Split(split),
-                PreTokenizerWrapper::ByteLevel(ByteLevel::new(false, true, false)),
-            ])));
-        }
-        "gpt-2" | "default" => {
-            tokenizer.with_pre_tokenizer(Some(ByteLevel::new(false, true, true)));
-        }
-        other => {
-            return Err(EngineError::unsupported(
-                gguf.path(),
-                format!("its pre-tokenizer is `{other}`; smollm, qwen2 and gpt-2 are supported"),
-            ));
-        }
+    /// The end: what is incomplete stays incomplete.
+    pub(crate) fn finish(&mut self) -> String {
+        let rest = std::mem::take(&mut self.pending);
+        String::from_utf8_lossy(&rest).into_owned()
     }
-    Ok(tokenizer)
-}
-
-/// GPT-2's printable stand-ins for bytes, inverted.
-fn byte_of_char() -> HashMap<char, u8> {
-    let mut next = 0x100u32;
-    (0..=255u8)
-        .filter_map(|byte| {
-            let printable = matches!(byte, 0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff);
-            let code = if printable {
-                u32::from(byte)
-            } else {
-                next += 1;
-                next - 1
-            };
-            char::from_u32(code).map(|c| (c, byte))
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -261,9 +363,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_byte_has_its_own_stand_in() {
-        let map = byte_of_char();
-        assert_eq!(map.len(), 256);
-        assert_eq!((map[&'A'], map[&'Ġ'], map[&'Ċ']), (b'A', b' ', b'\n'));
+    fn characters_are_never_split_whatever_the_chunks() {
+        let text = "Grüße 藤野先生 👩‍👩‍👧 naïve";
+        for size in 1..7 {
+            let mut detokenizer = Detokenizer::default();
+            let mut out = String::new();
+            for chunk in text.as_bytes().chunks(size) {
+                let piece = detokenizer.push(chunk);
+                assert!(!piece.contains(char::REPLACEMENT_CHARACTER), "{size}");
+                out.push_str(&piece);
+            }
+            out.push_str(&detokenizer.finish());
+            assert_eq!(out, text, "{size}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_replaced_and_do_not_hold_back_the_rest() {
+        let mut detokenizer = Detokenizer::default();
+        assert_eq!(detokenizer.push(b"a\xffb\xe8\x97"), "a\u{fffd}b");
+        assert_eq!(detokenizer.pending(), 2);
+        assert_eq!(detokenizer.push(b"c"), "\u{fffd}c");
+        detokenizer.push(b"\xf0\x9f");
+        assert_eq!(detokenizer.finish(), "\u{fffd}");
+    }
+
+    #[test]
+    fn the_byte_table_covers_all_bytes_once() {
+        let table = byte_table();
+        let mut bytes: Vec<u8> = table.values().copied().collect();
+        bytes.sort_unstable();
+        assert_eq!(bytes, (0..=255).collect::<Vec<u8>>());
+        assert_eq!(table[&'Ġ'], b' ');
+        assert_eq!(table[&'Ċ'], b'\n');
     }
 }

@@ -48,11 +48,6 @@ impl AnswerFilter {
         self.refused
     }
 
-    /// The text given out so far.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
     /// Takes more of the model's text; gives what may be shown.
     pub fn push(&mut self, more: &str) -> String {
         if self.refused {
@@ -262,7 +257,7 @@ mod tests {
         let mut filter = AnswerFilter::new(passages.len());
         let mut shown: String = pieces.iter().map(|p| filter.push(p)).collect();
         shown.push_str(&filter.finish(passages));
-        assert_eq!(shown, filter.text());
+        assert_eq!(shown, filter.text);
         let numbers = filter.citations(passages).iter().map(|c| c.number).collect();
         (shown, numbers, filter.refused())
     }

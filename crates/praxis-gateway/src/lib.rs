@@ -1,1 +1,29 @@
 //! One chat and embedding interface over the local engine and any OpenAI-compatible endpoint.
+//!
+//! [`GatewayConfig`] is the gateway's part of `praxis.toml`; [`Gateway`] answers by model name, with
+//! retries, fallback, trace and cost. Left out: limits per caller and providers with a dialect of
+//! their own, which the gateway issue brings.
+
+mod account;
+mod attempts;
+mod config;
+mod embedder;
+mod error;
+mod gateway;
+mod local;
+mod openai;
+mod period;
+mod tokens;
+mod validate;
+
+pub use config::{Defaults, GatewayConfig, KeyReference, ModelConfig, Price, Provider};
+pub use error::GatewayError;
+pub use gateway::{Gateway, ModelInfo};
+pub use period::Period;
+pub use praxis_hub::Task;
+pub use validate::Problem;
+
+/// The chat model of an application that names none.
+pub const DEFAULT_CHAT_MODEL: &str = "qwen2.5-coder-1.5b-instruct";
+/// The embedder of an application that names none.
+pub const DEFAULT_EMBEDDER: &str = "multilingual-e5-small";

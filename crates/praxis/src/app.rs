@@ -172,7 +172,7 @@ impl App {
             Arc::new(move |name: Option<&str>| embedders.embedder(name)),
         ));
         let deps = Deps { chat: gateway.clone(), retriever: knowledge.clone() };
-        let library = Library::load(&project.root.join("prompts"), &project.known(), deps)
+        let library = Library::load(&project.root.join("prompts"), &project.known(), &deps)
             .map_err(|found| {
                 Failure::from(
                     found

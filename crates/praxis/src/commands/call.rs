@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use praxis_core::{CallContext, CallEvent, Citation};
+use praxis_core::{CallContext, CallEvent, Citation, Function};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 

@@ -43,12 +43,14 @@ pub async fn run(app: &App, args: Chat, _: &Global) -> Result<(), Failure> {
             question => history.push(Message::user(question)),
         }
         let cancel = CancellationToken::new();
-        let turn = turn(app, &partner, &history, cancel.clone());
-        tokio::pin!(turn);
-        let outcome = loop {
-            tokio::select! {
-                outcome = &mut turn => break outcome,
-                _ = tokio::signal::ctrl_c() => cancel.cancel(),
+        let outcome = {
+            let turn = turn(app, &partner, &history, cancel.clone());
+            tokio::pin!(turn);
+            loop {
+                tokio::select! {
+                    outcome = &mut turn => break outcome,
+                    _ = tokio::signal::ctrl_c() => cancel.cancel(),
+                }
             }
         };
         match outcome {

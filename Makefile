@@ -1,0 +1,35 @@
+# Praxis, from a fresh clone: `make demo` to see it, `make test` to trust it.
+# The work is in scripts/; each script says what it does.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test build check docs bench bench-retrieval lint-deps
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
+
+demo: ## Build, fetch the models, and serve the demo assistant
+	@scripts/demo.sh
+
+test: ## Run everything that CI runs
+	@scripts/test.sh
+
+build: ## Build the release binary, target/release/praxis
+	@scripts/setup.sh build
+	cargo build --release --locked
+
+check: ## Format, lints and repository checks: the quick half of `make test`
+	cargo fmt --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo xtask tidy
+
+docs: ## Write the generated documents
+	cargo xtask docs
+
+bench: ## Measure speed beside llama.cpp and sentence-transformers
+	@scripts/bench.sh
+
+bench-retrieval: ## Measure retrieval quality (needs the data sets in ../shared)
+	cargo run --release --locked -p praxis-knowledge --example eval_retrieval
+
+lint-deps: ## Check licences, sources and advisories of all dependencies, and spelling
+	@scripts/lint-deps.sh

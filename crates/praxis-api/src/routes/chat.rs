@@ -1,0 +1,360 @@
+//! `/v1/chat/completions` (OpenAI API reference, "Create chat completion"), for models and functions.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use futures::{Stream, StreamExt};
+use praxis_core::{
+    CallError, CallEvent, ChatChunk, ChatRequest, Citation, FinishReason, Message, ModelError, Role,
+    Sampling, TokenLogprob, Usage, now_s,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::functions::{self, Step};
+use super::models::FUNCTION_PREFIX;
+use crate::error::{ApiError, JsonBody};
+use crate::sse;
+use crate::state::ApiState;
+
+/// A request. Fields that are not listed are ignored if they change nothing, and refused by
+/// [`Request::refuse_unsupported`] if they would.
+#[derive(Deserialize)]
+pub(crate) struct Request {
+    model: String,
+    messages: Vec<InMessage>,
+    #[serde(default)]
+    stream: bool,
+    #[serde(default)]
+    stream_options: Option<StreamOptions>,
+    #[serde(default, alias = "max_completion_tokens")]
+    max_tokens: Option<u32>,
+    temperature: Option<f32>,
+    top_p: Option<f32>,
+    top_k: Option<u32>,
+    min_p: Option<f32>,
+    repetition_penalty: Option<f32>,
+    frequency_penalty: Option<f32>,
+    presence_penalty: Option<f32>,
+    seed: Option<u64>,
+    #[serde(default)]
+    stop: Option<OneOrMany>,
+    #[serde(default)]
+    logprobs: Option<bool>,
+    top_logprobs: Option<u8>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct StreamOptions {
+    #[serde(default)]
+    include_usage: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+#[derive(Deserialize)]
+struct InMessage {
+    role: Role,
+    content: Content,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Content {
+    Text(String),
+    Parts(Vec<Part>),
+}
+
+#[derive(Deserialize)]
+struct Part {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    text: String,
+}
+
+impl Request {
+    fn refuse_unsupported(&self) -> Result<(), ApiError> {
+        for name in ["tools", "functions", "audio", "modalities", "prediction", "web_search_options"] {
+            let given = self.rest.get(name).is_some_and(|v| !v.is_null() && v != &json!([]) && v != &json!(["text"]));
+            if given {
+                return Err(ApiError::invalid(name, format!("`{name}` is not supported")));
+            }
+        }
+        if self.rest.get("n").is_some_and(|n| n != 1) {
+            return Err(ApiError::invalid("n", "`n` can only be 1"));
+        }
+        match self.rest.get("response_format").and_then(|f| f["type"].as_str()) {
+            None | Some("text") => Ok(()),
+            Some(other) => Err(ApiError::invalid(
+                "response_format",
+                format!("`response_format` of type `{other}` is not supported"),
+            )),
+        }
+    }
+
+    fn messages(&self) -> Result<Vec<Message>, ApiError> {
+        self.messages
+            .iter()
+            .enumerate()
+            .map(|(i, message)| {
+                let text = match &message.content {
+                    Content::Text(text) => text.clone(),
+                    Content::Parts(parts) => {
+                        if let Some(other) = parts.iter().find(|p| p.kind != "text") {
+                            return Err(ApiError::invalid(
+                                &format!("messages[{i}].content"),
+                                format!("content of type `{}` is not supported", other.kind),
+                            ));
+                        }
+                        parts.iter().map(|p| p.text.as_str()).collect::<Vec<_>>().join("\n")
+                    }
+                };
+                Ok(Message::new(message.role, text))
+            })
+            .collect()
+    }
+
+    fn sampling(&self) -> Sampling {
+        Sampling {
+            temperature: self.temperature,
+            top_k: self.top_k,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            repetition_penalty: self.repetition_penalty,
+            frequency_penalty: self.frequency_penalty,
+            presence_penalty: self.presence_penalty,
+            seed: self.seed,
+            max_tokens: self.max_tokens,
+            stop: match &self.stop {
+                None => Vec::new(),
+                Some(OneOrMany::One(stop)) => vec![stop.clone()],
+                Some(OneOrMany::Many(stops)) => stops.clone(),
+            },
+        }
+    }
+
+    fn wanted_logprobs(&self) -> Result<Option<u8>, ApiError> {
+        match (self.logprobs.unwrap_or(false), self.top_logprobs) {
+            (false, Some(_)) => {
+                Err(ApiError::invalid("top_logprobs", "`top_logprobs` needs `logprobs: true`"))
+            }
+            (false, None) => Ok(None),
+            (true, n) => Ok(Some(n.unwrap_or(0))),
+        }
+    }
+}
+
+/// A piece of an answer, of a model or of a function.
+enum Piece {
+    Text { text: String, logprobs: Vec<TokenLogprob> },
+    Cited { text: String, citations: Vec<Citation> },
+    Done { finish: FinishReason, usage: Usage, refused: Option<bool> },
+    Failed(ApiError),
+}
+
+/// Answers, as a stream or whole.
+pub(crate) async fn completions(
+    State(state): State<ApiState>,
+    JsonBody(request): JsonBody<Request>,
+) -> Result<Response, ApiError> {
+    request.refuse_unsupported()?;
+    let cx = state.context();
+    let guard = cx.cancel().clone().drop_guard();
+    let envelope = Envelope {
+        id: format!("chatcmpl-{}", cx.trace_id()),
+        trace: cx.trace_id().to_string(),
+        model: request.model.clone(),
+        created: now_s(),
+    };
+    let (messages, sampling, top) = (request.messages()?, request.sampling(), request.wanted_logprobs()?);
+    let pieces = match request.model.strip_prefix(FUNCTION_PREFIX) {
+        Some(name) => {
+            let function = state.library.get(name)?;
+            functions::run(function, messages, sampling, top, cx).map(of_step).boxed()
+        }
+        None => {
+            let chat = ChatRequest { model: request.model, messages, sampling, top_logprobs: top };
+            state.chat.chat(chat, &cx).await?.map(of_chunk).boxed()
+        }
+    };
+    if request.stream {
+        let usage = request.stream_options.is_some_and(|o| o.include_usage);
+        return Ok(sse::stream(envelope.stream(pieces, usage), guard).into_response());
+    }
+    Ok(Json(envelope.whole(pieces).await?).into_response())
+}
+
+fn of_chunk(chunk: Result<ChatChunk, ModelError>) -> Piece {
+    match chunk {
+        Ok(ChatChunk::Delta { text, logprobs }) => Piece::Text { text, logprobs },
+        Ok(ChatChunk::Done { finish_reason, usage }) => {
+            Piece::Done { finish: finish_reason, usage, refused: None }
+        }
+        Err(error) => Piece::Failed(error.into()),
+    }
+}
+
+fn of_step(step: Step) -> Piece {
+    match step {
+        Step::Event(CallEvent::Delta { text, logprobs }) => Piece::Text { text, logprobs },
+        Step::Event(CallEvent::Cited { text, citations }) => Piece::Cited { text, citations },
+        Step::Event(CallEvent::Retrieved(_)) => {
+            Piece::Text { text: String::new(), logprobs: Vec::new() }
+        }
+        Step::Done(Ok(output)) => Piece::Done {
+            finish: FinishReason::Stop,
+            usage: Usage::default(),
+            refused: output.get("refused").and_then(Value::as_bool),
+        },
+        Step::Done(Err(error)) => Piece::Failed(CallError::into(error)),
+    }
+}
+
+/// What all parts of one answer share.
+struct Envelope {
+    id: String,
+    trace: String,
+    model: String,
+    created: i64,
+}
+
+impl Envelope {
+    fn chunk(&self, choices: &Value) -> Value {
+        json!({
+            "id": self.id,
+            "object": "chat.completion.chunk",
+            "created": self.created,
+            "model": self.model,
+            "choices": choices,
+        })
+    }
+
+    fn stream(
+        self,
+        pieces: impl Stream<Item = Piece> + Send + 'static,
+        include_usage: bool,
+    ) -> impl Stream<Item = axum::response::sse::Event> + Send {
+        let first = self.chunk(&json!([{
+            "index": 0, "delta": { "role": "assistant", "content": "" }, "finish_reason": null
+        }]));
+        let mut citations = Vec::new();
+        let rest = pieces.flat_map(move |piece| {
+            let events = match piece {
+                Piece::Text { text, logprobs } if text.is_empty() && logprobs.is_empty() => Vec::new(),
+                Piece::Text { text, logprobs } => {
+                    let choice = json!({
+                        "index": 0,
+                        "delta": { "content": text },
+                        "logprobs": logprobs_value(&logprobs),
+                        "finish_reason": null,
+                    });
+                    vec![sse::data(&self.chunk(&json!([choice])))]
+                }
+                Piece::Cited { citations: found, .. } => {
+                    citations = found;
+                    Vec::new()
+                }
+                Piece::Done { finish, usage, refused } => {
+                    let choice = json!({ "index": 0, "delta": {}, "finish_reason": finish });
+                    let mut last = self.chunk(&json!([choice]));
+                    last["praxis"] = self.extension(&citations, refused);
+                    if !citations.is_empty() {
+                        last["choices"][0]["delta"]["annotations"] = annotations(&citations);
+                    }
+                    let mut events = vec![sse::data(&last)];
+                    if include_usage {
+                        let mut chunk = self.chunk(&json!([]));
+                        chunk["usage"] = usage_value(usage);
+                        events.push(sse::data(&chunk));
+                    }
+                    events.push(axum::response::sse::Event::default().data("[DONE]"));
+                    events
+                }
+                Piece::Failed(error) => vec![sse::data(&error.body())],
+            };
+            futures::stream::iter(events)
+        });
+        futures::stream::once(async move { sse::data(&first) }).chain(rest)
+    }
+
+    async fn whole(self, mut pieces: impl Stream<Item = Piece> + Unpin) -> Result<Value, ApiError> {
+        let (mut content, mut logprobs, mut citations) = (String::new(), Vec::new(), Vec::new());
+        while let Some(piece) = pieces.next().await {
+            match piece {
+                Piece::Text { text, logprobs: mut more } => {
+                    content.push_str(&text);
+                    logprobs.append(&mut more);
+                }
+                Piece::Cited { text, citations: found } => {
+                    content = text;
+                    citations = found;
+                }
+                Piece::Failed(error) => return Err(error),
+                Piece::Done { finish, usage, refused } => {
+                    return Ok(json!({
+                        "id": self.id,
+                        "object": "chat.completion",
+                        "created": self.created,
+                        "model": self.model,
+                        "choices": [{
+                            "index": 0,
+                            "message": {
+                                "role": "assistant",
+                                "content": content,
+                                "refusal": null,
+                                "annotations": annotations(&citations),
+                            },
+                            "logprobs": logprobs_value(&logprobs),
+                            "finish_reason": finish,
+                        }],
+                        "usage": usage_value(usage),
+                        "praxis": self.extension(&citations, refused),
+                    }));
+                }
+            }
+        }
+        Err(ModelError::Broken("the answer ended without a finish reason".into()).into())
+    }
+
+    fn extension(&self, citations: &[Citation], refused: Option<bool>) -> Value {
+        json!({ "trace_id": self.trace, "citations": citations, "refused": refused })
+    }
+}
+
+/// Citations as OpenAI's file citations.
+fn annotations(citations: &[Citation]) -> Value {
+    citations
+        .iter()
+        .map(|c| {
+            json!({
+                "type": "file_citation",
+                "file_citation": {
+                    "index": c.number,
+                    "file_id": c.passage.document,
+                    "filename": c.passage.uri,
+                },
+            })
+        })
+        .collect()
+}
+
+fn logprobs_value(logprobs: &[TokenLogprob]) -> Value {
+    if logprobs.is_empty() { Value::Null } else { json!({ "content": logprobs, "refusal": null }) }
+}
+
+fn usage_value(usage: Usage) -> Value {
+    json!({
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+        "prompt_tokens_details": { "cached_tokens": usage.cached_tokens },
+    })
+}

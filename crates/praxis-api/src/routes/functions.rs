@@ -1,0 +1,107 @@
+//! `/praxis/v1/functions`: functions by their own signatures, and as a conversation with events that
+//! the OpenAI API has no words for.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use futures::StreamExt;
+use praxis_core::{CallContext, CallError, CallEvent, ErrorCode, Function, Message, Sampling};
+use praxis_function::PromptFunction;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::error::{ApiError, JsonBody};
+use crate::sse::{self, EventStream};
+use crate::state::ApiState;
+
+/// Signatures of all functions.
+pub(crate) async fn list(State(state): State<ApiState>) -> Json<Value> {
+    Json(json!({ "functions": state.library.list() }))
+}
+
+/// A call by signature.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Call {
+    input: Value,
+}
+
+/// Calls a function and waits for its output.
+pub(crate) async fn call(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    JsonBody(call): JsonBody<Call>,
+) -> Result<Json<Value>, ApiError> {
+    let function = state.library.get(&name)?;
+    let cx = state.context();
+    // A client that goes away drops this future, and with it the call.
+    let _guard = cx.cancel().clone().drop_guard();
+    let output = function.call(call.input, &cx).await?;
+    Ok(Json(json!({ "output": output, "trace_id": cx.trace_id() })))
+}
+
+/// A conversation.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Chat {
+    messages: Vec<Message>,
+}
+
+/// Streams an answer as events: `retrieved`, `delta`, `cited`, then `done` or `error`.
+pub(crate) async fn chat(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    JsonBody(chat): JsonBody<Chat>,
+) -> Result<EventStream, ApiError> {
+    let function = state.library.get(&name)?;
+    let cx = state.context();
+    let trace = cx.trace_id().clone();
+    let guard = cx.cancel().clone().drop_guard();
+    let events = run(function, chat.messages, Sampling::default(), None, cx).map(move |step| match step {
+        Step::Event(CallEvent::Retrieved(r)) => sse::named(
+            "retrieved",
+            &json!({ "passages": r.passages.len(), "relevant": r.is_relevant() }),
+        ),
+        Step::Event(CallEvent::Delta { text, .. }) => sse::named("delta", &json!({ "text": text })),
+        Step::Event(CallEvent::Cited { text, citations }) => {
+            sse::named("cited", &json!({ "text": text, "citations": citations }))
+        }
+        Step::Done(Ok(output)) => {
+            let refused = output.get("refused").cloned().unwrap_or_default();
+            sse::named("done", &json!({ "trace_id": trace, "refused": refused }))
+        }
+        Step::Done(Err(error)) => sse::named("error", &ApiError::from(error).body()),
+    });
+    Ok(sse::stream(events, guard))
+}
+
+/// What happens in a call, and how it ends.
+pub(crate) enum Step {
+    Event(CallEvent),
+    Done(Result<Value, CallError>),
+}
+
+/// Runs a call on a task of its own and gives its steps; the last is [`Step::Done`].
+pub(crate) fn run(
+    function: Arc<PromptFunction>,
+    messages: Vec<Message>,
+    sampling: Sampling,
+    top_logprobs: Option<u8>,
+    cx: CallContext,
+) -> impl futures::Stream<Item = Step> + Send + 'static {
+    let (events, received) = mpsc::channel(64);
+    let cx = cx.with_events(events);
+    let task = tokio::spawn(async move {
+        // The context ends with the task, which ends the channel of events.
+        function.call_chat(messages, sampling, top_logprobs, &cx).await
+    });
+    let done = async move {
+        Step::Done(task.await.unwrap_or_else(|error| {
+            Err(CallError::new(ErrorCode::Internal, format!("the call's task failed: {error}")))
+        }))
+    };
+    ReceiverStream::new(received).map(Step::Event).chain(futures::stream::once(done))
+}

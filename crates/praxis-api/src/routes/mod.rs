@@ -1,0 +1,9 @@
+//! Handlers, a module for each resource.
+
+pub(crate) mod chat;
+pub(crate) mod embeddings;
+pub(crate) mod functions;
+pub(crate) mod health;
+pub(crate) mod knowledge;
+pub(crate) mod models;
+pub(crate) mod traces;

@@ -1,0 +1,25 @@
+//! Traces of single calls.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use praxis_core::ErrorCode;
+use serde_json::{Value, json};
+
+use crate::error::ApiError;
+use crate::state::ApiState;
+
+/// The spans of one trace, oldest first.
+pub(crate) async fn show(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let spans = state
+        .store
+        .spans_of(&id)
+        .await
+        .map_err(|e| ApiError::new(ErrorCode::Internal, e.to_string()))?;
+    if spans.is_empty() {
+        return Err(ApiError::new(ErrorCode::NotFound, format!("no trace `{id}`")));
+    }
+    Ok(Json(json!({ "spans": spans })))
+}

@@ -1,0 +1,73 @@
+//! What handlers reach.
+
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use praxis_core::{CallContext, ChatGateway, Embedder, ModelError, Secret, TraceSink};
+use praxis_function::Library;
+use praxis_knowledge::Knowledge;
+use praxis_store::Store;
+use serde::Serialize;
+
+/// Gives the embedder of a name, or the application's default.
+pub type EmbedderSource =
+    Arc<dyn Fn(Option<&str>) -> Result<Arc<dyn Embedder>, ModelError> + Send + Sync>;
+
+/// Gives the models of the application.
+pub type ModelList = Arc<dyn Fn() -> Vec<ModelInfo> + Send + Sync>;
+
+/// A model, as `/v1/models` lists it.
+#[derive(Debug, Clone, Serialize)]
+pub struct ModelInfo {
+    /// Its name.
+    pub id: String,
+    /// Who runs it: `local`, or the provider.
+    pub owned_by: String,
+    /// What it does: `chat` or `embedding`.
+    pub task: String,
+    /// Whether it can be called now.
+    pub available: bool,
+}
+
+/// What an application says of itself.
+#[derive(Debug, Clone, Default)]
+pub struct AppInfo {
+    /// Title of the console.
+    pub title: String,
+    /// One sentence about it.
+    pub description: String,
+    /// Questions to offer to a newcomer.
+    pub suggestions: Vec<String>,
+}
+
+/// What handlers reach. Cloning is cheap.
+#[derive(Clone)]
+pub struct ApiState {
+    /// The application.
+    pub app: Arc<AppInfo>,
+    /// Chat models.
+    pub chat: Arc<dyn ChatGateway>,
+    /// Embedding models.
+    pub embedders: EmbedderSource,
+    /// All models.
+    pub models: ModelList,
+    /// Functions.
+    pub library: Arc<Library>,
+    /// Knowledge bases.
+    pub knowledge: Arc<Knowledge>,
+    /// The store, for traces.
+    pub store: Store,
+    /// Where spans go.
+    pub sink: Arc<dyn TraceSink>,
+    /// The key that clients must send.
+    pub api_key: Option<Secret>,
+    /// The metrics of this process.
+    pub metrics: PrometheusHandle,
+}
+
+impl ApiState {
+    /// A context for a new call.
+    pub fn context(&self) -> CallContext {
+        CallContext::new(Arc::clone(&self.sink))
+    }
+}

@@ -1,0 +1,258 @@
+//! A chat model in this process: [`ChatEngine`]. One thread owns the model and serves requests in
+//! the order in which they came; handles are cheap to clone. A request is checked, rendered and
+//! tokenized before it is queued, so that its mistakes are errors of [`ChatModel::chat`] itself.
+//! Left out for now: serving several requests in one batch.
+
+mod answer;
+mod queue;
+mod sequences;
+mod worker;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use praxis_core::{ChatChunk, ChatModel, ChatRequest, ChatStream, Message, ModelError};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::cpu;
+use crate::decoder::Decoder;
+use crate::error::EngineError;
+use crate::gguf::Gguf;
+use crate::sampler::{Sampler, validate};
+use crate::template::{ChatTemplate, Today};
+use crate::tokenizer::TextTokenizer;
+use queue::{Job, Queue};
+use worker::Worker;
+
+/// How a chat model is run.
+#[derive(Debug, Clone)]
+pub struct ChatOptions {
+    /// Tokens of prompt and answer together; `None`: what the model was trained for, at most 8192.
+    pub context_length: Option<usize>,
+    /// Threads that compute; `None`: all processors that this process may use.
+    pub threads: Option<usize>,
+    /// Requests that may wait; more are refused with [`ModelError::RateLimited`].
+    pub queue: usize,
+    /// Past sequences whose keys and values are kept for requests with the same beginning; together
+    /// they hold at most `context_length` tokens.
+    pub kept_sequences: usize,
+    /// The current date for templates that print it, formatted as `strftime` does; `None` for a
+    /// format that is invalid.
+    pub today: fn(&str) -> Option<String>,
+}
+
+impl Default for ChatOptions {
+    fn default() -> Self {
+        Self {
+            context_length: None,
+            threads: None,
+            queue: 64,
+            kept_sequences: 4,
+            today: local_date,
+        }
+    }
+}
+
+/// The context window that is given where none is asked for: keys and values of long windows take
+/// memory that a small machine may not have.
+const DEFAULT_CONTEXT: usize = 8192;
+
+fn local_date(format: &str) -> Option<String> {
+    jiff::fmt::strtime::format(format, &jiff::Zoned::now()).ok()
+}
+
+/// What all threads share of a model.
+struct Model {
+    decoder: Decoder,
+    tokenizer: TextTokenizer,
+    template: ChatTemplate,
+    context: usize,
+}
+
+impl Model {
+    fn open(path: &Path, options: &ChatOptions) -> Result<Self, EngineError> {
+        let file = Gguf::open(path)?;
+        let decoder = Decoder::open(&file)?;
+        let tokenizer = TextTokenizer::open(&file)?;
+        if tokenizer.len() > decoder.vocabulary() {
+            return Err(file.damaged(format!(
+                "the tokenizer has {} tokens, the tensor `token_embd.weight` {} rows",
+                tokenizer.len(),
+                decoder.vocabulary()
+            )));
+        }
+        let key = "tokenizer.chat_template";
+        let source = file.optional_text(key)?.ok_or_else(|| {
+            file.unsupported(format!("it has no chat template (`{key}`): is it a base model?"))
+        })?;
+        let today: Today = options.today;
+        let template = ChatTemplate::compile(source, tokenizer.names().clone(), today)
+            .map_err(|e| file.damaged(format!("`{key}`: {e}")))?;
+        let trained = decoder.context();
+        let context = options.context_length.unwrap_or(DEFAULT_CONTEXT).clamp(1, trained);
+        Ok(Self { decoder, tokenizer, template, context })
+    }
+
+    fn prompt(&self, messages: &[Message]) -> Result<Vec<u32>, ModelError> {
+        if messages.is_empty() {
+            return Err(ModelError::InvalidRequest("messages: there is none".into()));
+        }
+        let rendered = self.template.render(messages, &self.tokenizer)?;
+        self.tokenizer
+            .encode_template(&rendered.text, rendered.sentinel)
+            .map_err(|e| ModelError::Internal(format!("the tokenizer failed: {e}")))
+    }
+}
+
+/// A chat model loaded from a GGUF file. Cloning it gives another handle of the same model; the
+/// model is freed when the last handle is dropped and the last answer has ended.
+#[derive(Clone)]
+pub struct ChatEngine {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    model: Arc<Model>,
+    queue: Arc<Queue>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+impl std::fmt::Debug for ChatEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChatEngine").field("context_length", &self.context_length()).finish()
+    }
+}
+
+impl ChatEngine {
+    /// Loads a model. Blocks for as long as that takes (well under a second for a file that the
+    /// system has cached).
+    ///
+    /// # Errors
+    /// [`EngineError`], naming the file and what is wrong with it.
+    pub fn load(path: &Path, options: ChatOptions) -> Result<Self, EngineError> {
+        let started = std::time::Instant::now();
+        let model = Arc::new(Model::open(path, &options)?);
+        let threads = options.threads.unwrap_or_else(cpu::threads).max(1);
+        let queue = Arc::new(Queue::new(options.queue.max(1)));
+        let worker = Worker::new(Arc::clone(&model), Arc::clone(&queue), options.kept_sequences);
+        worker.spawn(threads)?;
+        tracing::info!(
+            path = %path.display(),
+            context_length = model.context,
+            threads,
+            elapsed_ms = started.elapsed().as_millis() as u64,
+            "chat model loaded"
+        );
+        Ok(Self { handle: Arc::new(Handle { model, queue }) })
+    }
+
+    /// Tokens of prompt and answer together.
+    pub fn context_length(&self) -> usize {
+        self.handle.model.context
+    }
+
+    /// Tokens that a conversation takes as a prompt, with all that the chat template adds.
+    ///
+    /// # Errors
+    /// [`ModelError::InvalidRequest`] where the template refuses the messages.
+    pub fn count_tokens(&self, messages: &[Message]) -> Result<usize, ModelError> {
+        Ok(self.handle.model.prompt(messages)?.len())
+    }
+
+    /// The tokens of a conversation as a prompt, for tests against a reference.
+    #[doc(hidden)]
+    pub fn prompt_tokens(&self, messages: &[Message]) -> Result<Vec<u32>, ModelError> {
+        self.handle.model.prompt(messages)
+    }
+
+    /// The tokens of a plain text, for tests against a reference.
+    #[doc(hidden)]
+    pub fn text_tokens(&self, text: &str) -> Result<Vec<u32>, ModelError> {
+        self.handle.model.tokenizer.encode(text).map_err(ModelError::Internal)
+    }
+
+    /// Logits after each of `positions` (ascending) of a sequence, for tests against a reference.
+    #[doc(hidden)]
+    pub fn logits(&self, tokens: &[u32], positions: &[usize]) -> Vec<Vec<f32>> {
+        let decoder = &self.handle.model.decoder;
+        let mut cache = decoder.new_cache();
+        let mut start = 0;
+        let mut all = Vec::new();
+        for position in positions {
+            let chunk = &tokens[start..=*position];
+            let want = crate::decoder::Want::LastLogits;
+            all.extend(decoder.forward(chunk, start, &mut cache, want, &|| false));
+            start = position + 1;
+        }
+        all
+    }
+}
+
+#[async_trait]
+impl ChatModel for ChatEngine {
+    async fn chat(
+        &self,
+        request: ChatRequest,
+        cancel: CancellationToken,
+    ) -> Result<ChatStream, ModelError> {
+        validate(&request.sampling, request.top_logprobs)?;
+        let model = Arc::clone(&self.handle.model);
+        let messages = request.messages;
+        // A long prompt takes milliseconds to tokenize.
+        let prompt = tokio::task::spawn_blocking(move || model.prompt(&messages))
+            .await
+            .map_err(|e| ModelError::Internal(format!("the tokenizer failed: {e}")))??;
+        let context = self.handle.model.context;
+        if prompt.len() >= context {
+            return Err(ModelError::ContextLengthExceeded {
+                prompt_tokens: prompt.len(),
+                context_length: context,
+            });
+        }
+        let room = context - prompt.len();
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.handle.queue.push(Job {
+            max_tokens: request.sampling.max_tokens.map_or(room, |n| room.min(n as usize)),
+            sampler: Sampler::new(&request.sampling, &prompt),
+            stop: request.sampling.stop,
+            prompt,
+            top_logprobs: request.top_logprobs.map(usize::from),
+            sender,
+            cancel: cancel.clone(),
+        })?;
+        Ok(stream(receiver, cancel, Arc::clone(&self.handle)))
+    }
+}
+
+type Chunk = Result<ChatChunk, ModelError>;
+
+/// The chunks of a job as they come. Cancelling ends the stream at once, without waiting for the
+/// worker to notice; the handle keeps the model alive until the answer has ended.
+fn stream(
+    receiver: mpsc::UnboundedReceiver<Chunk>,
+    cancel: CancellationToken,
+    handle: Arc<Handle>,
+) -> ChatStream {
+    let state = Some((receiver, cancel, handle));
+    futures::stream::unfold(state, |state| async move {
+        let (mut receiver, cancel, handle) = state?;
+        let chunk = tokio::select! {
+            biased;
+            () = cancel.cancelled() => Err(ModelError::Cancelled),
+            chunk = receiver.recv() => chunk.unwrap_or_else(|| {
+                Err(ModelError::Broken("the engine stopped before the answer ended".into()))
+            }),
+        };
+        let ended = matches!(chunk, Err(_) | Ok(ChatChunk::Done { .. }));
+        Some((chunk, (!ended).then_some((receiver, cancel, handle))))
+    })
+    .boxed()
+}

@@ -1,0 +1,97 @@
+//! The small functions of a transformer over plain slices, written so that the compiler turns them
+//! into vector instructions.
+
+/// `a * b + c`, fused where the processor does that in one instruction (elsewhere a fused
+/// multiply-add would be a slow library call).
+#[inline(always)]
+pub(crate) fn fma(a: f32, b: f32, c: f32) -> f32 {
+    if cfg!(any(target_feature = "fma", target_arch = "aarch64")) { a.mul_add(b, c) } else { a * b + c }
+}
+
+/// Sum of products.
+#[inline]
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    const LANES: usize = 32;
+    let mut sums = [0.0f32; LANES];
+    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let (a_rest, b_rest) = (a_chunks.remainder(), b_chunks.remainder());
+    for (a, b) in a_chunks.zip(b_chunks) {
+        for i in 0..LANES {
+            sums[i] = fma(a[i], b[i], sums[i]);
+        }
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            sums[i] += sums[i + width];
+        }
+        width /= 2;
+    }
+    sums[0] + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
+}
+
+/// `y += a * x`.
+#[inline]
+pub(crate) fn add_scaled(y: &mut [f32], a: f32, x: &[f32]) {
+    for (y, x) in y.iter_mut().zip(x) {
+        *y = fma(a, *x, *y);
+    }
+}
+
+/// Root-mean-square normalization (Zhang and Sennrich 2019).
+pub(crate) fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+    let scale = 1.0 / (dot(x, x) / x.len() as f32 + eps).sqrt();
+    for ((out, x), w) in out.iter_mut().zip(x).zip(weight) {
+        *out = x * scale * w;
+    }
+}
+
+/// e^x to about one unit in the last place, by a polynomial (Cephes' `expf`), without branches.
+#[inline(always)]
+pub(crate) fn exp(x: f32) -> f32 {
+    // Beyond these the result is 0 or infinity in single precision.
+    let x = x.clamp(-87.3, 88.3);
+    let n = fma(x, std::f32::consts::LOG2_E, 0.5).floor();
+    let r = fma(n, 2.121_944_4e-4, fma(n, -0.693_359_4, x));
+    let mut p = 1.987_569_1e-4;
+    p = fma(p, r, 1.398_199_9e-3);
+    p = fma(p, r, 8.333_452e-3);
+    p = fma(p, r, 4.166_579_6e-2);
+    p = fma(p, r, 1.666_666_5e-1);
+    p = fma(p, r, 0.5);
+    let p = fma(p, r * r, r) + 1.0;
+    let power = f32::from_bits((((n as i32) + 127) << 23) as u32);
+    p * power
+}
+
+/// `gate = silu(gate) * up`, the SwiGLU activation (Shazeer 2020).
+pub(crate) fn swiglu(gate: &mut [f32], up: &[f32]) {
+    for (g, u) in gate.iter_mut().zip(up) {
+        *g = *g / (1.0 + exp(-*g)) * u;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_agrees_with_the_standard_library() {
+        for i in -8700..8800 {
+            let x = i as f32 / 100.0;
+            let (ours, std) = (f64::from(exp(x)), f64::from(x).exp());
+            assert!(((ours - std) / std).abs() < 3e-7, "exp({x}) = {ours}, not {std}");
+        }
+        assert_eq!(exp(0.0), 1.0);
+        assert!(exp(-1e30) < 1e-37 && exp(f32::NEG_INFINITY) < 1e-37);
+    }
+
+    #[test]
+    fn dot_sums_every_element_once() {
+        for len in [0, 1, 31, 32, 33, 64, 100] {
+            let a: Vec<f32> = (0..len).map(|i| i as f32).collect();
+            let b = vec![2.0; len];
+            assert_eq!(dot(&a, &b), (0..len).map(|i| 2 * i).sum::<usize>() as f32, "{len}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Rotary position embedding (Su et al. 2021) in the two layouts that GGUF files use.
+
+use std::ops::Range;
+
+/// Which values of a head form a rotated pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RopeLayout {
+    /// Neighbours `(2i, 2i + 1)`: `llama` files, whose weights are permuted for it.
+    Neighbours,
+    /// Halves `(i, i + n/2)`: the GPT-NeoX layout, all other files.
+    Halves,
+}
+
+/// The rotation of a model.
+#[derive(Debug, Clone)]
+pub(crate) struct Rope {
+    layout: RopeLayout,
+    frequencies: Vec<f32>,
+}
+
+impl Rope {
+    /// A rotation of the first `dim` values of a head; `factors` divide the frequencies, `scale`
+    /// divides the positions (linear context extension).
+    pub(crate) fn new(
+        layout: RopeLayout,
+        dim: usize,
+        base: f32,
+        scale: f32,
+        factors: Option<&[f32]>,
+    ) -> Self {
+        let frequencies = (0..dim / 2)
+            .map(|i| {
+                let f = f64::from(base).powf(-((2 * i) as f64) / dim as f64);
+                (f / f64::from(factors.map_or(1.0, |x| x[i])) / f64::from(scale)) as f32
+            })
+            .collect();
+        Self { layout, frequencies }
+    }
+
+    /// Sines and cosines for the given positions, one row a position.
+    pub(crate) fn angles(&self, positions: Range<usize>) -> Angles {
+        let mut cos = Vec::with_capacity(positions.len() * self.frequencies.len());
+        let mut sin = Vec::with_capacity(cos.capacity());
+        for position in positions {
+            for f in &self.frequencies {
+                let (s, c) = (position as f32 * f).sin_cos();
+                sin.push(s);
+                cos.push(c);
+            }
+        }
+        Angles { cos, sin }
+    }
+
+    /// Rotates rows of heads of `head_dim` values, one row a position of `angles`.
+    pub(crate) fn rotate(&self, rows: &mut [f32], row_len: usize, head_dim: usize, angles: &Angles) {
+        let n = self.frequencies.len();
+        for (i, row) in rows.chunks_exact_mut(row_len).enumerate() {
+            let (cos, sin) = (&angles.cos[i * n..(i + 1) * n], &angles.sin[i * n..(i + 1) * n]);
+            for head in row.chunks_exact_mut(head_dim) {
+                match self.layout {
+                    RopeLayout::Neighbours => {
+                        for (pair, (c, s)) in head.chunks_exact_mut(2).zip(cos.iter().zip(sin)) {
+                            let (a, b) = (pair[0], pair[1]);
+                            pair[0] = a * c - b * s;
+                            pair[1] = a * s + b * c;
+                        }
+                    }
+                    RopeLayout::Halves => {
+                        let (first, second) = head.split_at_mut(n);
+                        for ((x, y), (c, s)) in
+                            first.iter_mut().zip(second).zip(cos.iter().zip(sin))
+                        {
+                            let (a, b) = (*x, *y);
+                            *x = a * c - b * s;
+                            *y = a * s + b * c;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sines and cosines of some positions.
+pub(crate) struct Angles {
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+}

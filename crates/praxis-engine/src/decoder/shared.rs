@@ -1,0 +1,32 @@
+//! One output buffer that parallel tasks fill in disjoint places.
+
+use std::marker::PhantomData;
+
+/// A mutable slice that several threads write to, each its own elements.
+pub(crate) struct Disjoint<'a> {
+    start: *mut f32,
+    len: usize,
+    borrow: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: the only access is `write`, whose contract excludes two writers of one element.
+unsafe impl Sync for Disjoint<'_> {}
+// SAFETY: as above; the slice itself may be sent.
+unsafe impl Send for Disjoint<'_> {}
+
+impl<'a> Disjoint<'a> {
+    /// Borrows a slice.
+    pub(crate) fn new(slice: &'a mut [f32]) -> Self {
+        Self { start: slice.as_mut_ptr(), len: slice.len(), borrow: PhantomData }
+    }
+
+    /// Copies `values` to `at`.
+    ///
+    /// # Safety
+    /// No two threads write one element while the borrow lasts.
+    pub(crate) unsafe fn write(&self, at: usize, values: &[f32]) {
+        assert!(at + values.len() <= self.len, "a write past the end of the buffer");
+        // SAFETY: the range was checked; exclusiveness is the caller's duty.
+        unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), self.start.add(at), values.len()) };
+    }
+}

@@ -1,0 +1,252 @@
+//! The tensors of a model file under the names that the encoder asks for.
+//!
+//! GGUF and Hugging Face name the same parts differently; [`Part`] is the table of both.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use candle_core::Device;
+use safetensors::SafeTensors;
+
+use super::dtype::Dtype;
+use super::mapped::MappedFile;
+use crate::EngineError;
+use crate::gguf::Gguf;
+
+/// A part of the model, with its names in both worlds. `{}` is the layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part {
+    gguf: &'static str,
+    hugging_face: &'static str,
+}
+
+macro_rules! parts {
+    ($($name:ident: $gguf:literal, $hugging_face:literal;)*) => {
+        impl Part {
+            $(pub(crate) const $name: Part =
+                Part { gguf: $gguf, hugging_face: $hugging_face };)*
+        }
+    };
+}
+
+parts! {
+    WORD: "token_embd", "embeddings.word_embeddings";
+    POSITION: "position_embd", "embeddings.position_embeddings";
+    TOKEN_TYPE: "token_types", "embeddings.token_type_embeddings";
+    EMBEDDING_NORM: "token_embd_norm", "embeddings.LayerNorm";
+    QUERY: "blk.{}.attn_q", "encoder.layer.{}.attention.self.query";
+    KEY: "blk.{}.attn_k", "encoder.layer.{}.attention.self.key";
+    VALUE: "blk.{}.attn_v", "encoder.layer.{}.attention.self.value";
+    ATTENTION_OUT: "blk.{}.attn_output", "encoder.layer.{}.attention.output.dense";
+    ATTENTION_NORM: "blk.{}.attn_output_norm", "encoder.layer.{}.attention.output.LayerNorm";
+    UP: "blk.{}.ffn_up", "encoder.layer.{}.intermediate.dense";
+    DOWN: "blk.{}.ffn_down", "encoder.layer.{}.output.dense";
+    OUT_NORM: "blk.{}.layer_output_norm", "encoder.layer.{}.output.LayerNorm";
+}
+
+/// The tensors of one model file.
+pub(crate) enum Tensors<'a> {
+    /// Of a GGUF file.
+    Gguf(&'a Gguf),
+    /// Of a safetensors file.
+    Safetensors(Safetensors),
+}
+
+/// A mapped safetensors file and its directory.
+pub(crate) struct Safetensors {
+    file: Arc<MappedFile>,
+    directory: HashMap<String, Entry>,
+    /// What stands before the encoder's own names: nothing, `bert.` or `roberta.`.
+    prefix: &'static str,
+}
+
+#[derive(Clone)]
+struct Entry {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    range: Range<usize>,
+}
+
+impl Safetensors {
+    /// Maps `path` and reads its directory.
+    pub(crate) fn open(path: &Path) -> Result<Self, EngineError> {
+        let file = MappedFile::open(path)?;
+        let (header_bytes, metadata) = SafeTensors::read_metadata(file.bytes())
+            .map_err(|error| EngineError::damaged(path, format!("its header: {error}")))?;
+        let base = 8 + header_bytes;
+        let mut directory = HashMap::new();
+        for (name, info) in metadata.tensors() {
+            // Integer buffers (`position_ids`) are saved along with some models.
+            let Some(dtype) = Dtype::from_safetensors(info.dtype) else { continue };
+            let (start, end) = info.data_offsets;
+            let entry = Entry { dtype, shape: info.shape.clone(), range: base + start..base + end };
+            directory.insert(name, entry);
+        }
+        let word = Part::WORD.hugging_face;
+        let prefix = ["", "bert.", "roberta."]
+            .into_iter()
+            .find(|prefix| directory.contains_key(&format!("{prefix}{word}.weight")))
+            .ok_or_else(|| {
+                EngineError::damaged(path, format!("the tensor `{word}.weight` is missing"))
+            })?;
+        Ok(Self { file: Arc::new(file), directory, prefix })
+    }
+
+    fn entry(&self, name: &str) -> Result<&Entry, EngineError> {
+        self.directory.get(name).ok_or_else(|| {
+            EngineError::damaged(self.file.path(), format!("the tensor `{name}` is missing"))
+        })
+    }
+}
+
+impl Tensors<'_> {
+    /// The path, for messages.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Gguf(gguf) => gguf.path(),
+            Self::Safetensors(tensors) => tensors.file.path(),
+        }
+    }
+
+    fn name(&self, part: Part, layer: usize, suffix: &str) -> String {
+        let (prefix, pattern) = match self {
+            Self::Gguf(_) => ("", part.gguf),
+            Self::Safetensors(tensors) => (tensors.prefix, part.hugging_face),
+        };
+        format!("{prefix}{}.{suffix}", pattern.replace("{}", &layer.to_string()))
+    }
+
+    /// A matrix of any number of rows of `columns` numbers, decoded row by row as needed.
+    pub(crate) fn table(&self, part: Part, columns: usize) -> Result<Table, EngineError> {
+        let name = self.name(part, 0, "weight");
+        let shape = match self {
+            Self::Gguf(gguf) => gguf.shape(&name),
+            Self::Safetensors(tensors) => &tensors.entry(&name)?.shape,
+        };
+        let rows = match *shape {
+            [] => {
+                let problem = format!("the tensor `{name}` is missing");
+                return Err(EngineError::damaged(self.path(), problem));
+            }
+            [rows, width] if rows > 0 && width == columns => rows,
+            _ => {
+                let problem = format!(
+                    "the tensor `{name}` has shape {shape:?}, rows of {columns} are wanted"
+                );
+                return Err(EngineError::damaged(self.path(), problem));
+            }
+        };
+        let (dtype, data) = match self {
+            Self::Gguf(gguf) => {
+                let tensor = gguf.tensor(&name, &[rows, columns])?;
+                match Dtype::from_gguf(tensor.dtype()) {
+                    Some(dtype) => (dtype, Data::Bytes(tensor.data()?.into_owned())),
+                    None => {
+                        let numbers = tensor.dequantize(&Device::Cpu)?.flatten_all()?;
+                        let bytes = numbers.to_vec1::<f32>()?.into_iter().flat_map(f32::to_le_bytes);
+                        (Dtype::F32, Data::Bytes(bytes.collect()))
+                    }
+                }
+            }
+            Self::Safetensors(tensors) => {
+                let entry = tensors.entry(&name)?;
+                (entry.dtype, Data::Mapped(tensors.file.clone(), entry.range.clone()))
+            }
+        };
+        let row_bytes = dtype.bytes_for(columns).unwrap_or_default();
+        if row_bytes == 0 || row_bytes.checked_mul(rows) != Some(data.bytes().len()) {
+            let problem = format!("the data of the tensor `{name}` does not fit its shape");
+            return Err(EngineError::damaged(self.path(), problem));
+        }
+        Ok(Table { dtype, data, rows, columns, row_bytes })
+    }
+
+    /// A matrix of exactly `rows` by `columns`.
+    pub(crate) fn matrix(
+        &self,
+        part: Part,
+        layer: usize,
+        rows: usize,
+        columns: usize,
+    ) -> Result<Vec<f32>, EngineError> {
+        self.decode(&self.name(part, layer, "weight"), &[rows, columns])
+    }
+
+    /// A vector of exactly `length` numbers, `suffix` being `weight` or `bias`.
+    pub(crate) fn vector(
+        &self,
+        part: Part,
+        layer: usize,
+        suffix: &str,
+        length: usize,
+    ) -> Result<Vec<f32>, EngineError> {
+        self.decode(&self.name(part, layer, suffix), &[length])
+    }
+
+    fn decode(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, EngineError> {
+        let tensors = match self {
+            Self::Gguf(gguf) => return gguf.f32s(name, shape),
+            Self::Safetensors(tensors) => tensors,
+        };
+        let entry = tensors.entry(name)?;
+        if entry.shape != shape {
+            return Err(EngineError::damaged(
+                self.path(),
+                format!(
+                    "the tensor `{name}` has shape {:?}, the configuration wants {shape:?}",
+                    entry.shape
+                ),
+            ));
+        }
+        let mut out = vec![0.0; shape.iter().product()];
+        entry.dtype.decode(tensors.file.slice(&entry.range), &mut out);
+        Ok(out)
+    }
+}
+
+/// A matrix whose rows are looked up: it stays as small as it is stored.
+pub(crate) struct Table {
+    dtype: Dtype,
+    data: Data,
+    rows: usize,
+    columns: usize,
+    row_bytes: usize,
+}
+
+enum Data {
+    Bytes(Vec<u8>),
+    Mapped(Arc<MappedFile>, Range<usize>),
+}
+
+impl Data {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Mapped(file, range) => file.slice(range),
+        }
+    }
+}
+
+impl Table {
+    /// Number of rows.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Decodes row `row` into `out`; a row that is not there leaves `out` as it is.
+    pub(crate) fn read(&self, row: usize, out: &mut [f32]) {
+        let start = row * self.row_bytes;
+        if let Some(bytes) = self.data.bytes().get(start..start + self.row_bytes) {
+            self.dtype.decode(bytes, out);
+        }
+    }
+
+    /// All rows.
+    pub(crate) fn decode(&self) -> Vec<f32> {
+        let mut out = vec![0.0; self.rows * self.columns];
+        self.dtype.decode(self.data.bytes(), &mut out);
+        out
+    }
+}

@@ -1,0 +1,221 @@
+//! Accounting: one `Chat` span and one set of metrics for each call, whichever way it ends.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use futures::{Stream, StreamExt};
+use praxis_core::function::OpenSpan;
+use praxis_core::{
+    CallContext, ChatChunk, ChatRequest, FinishReason, ModelError, Money, SpanKind, SpanStatus,
+    Usage,
+};
+use serde_json::{Value, json};
+use tokio_util::sync::DropGuard;
+
+use crate::config::Price;
+use crate::openai::{Piece, Pieces};
+use crate::tokens;
+
+/// Describes the metrics, for exporters that show descriptions.
+pub(crate) fn describe_metrics() {
+    use metrics::{Unit, describe_counter, describe_histogram};
+    describe_counter!("praxis_model_tokens_total", "Tokens read and written by models");
+    describe_counter!("praxis_model_requests_total", "Requests to models, by outcome");
+    describe_counter!("praxis_model_retries_total", "Requests sent again after a passing error");
+    describe_counter!("praxis_model_fallbacks_total", "Requests handed to the next model");
+    describe_histogram!(
+        "praxis_model_request_seconds",
+        Unit::Seconds,
+        "Time from a request to the end of its answer"
+    );
+}
+
+/// Counts a finished request.
+pub(crate) fn count(model: &str, outcome: &str, usage: Usage, began: Instant) {
+    let model = model.to_owned();
+    let outcome = outcome.to_owned();
+    metrics::counter!("praxis_model_requests_total", "model" => model.clone(), "outcome" => outcome)
+        .increment(1);
+    for (direction, tokens) in [("input", usage.input_tokens), ("output", usage.output_tokens)] {
+        metrics::counter!("praxis_model_tokens_total", "model" => model.clone(), "direction" => direction)
+            .increment(tokens);
+    }
+    metrics::histogram!("praxis_model_request_seconds", "model" => model)
+        .record(began.elapsed().as_secs_f64());
+}
+
+/// A call's account: opened before the first attempt, closed exactly once.
+pub(crate) struct Account {
+    span: Option<OpenSpan>,
+    /// The model that answers; the one asked for until another one takes over.
+    model: String,
+    price: Price,
+    began: Instant,
+    prompt_estimate: u64,
+    /// What failed before the answer began.
+    failed: Vec<Value>,
+    text: String,
+}
+
+impl Account {
+    pub(crate) fn open(model: &str, request: &ChatRequest, cx: &CallContext) -> Self {
+        let mut input = json!({ "messages": request.messages, "sampling": request.sampling });
+        if let (Some(n), Some(map)) = (request.top_logprobs, input.as_object_mut()) {
+            map.insert("top_logprobs".to_owned(), n.into());
+        }
+        let (span, _) = cx.span(SpanKind::Chat, model, input);
+        Self {
+            span: Some(span),
+            model: model.to_owned(),
+            price: Price::default(),
+            began: Instant::now(),
+            prompt_estimate: tokens::estimate_prompt(&request.messages),
+            failed: Vec::new(),
+            text: String::new(),
+        }
+    }
+
+    /// Notes which model is asked now.
+    pub(crate) fn ask(&mut self, model: &str, price: Price) {
+        model.clone_into(&mut self.model);
+        self.price = price;
+    }
+
+    /// Notes an attempt that failed.
+    pub(crate) fn attempt_failed(&mut self, error: &ModelError) {
+        self.failed.push(json!({
+            "model": self.model,
+            "code": error.code().as_str(),
+            "error": error.to_string(),
+        }));
+    }
+
+    fn cost(&self, usage: Usage) -> Money {
+        Money::for_tokens(usage.input_tokens, self.price.input)
+            + Money::for_tokens(usage.output_tokens, self.price.output)
+    }
+
+    fn estimate(&self) -> Usage {
+        Usage {
+            input_tokens: self.prompt_estimate,
+            cached_tokens: 0,
+            output_tokens: tokens::estimate(&self.text),
+        }
+    }
+
+    fn delta(&mut self, text: &str) {
+        if let Some(span) = &mut self.span {
+            span.first_token();
+        }
+        self.text.push_str(text);
+    }
+
+    /// Closes it after a whole answer; gives the usage.
+    fn finish(&mut self, reason: FinishReason, usage: Option<Usage>) -> Usage {
+        let charged = usage.unwrap_or_else(|| self.estimate());
+        self.close(Some(charged), usage.is_none(), Some(reason), SpanStatus::Ok, "ok");
+        charged
+    }
+
+    /// Closes it with an error. What came of the answer was paid for, so it is charged.
+    pub(crate) fn fail(&mut self, error: &ModelError) {
+        let charged = (!self.text.is_empty()).then(|| self.estimate());
+        let (status, outcome) = match error {
+            ModelError::Cancelled => (SpanStatus::Cancelled, "cancelled"),
+            other => (SpanStatus::Error(other.to_string()), other.code().as_str()),
+        };
+        self.close(charged, true, None, status, outcome);
+    }
+
+    fn close(
+        &mut self,
+        usage: Option<Usage>,
+        estimated: bool,
+        reason: Option<FinishReason>,
+        status: SpanStatus,
+        outcome: &str,
+    ) {
+        let Some(mut span) = self.span.take() else { return };
+        let mut output = serde_json::Map::new();
+        output.insert("model".to_owned(), json!(self.model));
+        if usage.is_some() {
+            output.insert("text".to_owned(), json!(self.text));
+        }
+        if let Some(reason) = reason {
+            output.insert("finish_reason".to_owned(), json!(reason));
+        }
+        if estimated && usage.is_some() {
+            output.insert("estimated".to_owned(), json!(true));
+        }
+        if !self.failed.is_empty() {
+            output.insert("failed_attempts".to_owned(), Value::Array(std::mem::take(&mut self.failed)));
+        }
+        let usage = usage.unwrap_or_default();
+        span.charge(usage, self.cost(usage));
+        span.close(Value::Object(output), status);
+        count(&self.model, outcome, usage, self.began);
+    }
+}
+
+impl Drop for Account {
+    /// The caller went away: with the stream, or while it waited for the first token.
+    fn drop(&mut self) {
+        self.fail(&ModelError::Cancelled);
+    }
+}
+
+/// An answer whose pieces are accounted for as they pass.
+pub(crate) struct Accounted {
+    first: Option<Piece>,
+    rest: Pieces,
+    account: Account,
+    ended: bool,
+    /// Stops the work when the stream is dropped.
+    _stop: DropGuard,
+}
+
+impl Accounted {
+    pub(crate) fn new(first: Piece, rest: Pieces, account: Account, stop: DropGuard) -> Self {
+        Self { first: Some(first), rest, account, ended: false, _stop: stop }
+    }
+
+    fn pass(&mut self, piece: Result<Piece, ModelError>) -> Result<ChatChunk, ModelError> {
+        match piece {
+            Ok(Piece::Delta { text, logprobs }) => {
+                self.account.delta(&text);
+                Ok(ChatChunk::Delta { text, logprobs })
+            }
+            Ok(Piece::Done { finish_reason, usage }) => {
+                self.ended = true;
+                let usage = self.account.finish(finish_reason, usage);
+                Ok(ChatChunk::Done { finish_reason, usage })
+            }
+            Err(error) => {
+                self.ended = true;
+                self.account.fail(&error);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Stream for Accounted {
+    type Item = Result<ChatChunk, ModelError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(self.pass(Ok(first))));
+        }
+        match std::task::ready!(self.rest.poll_next_unpin(cx)) {
+            Some(piece) => Poll::Ready(Some(self.pass(piece))),
+            None => {
+                let message = format!("the answer of `{}` ended without a finish", self.account.model);
+                Poll::Ready(Some(self.pass(Err(ModelError::Broken(message)))))
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Embedders behind their names: of the engine or of an endpoint, counted the same way.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use praxis_core::embed::TokenCounter;
+use praxis_core::{EmbedKind, Embedder, ModelError, Usage};
+use tokio::sync::OnceCell;
+
+use crate::account;
+use crate::attempts::{Attempts, Next};
+use crate::local::LocalEmbedder;
+use crate::openai::Endpoint;
+use crate::tokens;
+
+/// Texts in one request to an endpoint: all providers take as many.
+const TEXTS_AT_ONCE: usize = 96;
+/// Tokens of a text where neither the provider nor the configuration says (OpenAI's limit).
+const DEFAULT_MAX_TOKENS: usize = 8191;
+
+/// A local embedder, with metrics.
+pub(crate) struct Local {
+    pub name: String,
+    pub model: LocalEmbedder,
+}
+
+#[async_trait]
+impl Embedder for Local {
+    fn identity(&self) -> String {
+        self.model.identity()
+    }
+
+    async fn dimension(&self) -> Result<usize, ModelError> {
+        self.model.engine().await?.dimension().await
+    }
+
+    async fn max_tokens(&self) -> Result<usize, ModelError> {
+        self.model.engine().await?.max_tokens().await
+    }
+
+    async fn embed(
+        &self,
+        kind: EmbedKind,
+        texts: Vec<String>,
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        let began = Instant::now();
+        let result = async { self.model.engine().await?.embed(kind, texts).await }.await;
+        account::count(&self.name, outcome(&result), Usage::default(), began);
+        result
+    }
+
+    async fn token_counter(&self) -> Result<TokenCounter, ModelError> {
+        self.model.engine().await?.token_counter().await
+    }
+}
+
+/// An embedder behind an endpoint.
+pub(crate) struct Remote {
+    pub endpoint: Endpoint,
+    pub max_retries: u32,
+    /// Length of the vectors to ask for.
+    pub wanted: Option<usize>,
+    pub max_tokens: Option<usize>,
+    pub query_prefix: String,
+    pub passage_prefix: String,
+    /// Length of the vectors that came.
+    pub dimension: OnceCell<usize>,
+}
+
+impl Remote {
+    /// One request, sent again as the policy says.
+    async fn request(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, ModelError> {
+        let mut attempts = Attempts::new(self.max_retries);
+        loop {
+            let began = Instant::now();
+            let error = match self.endpoint.embed(texts, self.wanted).await {
+                Ok((vectors, usage)) => {
+                    let estimate = || Usage {
+                        input_tokens: texts.iter().map(|t| tokens::estimate(t)).sum(),
+                        ..Usage::default()
+                    };
+                    account::count(&self.endpoint.name, "ok", usage.unwrap_or_else(estimate), began);
+                    return Ok(vectors);
+                }
+                Err(error) => error,
+            };
+            let outcome = error.code().as_str();
+            account::count(&self.endpoint.name, outcome, Usage::default(), began);
+            let Next::Retry(pause) = attempts.next(&error, rand::random()) else {
+                return Err(error);
+            };
+            count_retry(&self.endpoint.name);
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Checks lengths, and normalizes as the port demands.
+    fn accept(&self, vectors: &mut [Vec<f32>]) -> Result<(), ModelError> {
+        for vector in vectors {
+            let expected = self.wanted.or(self.dimension.get().copied()).unwrap_or(vector.len());
+            if vector.is_empty() || vector.len() != expected {
+                return Err(ModelError::Broken(format!(
+                    "`{}` gave a vector of {} dimensions, not {expected}",
+                    self.endpoint.name,
+                    vector.len()
+                )));
+            }
+            // A race of two first calls sets the same length twice; the loser's error says nothing.
+            let _ = self.dimension.set(vector.len());
+            let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+            if norm.is_finite() && norm > 0.0 {
+                vector.iter_mut().for_each(|x| *x /= norm);
+            }
+        }
+        Ok(())
+    }
+
+    fn prepare(&self, kind: EmbedKind, text: &str) -> String {
+        let prefix = match kind {
+            EmbedKind::Query => self.query_prefix.as_str(),
+            EmbedKind::Passage => self.passage_prefix.as_str(),
+            EmbedKind::Raw => "",
+        };
+        // Providers refuse a text that is too long, where the port promises to cut it, and an empty
+        // one, where it promises a vector.
+        let limit = self.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS) as u64;
+        let whole = format!("{prefix}{text}");
+        match tokens::cut(&whole, limit) {
+            "" => " ".to_owned(),
+            cut => cut.to_owned(),
+        }
+    }
+}
+
+#[async_trait]
+impl Embedder for Remote {
+    fn identity(&self) -> String {
+        let host = self.endpoint.base_url.host_str().unwrap_or_default();
+        let dimension = self.wanted.map(|d| format!("#{d}")).unwrap_or_default();
+        format!("{}{dimension}@{host}", self.endpoint.model)
+    }
+
+    async fn dimension(&self) -> Result<usize, ModelError> {
+        if let Some(known) = self.wanted.or(self.dimension.get().copied()) {
+            return Ok(known);
+        }
+        let vectors = self.embed(EmbedKind::Raw, vec!["dimension".to_owned()]).await?;
+        Ok(vectors.first().map_or(0, Vec::len))
+    }
+
+    async fn max_tokens(&self) -> Result<usize, ModelError> {
+        Ok(self.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS))
+    }
+
+    async fn embed(
+        &self,
+        kind: EmbedKind,
+        texts: Vec<String>,
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        let mut all = Vec::with_capacity(texts.len());
+        for batch in texts.chunks(TEXTS_AT_ONCE) {
+            let batch: Vec<String> = batch.iter().map(|text| self.prepare(kind, text)).collect();
+            let mut vectors = self.request(&batch).await?;
+            self.accept(&mut vectors)?;
+            all.append(&mut vectors);
+        }
+        Ok(all)
+    }
+
+    async fn token_counter(&self) -> Result<TokenCounter, ModelError> {
+        Ok(Arc::new(|text| usize::try_from(tokens::estimate(text)).unwrap_or(usize::MAX)))
+    }
+}
+
+fn outcome<T>(result: &Result<T, ModelError>) -> &'static str {
+    match result {
+        Ok(_) => "ok",
+        Err(error) => error.code().as_str(),
+    }
+}
+
+/// Counts a request that is sent again.
+pub(crate) fn count_retry(model: &str) {
+    metrics::counter!("praxis_model_retries_total", "model" => model.to_owned()).increment(1);
+}

@@ -1,0 +1,146 @@
+//! `praxis serve`: the console and the API on one port.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::PrometheusBuilder;
+use praxis_api::{ApiState, AppInfo, ModelInfo};
+use praxis_core::Secret;
+use tokio::net::TcpListener;
+
+use crate::app::App;
+use crate::cli::{Global, Serve};
+use crate::ui::{self, BOLD, CYAN, DIM, Failure};
+
+/// The port where nothing else is said; where it is taken, the next free one.
+const DEFAULT_PORT: u16 = 8787;
+
+/// Ports tried from the default on.
+const PORTS: u16 = 20;
+
+/// Upper bounds of the latency histograms, in seconds.
+const BUCKETS: &[f64] = &[0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
+
+/// Serves until Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// A port that is taken, or a key that is not set.
+pub async fn run(app: &App, args: Serve, global: &Global) -> Result<(), Failure> {
+    let config = &app.project.config.server;
+    let host = args.host.or(config.host).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let api_key = config.api_key.as_deref().map(key).transpose()?;
+    if !host.is_loopback() && api_key.is_none() {
+        return Err(Failure::message(format!("{host} is reachable from other machines, and no key is set"))
+            .with_help("set `api_key = \"env:PRAXIS_API_KEY\"` under [server] in praxis.toml"));
+    }
+    let listener = listen(host, args.port.or(config.port)).await?;
+    let address = listener.local_addr().map_err(|e| Failure::message(e.to_string()))?;
+    let state = state(app, api_key)?;
+    let router = praxis_api::router(state.clone()).merge(praxis_console::router(state));
+    announce(app, address, global);
+    praxis_api::serve(listener, praxis_api::hardened(router), stop())
+        .await
+        .map_err(|e| Failure::message(format!("the server failed: {e}")))
+}
+
+fn state(app: &App, api_key: Option<Secret>) -> Result<ApiState, Failure> {
+    let metrics = PrometheusBuilder::new()
+        .set_buckets(BUCKETS)
+        .and_then(PrometheusBuilder::install_recorder)
+        .map_err(|e| Failure::message(format!("cannot start the metrics: {e}")))?;
+    let info = &app.project.config.app;
+    let (models, embedders) = (Arc::clone(&app.gateway), Arc::clone(&app.gateway));
+    Ok(ApiState {
+        app: Arc::new(AppInfo {
+            title: info.title.clone().unwrap_or_else(|| app.project.name()),
+            description: info.description.clone().unwrap_or_default(),
+            suggestions: app.project.config.console.suggestions.clone(),
+        }),
+        chat: app.gateway.clone(),
+        embedders: Arc::new(move |name| embedders.embedder(name)),
+        models: Arc::new(move || {
+            models
+                .models()
+                .into_iter()
+                .map(|m| ModelInfo {
+                    id: m.name,
+                    owned_by: m.provider.to_string(),
+                    task: m.task.to_string(),
+                    available: m.available,
+                })
+                .collect()
+        }),
+        library: Arc::clone(&app.library),
+        knowledge: Arc::clone(&app.knowledge),
+        store: app.store.clone(),
+        sink: app.sink(),
+        api_key,
+        metrics,
+    })
+}
+
+/// The secret behind `env:NAME`.
+fn key(reference: &str) -> Result<Secret, Failure> {
+    let name = reference.strip_prefix("env:").ok_or_else(|| {
+        Failure::message("`server.api_key` must name an environment variable")
+            .with_help("write `api_key = \"env:PRAXIS_API_KEY\"`: keys do not belong into files")
+    })?;
+    match std::env::var(name) {
+        Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
+        _ => Err(Failure::message(format!("the environment variable {name} is not set"))
+            .with_help(format!("export {name}=... before `praxis serve`"))),
+    }
+}
+
+async fn listen(host: IpAddr, port: Option<u16>) -> Result<TcpListener, Failure> {
+    if let Some(port) = port {
+        return TcpListener::bind((host, port)).await.map_err(|e| {
+            Failure::message(format!("cannot listen on {host}:{port}: {e}"))
+                .with_help("choose another with --port, or leave it out to take the next free one")
+        });
+    }
+    for port in DEFAULT_PORT..DEFAULT_PORT + PORTS {
+        match TcpListener::bind((host, port)).await {
+            Ok(listener) => return Ok(listener),
+            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => {}
+            Err(e) => return Err(Failure::message(format!("cannot listen on {host}:{port}: {e}"))),
+        }
+    }
+    Err(Failure::message(format!("the ports {DEFAULT_PORT} to {} are taken", DEFAULT_PORT + PORTS - 1))
+        .with_help("name a free one with --port"))
+}
+
+fn announce(app: &App, address: SocketAddr, global: &Global) {
+    if global.json {
+        ui::out_json(&serde_json::json!({ "url": format!("http://{address}") }));
+        return;
+    }
+    let url = format!("http://{address}");
+    ui::out(format!("{} is at {}", ui::paint(BOLD, app.project.name()), ui::paint(CYAN, &url)));
+    ui::note(ui::paint(DIM, format_args!("OpenAI API at {url}/v1, Ctrl-C stops")));
+}
+
+/// Resolves with Ctrl-C or SIGTERM.
+async fn stop() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+        match terminate {
+            Ok(mut terminate) => {
+                tokio::select! {
+                    _ = interrupt => {}
+                    _ = terminate.recv() => {}
+                }
+            }
+            Err(_) => {
+                let _ = interrupt.await;
+            }
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = interrupt.await;
+    }
+    ui::note("Stopping: running answers may end.");
+}

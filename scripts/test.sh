@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# The whole test suite, as CI runs it: format, lints, repository checks, tests, and the real binary
+# driven by the official SDK and a browser.
+
+source "$(dirname "$0")/lib/common.sh"
+
+export PRAXIS_BIN="$ROOT/target/debug/praxis"
+summary=()
+current=''
+trap '[ $? = 0 ] || printf "%serror%s: %s failed\n" "$RED" "$RESET" "$current" >&2' EXIT
+
+# step NAME COMMAND...: runs it under a heading and notes how long it took. The first failure ends
+# the script; the command must not be called as a condition, or errors inside of it go unseen.
+step() {
+    local started=$SECONDS
+    current="$1"
+    shift
+    heading "$current"
+    "$@"
+    summary+=("$(printf '%4d s  %s' $((SECONDS - started)) "$current")")
+}
+
+# Features of dependencies must be the same in all steps, or cargo builds them again: so everything
+# is built for the whole workspace, and later steps use what has been built.
+build() {
+    cargo build --locked --workspace --all-targets
+}
+
+sdk() {
+    local python=target/test-venv/bin/python script
+    [ -x "$python" ] || python3 -m venv target/test-venv
+    "$python" -m pip install --quiet --disable-pip-version-check openai
+    for script in crates/praxis-api/tests/sdk/test_*.py; do
+        "$python" "$script"
+    done
+}
+
+console() (
+    cd crates/praxis-console/tests/browser
+    npm ci --no-audit --no-fund --silent
+    PRAXIS_CHROMIUM="$(browser)" npm test --silent
+)
+
+step "Setup" scripts/setup.sh test
+step "Format" cargo fmt --check
+step "Build" build
+step "Models" "$PRAXIS_BIN" models pull smollm2-135m-instruct all-minilm-l6-v2 multilingual-e5-small
+step "Repository" target/debug/xtask tidy --praxis "$PRAXIS_BIN"
+step "Examples" "$PRAXIS_BIN" check --app examples/handbook
+step "Lints" cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+step "Tests" cargo nextest run --locked --workspace
+step "Documentation tests" cargo test --locked --workspace --doc --quiet
+step "OpenAI SDK against the real binary" sdk
+step "Browser against the real binary" console
+
+heading "All passed in $((SECONDS / 60)) min $((SECONDS % 60)) s"
+printf '%s\n' "${summary[@]}"
