@@ -13,20 +13,16 @@ import sys
 import time
 
 # A script's own folder comes first in the module path, and this file is named after the package.
-sys.path = [entry for entry in sys.path if pathlib.Path(entry).resolve() != pathlib.Path(__file__).parent]
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path = [entry for entry in sys.path if pathlib.Path(entry).resolve() != HERE]
 
 import torch
 from sentence_transformers import SentenceTransformer, models
-from transformers import PreTrainedTokenizerFast
 
 
 def load(folder):
-    word = models.Transformer(
-        folder,
-        max_seq_length=256,
-        tokenizer_args={"tokenizer_class": None} if False else {},
-    )
-    pooling = models.Pooling(word.get_word_embedding_dimension(), pooling_mode="mean")
+    word = models.Transformer(folder, max_seq_length=256)
+    pooling = models.Pooling(384, pooling_mode="mean")
     return SentenceTransformer(modules=[word, pooling, models.Normalize()], device="cpu")
 
 

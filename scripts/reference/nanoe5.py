@@ -27,7 +27,7 @@ TEXTS = [
     "Пример русского текста и ελληνικά, العربية, עברית, हिन्दी, ไทย",
     "한국어 문장입니다. 日本語の文章です。",
     "def f(x): return x**2  # code_with_underscores and CamelCase",
-    "The transformer packs texts of unequal length. " * 12,
+    "The transformer packs texts of unequal length." * 12,
 ]
 
 ADDED = r"""

@@ -24,12 +24,20 @@ pub struct ApiError {
 impl ApiError {
     /// An error of that code.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), param: None, retry_after: None }
+        Self {
+            code,
+            message: message.into(),
+            param: None,
+            retry_after: None,
+        }
     }
 
     /// A bad request that names the field.
     pub fn invalid(param: &str, message: impl Into<String>) -> Self {
-        Self { param: Some(param.to_owned()), ..Self::new(ErrorCode::InvalidRequest, message) }
+        Self {
+            param: Some(param.to_owned()),
+            ..Self::new(ErrorCode::InvalidRequest, message)
+        }
     }
 
     /// The body, as OpenAI writes it.
@@ -61,7 +69,10 @@ impl From<ModelError> for ApiError {
             }
             _ => None,
         };
-        Self { retry_after, ..Self::from(CallError::from(error)) }
+        Self {
+            retry_after,
+            ..Self::from(CallError::from(error))
+        }
     }
 }
 
@@ -74,7 +85,9 @@ impl IntoResponse for ApiError {
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(self.body())).into_response();
         if let Some(seconds) = self.retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -103,7 +116,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 }
 
 pub(crate) async fn not_found(uri: Uri) -> ApiError {
-    ApiError::new(ErrorCode::NotFound, format!("no such address: {}", uri.path()))
+    ApiError::new(
+        ErrorCode::NotFound,
+        format!("no such address: {}", uri.path()),
+    )
 }
 
 pub(crate) async fn wrong_method(uri: Uri) -> Response {

@@ -12,8 +12,14 @@ use crate::error::ApiError;
 use crate::state::ApiState;
 
 /// Lets through who sends the key, where the application has one.
-pub(crate) async fn api_key(State(state): State<ApiState>, request: Request, next: Next) -> Response {
-    let Some(key) = &state.api_key else { return next.run(request).await };
+pub(crate) async fn api_key(
+    State(state): State<ApiState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(key) = &state.api_key else {
+        return next.run(request).await;
+    };
     let sent = request
         .headers()
         .get(header::AUTHORIZATION)
@@ -23,8 +29,11 @@ pub(crate) async fn api_key(State(state): State<ApiState>, request: Request, nex
     if equal(sent.as_bytes(), key.expose().as_bytes()) {
         next.run(request).await
     } else {
-        ApiError::new(ErrorCode::Unauthorized, "send the server's key as `Authorization: Bearer KEY`")
-            .into_response()
+        ApiError::new(
+            ErrorCode::Unauthorized,
+            "send the server's key as `Authorization: Bearer KEY`",
+        )
+        .into_response()
     }
 }
 
@@ -36,6 +45,10 @@ fn equal(a: &[u8], b: &[u8]) -> bool {
 /// Refuses what another site's page sends with a browser: a page that a user happens to visit must
 /// not reach a server on the user's own machine.
 pub(crate) async fn same_origin(request: Request, next: Next) -> Response {
+    if let Some(host) = foreign_host(request.headers()) {
+        let message = format!("this server does not answer for the host `{host}` without a key");
+        return ApiError::new(ErrorCode::Unauthorized, message).into_response();
+    }
     match foreign_origin(request.headers()) {
         Some(origin) => {
             let message = format!("pages of {origin} may not call this server");
@@ -45,9 +58,33 @@ pub(crate) async fn same_origin(request: Request, next: Next) -> Response {
     }
 }
 
+/// The name that a request was made by, where it is not one of this machine: a page of a name that
+/// was pointed here (DNS rebinding) has its own origin. A request with a key is no page's.
+fn foreign_host(headers: &HeaderMap) -> Option<String> {
+    if headers.contains_key(header::AUTHORIZATION) {
+        return None;
+    }
+    let host = headers.get(header::HOST)?.to_str().ok()?;
+    let port = |p: &str| p.parse::<u16>().is_ok();
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, p)| port(p))
+        .map_or(host, |h| h.0);
+    let address = name
+        .trim_matches(['[', ']'])
+        .parse::<std::net::IpAddr>()
+        .is_ok();
+    let own = address || name == "localhost" || name.ends_with(".localhost");
+    (!own).then(|| name.to_owned())
+}
+
 /// The page's origin, where it is not this server's own.
 fn foreign_origin(headers: &HeaderMap) -> Option<String> {
-    let text = |name| headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|v: &HeaderValue| v.to_str().ok())
+    };
     let origin = text(header::ORIGIN)?;
     let own = origin.split_once("://").map(|(_, host)| host);
     (own.is_none() || own != text(header::HOST)).then(|| origin.to_owned())
@@ -68,13 +105,29 @@ pub(crate) async fn measure(request: Request, next: Next) -> Response {
         ("status", response.status().as_u16().to_string()),
     ];
     metrics::counter!("praxis_http_requests_total", &labels).increment(1);
-    metrics::histogram!("praxis_http_request_seconds", &labels).record(started.elapsed().as_secs_f64());
+    metrics::histogram!("praxis_http_request_seconds", &labels)
+        .record(started.elapsed().as_secs_f64());
     response
 }
 
 #[cfg(test)]
 mod tests {
-    use super::equal;
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_answered_without_a_key() {
+        for (host, foreign) in [
+            ("localhost:8787", false),
+            ("127.0.0.1:8787", false),
+            ("[::1]:8787", false),
+            ("evil.example", true),
+            ("evil.example:8787", true),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static(host));
+            assert_eq!(foreign_host(&headers).is_some(), foreign, "{host}");
+        }
+    }
 
     #[test]
     fn keys_are_equal_only_whole() {

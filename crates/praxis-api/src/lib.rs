@@ -33,22 +33,38 @@ const DRAIN: Duration = Duration::from_secs(20);
 
 /// All routes of the API.
 pub fn router(state: ApiState) -> Router {
-    let open = Router::new()
-        .route("/healthz", get(routes::health::healthz))
-        .route("/metrics", get(routes::health::metrics));
+    let open = Router::new().route("/healthz", get(routes::health::healthz));
     let keyed = Router::new()
+        .route("/metrics", get(routes::health::metrics))
         .route("/v1/models", get(routes::models::list))
         .route("/v1/models/{id}", get(routes::models::retrieve))
         .route("/v1/chat/completions", post(routes::chat::completions))
         .route("/v1/embeddings", post(routes::embeddings::create))
         .route("/praxis/v1/functions", get(routes::functions::list))
-        .route("/praxis/v1/functions/{name}/call", post(routes::functions::call))
-        .route("/praxis/v1/functions/{name}/chat", post(routes::functions::chat))
+        .route(
+            "/praxis/v1/functions/{name}/call",
+            post(routes::functions::call),
+        )
+        .route(
+            "/praxis/v1/functions/{name}/chat",
+            post(routes::functions::chat),
+        )
         .route("/praxis/v1/knowledge", get(routes::knowledge::list))
-        .route("/praxis/v1/passages/{chunk}", get(routes::knowledge::passage))
-        .route("/praxis/v1/traces/{id}", get(routes::traces::show))
-        .layer(middleware::from_fn_with_state(state.clone(), guard::api_key));
-    open.merge(keyed).with_state(state)
+        .route(
+            "/praxis/v1/passages/{chunk}",
+            get(routes::knowledge::passage),
+        )
+        .route("/praxis/v1/traces/{id}", get(routes::traces::show));
+    let keyed = keyed_by(&state, keyed.with_state(state.clone()));
+    open.with_state(state).merge(keyed)
+}
+
+/// Puts a router behind the application's key, if it has one. `/healthz` alone stays open.
+pub fn keyed_by(state: &ApiState, router: Router) -> Router {
+    router.layer(middleware::from_fn_with_state(
+        state.clone(),
+        guard::api_key,
+    ))
 }
 
 /// Wraps a router (the API's, or the API's and the console's) in what every request goes through.

@@ -9,8 +9,11 @@ use serde_json::Value;
 use tokio_util::sync::DropGuard;
 
 /// What a handler returns.
-pub(crate) type EventStream =
-    Sse<axum::response::sse::KeepAliveStream<futures::stream::BoxStream<'static, Result<Event, Infallible>>>>;
+pub(crate) type EventStream = Sse<
+    axum::response::sse::KeepAliveStream<
+        futures::stream::BoxStream<'static, Result<Event, Infallible>>,
+    >,
+>;
 
 /// An unnamed event that carries a value.
 pub(crate) fn data(value: &Value) -> Event {

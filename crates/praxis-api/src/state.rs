@@ -27,6 +27,8 @@ pub struct ModelInfo {
     pub task: String,
     /// Whether it can be called now.
     pub available: bool,
+    /// Whether the application names it, or has it as a default.
+    pub declared: bool,
 }
 
 /// What an application says of itself.

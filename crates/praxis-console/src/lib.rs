@@ -23,9 +23,18 @@ pub fn router(state: ApiState) -> Router {
         .route("/documents/{id}", get(pages::document))
         .route("/traces", get(pages::traces))
         .route("/traces/{id}", get(pages::trace))
-        .route("/assets/console.css", get(|| async { asset("text/css", CSS) }))
-        .route("/assets/console.js", get(|| async { asset("text/javascript", JS) }))
-        .route("/assets/mark.svg", get(|| async { asset("image/svg+xml", MARK) }))
+        .route(
+            "/assets/console.css",
+            get(|| async { asset("text/css", CSS) }),
+        )
+        .route(
+            "/assets/console.js",
+            get(|| async { asset("text/javascript", JS) }),
+        )
+        .route(
+            "/assets/mark.svg",
+            get(|| async { asset("image/svg+xml", MARK) }),
+        )
         .with_state(state)
 }
 
@@ -34,14 +43,29 @@ const JS: &str = include_str!("../assets/console.js");
 const MARK: &str = include_str!("../assets/mark.svg");
 
 fn asset(kind: &'static str, body: &'static str) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], body)
+    (
+        [
+            (header::CONTENT_TYPE, kind),
+            (header::CACHE_CONTROL, "no-cache"),
+        ],
+        body,
+    )
 }
 
 /// The headers of every page.
 fn page_headers() -> [(HeaderName, HeaderValue); 3] {
     [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/html; charset=utf-8"),
+        ),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(POLICY),
+        ),
+        (
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("no-referrer"),
+        ),
     ]
 }

@@ -40,10 +40,19 @@ pub(crate) async fn chat(State(state): State<ApiState>) -> Response {
         title: state.app.title.clone(),
         description: state.app.description.clone(),
         tab: "chat",
-        functions: state.library.list().into_iter().map(|f| (f.name, f.description)).collect(),
+        functions: state
+            .library
+            .list()
+            .into_iter()
+            .map(|f| (f.name, f.description))
+            .collect(),
         suggestions: state.app.suggestions.clone(),
         documents,
-        missing: (state.models)().into_iter().filter(|m| !m.available).map(|m| m.id).collect(),
+        missing: (state.models)()
+            .into_iter()
+            .filter(|m| m.declared && !m.available)
+            .map(|m| m.id)
+            .collect(),
     })
 }
 
@@ -68,12 +77,20 @@ pub(crate) async fn documents(State(state): State<ApiState>) -> Response {
         match state.knowledge.documents(name).await {
             Ok(documents) => {
                 let chunks = documents.iter().map(|d| d.chunks).sum();
-                bases.push(BaseView { name: name.to_owned(), documents, chunks });
+                bases.push(BaseView {
+                    name: name.to_owned(),
+                    documents,
+                    chunks,
+                });
             }
             Err(error) => return failed(&state, &error),
         }
     }
-    render(&DocumentsPage { title: state.app.title.clone(), tab: "documents", bases })
+    render(&DocumentsPage {
+        title: state.app.title.clone(),
+        tab: "documents",
+        bases,
+    })
 }
 
 #[derive(Template)]
@@ -112,7 +129,14 @@ pub(crate) async fn document(
     let end = range.end.unwrap_or(start).clamp(start, length);
     let from = start.saturating_sub(SHOWN / 2);
     let to = (end + SHOWN / 2).min(length);
-    let cut = |a: usize, b: usize| document.text.chars().skip(a).take(b - a).collect::<String>();
+    let cut = |a: usize, b: usize| {
+        document
+            .text
+            .chars()
+            .skip(a)
+            .take(b - a)
+            .collect::<String>()
+    };
     render(&DocumentPage {
         title: state.app.title.clone(),
         tab: "documents",
@@ -164,30 +188,45 @@ pub(crate) async fn traces(State(state): State<ApiState>) -> Response {
             tab: "traces",
             traces: spans.iter().map(|s| view(s, 0)).collect(),
         }),
-        Err(error) => failed(&state, &CallError::new(ErrorCode::Internal, error.to_string())),
+        Err(error) => failed(
+            &state,
+            &CallError::new(ErrorCode::Internal, error.to_string()),
+        ),
     }
 }
 
 /// One call as a tree.
 pub(crate) async fn trace(State(state): State<ApiState>, Path(id): Path<String>) -> Response {
     match state.store.spans_of(&id).await {
-        Ok(spans) if spans.is_empty() => {
-            failed(&state, &CallError::new(ErrorCode::NotFound, format!("no trace `{id}`")))
-        }
+        Ok(spans) if spans.is_empty() => failed(
+            &state,
+            &CallError::new(ErrorCode::NotFound, format!("no trace `{id}`")),
+        ),
         Ok(spans) => {
             let mut ordered = Vec::new();
             for root in spans.iter().filter(|s| s.parent_id.is_none()) {
                 descend(root, &spans, 0, &mut ordered);
             }
-            render(&TracePage { title: state.app.title.clone(), tab: "traces", id, spans: ordered })
+            render(&TracePage {
+                title: state.app.title.clone(),
+                tab: "traces",
+                id,
+                spans: ordered,
+            })
         }
-        Err(error) => failed(&state, &CallError::new(ErrorCode::Internal, error.to_string())),
+        Err(error) => failed(
+            &state,
+            &CallError::new(ErrorCode::Internal, error.to_string()),
+        ),
     }
 }
 
 fn descend(span: &Span, all: &[Span], depth: usize, out: &mut Vec<SpanView>) {
     out.push(view(span, depth.min(6)));
-    for child in all.iter().filter(|s| s.parent_id.as_ref() == Some(&span.span_id)) {
+    for child in all
+        .iter()
+        .filter(|s| s.parent_id.as_ref() == Some(&span.span_id))
+    {
         descend(child, all, depth + 1, out);
     }
 }
@@ -198,7 +237,10 @@ fn view(span: &Span, depth: usize) -> SpanView {
         serde_json::Value::String(text) => text.clone(),
         other => serde_json::to_string_pretty(other).unwrap_or_default(),
     };
-    let question = span.input.get("input").and_then(|i| i.as_object()?.values().next()?.as_str());
+    let question = span
+        .input
+        .get("input")
+        .and_then(|i| i.as_object()?.values().next()?.as_str());
     SpanView {
         id: span.trace_id.to_string(),
         depth,
@@ -241,8 +283,10 @@ fn failed(state: &ApiState, error: &CallError) -> Response {
 fn render(page: &impl Template) -> Response {
     match page.render() {
         Ok(html) => (page_headers(), Html(html)).into_response(),
-        Err(error) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, format!("the page does not render: {error}")).into_response()
-        }
+        Err(error) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("the page does not render: {error}"),
+        )
+            .into_response(),
     }
 }

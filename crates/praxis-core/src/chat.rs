@@ -142,16 +142,29 @@ pub async fn collect(mut stream: ChatStream) -> Result<ChatAnswer, ModelError> {
     let (mut text, mut logprobs) = (String::new(), Vec::new());
     while let Some(chunk) = stream.next().await {
         match chunk? {
-            ChatChunk::Delta { text: more, logprobs: mut lp } => {
+            ChatChunk::Delta {
+                text: more,
+                logprobs: mut lp,
+            } => {
                 text.push_str(&more);
                 logprobs.append(&mut lp);
             }
-            ChatChunk::Done { finish_reason, usage } => {
-                return Ok(ChatAnswer { text, logprobs, finish_reason, usage });
+            ChatChunk::Done {
+                finish_reason,
+                usage,
+            } => {
+                return Ok(ChatAnswer {
+                    text,
+                    logprobs,
+                    finish_reason,
+                    usage,
+                });
             }
         }
     }
-    Err(ModelError::Broken("the answer's stream ended without a finish reason".into()))
+    Err(ModelError::Broken(
+        "the answer's stream ended without a finish reason".into(),
+    ))
 }
 
 /// All chat models of an application behind their names in `praxis.toml`, with trace, cost, retries

@@ -60,8 +60,11 @@ impl SourceSpan {
 
     /// A span at a line and column (both from 1), one character wide.
     pub fn at(file: impl Into<String>, source: &str, line: usize, column: usize) -> Self {
-        let line_start: usize =
-            source.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+        let line_start: usize = source
+            .split_inclusive('\n')
+            .take(line.saturating_sub(1))
+            .map(str::len)
+            .sum();
         let offset: usize = source[line_start..]
             .chars()
             .take(column.saturating_sub(1))
@@ -103,7 +106,10 @@ impl Diagnostic {
 
     /// A warning.
     pub fn warning(message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::error(message) }
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(message)
+        }
     }
 
     /// The same, at a place.
@@ -129,7 +135,11 @@ impl Diagnostic {
 
     /// Renders it as text, with ANSI colours if `color`.
     pub fn render(&self, color: bool) -> String {
-        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let renderer = if color {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
@@ -142,7 +152,9 @@ impl Diagnostic {
                     annotation = annotation.label(label.as_str());
                 }
                 title.element(
-                    Snippet::source(&*span.source).path(span.file.as_str()).annotation(annotation),
+                    Snippet::source(&*span.source)
+                        .path(span.file.as_str())
+                        .annotation(annotation),
                 )
             }
             None => Group::with_title(title),
@@ -172,8 +184,17 @@ mod tests {
             .label("not a key of [models]")
             .help("did you mean `default`?")
             .render(false);
-        for part in ["unknown key `defalt`", "praxis.toml:2:1", "defalt = \"qwen\"", "^^^^^^", "did you mean `default`?"] {
-            assert!(rendered.contains(part), "{part:?} is missing in:\n{rendered}");
+        for part in [
+            "unknown key `defalt`",
+            "praxis.toml:2:1",
+            "defalt = \"qwen\"",
+            "^^^^^^",
+            "did you mean `default`?",
+        ] {
+            assert!(
+                rendered.contains(part),
+                "{part:?} is missing in:\n{rendered}"
+            );
         }
     }
 
@@ -182,6 +203,9 @@ mod tests {
         let span = SourceSpan::new("a", "问题\nx", 1..200);
         assert_eq!((span.line, span.column, span.range), (1, 1, 0..8));
         let span = SourceSpan::at("a", "一二\n三四", 2, 2);
-        assert_eq!((span.line, span.column, &span.source[span.range.clone()]), (2, 2, "四"));
+        assert_eq!(
+            (span.line, span.column, &span.source[span.range.clone()]),
+            (2, 2, "四")
+        );
     }
 }

@@ -94,9 +94,12 @@ impl ErrorCode {
                 "server_error",
                 "Send the request again; name a `fallback` in `praxis.toml` to survive outages.",
             ),
-            ErrorCode::Cancelled => {
-                ("cancelled", 499, "server_error", "Nothing: the caller stopped the call.")
-            }
+            ErrorCode::Cancelled => (
+                "cancelled",
+                499,
+                "server_error",
+                "Nothing: the caller stopped the call.",
+            ),
             ErrorCode::Internal => (
                 "internal_error",
                 500,
@@ -181,7 +184,10 @@ pub enum ModelError {
 impl ModelError {
     /// Whether the same request may succeed when sent again, or elsewhere.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::RateLimited { .. } | Self::Timeout(_) | Self::Unavailable(_))
+        matches!(
+            self,
+            Self::RateLimited { .. } | Self::Timeout(_) | Self::Unavailable(_)
+        )
     }
 
     /// The stable code.

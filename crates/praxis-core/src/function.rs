@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::chat::TokenLogprob;
+use crate::chat::{FinishReason, TokenLogprob};
 use crate::error::{ErrorCode, ModelError};
 use crate::ids::{SpanId, TraceId};
 use crate::knowledge::{Citation, Retrieval};
@@ -41,6 +41,13 @@ pub enum CallEvent {
         /// Logprobs of its tokens, where asked for.
         logprobs: Vec<TokenLogprob>,
     },
+    /// A model's answer below the call has ended.
+    Finished {
+        /// Why.
+        finish_reason: FinishReason,
+        /// Tokens in and out.
+        usage: Usage,
+    },
     /// The answer's text is final and differs from the concatenated deltas (citations that point to
     /// nothing were removed, and numbers closed up), and these are its citations.
     Cited {
@@ -66,7 +73,11 @@ pub struct CallError {
 impl CallError {
     /// An error without a hint.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None }
+        Self {
+            code,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// The same error with a hint.
@@ -141,7 +152,10 @@ impl CallContext {
     /// Opens a child span: the guard to finish it with, and the context for what happens inside.
     pub fn span(&self, kind: SpanKind, name: impl Into<String>, input: Value) -> (OpenSpan, Self) {
         let span_id = SpanId::generate();
-        let inner = Self { parent: Some(span_id.clone()), ..self.clone() };
+        let inner = Self {
+            parent: Some(span_id.clone()),
+            ..self.clone()
+        };
         let open = OpenSpan {
             started: Instant::now(),
             sink: Arc::clone(&self.sink),

@@ -29,7 +29,11 @@ impl Language {
                 letters += 1;
             }
         }
-        if han > 0 && han * 4 >= letters { Language::Chinese } else { Language::English }
+        if han > 0 && han * 4 >= letters {
+            Language::Chinese
+        } else {
+            Language::English
+        }
     }
 }
 
@@ -49,7 +53,10 @@ mod tests {
             ("鲁迅先生去日本学习医学的老师是谁？", Language::Chinese),
             ("什么是 Dotprompt？", Language::Chinese),
             ("What is Dotprompt?", Language::English),
-            ("Who wrote 藤野先生, the essay about a teacher in Sendai?", Language::English),
+            (
+                "Who wrote 藤野先生, the essay about a teacher in Sendai?",
+                Language::English,
+            ),
             ("プロンプトとは何ですか", Language::English),
             ("", Language::English),
         ] {

@@ -18,9 +18,12 @@ pub mod suggest;
 pub mod trace;
 pub mod usage;
 
-pub use chat::{ChatChunk, ChatGateway, ChatModel, ChatRequest, ChatStream, FinishReason, Sampling, TokenLogprob};
+pub use chat::{
+    ChatChunk, ChatGateway, ChatModel, ChatRequest, ChatStream, FinishReason, Sampling,
+    TokenLogprob,
+};
 pub use diagnostic::{Diagnostic, Severity, SourceSpan};
-pub use embed::{Embedder, EmbedKind};
+pub use embed::{EmbedKind, Embedder};
 pub use error::{ErrorCode, ModelError};
 pub use function::{CallContext, CallError, CallEvent, Function, Signature, now_s};
 pub use ids::{ChunkId, DocumentId, SpanId, TraceId};

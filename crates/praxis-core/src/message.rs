@@ -39,7 +39,10 @@ pub struct Message {
 impl Message {
     /// A message of any role.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
-        Self { role, content: content.into() }
+        Self {
+            role,
+            content: content.into(),
+        }
     }
 
     /// A system message.

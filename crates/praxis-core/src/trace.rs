@@ -33,9 +33,14 @@ impl SpanKind {
 
     /// The kind of a stored text.
     pub fn parse(text: &str) -> Option<SpanKind> {
-        [SpanKind::Function, SpanKind::Retrieval, SpanKind::Chat, SpanKind::Embedding]
-            .into_iter()
-            .find(|k| k.as_str() == text)
+        [
+            SpanKind::Function,
+            SpanKind::Retrieval,
+            SpanKind::Chat,
+            SpanKind::Embedding,
+        ]
+        .into_iter()
+        .find(|k| k.as_str() == text)
     }
 }
 

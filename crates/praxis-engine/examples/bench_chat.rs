@@ -25,7 +25,10 @@ struct Run {
 /// A conversation of just under `tokens` prompt tokens; `salt` keeps runs from sharing a prefix.
 fn prompt(engine: &ChatEngine, tokens: usize, salt: usize) -> Result<Vec<Message>, Box<dyn Error>> {
     let messages = |repeats: usize| {
-        vec![Message::system(format!("Run {salt}.")), Message::user(TEXT.repeat(repeats))]
+        vec![
+            Message::system(format!("Run {salt}.")),
+            Message::user(TEXT.repeat(repeats)),
+        ]
     };
     let mut repeats = 1;
     while engine.count_tokens(&messages(repeats + 1))? <= tokens {
@@ -34,7 +37,11 @@ fn prompt(engine: &ChatEngine, tokens: usize, salt: usize) -> Result<Vec<Message
     Ok(messages(repeats))
 }
 
-async fn run(engine: &ChatEngine, messages: Vec<Message>, answer: u32) -> Result<Run, Box<dyn Error>> {
+async fn run(
+    engine: &ChatEngine,
+    messages: Vec<Message>,
+    answer: u32,
+) -> Result<Run, Box<dyn Error>> {
     let request = ChatRequest {
         messages,
         // A model that ends early would leave too little to measure: high temperature avoids that.
@@ -59,7 +66,9 @@ async fn run(engine: &ChatEngine, messages: Vec<Message>, answer: u32) -> Result
             ChatChunk::Done { usage: tokens, .. } => usage = Some(tokens),
         }
     }
-    let (Some(first), Some(usage)) = (first, usage) else { return Err("no answer".into()) };
+    let (Some(first), Some(usage)) = (first, usage) else {
+        return Err("no answer".into());
+    };
     let computed = usage.input_tokens - usage.cached_tokens;
     Ok(Run {
         prefill_tokens: usage.input_tokens,
@@ -72,7 +81,10 @@ async fn run(engine: &ChatEngine, messages: Vec<Message>, answer: u32) -> Result
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
-    let path = PathBuf::from(args.next().ok_or("usage: bench_chat MODEL.gguf [PROMPT [ANSWER [RUNS]]]")?);
+    let path = PathBuf::from(
+        args.next()
+            .ok_or("usage: bench_chat MODEL.gguf [PROMPT [ANSWER [RUNS]]]")?,
+    );
     let mut number = |default: usize| args.next().map_or(Ok(default), |a| a.parse::<usize>());
     let (prompt_tokens, answer_tokens, runs) = (number(512)?, number(64)?, number(3)?);
     let started = Instant::now();

@@ -20,16 +20,27 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (Some(model), Some(texts)) = (arguments.next(), arguments.next()) else {
         return Err("usage: bench_embed MODEL TEXTS [ROUNDS]".into());
     };
-    let rounds = arguments.next().map_or(Ok(3), |rounds| rounds.parse::<usize>())?;
+    let rounds = arguments
+        .next()
+        .map_or(Ok(3), |rounds| rounds.parse::<usize>())?;
     let texts: Vec<String> = serde_json::from_slice(&std::fs::read(texts)?)?;
     let path = PathBuf::from(&model);
     let engine = EmbedEngine::load(
         &path,
-        EmbedOptions { name: "bench".into(), max_tokens: Some(256), ..EmbedOptions::default() },
+        EmbedOptions {
+            name: "bench".into(),
+            max_tokens: Some(256),
+            ..EmbedOptions::default()
+        },
     )?;
     let counter = engine.token_counter().await?;
-    let tokens = texts.iter().map(|text| (counter(text) + 2).min(256)).sum::<usize>();
-    engine.embed(EmbedKind::Raw, texts[..BATCH.min(texts.len())].to_vec()).await?;
+    let tokens = texts
+        .iter()
+        .map(|text| (counter(text) + 2).min(256))
+        .sum::<usize>();
+    engine
+        .embed(EmbedKind::Raw, texts[..BATCH.min(texts.len())].to_vec())
+        .await?;
     let mut best = f64::INFINITY;
     for _ in 0..rounds {
         let start = Instant::now();
@@ -41,7 +52,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         best = best.min(start.elapsed().as_secs_f64());
     }
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let line = serde_json::json!({
         "engine": "praxis",
         "model": name,

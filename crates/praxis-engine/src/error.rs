@@ -47,15 +47,24 @@ pub enum EngineError {
 
 impl EngineError {
     pub(crate) fn read(path: &Path, source: std::io::Error) -> Self {
-        Self::Read { path: path.to_owned(), source }
+        Self::Read {
+            path: path.to_owned(),
+            source,
+        }
     }
 
     pub(crate) fn damaged(path: &Path, problem: impl Into<String>) -> Self {
-        Self::Damaged { path: path.to_owned(), problem: problem.into() }
+        Self::Damaged {
+            path: path.to_owned(),
+            problem: problem.into(),
+        }
     }
 
     pub(crate) fn unsupported(path: &Path, problem: impl Into<String>) -> Self {
-        Self::Unsupported { path: path.to_owned(), problem: problem.into() }
+        Self::Unsupported {
+            path: path.to_owned(),
+            problem: problem.into(),
+        }
     }
 }
 

@@ -91,9 +91,19 @@ impl Gguf {
         // Only a hint: reading ahead saves page faults, and without it all works as well.
         #[cfg(unix)]
         let _ = map.advise(memmap2::Advice::WillNeed);
-        let header = Header { path, bytes: &map, at: 0, elements: 0 };
+        let header = Header {
+            path,
+            bytes: &map,
+            at: 0,
+            elements: 0,
+        };
         let (metadata, tensors) = header.read()?;
-        Ok(Self { path: path.to_owned(), map: Arc::new(map), metadata, tensors })
+        Ok(Self {
+            path: path.to_owned(),
+            map: Arc::new(map),
+            metadata,
+            tensors,
+        })
     }
 
     /// The file.
@@ -210,7 +220,10 @@ impl Gguf {
                 info.shape
             )));
         }
-        Ok(MappedTensor { map: Arc::clone(&self.map), info: info.clone() })
+        Ok(MappedTensor {
+            map: Arc::clone(&self.map),
+            info: info.clone(),
+        })
     }
 
     /// A tensor of this shape (rows first) as candle's, which is a copy.
@@ -222,7 +235,11 @@ impl Gguf {
 
     /// A tensor as plain floats.
     pub(crate) fn f32s(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, EngineError> {
-        Ok(self.tensor(name, shape)?.dequantize(&Device::Cpu)?.flatten_all()?.to_vec1()?)
+        Ok(self
+            .tensor(name, shape)?
+            .dequantize(&Device::Cpu)?
+            .flatten_all()?
+            .to_vec1()?)
     }
 
     /// An error about this file's content.
@@ -338,7 +355,12 @@ impl<'a> Header<'a> {
             EngineError::unsupported(self.path, problem)
         })?;
         let offset = self.u64(&name)?;
-        Ok(Entry { name, shape, dtype, offset })
+        Ok(Entry {
+            name,
+            shape,
+            dtype,
+            offset,
+        })
     }
 
     fn place(&self, entry: &Entry, data: usize) -> Result<TensorInfo, EngineError> {
@@ -346,7 +368,11 @@ impl<'a> Header<'a> {
         let whole = |n: u64| usize::try_from(n).ok();
         let block = dtype.block_size();
         let range = || {
-            let shape: Vec<usize> = entry.shape.iter().map(|d| whole(*d)).collect::<Option<_>>()?;
+            let shape: Vec<usize> = entry
+                .shape
+                .iter()
+                .map(|d| whole(*d))
+                .collect::<Option<_>>()?;
             let values = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d))?;
             let len = (values / block).checked_mul(dtype.type_size())?;
             let start = data.checked_add(whole(entry.offset)?)?;
@@ -370,7 +396,12 @@ impl<'a> Header<'a> {
         if start % 4 != 0 {
             return Err(self.damaged(format!("the tensor `{name}` is not aligned")));
         }
-        Ok(TensorInfo { shape, dtype: *dtype, start, len })
+        Ok(TensorInfo {
+            shape,
+            dtype: *dtype,
+            start,
+            len,
+        })
     }
 
     fn value(&mut self, kind: u32, depth: usize, key: &str) -> Result<Value, EngineError> {
@@ -417,9 +448,15 @@ impl<'a> Header<'a> {
     }
 
     fn take(&mut self, len: usize, what: &str) -> Result<&'a [u8], EngineError> {
-        let found = self.at.checked_add(len).and_then(|end| self.bytes.get(self.at..end));
+        let found = self
+            .at
+            .checked_add(len)
+            .and_then(|end| self.bytes.get(self.at..end));
         let slice = found.ok_or_else(|| {
-            self.damaged(format!("it ends after {} bytes, inside `{what}`", self.bytes.len()))
+            self.damaged(format!(
+                "it ends after {} bytes, inside `{what}`",
+                self.bytes.len()
+            ))
         })?;
         self.at += len;
         Ok(slice)
@@ -444,9 +481,14 @@ impl<'a> Header<'a> {
     fn count(&mut self, smallest: usize, what: &str) -> Result<usize, EngineError> {
         let count = self.u64(what)?;
         let rest = self.bytes.len() - self.at;
-        usize::try_from(count).ok().filter(|n| *n <= rest / smallest).ok_or_else(|| {
-            self.damaged(format!("`{what}` counts {count}, more than {rest} bytes can hold"))
-        })
+        usize::try_from(count)
+            .ok()
+            .filter(|n| *n <= rest / smallest)
+            .ok_or_else(|| {
+                self.damaged(format!(
+                    "`{what}` counts {count}, more than {rest} bytes can hold"
+                ))
+            })
     }
 
     /// A text; what is not UTF-8 in it is replaced, as files in the wild have it.
@@ -514,7 +556,10 @@ mod tests {
         let mut bytes = Cursor::new(Vec::new());
         gguf_file::write(
             &mut bytes,
-            &[("general.architecture", &architecture), ("llama.block_count", &blocks)],
+            &[
+                ("general.architecture", &architecture),
+                ("llama.block_count", &blocks),
+            ],
             &[("output.weight", &tensor)],
         )
         .unwrap();
@@ -527,10 +572,22 @@ mod tests {
         assert_eq!(gguf.text("general.architecture").unwrap(), "llama");
         assert_eq!(gguf.number("llama.block_count").unwrap(), 2);
         for (error, named) in [
-            (gguf.text("tokenizer.chat_template").unwrap_err(), "tokenizer.chat_template"),
-            (gguf.number("general.architecture").unwrap_err(), "general.architecture"),
-            (gguf.tensor("blk.0.attn_q.weight", &[1]).unwrap_err(), "blk.0.attn_q.weight"),
-            (gguf.tensor("output.weight", &[32, 2]).unwrap_err(), "[2, 32]"),
+            (
+                gguf.text("tokenizer.chat_template").unwrap_err(),
+                "tokenizer.chat_template",
+            ),
+            (
+                gguf.number("general.architecture").unwrap_err(),
+                "general.architecture",
+            ),
+            (
+                gguf.tensor("blk.0.attn_q.weight", &[1]).unwrap_err(),
+                "blk.0.attn_q.weight",
+            ),
+            (
+                gguf.tensor("output.weight", &[32, 2]).unwrap_err(),
+                "[2, 32]",
+            ),
         ] {
             assert!(error.to_string().contains(named), "{error}");
         }

@@ -20,20 +20,52 @@ const MAX_STOPS: usize = 64;
 /// [`ModelError::InvalidRequest`] that names the field and its range.
 pub(crate) fn validate(s: &Sampling, top_logprobs: Option<u8>) -> Result<(), ModelError> {
     let range = |name: &str, value: Option<f32>, ok: fn(f32) -> bool, wanted: &str| match value {
-        Some(v) if !v.is_finite() || !ok(v) => {
-            Err(ModelError::InvalidRequest(format!("{name}: {v} is not {wanted}")))
-        }
+        Some(v) if !v.is_finite() || !ok(v) => Err(ModelError::InvalidRequest(format!(
+            "{name}: {v} is not {wanted}"
+        ))),
         _ => Ok(()),
     };
-    range("temperature", s.temperature, |v| (0.0..=100.0).contains(&v), "between 0 and 100")?;
-    range("top_p", s.top_p, |v| v > 0.0 && v <= 1.0, "above 0 and at most 1")?;
-    range("min_p", s.min_p, |v| (0.0..=1.0).contains(&v), "between 0 and 1")?;
-    range("repetition_penalty", s.repetition_penalty, |v| v > 0.0, "above 0")?;
+    range(
+        "temperature",
+        s.temperature,
+        |v| (0.0..=100.0).contains(&v),
+        "between 0 and 100",
+    )?;
+    range(
+        "top_p",
+        s.top_p,
+        |v| v > 0.0 && v <= 1.0,
+        "above 0 and at most 1",
+    )?;
+    range(
+        "min_p",
+        s.min_p,
+        |v| (0.0..=1.0).contains(&v),
+        "between 0 and 1",
+    )?;
+    range(
+        "repetition_penalty",
+        s.repetition_penalty,
+        |v| v > 0.0,
+        "above 0",
+    )?;
     let penalty = |v: f32| (-2.0..=2.0).contains(&v);
-    range("frequency_penalty", s.frequency_penalty, penalty, "between -2 and 2")?;
-    range("presence_penalty", s.presence_penalty, penalty, "between -2 and 2")?;
+    range(
+        "frequency_penalty",
+        s.frequency_penalty,
+        penalty,
+        "between -2 and 2",
+    )?;
+    range(
+        "presence_penalty",
+        s.presence_penalty,
+        penalty,
+        "between -2 and 2",
+    )?;
     if s.max_tokens == Some(0) {
-        return Err(ModelError::InvalidRequest("max_tokens: 0 is not at least 1".into()));
+        return Err(ModelError::InvalidRequest(
+            "max_tokens: 0 is not at least 1".into(),
+        ));
     }
     if s.stop.len() > MAX_STOPS {
         return Err(ModelError::InvalidRequest(format!(
@@ -84,14 +116,20 @@ impl Sampler {
             frequency: s.frequency_penalty.unwrap_or(0.0),
             presence: s.presence_penalty.unwrap_or(0.0),
             seen,
-            random: s.seed.map_or_else(StdRng::from_os_rng, StdRng::seed_from_u64),
+            random: s
+                .seed
+                .map_or_else(StdRng::from_os_rng, StdRng::seed_from_u64),
         }
     }
 
     /// Chooses a token. The logits are changed by the penalties.
     pub(crate) fn sample(&mut self, logits: &mut [f32]) -> u32 {
         self.penalize(logits);
-        let token = if self.temperature == 0.0 { argmax(logits) } else { self.draw(logits) };
+        let token = if self.temperature == 0.0 {
+            argmax(logits)
+        } else {
+            self.draw(logits)
+        };
         *self.seen.entry(token).or_insert(0) += 1;
         token
     }
@@ -101,8 +139,14 @@ impl Sampler {
             return;
         }
         for (token, count) in &self.seen {
-            let Some(logit) = logits.get_mut(*token as usize) else { continue };
-            *logit = if *logit > 0.0 { *logit / self.repetition } else { *logit * self.repetition };
+            let Some(logit) = logits.get_mut(*token as usize) else {
+                continue;
+            };
+            *logit = if *logit > 0.0 {
+                *logit / self.repetition
+            } else {
+                *logit * self.repetition
+            };
             if *count > 0 {
                 *logit -= self.frequency * *count as f32 + self.presence;
             }
@@ -194,7 +238,9 @@ pub(crate) fn log_denominator(logits: &[f32]) -> f32 {
 pub(crate) fn best(logits: &[f32], n: usize) -> Vec<u32> {
     let mut ids: Vec<u32> = (0..logits.len() as u32).collect();
     let order = |a: &u32, b: &u32| {
-        logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b))
+        logits[*b as usize]
+            .total_cmp(&logits[*a as usize])
+            .then(a.cmp(b))
     };
     let n = n.min(ids.len());
     if n == 0 {
@@ -213,7 +259,13 @@ mod tests {
     fn draws(s: &Sampling, logits: &[f32], count: usize) -> Vec<usize> {
         let mut histogram = vec![0; logits.len()];
         for seed in 0..count as u64 {
-            let mut sampler = Sampler::new(&Sampling { seed: Some(seed), ..s.clone() }, &[]);
+            let mut sampler = Sampler::new(
+                &Sampling {
+                    seed: Some(seed),
+                    ..s.clone()
+                },
+                &[],
+            );
             histogram[sampler.sample(&mut logits.to_vec()) as usize] += 1;
         }
         histogram
@@ -233,12 +285,54 @@ mod tests {
         let logits: Vec<f32> = [0.4f32, 0.3, 0.2, 0.1].iter().map(|p| p.ln()).collect();
         let none = Sampling::default();
         for (name, sampling, kept) in [
-            ("temperature 0", Sampling { temperature: Some(0.0), ..none.clone() }, 1),
-            ("top_k", Sampling { top_k: Some(2), ..none.clone() }, 2),
-            ("top_k 0 is off", Sampling { top_k: Some(0), ..none.clone() }, 4),
-            ("top_p", Sampling { top_p: Some(0.6), ..none.clone() }, 2),
-            ("top_p keeps at least one", Sampling { top_p: Some(0.01), ..none.clone() }, 1),
-            ("min_p", Sampling { min_p: Some(0.45), ..none.clone() }, 3),
+            (
+                "temperature 0",
+                Sampling {
+                    temperature: Some(0.0),
+                    ..none.clone()
+                },
+                1,
+            ),
+            (
+                "top_k",
+                Sampling {
+                    top_k: Some(2),
+                    ..none.clone()
+                },
+                2,
+            ),
+            (
+                "top_k 0 is off",
+                Sampling {
+                    top_k: Some(0),
+                    ..none.clone()
+                },
+                4,
+            ),
+            (
+                "top_p",
+                Sampling {
+                    top_p: Some(0.6),
+                    ..none.clone()
+                },
+                2,
+            ),
+            (
+                "top_p keeps at least one",
+                Sampling {
+                    top_p: Some(0.01),
+                    ..none.clone()
+                },
+                1,
+            ),
+            (
+                "min_p",
+                Sampling {
+                    min_p: Some(0.45),
+                    ..none.clone()
+                },
+                3,
+            ),
             ("all", none, 4),
         ] {
             let histogram = draws(&sampling, &logits, 500);
@@ -250,7 +344,10 @@ mod tests {
     #[test]
     fn the_nucleus_of_a_flat_distribution_is_large() {
         let histogram = draws(
-            &Sampling { top_p: Some(0.5), ..Sampling::default() },
+            &Sampling {
+                top_p: Some(0.5),
+                ..Sampling::default()
+            },
             &vec![0.0; 2000],
             3000,
         );
@@ -261,11 +358,23 @@ mod tests {
     #[test]
     fn penalties_turn_the_choice_away_from_what_was_said() {
         for sampling in [
-            Sampling { repetition_penalty: Some(2.0), ..Sampling::default() },
-            Sampling { frequency_penalty: Some(1.5), ..Sampling::default() },
-            Sampling { presence_penalty: Some(1.5), ..Sampling::default() },
+            Sampling {
+                repetition_penalty: Some(2.0),
+                ..Sampling::default()
+            },
+            Sampling {
+                frequency_penalty: Some(1.5),
+                ..Sampling::default()
+            },
+            Sampling {
+                presence_penalty: Some(1.5),
+                ..Sampling::default()
+            },
         ] {
-            let greedy = Sampling { temperature: Some(0.0), ..sampling };
+            let greedy = Sampling {
+                temperature: Some(0.0),
+                ..sampling
+            };
             let mut sampler = Sampler::new(&greedy, &[]);
             assert_eq!(sampler.sample(&mut [2.0, 1.2]), 0);
             assert_eq!(sampler.sample(&mut [2.0, 1.2]), 1, "{greedy:?}");
@@ -275,22 +384,80 @@ mod tests {
             temperature: Some(0.0),
             ..Sampling::default()
         };
-        assert_eq!(Sampler::new(&repetition, &[0]).sample(&mut [2.0, 1.2]), 1, "prompt counts");
+        assert_eq!(
+            Sampler::new(&repetition, &[0]).sample(&mut [2.0, 1.2]),
+            1,
+            "prompt counts"
+        );
     }
 
     #[test]
     fn invalid_parameters_are_named() {
         let none = Sampling::default();
         for (field, sampling) in [
-            ("temperature", Sampling { temperature: Some(-1.0), ..none.clone() }),
-            ("temperature", Sampling { temperature: Some(f32::NAN), ..none.clone() }),
-            ("top_p", Sampling { top_p: Some(0.0), ..none.clone() }),
-            ("min_p", Sampling { min_p: Some(1.5), ..none.clone() }),
-            ("repetition_penalty", Sampling { repetition_penalty: Some(0.0), ..none.clone() }),
-            ("frequency_penalty", Sampling { frequency_penalty: Some(3.0), ..none.clone() }),
-            ("presence_penalty", Sampling { presence_penalty: Some(-3.0), ..none.clone() }),
-            ("max_tokens", Sampling { max_tokens: Some(0), ..none.clone() }),
-            ("stop", Sampling { stop: vec![String::new()], ..none.clone() }),
+            (
+                "temperature",
+                Sampling {
+                    temperature: Some(-1.0),
+                    ..none.clone()
+                },
+            ),
+            (
+                "temperature",
+                Sampling {
+                    temperature: Some(f32::NAN),
+                    ..none.clone()
+                },
+            ),
+            (
+                "top_p",
+                Sampling {
+                    top_p: Some(0.0),
+                    ..none.clone()
+                },
+            ),
+            (
+                "min_p",
+                Sampling {
+                    min_p: Some(1.5),
+                    ..none.clone()
+                },
+            ),
+            (
+                "repetition_penalty",
+                Sampling {
+                    repetition_penalty: Some(0.0),
+                    ..none.clone()
+                },
+            ),
+            (
+                "frequency_penalty",
+                Sampling {
+                    frequency_penalty: Some(3.0),
+                    ..none.clone()
+                },
+            ),
+            (
+                "presence_penalty",
+                Sampling {
+                    presence_penalty: Some(-3.0),
+                    ..none.clone()
+                },
+            ),
+            (
+                "max_tokens",
+                Sampling {
+                    max_tokens: Some(0),
+                    ..none.clone()
+                },
+            ),
+            (
+                "stop",
+                Sampling {
+                    stop: vec![String::new()],
+                    ..none.clone()
+                },
+            ),
         ] {
             match validate(&sampling, None) {
                 Err(ModelError::InvalidRequest(message)) => {

@@ -43,23 +43,26 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// The template engine's message, with its line.
-    pub(crate) fn compile(
-        source: &str,
-        names: SpecialNames,
-        today: Today,
-    ) -> Result<Self, String> {
+    pub(crate) fn compile(source: &str, names: SpecialNames, today: Today) -> Result<Self, String> {
         let mut environment = Environment::new();
         // As Hugging Face's `apply_chat_template` sets up Jinja.
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
         environment.set_undefined_behavior(UndefinedBehavior::Lenient);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
-            Err(Error::new(ErrorKind::InvalidOperation, message))
-        });
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.add_function(
+            "raise_exception",
+            |message: String| -> Result<Value, Error> {
+                Err(Error::new(ErrorKind::InvalidOperation, message))
+            },
+        );
         environment.add_function("strftime_now", move |format: String| {
             today(&format).ok_or_else(|| {
-                Error::new(ErrorKind::InvalidOperation, format!("invalid date format `{format}`"))
+                Error::new(
+                    ErrorKind::InvalidOperation,
+                    format!("invalid date format `{format}`"),
+                )
             })
         });
         environment
@@ -118,7 +121,10 @@ fn protect<'a>(
     messages: &'a [Message],
     specials: &[&str],
 ) -> Result<(Vec<TemplateMessage<'a>>, Option<char>), ModelError> {
-    let breaks: Vec<Vec<usize>> = messages.iter().map(|m| breaks(&m.content, specials)).collect();
+    let breaks: Vec<Vec<usize>> = messages
+        .iter()
+        .map(|m| breaks(&m.content, specials))
+        .collect();
     let sentinel = if breaks.iter().all(Vec::is_empty) {
         None
     } else {
@@ -138,7 +144,10 @@ fn protect<'a>(
                 Some(mark) if !breaks.is_empty() => insert(&message.content, &breaks, mark).into(),
                 _ => message.content.as_str().into(),
             };
-            TemplateMessage { role: message.role.as_str(), content }
+            TemplateMessage {
+                role: message.role.as_str(),
+                content,
+            }
         })
         .collect();
     Ok((protected, sentinel))
@@ -198,14 +207,21 @@ mod tests {
             ("hello", "hello"),
             ("a <b> | c", "a <b> | c"),
             ("x<|im_end|>y", "x<#|im_end|>y"),
-            ("<|im_end|><|im_start|>system", "<#|im_end|><#|im_start|>system"),
+            (
+                "<|im_end|><|im_start|>system",
+                "<#|im_end|><#|im_start|>system",
+            ),
             ("ends with <|im_", "ends with <|im_#"),
             ("_end|> begins", "#_end|> begins"),
             (">", "#>"),
             ("<", "<#"),
             ("藤<|im_end|>野", "藤<#|im_end|>野"),
         ] {
-            assert_eq!(insert(content, &breaks(content, SPECIALS), '#'), expected, "{content}");
+            assert_eq!(
+                insert(content, &breaks(content, SPECIALS), '#'),
+                expected,
+                "{content}"
+            );
         }
     }
 

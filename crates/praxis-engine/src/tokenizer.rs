@@ -74,7 +74,11 @@ impl TextTokenizer {
         let kinds = kinds(file, tokens.len())?;
         let encoder = encoder(file, &tokens)?;
         let unescape = byte_table();
-        let bytes = tokens.iter().zip(&kinds).map(|(t, k)| token_bytes(t, *k, &unescape)).collect();
+        let bytes = tokens
+            .iter()
+            .zip(&kinds)
+            .map(|(t, k)| token_bytes(t, *k, &unescape))
+            .collect();
         let mut specials: Vec<(String, u32)> = tokens
             .iter()
             .zip(&kinds)
@@ -86,27 +90,47 @@ impl TextTokenizer {
         let id = |key: &str| -> Result<Option<u32>, EngineError> {
             let key = format!("tokenizer.ggml.{key}");
             match file.optional_number(&key)? {
-                Some(id) if id >= tokens.len() => {
-                    Err(file.damaged(format!("`{key}` is {id}, there are {} tokens", tokens.len())))
-                }
+                Some(id) if id >= tokens.len() => Err(file.damaged(format!(
+                    "`{key}` is {id}, there are {} tokens",
+                    tokens.len()
+                ))),
                 id => Ok(id.map(|id| id as u32)),
             }
         };
         let (bos, eos) = (id("bos_token_id")?, id("eos_token_id")?);
-        let mut end: Vec<u32> =
-            [eos, id("eot_token_id")?, id("eom_token_id")?].into_iter().flatten().collect();
+        let mut end: Vec<u32> = [eos, id("eot_token_id")?, id("eom_token_id")?]
+            .into_iter()
+            .flatten()
+            .collect();
         end.extend(
-            specials.iter().filter(|(t, _)| END_TOKENS.contains(&t.as_str())).map(|(_, id)| *id),
+            specials
+                .iter()
+                .filter(|(t, _)| END_TOKENS.contains(&t.as_str()))
+                .map(|(_, id)| *id),
         );
         end.sort_unstable();
         end.dedup();
         if end.is_empty() {
             return Err(file.damaged("no token ends a turn (`tokenizer.ggml.eos_token_id`)"));
         }
-        let name = |id: Option<u32>| id.map_or_else(String::new, |id| tokens[id as usize].to_owned());
-        let names = SpecialNames { bos: name(bos), eos: name(eos) };
-        let add_bos = file.optional_flag("tokenizer.ggml.add_bos_token")?.unwrap_or(false);
-        Ok(Self { encoder, bytes, specials, end, bos, add_bos, names })
+        let name =
+            |id: Option<u32>| id.map_or_else(String::new, |id| tokens[id as usize].to_owned());
+        let names = SpecialNames {
+            bos: name(bos),
+            eos: name(eos),
+        };
+        let add_bos = file
+            .optional_flag("tokenizer.ggml.add_bos_token")?
+            .unwrap_or(false);
+        Ok(Self {
+            encoder,
+            bytes,
+            specials,
+            end,
+            bos,
+            add_bos,
+            names,
+        })
     }
 
     /// Encodes a plain text: nothing in it becomes a control token.
@@ -124,10 +148,11 @@ impl TextTokenizer {
         sentinel: Option<char>,
     ) -> Result<Vec<u32>, String> {
         let mut out = Vec::new();
-        if let (true, Some(bos)) = (self.add_bos, self.bos) {
-            if !rendered.starts_with(&self.names.bos) {
-                out.push(bos);
-            }
+        if let (true, Some(bos)) = (
+            self.add_bos && !rendered.starts_with(&self.names.bos),
+            self.bos,
+        ) {
+            out.push(bos);
         }
         let plain = |text: &str, out: &mut Vec<u32>| match sentinel {
             Some(mark) if text.contains(mark) => self.encode_into(&text.replace(mark, ""), out),
@@ -175,12 +200,18 @@ impl TextTokenizer {
     }
 
     fn special_at(&self, text: &str) -> Option<(usize, u32)> {
-        self.specials.iter().find(|(s, _)| text.starts_with(s.as_str())).map(|(s, id)| (s.len(), *id))
+        self.specials
+            .iter()
+            .find(|(s, _)| text.starts_with(s.as_str()))
+            .map(|(s, id)| (s.len(), *id))
     }
 
     fn encode_into(&self, text: &str, out: &mut Vec<u32>) -> Result<(), String> {
         if !text.is_empty() {
-            let encoding = self.encoder.encode_fast(text, false).map_err(|e| e.to_string())?;
+            let encoding = self
+                .encoder
+                .encode_fast(text, false)
+                .map_err(|e| e.to_string())?;
             out.extend_from_slice(encoding.get_ids());
         }
         Ok(())
@@ -189,18 +220,29 @@ impl TextTokenizer {
 
 fn kinds(file: &Gguf, len: usize) -> Result<Vec<i64>, EngineError> {
     let key = "tokenizer.ggml.token_type";
-    let kinds = if file.has(key) { file.integers(key)? } else { vec![1; len] };
+    let kinds = if file.has(key) {
+        file.integers(key)?
+    } else {
+        vec![1; len]
+    };
     if kinds.len() != len {
-        return Err(file.damaged(format!("`{key}` has {} entries for {len} tokens", kinds.len())));
+        return Err(file.damaged(format!(
+            "`{key}` has {} entries for {len} tokens",
+            kinds.len()
+        )));
     }
     Ok(kinds)
 }
 
 fn encoder(file: &Gguf, tokens: &[&str]) -> Result<Tokenizer, EngineError> {
-    let vocabulary: Vocab =
-        tokens.iter().enumerate().map(|(id, t)| ((*t).to_owned(), id as u32)).collect();
+    let vocabulary: Vocab = tokens
+        .iter()
+        .enumerate()
+        .map(|(id, t)| ((*t).to_owned(), id as u32))
+        .collect();
     let key = "tokenizer.ggml.merges";
-    let merges = file.texts(key)?
+    let merges = file
+        .texts(key)?
         .into_iter()
         .map(|m| match m.split_once(' ') {
             Some((a, b)) => Ok((a.to_owned(), b.to_owned())),
@@ -217,7 +259,9 @@ fn encoder(file: &Gguf, tokens: &[&str]) -> Result<Tokenizer, EngineError> {
     encoder.with_pre_tokenizer(Some(pre.splitter().map_err(|e| file.damaged(e))?));
     if pre == PreTokenization::Qwen2 {
         let nfc = NormalizerWrapper::NFC(tokenizers::normalizers::NFC);
-        encoder.with_normalizer(Some(nfc)).map_err(|e| file.damaged(e.to_string()))?;
+        encoder
+            .with_normalizer(Some(nfc))
+            .map_err(|e| file.damaged(e.to_string()))?;
     }
     Ok(encoder)
 }
@@ -233,17 +277,21 @@ enum PreTokenization {
 
 impl PreTokenization {
     fn open(file: &Gguf) -> Result<Self, EngineError> {
-        Ok(match file.optional_text("tokenizer.ggml.pre")?.unwrap_or("gpt-2") {
-            "gpt-2" | "gpt2" | "phi-2" => Self::Gpt2,
-            "smollm" | "starcoder" | "refact" | "codeshell" | "command-r" => Self::DigitsThenGpt2,
-            "qwen2" | "deepseek-r1-qwen" => Self::Qwen2,
-            "llama-bpe" | "llama3" | "llama-v3" => Self::Llama3,
-            other => {
-                return Err(file.unsupported(format!(
-                    "the pre-tokenizer `{other}` (`tokenizer.ggml.pre`)"
-                )));
-            }
-        })
+        Ok(
+            match file.optional_text("tokenizer.ggml.pre")?.unwrap_or("gpt-2") {
+                "gpt-2" | "gpt2" | "phi-2" => Self::Gpt2,
+                "smollm" | "starcoder" | "refact" | "codeshell" | "command-r" => {
+                    Self::DigitsThenGpt2
+                }
+                "qwen2" | "deepseek-r1-qwen" => Self::Qwen2,
+                "llama-bpe" | "llama3" | "llama-v3" => Self::Llama3,
+                other => {
+                    return Err(file.unsupported(format!(
+                        "the pre-tokenizer `{other}` (`tokenizer.ggml.pre`)"
+                    )));
+                }
+            },
+        )
     }
 
     fn splitter(self) -> Result<PreTokenizerWrapper, String> {
@@ -253,12 +301,18 @@ impl PreTokenization {
             let regex = SplitPattern::Regex(format!("{LETTERS}|{digits}|{OTHERS}"));
             let split = Split::new(regex, SplitDelimiterBehavior::Isolated, false)
                 .map_err(|e| e.to_string())?;
-            Ok(Sequence::new(vec![split.into(), ByteLevel::new(false, true, false).into()]).into())
+            Ok(Sequence::new(vec![
+                split.into(),
+                ByteLevel::new(false, true, false).into(),
+            ])
+            .into())
         };
         let gpt2 = ByteLevel::new(false, true, true);
         Ok(match self {
             Self::Gpt2 => gpt2.into(),
-            Self::DigitsThenGpt2 => Sequence::new(vec![Digits::new(true).into(), gpt2.into()]).into(),
+            Self::DigitsThenGpt2 => {
+                Sequence::new(vec![Digits::new(true).into(), gpt2.into()]).into()
+            }
             Self::Qwen2 => by(r"\p{N}")?,
             Self::Llama3 => by(r"\p{N}{1,3}")?,
         })

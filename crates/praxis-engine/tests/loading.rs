@@ -1,6 +1,15 @@
 //! Files that are not the model they should be: an error that names file and offender, never a
 //! panic, and no memory for sizes that only a header claims.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::useless_format,
+    dead_code,
+    reason = "tests fail by panicking, and share support that not each of them uses"
+)]
 mod common;
 
 use std::io::{Read, Write};
@@ -19,7 +28,11 @@ fn load(bytes: &[u8]) -> Result<ChatEngine, EngineError> {
 fn head(len: u64) -> Option<Vec<u8>> {
     let path = common::model("smollm2-135m-instruct")?;
     let mut bytes = Vec::new();
-    std::fs::File::open(path).unwrap().take(len).read_to_end(&mut bytes).unwrap();
+    std::fs::File::open(path)
+        .unwrap()
+        .take(len)
+        .read_to_end(&mut bytes)
+        .unwrap();
     Some(bytes)
 }
 
@@ -33,8 +46,14 @@ fn what_cannot_be_loaded_is_named() {
         (&b""[..], "magic"),
         (b"not a model at all", "GGUF"),
         (b"GGUF\x09\0\0\0", "version 9"),
-        (b"GGUF\x03\0\0\0\xff\xff\xff\xff\xff\xff\xff\x7f\0\0\0\0\0\0\0\0", "number of tensors"),
-        (b"GGUF\x03\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "general.architecture"),
+        (
+            b"GGUF\x03\0\0\0\xff\xff\xff\xff\xff\xff\xff\x7f\0\0\0\0\0\0\0\0",
+            "number of tensors",
+        ),
+        (
+            b"GGUF\x03\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+            "general.architecture",
+        ),
     ] {
         let error = load(bytes).unwrap_err().to_string();
         assert!(error.contains(part), "{error:?} should name {part:?}");
@@ -56,7 +75,9 @@ fn a_file_that_was_cut_off_says_so() {
 
 #[test]
 fn a_changed_architecture_is_unsupported_and_a_missing_key_is_named() {
-    let Some(mut bytes) = head(u64::MAX) else { return };
+    let Some(mut bytes) = head(u64::MAX) else {
+        return;
+    };
     let mut change = |from: &[u8], to: &[u8]| {
         let at = bytes.windows(from.len()).position(|w| w == from).unwrap();
         bytes[at..at + from.len()].copy_from_slice(to);
@@ -69,7 +90,10 @@ fn a_changed_architecture_is_unsupported_and_a_missing_key_is_named() {
     let error = change(b"blk.7.ffn_up.weight", b"blk.7.ffn_uq.weight");
     assert!(error.to_string().contains("blk.7.ffn_up.weight"), "{error}");
     let key = b"general.architecture\x08\0\0\0\x05\0\0\0\0\0\0\0llama";
-    let error = change(key, b"general.architecture\x08\0\0\0\x05\0\0\0\0\0\0\0mamba");
+    let error = change(
+        key,
+        b"general.architecture\x08\0\0\0\x05\0\0\0\0\0\0\0mamba",
+    );
     assert!(matches!(error, EngineError::Unsupported { .. }), "{error}");
     assert!(error.to_string().contains("mamba"), "{error}");
 }

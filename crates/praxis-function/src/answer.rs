@@ -223,7 +223,10 @@ fn terms(text: &str) -> Vec<String> {
         .collect();
     let chars: Vec<char> = lower.chars().collect();
     terms.extend(
-        chars.windows(2).filter(|w| w.iter().all(|c| is_han(*c))).map(|w| w.iter().collect::<String>()),
+        chars
+            .windows(2)
+            .filter(|w| w.iter().all(|c| is_han(*c)))
+            .map(|w| w.iter().collect::<String>()),
     );
     terms.sort_unstable();
     terms.dedup();
@@ -258,7 +261,11 @@ mod tests {
         let mut shown: String = pieces.iter().map(|p| filter.push(p)).collect();
         shown.push_str(&filter.finish(passages));
         assert_eq!(shown, filter.text);
-        let numbers = filter.citations(passages).iter().map(|c| c.number).collect();
+        let numbers = filter
+            .citations(passages)
+            .iter()
+            .map(|c| c.number)
+            .collect();
         (shown, numbers, filter.refused())
     }
 
@@ -276,23 +283,39 @@ mod tests {
             ("open [1", "open [1", &[]),
         ] {
             let (text, used, refused) = run(&[answer], &two);
-            assert_eq!((text.as_str(), &used[..], refused), (shown, numbers, false), "{answer}");
+            assert_eq!(
+                (text.as_str(), &used[..], refused),
+                (shown, numbers, false),
+                "{answer}"
+            );
         }
     }
 
     #[test]
     fn the_sentinel_never_shows() {
         let one = [passage("x")];
-        assert_eq!(run(&[" NOT_IN", "_DOCUMENTS", "."], &one), (String::new(), vec![], true));
+        assert_eq!(
+            run(&[" NOT_IN", "_DOCUMENTS", "."], &one),
+            (String::new(), vec![], true)
+        );
         assert_eq!(run(&["NOT", " so"], &one).0, "NOT so");
     }
 
     #[test]
     fn an_answer_without_marks_is_given_the_passage_that_supports_it() {
-        let passages = [passage("The library opens at nine."), passage("藤野严九郎教解剖学，是鲁迅的老师。")];
-        assert_eq!(run(&["鲁迅的老师是藤野严九郎。"], &passages).0, "鲁迅的老师是藤野严九郎。 [2]");
+        let passages = [
+            passage("The library opens at nine."),
+            passage("藤野严九郎教解剖学，是鲁迅的老师。"),
+        ];
+        assert_eq!(
+            run(&["鲁迅的老师是藤野严九郎。"], &passages).0,
+            "鲁迅的老师是藤野严九郎。 [2]"
+        );
         assert_eq!(run(&["The library opens at nine."], &passages).1, [1]);
-        assert_eq!(run(&["Bananas grow in Ecuador."], &passages).1, Vec::<u32>::new());
+        assert_eq!(
+            run(&["Bananas grow in Ecuador."], &passages).1,
+            Vec::<u32>::new()
+        );
     }
 
     proptest! {

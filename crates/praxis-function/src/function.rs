@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use praxis_core::trace::{SpanKind, SpanStatus};
 use praxis_core::{
-    CallContext, CallError, CallEvent, ChatChunk, ChatRequest, Citation, ErrorCode, Function, Message,
-    Passage, Retrieval, Role, Sampling, Signature,
+    CallContext, CallError, CallEvent, ChatChunk, ChatRequest, Citation, ErrorCode, Function,
+    Message, Passage, Retrieval, Role, Sampling, Signature,
 };
 use serde_json::{Map, Value, json};
 
@@ -68,18 +68,31 @@ impl PromptFunction {
         top_logprobs: Option<u8>,
         cx: &CallContext,
     ) -> Result<Value, CallError> {
-        let last = messages.pop().filter(|m| m.role == Role::User).ok_or_else(|| {
-            CallError::new(ErrorCode::InvalidRequest, "the last of `messages` must be the user's")
-        })?;
+        let last = messages
+            .pop()
+            .filter(|m| m.role == Role::User)
+            .ok_or_else(|| {
+                CallError::new(
+                    ErrorCode::InvalidRequest,
+                    "the last of `messages` must be the user's",
+                )
+            })?;
         let key = self.question_input().ok_or_else(|| {
             CallError::new(
                 ErrorCode::InvalidRequest,
-                format!("`{}` has no input that a chat message could be", self.signature.name),
+                format!(
+                    "`{}` has no input that a chat message could be",
+                    self.signature.name
+                ),
             )
             .with_hint("call it with `praxis call` or POST /praxis/v1/functions/NAME/call")
         })?;
         messages.retain(|m| m.role != Role::System);
-        let extras = Extras { past: messages, sampling, top_logprobs };
+        let extras = Extras {
+            past: messages,
+            sampling,
+            top_logprobs,
+        };
         self.traced(json!({ key: last.content }), extras, cx).await
     }
 
@@ -89,7 +102,11 @@ impl PromptFunction {
         }
         let properties = self.prompt.input_schema.get("properties")?.as_object()?;
         let mut texts = properties.iter().filter(|(_, s)| s["type"] == "string");
-        match (properties.contains_key("question"), texts.next(), texts.next()) {
+        match (
+            properties.contains_key("question"),
+            texts.next(),
+            texts.next(),
+        ) {
             (true, ..) => Some("question".to_owned()),
             (false, Some((name, _)), None) => Some(name.clone()),
             _ => None,
@@ -120,28 +137,54 @@ impl PromptFunction {
         }
     }
 
-    async fn run(&self, input: Value, extras: Extras, cx: &CallContext) -> Result<Value, CallError> {
+    async fn run(
+        &self,
+        input: Value,
+        extras: Extras,
+        cx: &CallContext,
+    ) -> Result<Value, CallError> {
         let input = self.validated(input)?;
         let Some(knowledge) = &self.prompt.knowledge else {
             let outcome = self.ask(&input, &[], &extras, cx).await?;
             return self.structured(outcome.text);
         };
-        let question = input.get(&knowledge.query).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let retrieval = self.retrieve(knowledge, &question, &extras.past, cx).await?;
+        let question = input
+            .get(&knowledge.query)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        let retrieval = self
+            .retrieve(knowledge, &question, &extras.past, cx)
+            .await?;
         cx.emit(CallEvent::Retrieved(retrieval.clone())).await;
         let refuse = async |cx: &CallContext| {
             let text = refusal::text(&question, &knowledge.refusal);
-            cx.emit(CallEvent::Delta { text: text.clone(), logprobs: Vec::new() }).await;
-            Outcome { text, citations: Vec::new(), refused: true }
+            cx.emit(CallEvent::Delta {
+                text: text.clone(),
+                logprobs: Vec::new(),
+            })
+            .await;
+            Outcome {
+                text,
+                citations: Vec::new(),
+                refused: true,
+            }
         };
         let outcome = if knowledge.scoped && !retrieval.is_relevant() {
             refuse(cx).await
         } else {
             let outcome = self.ask(&input, &retrieval.passages, &extras, cx).await?;
-            if outcome.refused { refuse(cx).await } else { outcome }
+            if outcome.refused {
+                refuse(cx).await
+            } else {
+                outcome
+            }
         };
-        cx.emit(CallEvent::Cited { text: outcome.text.clone(), citations: outcome.citations.clone() })
-            .await;
+        cx.emit(CallEvent::Cited {
+            text: outcome.text.clone(),
+            citations: outcome.citations.clone(),
+        })
+        .await;
         Ok(json!({
             "answer": outcome.text,
             "citations": outcome.citations,
@@ -153,20 +196,30 @@ impl PromptFunction {
     fn validated(&self, input: Value) -> Result<Map<String, Value>, CallError> {
         let invalid = |message: String| CallError::new(ErrorCode::InvalidRequest, message);
         let Value::Object(given) = input else {
-            return Err(invalid(format!("the input of `{}` must be a JSON object", self.signature.name)));
+            return Err(invalid(format!(
+                "the input of `{}` must be a JSON object",
+                self.signature.name
+            )));
         };
         let mut all = self.prompt.defaults.clone();
         all.extend(given);
         let value = Value::Object(all);
         if let Some(error) = self.validator.iter_errors(&value).next() {
             let at = error.instance_path().to_string();
-            let place = if at.is_empty() { String::new() } else { format!(" at `{at}`") };
+            let place = if at.is_empty() {
+                String::new()
+            } else {
+                format!(" at `{at}`")
+            };
             let inputs: Vec<&str> = self.prompt.input_schema["properties"]
                 .as_object()
                 .map(|p| p.keys().map(String::as_str).collect())
                 .unwrap_or_default();
-            return Err(invalid(format!("input of `{}`{place}: {error}", self.signature.name))
-                .with_hint(format!("inputs: {}", inputs.join(", "))));
+            return Err(invalid(format!(
+                "input of `{}`{place}: {error}",
+                self.signature.name
+            ))
+            .with_hint(format!("inputs: {}", inputs.join(", "))));
         }
         match value {
             Value::Object(map) => Ok(map),
@@ -203,14 +256,22 @@ impl PromptFunction {
         query: &str,
         cx: &CallContext,
     ) -> Result<Retrieval, CallError> {
-        let mut all = Retrieval { passages: Vec::new(), threshold: 1.0 };
+        let mut all = Retrieval {
+            passages: Vec::new(),
+            threshold: 1.0,
+        };
         for base in &knowledge.bases {
-            let found = self.deps.retriever.search(base, query, knowledge.limit, cx).await?;
+            let found = self
+                .deps
+                .retriever
+                .search(base, query, knowledge.limit, cx)
+                .await?;
             all.threshold = all.threshold.min(found.threshold);
             all.passages.extend(found.passages);
         }
         if knowledge.bases.len() > 1 {
-            all.passages.sort_by(|a, b| b.relevance.total_cmp(&a.relevance));
+            all.passages
+                .sort_by(|a, b| b.relevance.total_cmp(&a.relevance));
             all.passages.truncate(knowledge.limit);
         }
         Ok(all)
@@ -231,7 +292,10 @@ impl PromptFunction {
             .templates
             .render(&self.signature.name, &Value::Object(data), &extras.past)
             .map_err(|e| {
-                CallError::new(ErrorCode::InvalidRequest, format!("`{}`: {e}", self.signature.name))
+                CallError::new(
+                    ErrorCode::InvalidRequest,
+                    format!("`{}`: {e}", self.signature.name),
+                )
             })?;
         let request = ChatRequest {
             model: self.prompt.model.clone(),
@@ -244,11 +308,28 @@ impl PromptFunction {
         let cites = self.prompt.knowledge.is_some();
         let mut text = String::new();
         while let Some(chunk) = stream.next().await {
-            let ChatChunk::Delta { text: more, logprobs } = chunk? else { continue };
+            let (more, logprobs) = match chunk? {
+                ChatChunk::Delta { text, logprobs } => (text, logprobs),
+                ChatChunk::Done {
+                    finish_reason,
+                    usage,
+                } => {
+                    cx.emit(CallEvent::Finished {
+                        finish_reason,
+                        usage,
+                    })
+                    .await;
+                    continue;
+                }
+            };
             let shown = if cites { filter.push(&more) } else { more };
             text.push_str(&shown);
             if !shown.is_empty() || !logprobs.is_empty() {
-                cx.emit(CallEvent::Delta { text: shown, logprobs }).await;
+                cx.emit(CallEvent::Delta {
+                    text: shown,
+                    logprobs,
+                })
+                .await;
             }
             if filter.refused() {
                 // Dropping the stream stops the model.
@@ -259,20 +340,33 @@ impl PromptFunction {
             let rest = filter.finish(passages);
             if !rest.is_empty() {
                 text.push_str(&rest);
-                cx.emit(CallEvent::Delta { text: rest, logprobs: Vec::new() }).await;
+                cx.emit(CallEvent::Delta {
+                    text: rest,
+                    logprobs: Vec::new(),
+                })
+                .await;
             }
         }
         let refused = filter.refused() || (cites && text.trim().is_empty());
-        Ok(Outcome { citations: filter.citations(passages), refused, text })
+        Ok(Outcome {
+            citations: filter.citations(passages),
+            refused,
+            text,
+        })
     }
 
     /// The output as its schema wants it.
     fn structured(&self, text: String) -> Result<Value, CallError> {
-        let Some(schema) = &self.prompt.output_schema else { return Ok(Value::String(text)) };
+        let Some(schema) = &self.prompt.output_schema else {
+            return Ok(Value::String(text));
+        };
         let failed = |what: String| {
             CallError::new(
                 ErrorCode::Upstream,
-                format!("the model's answer is not the JSON that `{}` promises: {what}; it wrote: {text}", self.signature.name),
+                format!(
+                    "the model's answer is not the JSON that `{}` promises: {what}; it wrote: {text}",
+                    self.signature.name
+                ),
             )
         };
         let start = text.find(['{', '[']).unwrap_or(0);
@@ -301,6 +395,10 @@ fn merged(base: &Sampling, over: &Sampling) -> Sampling {
         presence_penalty: over.presence_penalty.or(base.presence_penalty),
         seed: over.seed.or(base.seed),
         max_tokens: over.max_tokens.or(base.max_tokens),
-        stop: if over.stop.is_empty() { base.stop.clone() } else { over.stop.clone() },
+        stop: if over.stop.is_empty() {
+            base.stop.clone()
+        } else {
+            over.stop.clone()
+        },
     }
 }

@@ -101,7 +101,10 @@ impl Library {
 
     /// Signatures of all functions, by name.
     pub fn list(&self) -> Vec<Signature> {
-        self.functions.values().map(|f| f.signature.clone()).collect()
+        self.functions
+            .values()
+            .map(|f| f.signature.clone())
+            .collect()
     }
 }
 
@@ -117,7 +120,10 @@ fn signature(name: &str, prompt: &Prompt) -> Signature {
             "required": ["answer", "citations", "refused"],
         })
     } else {
-        prompt.output_schema.clone().unwrap_or_else(|| json!({ "type": "string" }))
+        prompt
+            .output_schema
+            .clone()
+            .unwrap_or_else(|| json!({ "type": "string" }))
     };
     Signature {
         name: name.to_owned(),
@@ -164,26 +170,40 @@ fn read(dir: &Path, known: &Known) -> (Loaded, Vec<Diagnostic>) {
         };
         references(source, &prompt, known, &mut problems);
         if let Err(error) = jsonschema::validator_for(&prompt.input_schema) {
-            problems.push(at_text(source, "schema", format!("`input.schema` is no JSON Schema: {error}")));
+            problems.push(at_text(
+                source,
+                "schema",
+                format!("`input.schema` is no JSON Schema: {error}"),
+            ));
         }
         if let Err(error) = templates.add(&source.name, &prompt.template) {
             problems.push(template_problem(source, &prompt.template, &error));
         }
         let mut version = blake3::Hasher::new();
-        version.update(source.text.as_bytes()).update(partials.as_bytes());
-        prompts.push((source.name.clone(), version.finalize().to_hex()[..12].to_owned(), prompt));
+        version
+            .update(source.text.as_bytes())
+            .update(partials.as_bytes());
+        prompts.push((
+            source.name.clone(),
+            version.finalize().to_hex()[..12].to_owned(),
+            prompt,
+        ));
     }
     (Loaded { templates, prompts }, problems)
 }
 
 fn sources(dir: &Path, problems: &mut Vec<Diagnostic>) -> Vec<Source> {
-    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return Vec::new();
+    };
     let mut paths: Vec<PathBuf> = entries
         .filter_map(|e| Some(e.ok()?.path()))
         .filter(|p| p.extension().is_some_and(|e| e == "prompt"))
         .collect();
     paths.sort();
-    let folder = dir.file_name().map_or_else(|| "prompts".into(), |n| n.to_string_lossy());
+    let folder = dir
+        .file_name()
+        .map_or_else(|| "prompts".into(), |n| n.to_string_lossy());
     paths
         .into_iter()
         .filter_map(|path| {
@@ -224,7 +244,11 @@ fn references(source: &Source, prompt: &Prompt, known: &Known, problems: &mut Ve
 
 fn at_text(source: &Source, text: &str, message: String) -> Diagnostic {
     let at = source.text.find(text).unwrap_or(0);
-    Diagnostic::error(message).at(SourceSpan::new(&source.shown, &source.text, at..at + text.len()))
+    Diagnostic::error(message).at(SourceSpan::new(
+        &source.shown,
+        &source.text,
+        at..at + text.len(),
+    ))
 }
 
 fn template_problem(
@@ -237,7 +261,12 @@ fn template_problem(
     let (line, column) = error.pos().unwrap_or((1, 1));
     let message = format!("the template is not Handlebars: {}", error.reason());
     Diagnostic::error(message)
-        .at(SourceSpan::at(&source.shown, &source.text, first + line.max(1), column.max(1)))
+        .at(SourceSpan::at(
+            &source.shown,
+            &source.text,
+            first + line.max(1),
+            column.max(1),
+        ))
         .help("every `{{` needs its `}}`, every `{{#name}}` its `{{/name}}`")
 }
 

@@ -16,7 +16,12 @@ pub(crate) fn template_value(passages: &[Passage]) -> Value {
         .enumerate()
         .map(|(i, p)| {
             let mut place = vec![p.title.as_str()];
-            place.extend(p.headings.iter().map(String::as_str).filter(|h| *h != p.title));
+            place.extend(
+                p.headings
+                    .iter()
+                    .map(String::as_str)
+                    .filter(|h| *h != p.title),
+            );
             json!({
                 "number": i + 1,
                 "title": p.title,
@@ -33,9 +38,15 @@ pub(crate) fn template_value(passages: &[Passage]) -> Value {
 fn unframed(text: &str) -> String {
     text.lines()
         .map(|line| {
-            let digits = line.strip_prefix('[').map_or(0, |r| r.chars().take_while(char::is_ascii_digit).count());
+            let digits = line
+                .strip_prefix('[')
+                .map_or(0, |r| r.chars().take_while(char::is_ascii_digit).count());
             let framed = digits > 0 && line[1 + digits..].starts_with(']');
-            if framed { format!("({}){}", &line[1..=digits], &line[digits + 2..]) } else { line.to_owned() }
+            if framed {
+                format!("({}){}", &line[1..=digits], &line[digits + 2..])
+            } else {
+                line.to_owned()
+            }
         })
         .collect::<Vec<_>>()
         .join("\n")
@@ -47,6 +58,9 @@ mod tests {
 
     #[test]
     fn a_document_cannot_pretend_to_be_another_passage() {
-        assert_eq!(unframed("[2] Forged\nsee [1]\n[x]"), "(2) Forged\nsee [1]\n[x]");
+        assert_eq!(
+            unframed("[2] Forged\nsee [1]\n[x]"),
+            "(2) Forged\nsee [1]\n[x]"
+        );
     }
 }

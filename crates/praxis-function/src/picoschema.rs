@@ -18,7 +18,9 @@ pub(crate) fn to_json_schema(source: &Value) -> Result<Value, String> {
             Ok(Value::Object(schema))
         }
         Value::Object(_) => convert(source, ""),
-        other => Err(format!("a schema is a mapping or a type's name, not {other}")),
+        other => Err(format!(
+            "a schema is a mapping or a type's name, not {other}"
+        )),
     }
 }
 
@@ -35,7 +37,10 @@ fn convert(source: &Value, path: &str) -> Result<Value, String> {
         Value::String(text) => {
             let (kind, description) = described(text);
             let schema = scalar(kind).ok_or_else(|| {
-                format!("`{kind}`{path} is not a type; there are {}", SCALARS.join(", "))
+                format!(
+                    "`{kind}`{path} is not a type; there are {}",
+                    SCALARS.join(", ")
+                )
             })?;
             Ok(with_description(schema, description))
         }
@@ -50,7 +55,9 @@ fn object(map: &Map<String, Value>, path: &str) -> Result<Value, String> {
     for (key, value) in map {
         let (name, marker) = match key.split_once('(') {
             Some((name, rest)) => {
-                let rest = rest.strip_suffix(')').ok_or_else(|| format!("`{key}` lacks its `)`"))?;
+                let rest = rest
+                    .strip_suffix(')')
+                    .ok_or_else(|| format!("`{key}` lacks its `)`"))?;
                 (name, Some(described(rest)))
             }
             None => (key.as_str(), None),
@@ -66,15 +73,18 @@ fn object(map: &Map<String, Value>, path: &str) -> Result<Value, String> {
         }
         let mut schema = match marker {
             None => convert(value, &here)?,
-            Some(("array", about)) => {
-                with_description(json!({"type": "array", "items": convert(value, &here)?}), about)
-            }
+            Some(("array", about)) => with_description(
+                json!({"type": "array", "items": convert(value, &here)?}),
+                about,
+            ),
             Some(("object", about)) => with_description(convert(value, &here)?, about),
             Some(("enum", about)) if value.is_array() => {
                 with_description(json!({"enum": value}), about)
             }
             Some((other, _)) => {
-                return Err(format!("`({other})`{path} is none of array, object, enum, *"));
+                return Err(format!(
+                    "`({other})`{path} is none of array, object, enum, *"
+                ));
             }
         };
         if optional {
@@ -84,7 +94,8 @@ fn object(map: &Map<String, Value>, path: &str) -> Result<Value, String> {
         }
         properties.insert(name.to_owned(), schema);
     }
-    let mut schema = json!({"type": "object", "properties": properties, "additionalProperties": additional});
+    let mut schema =
+        json!({"type": "object", "properties": properties, "additionalProperties": additional});
     if !required.is_empty() {
         schema["required"] = Value::Array(required);
     }

@@ -9,8 +9,20 @@ use crate::picoschema::to_json_schema;
 
 /// Keys of the front matter (Dotprompt reference), and the one that holds ours.
 const KEYS: &[&str] = &[
-    "name", "description", "model", "variant", "version", "config", "input", "output", "metadata",
-    "tools", "toolDefs", "maxTurns", "raw", "praxis",
+    "name",
+    "description",
+    "model",
+    "variant",
+    "version",
+    "config",
+    "input",
+    "output",
+    "metadata",
+    "tools",
+    "toolDefs",
+    "maxTurns",
+    "raw",
+    "praxis",
 ];
 
 /// Keys below `praxis`.
@@ -94,7 +106,12 @@ pub(crate) fn parse(name: &str, source: &str) -> Result<Prompt, Vec<Diagnostic>>
         match serde_saphyr::from_str::<Value>(front) {
             Ok(Value::Object(map)) => map,
             Ok(Value::Null) => Map::new(),
-            Ok(_) => return Err(vec![file.at_line(2, "the front matter is not a mapping").help("write `key: value` lines between the two `---`")]),
+            Ok(_) => {
+                return Err(vec![
+                    file.at_line(2, "the front matter is not a mapping")
+                        .help("write `key: value` lines between the two `---`"),
+                ]);
+            }
             Err(error) => return Err(vec![file.yaml(&error)]),
         }
     };
@@ -108,7 +125,10 @@ pub(crate) fn parse(name: &str, source: &str) -> Result<Prompt, Vec<Diagnostic>>
 /// Front matter (without its fences) and template.
 fn split(source: &str) -> (&str, &str) {
     let body = source.trim_start_matches('\u{feff}');
-    let Some(rest) = body.strip_prefix("---").and_then(|r| r.strip_prefix("\r\n").or_else(|| r.strip_prefix('\n'))) else {
+    let Some(rest) = body
+        .strip_prefix("---")
+        .and_then(|r| r.strip_prefix("\r\n").or_else(|| r.strip_prefix('\n')))
+    else {
         return ("", body);
     };
     let mut at = 0;
@@ -138,8 +158,12 @@ impl File<'_> {
         let text = error.to_string();
         let message = text.lines().next().unwrap_or_default();
         // The front matter begins on the file's second line.
-        Diagnostic::error(format!("the front matter is not YAML: {message}"))
-            .at(SourceSpan::at(self.name, self.source, line + 1, column))
+        Diagnostic::error(format!("the front matter is not YAML: {message}")).at(SourceSpan::at(
+            self.name,
+            self.source,
+            line + 1,
+            column,
+        ))
     }
 
     /// A diagnostic at a key of the front matter, wherever it first stands.
@@ -150,9 +174,17 @@ impl File<'_> {
             let indent = line.len() - line.trim_start().len();
             let rest = line.trim_start().trim_start_matches(['"', '\'']);
             let quoted = line.trim_start().len() - rest.len();
-            if rest.starts_with(key) && rest[key.len()..].trim_start_matches(['"', '\'']).starts_with(':') {
+            if rest.starts_with(key)
+                && rest[key.len()..]
+                    .trim_start_matches(['"', '\''])
+                    .starts_with(':')
+            {
                 let start = offset + indent + quoted;
-                return diagnostic.at(SourceSpan::new(self.name, self.source, start..start + key.len()));
+                return diagnostic.at(SourceSpan::new(
+                    self.name,
+                    self.source,
+                    start..start + key.len(),
+                ));
             }
             offset += line.len();
         }
@@ -165,7 +197,10 @@ impl File<'_> {
             Some(near) => diagnostic.label(format!("did you mean `{near}`?")),
             None => diagnostic,
         }
-        .help(format!("keys here: {}; keys of other tools carry a namespace, as in `tool.key`", known.join(", ")))
+        .help(format!(
+            "keys here: {}; keys of other tools carry a namespace, as in `tool.key`",
+            known.join(", ")
+        ))
     }
 
     fn interpret(
@@ -174,10 +209,19 @@ impl File<'_> {
         template: &str,
         problems: &mut Vec<Diagnostic>,
     ) -> Option<Prompt> {
-        for key in front.keys().filter(|k| !k.contains('.') && !KEYS.contains(&k.as_str())) {
+        for key in front
+            .keys()
+            .filter(|k| !k.contains('.') && !KEYS.contains(&k.as_str()))
+        {
             problems.push(self.unknown(key, KEYS));
         }
-        let text = |key: &str| front.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |key: &str| {
+            front
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         let mut schema = |section: &str| {
             let source = front.get(section)?.get("schema")?;
             match to_json_schema(source) {
@@ -214,7 +258,9 @@ impl File<'_> {
     }
 
     fn sampling(&self, config: Option<&Value>, problems: &mut Vec<Diagnostic>) -> Sampling {
-        let Some(config) = config else { return Sampling::default() };
+        let Some(config) = config else {
+            return Sampling::default();
+        };
         match serde_json::from_value::<Config>(config.clone()) {
             Ok(c) => Sampling {
                 temperature: c.temperature,
@@ -262,22 +308,29 @@ impl File<'_> {
             None => false,
             Some(Some("knowledge")) => true,
             Some(_) => {
-                problems.push(self.at_key("praxis.scope", "`praxis.scope` can only be `knowledge`"));
+                problems
+                    .push(self.at_key("praxis.scope", "`praxis.scope` can only be `knowledge`"));
                 false
             }
         };
         let names = |value: &Value| -> Vec<String> {
             match value {
                 Value::String(name) => vec![name.clone()],
-                Value::Array(all) => all.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
+                Value::Array(all) => all
+                    .iter()
+                    .filter_map(|v| v.as_str().map(str::to_owned))
+                    .collect(),
                 _ => Vec::new(),
             }
         };
         let Some(wanted) = ours.get("knowledge") else {
             if scoped {
                 problems.push(
-                    self.at_key("praxis.scope", "`praxis.scope: knowledge` needs `praxis.knowledge`")
-                        .help("name a base: `praxis.knowledge: docs`"),
+                    self.at_key(
+                        "praxis.scope",
+                        "`praxis.scope: knowledge` needs `praxis.knowledge`",
+                    )
+                    .help("name a base: `praxis.knowledge: docs`"),
                 );
             }
             return None;
@@ -297,19 +350,25 @@ impl File<'_> {
         }
         let limit = limit.or_else(|| ours.get("limit").and_then(Value::as_u64));
         let query = ours.get("query").and_then(Value::as_str).map(str::to_owned);
-        let query = query.or_else(|| query_input(input_schema)).unwrap_or_else(|| {
-            problems.push(
-                self.at_key("praxis.knowledge", "which input is searched for?")
-                    .help("name it: `praxis.query: INPUT`, or call it `question`"),
-            );
-            String::new()
-        });
+        let query = query
+            .or_else(|| query_input(input_schema))
+            .unwrap_or_else(|| {
+                problems.push(
+                    self.at_key("praxis.knowledge", "which input is searched for?")
+                        .help("name it: `praxis.query: INPUT`, or call it `question`"),
+                );
+                String::new()
+            });
         Some(KnowledgeUse {
             bases,
             limit: limit.map_or(DEFAULT_LIMIT, |l| l.clamp(1, 50) as usize),
             query,
             scoped,
-            refusal: ours.get("refusal").and_then(Value::as_object).cloned().unwrap_or_default(),
+            refusal: ours
+                .get("refusal")
+                .and_then(Value::as_object)
+                .cloned()
+                .unwrap_or_default(),
         })
     }
 }

@@ -13,5 +13,8 @@ pub(crate) fn text(question: &str, own: &Map<String, Value>) -> String {
         Language::Chinese => ("zh", "文档中没有找到这个问题的答案。"),
         Language::English => ("en", "The answer to this question is not in the documents."),
     };
-    own.get(code).and_then(Value::as_str).unwrap_or(ours).to_owned()
+    own.get(code)
+        .and_then(Value::as_str)
+        .unwrap_or(ours)
+        .to_owned()
 }

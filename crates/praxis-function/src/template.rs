@@ -40,7 +40,9 @@ impl Templates {
     /// # Errors
     /// Handlebars' error, which knows line and column.
     pub fn add(&mut self, name: &str, source: &str) -> Result<(), Box<handlebars::TemplateError>> {
-        self.registry.register_template_string(name, source).map_err(Box::new)
+        self.registry
+            .register_template_string(name, source)
+            .map_err(Box::new)
     }
 
     /// Renders `name` over `data` to messages; `past` goes where `{{history}}` stands, or before the
@@ -90,8 +92,9 @@ fn messages(rendered: &str, past: &[Message]) -> Vec<Message> {
             all.extend_from_slice(past);
             placed = true;
             rest = after;
-        } else if let Some((name, after)) =
-            rest.strip_prefix(ROLE_MARK).and_then(|r| r.split_once(MARK_END))
+        } else if let Some((name, after)) = rest
+            .strip_prefix(ROLE_MARK)
+            .and_then(|r| r.split_once(MARK_END))
         {
             role = match name {
                 "system" => Role::System,
@@ -180,8 +183,11 @@ impl HelperDef for Equals {
         out: &mut dyn Output,
     ) -> HelperResult {
         let (left, right) = (h.param(0).map(|p| p.value()), h.param(1).map(|p| p.value()));
-        let chosen =
-            if (left == right) == self.equal { h.template() } else { h.inverse() };
+        let chosen = if (left == right) == self.equal {
+            h.template()
+        } else {
+            h.inverse()
+        };
         chosen.map_or(Ok(()), |t| t.render(registry, context, render, out))
     }
 }
@@ -205,10 +211,18 @@ mod tests {
         let seen = render(source, json!({"how": "kind <b>"}), &past);
         assert_eq!(
             seen,
-            [Message::system("Be kind <b>."), past[0].clone(), past[1].clone(), Message::user("Hi")]
+            [
+                Message::system("Be kind <b>."),
+                past[0].clone(),
+                past[1].clone(),
+                Message::user("Hi")
+            ]
         );
         let seen = render("{{role \"system\"}}S{{role \"user\"}}Hi", json!({}), &past);
-        assert_eq!(seen[1..], [past[0].clone(), past[1].clone(), Message::user("Hi")]);
+        assert_eq!(
+            seen[1..],
+            [past[0].clone(), past[1].clone(), Message::user("Hi")]
+        );
     }
 
     #[test]
@@ -221,6 +235,9 @@ mod tests {
     #[test]
     fn helpers_compare_and_serialize() {
         let source = "{{#ifEquals a 1}}one{{else}}other{{/ifEquals}} {{#unlessEquals a 1}}no{{/unlessEquals}}{{json b}}";
-        assert_eq!(render(source, json!({"a": 1, "b": [1]}), &[]), [Message::user("one [1]")]);
+        assert_eq!(
+            render(source, json!({"a": 1, "b": [1]}), &[]),
+            [Message::user("one [1]")]
+        );
     }
 }

@@ -20,10 +20,22 @@ use crate::tokens;
 /// Describes the metrics, for exporters that show descriptions.
 pub(crate) fn describe_metrics() {
     use metrics::{Unit, describe_counter, describe_histogram};
-    describe_counter!("praxis_model_tokens_total", "Tokens read and written by models");
-    describe_counter!("praxis_model_requests_total", "Requests to models, by outcome");
-    describe_counter!("praxis_model_retries_total", "Requests sent again after a passing error");
-    describe_counter!("praxis_model_fallbacks_total", "Requests handed to the next model");
+    describe_counter!(
+        "praxis_model_tokens_total",
+        "Tokens read and written by models"
+    );
+    describe_counter!(
+        "praxis_model_requests_total",
+        "Requests to models, by outcome"
+    );
+    describe_counter!(
+        "praxis_model_retries_total",
+        "Requests sent again after a passing error"
+    );
+    describe_counter!(
+        "praxis_model_fallbacks_total",
+        "Requests handed to the next model"
+    );
     describe_histogram!(
         "praxis_model_request_seconds",
         Unit::Seconds,
@@ -37,7 +49,10 @@ pub(crate) fn count(model: &str, outcome: &str, usage: Usage, began: Instant) {
     let outcome = outcome.to_owned();
     metrics::counter!("praxis_model_requests_total", "model" => model.clone(), "outcome" => outcome)
         .increment(1);
-    for (direction, tokens) in [("input", usage.input_tokens), ("output", usage.output_tokens)] {
+    for (direction, tokens) in [
+        ("input", usage.input_tokens),
+        ("output", usage.output_tokens),
+    ] {
         metrics::counter!("praxis_model_tokens_total", "model" => model.clone(), "direction" => direction)
             .increment(tokens);
     }
@@ -114,7 +129,13 @@ impl Account {
     /// Closes it after a whole answer; gives the usage.
     fn finish(&mut self, reason: FinishReason, usage: Option<Usage>) -> Usage {
         let charged = usage.unwrap_or_else(|| self.estimate());
-        self.close(Some(charged), usage.is_none(), Some(reason), SpanStatus::Ok, "ok");
+        self.close(
+            Some(charged),
+            usage.is_none(),
+            Some(reason),
+            SpanStatus::Ok,
+            "ok",
+        );
         charged
     }
 
@@ -136,7 +157,9 @@ impl Account {
         status: SpanStatus,
         outcome: &str,
     ) {
-        let Some(mut span) = self.span.take() else { return };
+        let Some(mut span) = self.span.take() else {
+            return;
+        };
         let mut output = serde_json::Map::new();
         output.insert("model".to_owned(), json!(self.model));
         if usage.is_some() {
@@ -149,7 +172,10 @@ impl Account {
             output.insert("estimated".to_owned(), json!(true));
         }
         if !self.failed.is_empty() {
-            output.insert("failed_attempts".to_owned(), Value::Array(std::mem::take(&mut self.failed)));
+            output.insert(
+                "failed_attempts".to_owned(),
+                Value::Array(std::mem::take(&mut self.failed)),
+            );
         }
         let usage = usage.unwrap_or_default();
         span.charge(usage, self.cost(usage));
@@ -177,7 +203,13 @@ pub(crate) struct Accounted {
 
 impl Accounted {
     pub(crate) fn new(first: Piece, rest: Pieces, account: Account, stop: DropGuard) -> Self {
-        Self { first: Some(first), rest, account, ended: false, _stop: stop }
+        Self {
+            first: Some(first),
+            rest,
+            account,
+            ended: false,
+            _stop: stop,
+        }
     }
 
     fn pass(&mut self, piece: Result<Piece, ModelError>) -> Result<ChatChunk, ModelError> {
@@ -186,10 +218,16 @@ impl Accounted {
                 self.account.delta(&text);
                 Ok(ChatChunk::Delta { text, logprobs })
             }
-            Ok(Piece::Done { finish_reason, usage }) => {
+            Ok(Piece::Done {
+                finish_reason,
+                usage,
+            }) => {
                 self.ended = true;
                 let usage = self.account.finish(finish_reason, usage);
-                Ok(ChatChunk::Done { finish_reason, usage })
+                Ok(ChatChunk::Done {
+                    finish_reason,
+                    usage,
+                })
             }
             Err(error) => {
                 self.ended = true;
@@ -213,7 +251,10 @@ impl Stream for Accounted {
         match std::task::ready!(self.rest.poll_next_unpin(cx)) {
             Some(piece) => Poll::Ready(Some(self.pass(piece))),
             None => {
-                let message = format!("the answer of `{}` ended without a finish", self.account.model);
+                let message = format!(
+                    "the answer of `{}` ended without a finish",
+                    self.account.model
+                );
                 Poll::Ready(Some(self.pass(Err(ModelError::Broken(message)))))
             }
         }

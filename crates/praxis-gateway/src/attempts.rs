@@ -31,7 +31,10 @@ pub(crate) enum Next {
 
 impl Attempts {
     pub(crate) fn new(max_retries: u32) -> Self {
-        Self { max_retries, failed: 0 }
+        Self {
+            max_retries,
+            failed: 0,
+        }
     }
 
     /// Decides after a failure before the first token. `random` in 0..1 shortens the pause by up to
@@ -47,7 +50,9 @@ impl Attempts {
         if self.failed >= self.max_retries || asked.is_some_and(|a| a > LONGEST_RETRY_AFTER) {
             return Next::Fallback;
         }
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.failed.min(16)).min(LONGEST_PAUSE);
+        let pause = FIRST_PAUSE
+            .saturating_mul(1 << self.failed.min(16))
+            .min(LONGEST_PAUSE);
         let pause = pause.mul_f64(1.0 - 0.25 * random.clamp(0.0, 1.0));
         self.failed += 1;
         Next::Retry(asked.map_or(pause, |a| a.max(pause)))
@@ -60,24 +65,43 @@ mod tests {
 
     fn limited(seconds: Option<u64>) -> ModelError {
         let retry_after = seconds.map(Duration::from_secs);
-        ModelError::RateLimited { message: "slow down".into(), retry_after }
+        ModelError::RateLimited {
+            message: "slow down".into(),
+            retry_after,
+        }
     }
 
     #[test]
     fn only_passing_errors_are_retried_and_pauses_grow() {
         let ms = Duration::from_millis;
         for (errors, max_retries, expected) in [
-            (vec![ModelError::Unavailable("503".into()), ModelError::Timeout(ms(1)), limited(None)], 2, vec![
-                Next::Retry(ms(500)),
-                Next::Retry(ms(1000)),
-                Next::Fallback,
-            ]),
+            (
+                vec![
+                    ModelError::Unavailable("503".into()),
+                    ModelError::Timeout(ms(1)),
+                    limited(None),
+                ],
+                2,
+                vec![Next::Retry(ms(500)), Next::Retry(ms(1000)), Next::Fallback],
+            ),
             (vec![limited(Some(3))], 2, vec![Next::Retry(ms(3000))]),
             (vec![limited(Some(600))], 2, vec![Next::Fallback]),
             (vec![limited(None)], 0, vec![Next::Fallback]),
-            (vec![ModelError::Unauthorized("401".into())], 2, vec![Next::GiveUp]),
-            (vec![ModelError::InvalidRequest("400".into())], 2, vec![Next::GiveUp]),
-            (vec![ModelError::Broken("cut".into())], 2, vec![Next::GiveUp]),
+            (
+                vec![ModelError::Unauthorized("401".into())],
+                2,
+                vec![Next::GiveUp],
+            ),
+            (
+                vec![ModelError::InvalidRequest("400".into())],
+                2,
+                vec![Next::GiveUp],
+            ),
+            (
+                vec![ModelError::Broken("cut".into())],
+                2,
+                vec![Next::GiveUp],
+            ),
             (vec![ModelError::Cancelled], 2, vec![Next::GiveUp]),
         ] {
             let mut attempts = Attempts::new(max_retries);
@@ -86,6 +110,10 @@ mod tests {
         }
         let mut many = Attempts::new(20);
         let last = (0..20).map(|_| many.next(&limited(None), 1.0)).last();
-        assert_eq!(last, Some(Next::Retry(ms(6000))), "the longest pause less a quarter");
+        assert_eq!(
+            last,
+            Some(Next::Retry(ms(6000))),
+            "the longest pause less a quarter"
+        );
     }
 }

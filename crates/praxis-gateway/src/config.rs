@@ -149,7 +149,10 @@ impl GatewayConfig {
 
     /// The default embedder's name.
     pub fn embedding_default(&self) -> &str {
-        self.defaults.embedding.as_deref().unwrap_or(DEFAULT_EMBEDDER)
+        self.defaults
+            .embedding
+            .as_deref()
+            .unwrap_or(DEFAULT_EMBEDDER)
     }
 
     /// All names that a request or a prompt may use, sorted.
@@ -167,11 +170,17 @@ impl GatewayConfig {
     /// it declares, without repetition. The built-in default embedder counts only where
     /// `defaults.embedding` or a declaration names it: not every application searches.
     pub fn local_models(&self) -> Vec<String> {
-        let Ok(catalogue) = Catalogue::builtin() else { return Vec::new() };
+        let Ok(catalogue) = Catalogue::builtin() else {
+            return Vec::new();
+        };
         let mut used: Vec<&str> = vec![self.chat_default()];
         used.extend(self.defaults.embedding.as_deref());
         used.extend(self.models.keys().map(String::as_str));
-        used.extend(self.models.values().flat_map(|m| m.fallback.iter().map(String::as_str)));
+        used.extend(
+            self.models
+                .values()
+                .flat_map(|m| m.fallback.iter().map(String::as_str)),
+        );
         let mut names: Vec<String> = Vec::new();
         for name in used {
             let model = match self.models.get(name) {

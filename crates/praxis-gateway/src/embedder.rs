@@ -80,7 +80,12 @@ impl Remote {
                         input_tokens: texts.iter().map(|t| tokens::estimate(t)).sum(),
                         ..Usage::default()
                     };
-                    account::count(&self.endpoint.name, "ok", usage.unwrap_or_else(estimate), began);
+                    account::count(
+                        &self.endpoint.name,
+                        "ok",
+                        usage.unwrap_or_else(estimate),
+                        began,
+                    );
                     return Ok(vectors);
                 }
                 Err(error) => error,
@@ -98,7 +103,10 @@ impl Remote {
     /// Checks lengths, and normalizes as the port demands.
     fn accept(&self, vectors: &mut [Vec<f32>]) -> Result<(), ModelError> {
         for vector in vectors {
-            let expected = self.wanted.or(self.dimension.get().copied()).unwrap_or(vector.len());
+            let expected = self
+                .wanted
+                .or(self.dimension.get().copied())
+                .unwrap_or(vector.len());
             if vector.is_empty() || vector.len() != expected {
                 return Err(ModelError::Broken(format!(
                     "`{}` gave a vector of {} dimensions, not {expected}",
@@ -145,7 +153,9 @@ impl Embedder for Remote {
         if let Some(known) = self.wanted.or(self.dimension.get().copied()) {
             return Ok(known);
         }
-        let vectors = self.embed(EmbedKind::Raw, vec!["dimension".to_owned()]).await?;
+        let vectors = self
+            .embed(EmbedKind::Raw, vec!["dimension".to_owned()])
+            .await?;
         Ok(vectors.first().map_or(0, Vec::len))
     }
 
@@ -169,7 +179,9 @@ impl Embedder for Remote {
     }
 
     async fn token_counter(&self) -> Result<TokenCounter, ModelError> {
-        Ok(Arc::new(|text| usize::try_from(tokens::estimate(text)).unwrap_or(usize::MAX)))
+        Ok(Arc::new(|text| {
+            usize::try_from(tokens::estimate(text)).unwrap_or(usize::MAX)
+        }))
     }
 }
 

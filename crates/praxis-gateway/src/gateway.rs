@@ -43,7 +43,11 @@ pub struct Gateway {
 /// A model behind a name.
 enum Model {
     Chat(ChatTarget),
-    Embedder { remote: Option<String>, embedder: Arc<dyn Embedder>, local: Option<Place> },
+    Embedder {
+        remote: Option<String>,
+        embedder: Arc<dyn Embedder>,
+        local: Option<Place>,
+    },
     Transcription,
 }
 
@@ -104,16 +108,29 @@ impl Gateway {
         }
         account::describe_metrics();
         let catalogue = Catalogue::builtin()?;
-        let builder = Builder { catalogue: &catalogue, cache: &cache, client: client()?, env };
+        let builder = Builder {
+            catalogue: &catalogue,
+            cache: &cache,
+            client: client()?,
+            env,
+        };
         let mut models = BTreeMap::new();
         for entry in catalogue.entries() {
             let place = Place::Catalogue(Box::new(entry.clone()));
-            models.insert(entry.name.clone(), builder.local(&entry.name, place, entry.task, None));
+            models.insert(
+                entry.name.clone(),
+                builder.local(&entry.name, place, entry.task, None),
+            );
         }
         for (name, model) in &config.models {
             models.insert(name.clone(), builder.declared(name, model)?);
         }
-        Ok(Self { config, cache, catalogue, models })
+        Ok(Self {
+            config,
+            cache,
+            catalogue,
+            models,
+        })
     }
 
     /// The model of that name.
@@ -126,7 +143,11 @@ impl Gateway {
     }
 
     fn chat_target(&self, name: &str) -> Result<&ChatTarget, ModelError> {
-        let name = if name.is_empty() { self.config.chat_default() } else { name };
+        let name = if name.is_empty() {
+            self.config.chat_default()
+        } else {
+            name
+        };
         match self.model(name)? {
             Model::Chat(target) => Ok(target),
             other => Err(ModelError::InvalidRequest(format!(
@@ -160,27 +181,39 @@ impl Gateway {
     /// [`ModelError::NotPulled`] and whatever else stands in the way of loading.
     pub async fn preload(&self, name: &str) -> Result<(), ModelError> {
         match self.model(name)? {
-            Model::Chat(ChatTarget { runner: Runner::Local(local), .. }) => {
-                local.engine().await.map(|_| ())
-            }
-            Model::Embedder { embedder, local: Some(_), .. } => {
-                embedder.dimension().await.map(|_| ())
-            }
+            Model::Chat(ChatTarget {
+                runner: Runner::Local(local),
+                ..
+            }) => local.engine().await.map(|_| ()),
+            Model::Embedder {
+                embedder,
+                local: Some(_),
+                ..
+            } => embedder.dimension().await.map(|_| ()),
             _ => Ok(()),
         }
     }
 
     /// All models, declared ones and the catalogue's, by name.
     pub fn models(&self) -> Vec<ModelInfo> {
-        self.models.iter().map(|(name, model)| self.info(name, model)).collect()
+        self.models
+            .iter()
+            .map(|(name, model)| self.info(name, model))
+            .collect()
     }
 
     /// The models of the catalogue that the application uses and this machine lacks.
     pub fn missing(&self) -> Vec<String> {
         let absent = |name: &String| {
-            self.catalogue.find(name).is_some_and(|e| self.cache.resolve(e).is_none())
+            self.catalogue
+                .find(name)
+                .is_some_and(|e| self.cache.resolve(e).is_none())
         };
-        self.config.local_models().into_iter().filter(absent).collect()
+        self.config
+            .local_models()
+            .into_iter()
+            .filter(absent)
+            .collect()
     }
 
     /// The configuration it was built from.
@@ -195,11 +228,14 @@ impl Gateway {
                 Runner::Local(local) => (Provider::Local, self.absent(&local.place)),
                 Runner::OpenAi(endpoint) => (Provider::OpenAi, endpoint.unavailable()),
             },
-            Model::Embedder { local: Some(place), .. } => (Provider::Local, self.absent(place)),
+            Model::Embedder {
+                local: Some(place), ..
+            } => (Provider::Local, self.absent(place)),
             Model::Embedder { remote, .. } => (Provider::OpenAi, remote.clone()),
-            Model::Transcription => {
-                (Provider::Local, Some("speech is not recognized by this version".to_owned()))
-            }
+            Model::Transcription => (
+                Provider::Local,
+                Some("speech is not recognized by this version".to_owned()),
+            ),
         };
         let catalogued = match declared {
             Some(config) if config.provider == Provider::OpenAi => None,
@@ -212,7 +248,9 @@ impl Gateway {
             task: model.task(),
             available: reason.is_none(),
             reason,
-            context: declared.and_then(|d| d.context_length).or(catalogued.map(|e| e.context)),
+            context: declared
+                .and_then(|d| d.context_length)
+                .or(catalogued.map(|e| e.context)),
             declared: declared.is_some()
                 || name == self.config.chat_default()
                 || name == self.config.embedding_default(),
@@ -240,11 +278,7 @@ impl Gateway {
 
 #[async_trait]
 impl ChatGateway for Gateway {
-    async fn chat(
-        &self,
-        request: ChatRequest,
-        cx: &CallContext,
-    ) -> Result<ChatStream, ModelError> {
+    async fn chat(&self, request: ChatRequest, cx: &CallContext) -> Result<ChatStream, ModelError> {
         let chain = self.chain(&request.model)?;
         let Some(asked) = chain.first() else {
             return Err(ModelError::Internal("an empty fallback chain".to_owned()));
@@ -321,15 +355,19 @@ impl ChatTarget {
                 Some(Ok(first)) => Ok((first, pieces)),
                 Some(Err(ModelError::Broken(message))) => Err(ModelError::Unavailable(message)),
                 Some(Err(error)) => Err(error),
-                None => Err(ModelError::Unavailable(format!("`{}` gave no answer", self.name))),
+                None => Err(ModelError::Unavailable(format!(
+                    "`{}` gave no answer",
+                    self.name
+                ))),
             }
         };
         match &self.runner {
-            Runner::Local(LocalChat { first_token_timeout: Some(limit), .. }) => {
-                tokio::time::timeout(*limit, begun)
-                    .await
-                    .unwrap_or(Err(ModelError::Timeout(*limit)))
-            }
+            Runner::Local(LocalChat {
+                first_token_timeout: Some(limit),
+                ..
+            }) => tokio::time::timeout(*limit, begun)
+                .await
+                .unwrap_or(Err(ModelError::Timeout(*limit))),
             _ => begun.await,
         }
     }
@@ -389,8 +427,15 @@ impl Builder<'_> {
             }),
             Task::Embedding => {
                 let model = LocalEmbedder::new(name, place.clone(), cache, config);
-                let embedder = Arc::new(embedder::Local { name: name.to_owned(), model });
-                Model::Embedder { remote: None, embedder, local: Some(place) }
+                let embedder = Arc::new(embedder::Local {
+                    name: name.to_owned(),
+                    model,
+                });
+                Model::Embedder {
+                    remote: None,
+                    embedder,
+                    local: Some(place),
+                }
             }
             Task::Transcription => Model::Transcription,
         }
@@ -400,10 +445,14 @@ impl Builder<'_> {
         let base = config.base_url.as_deref().unwrap_or_default();
         let base_url = Url::parse(base)
             .map_err(|e| GatewayError::Http(format!("`{name}`: `{base}` is no address: {e}")))?;
-        let key = config.api_key.as_ref().and_then(|k| k.variable()).map(|variable| {
-            let value = (self.env)(variable).filter(|v| !v.trim().is_empty());
-            (variable.to_owned(), value.map(|v| Secret::new(v.trim())))
-        });
+        let key = config
+            .api_key
+            .as_ref()
+            .and_then(|k| k.variable())
+            .map(|variable| {
+                let value = (self.env)(variable).filter(|v| !v.trim().is_empty());
+                (variable.to_owned(), value.map(|v| Secret::new(v.trim())))
+            });
         let period = |given: Option<crate::Period>, default| given.map_or(default, |p| p.0);
         let endpoint = Endpoint {
             name: name.to_owned(),

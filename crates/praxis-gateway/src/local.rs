@@ -27,12 +27,15 @@ impl Place {
         match self {
             Place::Catalogue(entry) => match cache.resolve(entry) {
                 Some(local) => Ok(local.path().to_owned()),
-                None => Err(ModelError::NotPulled { model: entry.name.clone() }),
+                None => Err(ModelError::NotPulled {
+                    model: entry.name.clone(),
+                }),
             },
             Place::Path(path) if path.exists() => Ok(path.clone()),
-            Place::Path(path) => {
-                Err(ModelError::NotFound(format!("there is no file `{}`", path.display())))
-            }
+            Place::Path(path) => Err(ModelError::NotFound(format!(
+                "there is no file `{}`",
+                path.display()
+            ))),
         }
     }
 }
@@ -83,9 +86,13 @@ impl LocalChat {
         let pieces = stream.map(|chunk| {
             chunk.map(|chunk| match chunk {
                 ChatChunk::Delta { text, logprobs } => Piece::Delta { text, logprobs },
-                ChatChunk::Done { finish_reason, usage } => {
-                    Piece::Done { finish_reason, usage: Some(usage) }
-                }
+                ChatChunk::Done {
+                    finish_reason,
+                    usage,
+                } => Piece::Done {
+                    finish_reason,
+                    usage: Some(usage),
+                },
             })
         });
         Ok(pieces.boxed())
@@ -101,7 +108,12 @@ pub(crate) struct LocalEmbedder {
 }
 
 impl LocalEmbedder {
-    pub(crate) fn new(name: &str, place: Place, cache: Cache, config: Option<&ModelConfig>) -> Self {
+    pub(crate) fn new(
+        name: &str,
+        place: Place,
+        cache: Cache,
+        config: Option<&ModelConfig>,
+    ) -> Self {
         let mut options = match &place {
             Place::Catalogue(entry) => of_catalogue(entry),
             Place::Path(path) => EmbedOptions {
@@ -115,7 +127,12 @@ impl LocalEmbedder {
             options.passage_prefix = config.passage_prefix.clone().or(options.passage_prefix);
             options.max_tokens = config.context_length.or(options.max_tokens);
         }
-        Self { place, cache, options, engine: OnceCell::new() }
+        Self {
+            place,
+            cache,
+            options,
+            engine: OnceCell::new(),
+        }
     }
 
     /// Identity of the vectors, known before the model is loaded.

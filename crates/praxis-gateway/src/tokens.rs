@@ -19,7 +19,10 @@ pub(crate) fn estimate(text: &str) -> u64 {
 
 /// About how many tokens a conversation has as a prompt.
 pub(crate) fn estimate_prompt(messages: &[Message]) -> u64 {
-    messages.iter().map(|m| estimate(&m.content) + PER_MESSAGE).sum()
+    messages
+        .iter()
+        .map(|m| estimate(&m.content) + PER_MESSAGE)
+        .sum()
 }
 
 /// The beginning of a text that has at most about `tokens`.
@@ -40,7 +43,13 @@ mod tests {
 
     #[test]
     fn estimates_and_cuts_agree() {
-        for (text, tokens) in [("", 0), ("word", 1), ("words", 2), ("藤野先生", 4), ("a藤", 2)] {
+        for (text, tokens) in [
+            ("", 0),
+            ("word", 1),
+            ("words", 2),
+            ("藤野先生", 4),
+            ("a藤", 2),
+        ] {
             assert_eq!(estimate(text), tokens, "{text}");
             assert_eq!(cut(text, tokens), text);
         }

@@ -23,17 +23,29 @@ pub struct Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.path, self.message)?;
-        self.help.as_ref().map_or(Ok(()), |help| write!(f, " ({help})"))
+        self.help
+            .as_ref()
+            .map_or(Ok(()), |help| write!(f, " ({help})"))
     }
 }
 
 impl GatewayConfig {
     /// All that is wrong, in the order of the keys.
     pub fn problems(&self) -> Vec<Problem> {
-        let Ok(catalogue) = Catalogue::builtin() else { return Vec::new() };
-        let mut check = Check { config: self, catalogue: &catalogue, problems: Vec::new() };
+        let Ok(catalogue) = Catalogue::builtin() else {
+            return Vec::new();
+        };
+        let mut check = Check {
+            config: self,
+            catalogue: &catalogue,
+            problems: Vec::new(),
+        };
         check.default("chat", self.defaults.chat.as_deref(), Task::Chat);
-        check.default("embedding", self.defaults.embedding.as_deref(), Task::Embedding);
+        check.default(
+            "embedding",
+            self.defaults.embedding.as_deref(),
+            Task::Embedding,
+        );
         for (name, model) in &self.models {
             check.provider(name, model);
             check.numbers(name, model);
@@ -51,7 +63,11 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn report(&mut self, path: String, message: impl Into<String>, help: impl Into<String>) {
-        self.problems.push(Problem { path, message: message.into(), help: Some(help.into()) });
+        self.problems.push(Problem {
+            path,
+            message: message.into(),
+            help: Some(help.into()),
+        });
     }
 
     /// What a name in use does; `None` for an unknown one.
@@ -81,7 +97,11 @@ impl Check<'_> {
             }
             Some(actual) if actual != task => {
                 let help = format!("name a model whose task is {task}");
-                self.report(path, format!("`{name}` is a model for {actual}, not {task}"), help);
+                self.report(
+                    path,
+                    format!("`{name}` is a model for {actual}, not {task}"),
+                    help,
+                );
             }
             Some(_) => {}
         }
@@ -91,8 +111,10 @@ impl Check<'_> {
         let at = |key: &str| format!("models.{name}.{key}");
         match model.provider {
             Provider::Local => {
-                let strangers =
-                    [("base_url", model.base_url.is_some()), ("api_key", model.api_key.is_some())];
+                let strangers = [
+                    ("base_url", model.base_url.is_some()),
+                    ("api_key", model.api_key.is_some()),
+                ];
                 for (key, _) in strangers.iter().filter(|(_, given)| *given) {
                     let message = format!("`{key}` has no meaning for a local model");
                     self.report(at(key), message, "remove it, or set provider = \"openai\"");
@@ -100,7 +122,9 @@ impl Check<'_> {
                 if !is_path(&model.model) && self.catalogue.find(&model.model).is_none() {
                     let help = match nearest(&model.model, self.catalogue.names()) {
                         Some(near) => format!("did you mean `{near}`?"),
-                        None => "one of `praxis models list`, or the path of a .gguf file".to_owned(),
+                        None => {
+                            "one of `praxis models list`, or the path of a .gguf file".to_owned()
+                        }
                     };
                     let message = format!("no model `{}` in the catalogue", model.model);
                     self.report(at("model"), message, help);
@@ -122,7 +146,11 @@ impl Check<'_> {
                     let message = "`threads` has no meaning for a remote model";
                     self.report(at("threads"), message, "remove it");
                 }
-                if model.api_key.as_ref().is_some_and(|k| k.variable().is_none()) {
+                if model
+                    .api_key
+                    .as_ref()
+                    .is_some_and(|k| k.variable().is_none())
+                {
                     let message = "`api_key` must name an environment variable";
                     let help = "write api_key = \"env:OPENAI_API_KEY\" and put the key into that \
                                 variable: files are shared and committed, keys must not be";
@@ -140,10 +168,17 @@ impl Check<'_> {
             ("dimension", model.dimension),
         ];
         for (key, _) in zeros.iter().filter(|(_, n)| *n == Some(0)) {
-            self.report(at(key), format!("`{key}` must be at least 1"), "remove it for the default");
+            self.report(
+                at(key),
+                format!("`{key}` must be at least 1"),
+                "remove it for the default",
+            );
         }
         let sound = |p: f64| p.is_finite() && p >= 0.0;
-        if model.price.is_some_and(|p| !sound(p.input) || !sound(p.output)) {
+        if model
+            .price
+            .is_some_and(|p| !sound(p.input) || !sound(p.output))
+        {
             let help = "US dollars for a million tokens, e.g. { input = 0.15, output = 0.6 }";
             self.report(at("price"), "a price must not be negative", help);
         }
@@ -173,7 +208,11 @@ impl Check<'_> {
         }
         if let Some(cycle) = self.cycle(name) {
             let message = format!("the fallback goes in a circle: {}", cycle.join(" -> "));
-            self.report(path, message, "end the chain with a model that has no fallback");
+            self.report(
+                path,
+                message,
+                "end the chain with a model that has no fallback",
+            );
         }
     }
 
@@ -183,7 +222,13 @@ impl Check<'_> {
         let mut stack = vec![vec![start]];
         while let Some(way) = stack.pop() {
             let last = *way.last()?;
-            for next in self.config.models.get(last).into_iter().flat_map(|m| &m.fallback) {
+            for next in self
+                .config
+                .models
+                .get(last)
+                .into_iter()
+                .flat_map(|m| &m.fallback)
+            {
                 let mut longer = way.clone();
                 longer.push(next);
                 if next == start {
@@ -211,25 +256,99 @@ mod tests {
     #[test]
     fn each_mistake_names_its_key_and_its_fix() {
         for (source, path, message, help) in [
-            ("[defaults]\nchat = \"qwen2.5-coder-1.5b\"", "defaults.chat", "`qwen2.5-coder-1.5b`", "did you mean `qwen2.5-coder-1.5b-instruct`?"),
-            ("[defaults]\nchat = \"multilingual-e5-small\"", "defaults.chat", "for embedding, not chat", "task is chat"),
-            (&format!("{GPT}"), "models.gpt", "`base_url` is missing", "https://api.openai.com/v1"),
-            (&format!("{GPT}base_url = \"api.openai.com\""), "models.gpt.base_url", "not an http address", "https://"),
-            (&format!("{GPT}base_url = \"http://x/v1\"\napi_key = \"sk-1\""), "models.gpt.api_key", "environment variable", "env:"),
-            (&format!("{GPT}base_url = \"http://x/v1\"\nfallback = [\"smollm2-135-instruct\"]"), "models.gpt.fallback", "`smollm2-135-instruct`", "did you mean `smollm2-135m-instruct`?"),
-            (&format!("{GPT}base_url = \"http://x/v1\"\nfallback = [\"whisper-base\"]"), "models.gpt.fallback", "for transcription, not chat", "same task"),
-            (&format!("{GPT}base_url = \"http://x/v1\"\ntask = \"embedding\"\nfallback = [\"all-minilm-l6-v2\"]"), "models.gpt.fallback", "cannot fall back", "mixed"),
-            (&format!("{GPT}base_url = \"http://x/v1\"\nprice = {{ input = -1 }}"), "models.gpt.price", "negative", "million"),
-            ("[models.a]\nprovider = \"local\"\nmodel = \"smolm2-135m-instruct\"", "models.a.model", "`smolm2-135m-instruct`", "did you mean `smollm2-135m-instruct`?"),
-            ("[models.a]\nprovider = \"local\"\nmodel = \"x.gguf\"\napi_key = \"env:A\"", "models.a.api_key", "no meaning", "provider = \"openai\""),
-            ("[models.a]\nprovider = \"local\"\nmodel = \"x.gguf\"\nthreads = 0", "models.a.threads", "at least 1", "default"),
-            (&format!("{GPT}base_url = \"http://x/v1\"\nfallback = [\"a\"]\n[models.a]\nprovider = \"local\"\nmodel = \"x.gguf\"\nfallback = [\"b\"]\n[models.b]\nprovider = \"local\"\nmodel = \"y.gguf\"\nfallback = [\"gpt\"]"), "models.a.fallback", "a -> b -> gpt -> a", "no fallback"),
+            (
+                "[defaults]\nchat = \"qwen2.5-coder-1.5b\"",
+                "defaults.chat",
+                "`qwen2.5-coder-1.5b`",
+                "did you mean `qwen2.5-coder-1.5b-instruct`?",
+            ),
+            (
+                "[defaults]\nchat = \"multilingual-e5-small\"",
+                "defaults.chat",
+                "for embedding, not chat",
+                "task is chat",
+            ),
+            (
+                GPT,
+                "models.gpt",
+                "`base_url` is missing",
+                "https://api.openai.com/v1",
+            ),
+            (
+                &format!("{GPT}base_url = \"api.openai.com\""),
+                "models.gpt.base_url",
+                "not an http address",
+                "https://",
+            ),
+            (
+                &format!("{GPT}base_url = \"http://x/v1\"\napi_key = \"sk-1\""),
+                "models.gpt.api_key",
+                "environment variable",
+                "env:",
+            ),
+            (
+                &format!("{GPT}base_url = \"http://x/v1\"\nfallback = [\"smollm2-135-instruct\"]"),
+                "models.gpt.fallback",
+                "`smollm2-135-instruct`",
+                "did you mean `smollm2-135m-instruct`?",
+            ),
+            (
+                &format!("{GPT}base_url = \"http://x/v1\"\nfallback = [\"whisper-base\"]"),
+                "models.gpt.fallback",
+                "for transcription, not chat",
+                "same task",
+            ),
+            (
+                &format!(
+                    "{GPT}base_url = \"http://x/v1\"\ntask = \"embedding\"\nfallback = [\"all-minilm-l6-v2\"]"
+                ),
+                "models.gpt.fallback",
+                "cannot fall back",
+                "mixed",
+            ),
+            (
+                &format!("{GPT}base_url = \"http://x/v1\"\nprice = {{ input = -1 }}"),
+                "models.gpt.price",
+                "negative",
+                "million",
+            ),
+            (
+                "[models.a]\nprovider = \"local\"\nmodel = \"smolm2-135m-instruct\"",
+                "models.a.model",
+                "`smolm2-135m-instruct`",
+                "did you mean `smollm2-135m-instruct`?",
+            ),
+            (
+                "[models.a]\nprovider = \"local\"\nmodel = \"x.gguf\"\napi_key = \"env:A\"",
+                "models.a.api_key",
+                "no meaning",
+                "provider = \"openai\"",
+            ),
+            (
+                "[models.a]\nprovider = \"local\"\nmodel = \"x.gguf\"\nthreads = 0",
+                "models.a.threads",
+                "at least 1",
+                "default",
+            ),
+            (
+                &format!(
+                    "{GPT}base_url = \"http://x/v1\"\nfallback = [\"a\"]\n[models.a]\nprovider = \"local\"\nmodel = \"x.gguf\"\nfallback = [\"b\"]\n[models.b]\nprovider = \"local\"\nmodel = \"y.gguf\"\nfallback = [\"gpt\"]"
+                ),
+                "models.a.fallback",
+                "a -> b -> gpt -> a",
+                "no fallback",
+            ),
         ] {
             let found = problems(source);
-            let [problem] = found.as_slice() else { panic!("{source}: {found:?}") };
+            let [problem] = found.as_slice() else {
+                panic!("{source}: {found:?}")
+            };
             assert_eq!(problem.path, path, "{source}");
             assert!(problem.message.contains(message), "{source}: {problem}");
-            assert!(problem.help.as_ref().unwrap().contains(help), "{source}: {problem}");
+            assert!(
+                problem.help.as_ref().unwrap().contains(help),
+                "{source}: {problem}"
+            );
         }
     }
 
@@ -242,9 +361,15 @@ mod tests {
         );
         let config: GatewayConfig = toml::from_str(&source).unwrap();
         assert_eq!(config.problems(), []);
-        assert_eq!(config.local_models(), ["multilingual-e5-small", "smollm2-135m-instruct"]);
+        assert_eq!(
+            config.local_models(),
+            ["multilingual-e5-small", "smollm2-135m-instruct"]
+        );
         assert!(config.known_models().iter().any(|n| n == "gpt"));
-        assert_eq!(GatewayConfig::default().local_models(), [crate::DEFAULT_CHAT_MODEL]);
+        assert_eq!(
+            GatewayConfig::default().local_models(),
+            [crate::DEFAULT_CHAT_MODEL]
+        );
     }
 
     #[test]

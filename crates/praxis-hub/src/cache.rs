@@ -81,12 +81,18 @@ impl Cache {
     /// # Errors
     /// [`HubError::NoCacheDir`] where the system names no home folder.
     pub fn open(dir: Option<PathBuf>) -> Result<Self, HubError> {
-        let of_env =
-            || std::env::var_os("PRAXIS_CACHE").filter(|v| !v.is_empty()).map(PathBuf::from);
+        let of_env = || {
+            std::env::var_os("PRAXIS_CACHE")
+                .filter(|v| !v.is_empty())
+                .map(PathBuf::from)
+        };
         let of_user = || {
             directories::ProjectDirs::from("", "", "praxis").map(|d| d.cache_dir().join("models"))
         };
-        let root = dir.or_else(of_env).or_else(of_user).ok_or(HubError::NoCacheDir)?;
+        let root = dir
+            .or_else(of_env)
+            .or_else(of_user)
+            .ok_or(HubError::NoCacheDir)?;
         Ok(Self { root })
     }
 
@@ -154,8 +160,7 @@ impl Cache {
     /// The marker, if it still describes the files and the catalogue.
     pub(crate) fn marker(&self, entry: &ModelEntry) -> Option<Marker> {
         let dir = self.dir(entry);
-        let marker: Marker =
-            serde_json::from_slice(&std::fs::read(dir.join(MARKER)).ok()?).ok()?;
+        let marker: Marker = serde_json::from_slice(&std::fs::read(dir.join(MARKER)).ok()?).ok()?;
         let same_catalogue = marker.catalogue == checksums(entry);
         let untouched = loaded_files(entry).iter().all(|(name, _)| {
             let verified = marker.files.get(name);
@@ -178,10 +183,21 @@ impl Cache {
             files: BTreeMap::new(),
         };
         for (name, _) in loaded_files(entry) {
-            let known = marker.catalogue.get(&name).or_else(|| hashes.get(&name)).cloned();
+            let known = marker
+                .catalogue
+                .get(&name)
+                .or_else(|| hashes.get(&name))
+                .cloned();
             let stamp = files::stamp(&dir.join(&name));
             if let (Some(sha256), Some((size, modified_ns))) = (known, stamp) {
-                marker.files.insert(name, Verified { size, modified_ns, sha256 });
+                marker.files.insert(
+                    name,
+                    Verified {
+                        size,
+                        modified_ns,
+                        sha256,
+                    },
+                );
             }
         }
         let text = serde_json::to_vec_pretty(&marker)
@@ -216,7 +232,10 @@ impl Cache {
                 }
             }
             if !std::mem::replace(&mut told, true) {
-                progress(Progress::Note(format!("waiting: `{}` is being pulled already", entry.name)));
+                progress(Progress::Note(format!(
+                    "waiting: `{}` is being pulled already",
+                    entry.name
+                )));
             }
             // Polled, because a blocked `flock` could not be cancelled.
             tokio::select! {
@@ -228,7 +247,11 @@ impl Cache {
 }
 
 fn checksums(entry: &ModelEntry) -> BTreeMap<String, String> {
-    entry.files.iter().map(|f| (f.name.clone(), f.sha256.clone())).collect()
+    entry
+        .files
+        .iter()
+        .map(|f| (f.name.clone(), f.sha256.clone()))
+        .collect()
 }
 
 /// The files that the engine loads, with their size where the catalogue says it: the fetched ones,
@@ -236,6 +259,10 @@ fn checksums(entry: &ModelEntry) -> BTreeMap<String, String> {
 pub(crate) fn loaded_files(entry: &ModelEntry) -> Vec<(String, Option<u64>)> {
     match entry.convert {
         Some(_) => vec![(entry.primary.clone(), None)],
-        None => entry.files.iter().map(|f| (f.name.clone(), Some(f.size))).collect(),
+        None => entry
+            .files
+            .iter()
+            .map(|f| (f.name.clone(), Some(f.size)))
+            .collect(),
     }
 }

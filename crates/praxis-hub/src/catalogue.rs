@@ -231,9 +231,7 @@ impl ModelEntry {
     /// What is wrong with it.
     fn problem(&self) -> Option<String> {
         let name = &self.name;
-        let plain = |n: &str| {
-            !n.is_empty() && !n.starts_with('.') && !n.contains(['/', '\\', ':'])
-        };
+        let plain = |n: &str| !n.is_empty() && !n.starts_with('.') && !n.contains(['/', '\\', ':']);
         if !plain(name) {
             return Some(format!("`{name}` cannot be a folder's name"));
         }
@@ -242,9 +240,15 @@ impl ModelEntry {
         }
         for file in &self.files {
             if !plain(&file.name) {
-                return Some(format!("`{}` of `{name}` cannot be a file's name", file.name));
+                return Some(format!(
+                    "`{}` of `{name}` cannot be a file's name",
+                    file.name
+                ));
             }
-            let hex = file.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+            let hex = file
+                .sha256
+                .bytes()
+                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
             if file.sha256.len() != 64 || !hex {
                 return Some(format!(
                     "the sha256 of `{}` of `{name}` must be 64 lower-case hex digits",
@@ -253,24 +257,47 @@ impl ModelEntry {
             }
         }
         if self.convert.is_none() && self.primary != "." && self.file(&self.primary).is_none() {
-            return Some(format!("the primary file `{}` of `{name}` is not among its files", self.primary));
+            return Some(format!(
+                "the primary file `{}` of `{name}` is not among its files",
+                self.primary
+            ));
         }
         if (self.task == Task::Embedding) != self.embedding.is_some() {
-            return Some(format!("`{name}` needs a table `embedding` if and only if it is an embedder"));
+            return Some(format!(
+                "`{name}` needs a table `embedding` if and only if it is an embedder"
+            ));
         }
         for source in &self.sources {
-            let Some(served) = source.serves() else { continue };
+            let Some(served) = source.serves() else {
+                continue;
+            };
             if let Some(stranger) = served.iter().find(|n| self.file(n).is_none()) {
-                return Some(format!("the {} source of `{name}` names `{stranger}`, which is not among its files", source.kind()));
+                return Some(format!(
+                    "the {} source of `{name}` names `{stranger}`, which is not among its files",
+                    source.kind()
+                ));
             }
-            if let Some(absent) = self.files.iter().find(|f| !served.contains(&f.name.as_str())) {
-                return Some(format!("the {} source of `{name}` does not say where `{}` is", source.kind(), absent.name));
+            if let Some(absent) = self
+                .files
+                .iter()
+                .find(|f| !served.contains(&f.name.as_str()))
+            {
+                return Some(format!(
+                    "the {} source of `{name}` does not say where `{}` is",
+                    source.kind(),
+                    absent.name
+                ));
             }
-            let Source::Package { files } = source else { continue };
+            let Source::Package { files } = source else {
+                continue;
+            };
             for file in &self.files {
                 let sum: u64 = files[&file.name].iter().map(|p| p.size).sum();
                 if sum != file.size {
-                    return Some(format!("the parts of `{}` of `{name}` have {sum} bytes together, not {}", file.name, file.size));
+                    return Some(format!(
+                        "the parts of `{}` of `{name}` have {sum} bytes together, not {}",
+                        file.name, file.size
+                    ));
                 }
             }
         }
@@ -310,10 +337,12 @@ impl Catalogue {
     /// [`HubError::BadCatalogue`] with the line.
     pub fn parse(source: &str) -> Result<Self, HubError> {
         let line = |at: usize| source[..at.min(source.len())].matches('\n').count() + 1;
-        let bad = |at: usize, message: String| HubError::BadCatalogue { line: line(at), message };
-        let unreadable = |e: toml::de::Error| {
-            bad(e.span().map_or(0, |s| s.start), e.message().to_owned())
+        let bad = |at: usize, message: String| HubError::BadCatalogue {
+            line: line(at),
+            message,
         };
+        let unreadable =
+            |e: toml::de::Error| bad(e.span().map_or(0, |s| s.start), e.message().to_owned());
         let file: File = toml::from_str(source).map_err(unreadable)?;
         let places: Places = toml::from_str(source).map_err(unreadable)?;
         let mut entries: Vec<ModelEntry> = Vec::new();
@@ -387,11 +416,17 @@ mod tests {
     fn an_unknown_name_is_answered_with_the_nearest() {
         let catalogue = Catalogue::builtin().unwrap();
         for (typed, part) in [
-            ("smolm2-135m-instruct", "did you mean `smollm2-135m-instruct`?"),
+            (
+                "smolm2-135m-instruct",
+                "did you mean `smollm2-135m-instruct`?",
+            ),
             ("gpt-4o", "praxis models list"),
         ] {
             let message = catalogue.get(typed).unwrap_err().to_string();
-            assert!(message.contains(typed) && message.contains(part), "{message}");
+            assert!(
+                message.contains(typed) && message.contains(part),
+                "{message}"
+            );
         }
     }
 
@@ -399,18 +434,49 @@ mod tests {
     fn a_mistake_in_the_catalogue_names_its_line() {
         let good = include_str!("../models.toml");
         for (from, to, expected) in [
-            ("task = \"chat\"", "task = \"chatt\"", "unknown variant `chatt`"),
-            ("licence = \"MIT\"", "license = \"MIT\"", "unknown field `license`"),
-            ("sha256 = \"b179c952", "sha256 = \"B179C952", "64 lower-case hex digits"),
-            ("name = \"all-minilm-l6-v2\"", "name = \"smollm2-135m-instruct\"", "listed twice"),
-            ("size = 16315968 }", "size = 16315969 }", "1117320769 bytes together"),
-            ("\"config.json\" = \"config.json\", ", "", "does not say where `config.json` is"),
-            ("name = \"model.gguf\"", "name = \"../model.gguf\"", "cannot be a file's name"),
+            (
+                "task = \"chat\"",
+                "task = \"chatt\"",
+                "unknown variant `chatt`",
+            ),
+            (
+                "licence = \"MIT\"",
+                "license = \"MIT\"",
+                "unknown field `license`",
+            ),
+            (
+                "sha256 = \"b179c952",
+                "sha256 = \"B179C952",
+                "64 lower-case hex digits",
+            ),
+            (
+                "name = \"all-minilm-l6-v2\"",
+                "name = \"smollm2-135m-instruct\"",
+                "listed twice",
+            ),
+            (
+                "size = 16315968 }",
+                "size = 16315969 }",
+                "1117320769 bytes together",
+            ),
+            (
+                "\"config.json\" = \"config.json\", ",
+                "",
+                "does not say where `config.json` is",
+            ),
+            (
+                "name = \"model.gguf\"",
+                "name = \"../model.gguf\"",
+                "cannot be a file's name",
+            ),
         ] {
             let bad = good.replacen(from, to, 1);
             assert_ne!(bad, good, "{from}");
             let error = Catalogue::parse(&bad).unwrap_err().to_string();
-            assert!(error.contains(expected), "{expected:?} is missing in {error}");
+            assert!(
+                error.contains(expected),
+                "{expected:?} is missing in {error}"
+            );
             let line: usize = error
                 .strip_prefix("models.toml, line ")
                 .and_then(|rest| rest.split(':').next()?.parse().ok())

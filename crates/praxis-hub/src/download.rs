@@ -48,23 +48,37 @@ pub(crate) struct Meter<'a> {
 
 impl<'a> Meter<'a> {
     pub(crate) fn new(total: u64, progress: &'a (dyn Fn(Progress) + Send + Sync)) -> Self {
-        Self { done: 0.into(), reported: 0.into(), total: total.into(), progress }
+        Self {
+            done: 0.into(),
+            reported: 0.into(),
+            total: total.into(),
+            progress,
+        }
     }
 
     pub(crate) fn add(&self, bytes: u64) {
         let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let total = self.total.load(Ordering::Relaxed);
-        if done >= self.reported.load(Ordering::Relaxed) + REPORT_EVERY || done >= total {
+        if done >= self.reported.load(Ordering::Relaxed) + REPORT_EVERY || done == total {
             self.reported.store(done, Ordering::Relaxed);
-            (self.progress)(Progress::Bytes { done, total: total.max(done) });
+            (self.progress)(Progress::Bytes {
+                done,
+                total: total.max(done),
+            });
         }
     }
 
     /// Takes bytes back that must be fetched again.
     fn take_back(&self, bytes: u64) {
-        let done = self.done.fetch_sub(bytes, Ordering::Relaxed).saturating_sub(bytes);
+        let done = self
+            .done
+            .fetch_sub(bytes, Ordering::Relaxed)
+            .saturating_sub(bytes);
         self.reported.store(done, Ordering::Relaxed);
-        (self.progress)(Progress::Bytes { done, total: self.total.load(Ordering::Relaxed) });
+        (self.progress)(Progress::Bytes {
+            done,
+            total: self.total.load(Ordering::Relaxed),
+        });
     }
 }
 
@@ -98,7 +112,11 @@ struct Written {
 }
 
 enum Failure {
-    Passing { message: String, wait: Option<Duration>, connected: bool },
+    Passing {
+        message: String,
+        wait: Option<Duration>,
+        connected: bool,
+    },
     Final(HubError),
 }
 
@@ -115,7 +133,12 @@ impl Downloader<'_> {
             files::remove_if_there(download.part)?;
             if !resumed {
                 let (origin, file) = (download.origin.clone(), file_name(download.part));
-                return Err(HubError::Checksum { origin, file, expected, actual });
+                return Err(HubError::Checksum {
+                    origin,
+                    file,
+                    expected,
+                    actual,
+                });
             }
             self.meter.take_back(download.size.unwrap_or(0));
         }
@@ -136,7 +159,11 @@ impl Downloader<'_> {
             };
             let (message, wait) = match failure {
                 Failure::Final(error) => return Err(error),
-                Failure::Passing { message, wait, connected } => {
+                Failure::Passing {
+                    message,
+                    wait,
+                    connected,
+                } => {
                     unconnected += usize::from(!connected);
                     if unconnected > CONNECT_RETRIES {
                         return Err(HubError::Source(message));
@@ -148,7 +175,9 @@ impl Downloader<'_> {
                 pauses = self::pauses(RETRIES);
                 unconnected = 0;
             }
-            let Some(pause) = pauses.next() else { return Err(HubError::Source(message)) };
+            let Some(pause) = pauses.next() else {
+                return Err(HubError::Source(message));
+            };
             let pause = wait.map_or(pause, |w| w.min(LONGEST_PAUSE).max(pause));
             tracing::debug!(%message, ?pause, "download interrupted");
             tokio::select! {
@@ -165,18 +194,21 @@ impl Downloader<'_> {
         blocking(move || {
             let len = std::fs::metadata(&part).map_or(0, |m| m.len());
             // Longer than the whole cannot be its beginning.
-            let len = if size.is_some_and(|size| len > size) { 0 } else { len };
-            Ok(Written { hash: files::hash_prefix(&part, len)?, len })
+            let len = if size.is_some_and(|size| len > size) {
+                0
+            } else {
+                len
+            };
+            Ok(Written {
+                hash: files::hash_prefix(&part, len)?,
+                len,
+            })
         })
         .await
     }
 
     /// Asks for the rest and appends it.
-    async fn attempt(
-        &self,
-        download: &Download<'_>,
-        written: &mut Written,
-    ) -> Result<(), Failure> {
+    async fn attempt(&self, download: &Download<'_>, written: &mut Written) -> Result<(), Failure> {
         let origin = &download.origin;
         let mut request = self.client.get(download.url.clone());
         if let Some(token) = download.token {
@@ -197,9 +229,15 @@ impl Downloader<'_> {
         check_status(origin, &response)?;
         if written.len > 0 && !continues(&response, written.len) {
             self.meter.take_back(written.len);
-            *written = Written { hash: Sha256::new(), len: 0 };
+            *written = Written {
+                hash: Sha256::new(),
+                len: 0,
+            };
             if response.status() != StatusCode::OK {
-                return Err(passing(format!("{origin}: the server cannot continue the download"), None));
+                return Err(passing(
+                    format!("{origin}: the server cannot continue the download"),
+                    None,
+                ));
             }
         }
         let failed = |e| Failure::Final(HubError::io("cannot write", download.part, e));
@@ -224,16 +262,21 @@ impl Downloader<'_> {
         file.flush().await.map_err(failed)?;
         end?;
         match download.size {
-            Some(size) if written.len < size => {
-                Err(passing(format!("{origin}: the connection closed early"), None))
-            }
+            Some(size) if written.len < size => Err(passing(
+                format!("{origin}: the connection closed early"),
+                None,
+            )),
             _ => Ok(()),
         }
     }
 }
 
 fn passing(message: String, wait: Option<Duration>) -> Failure {
-    Failure::Passing { message, wait, connected: true }
+    Failure::Passing {
+        message,
+        wait,
+        connected: true,
+    }
 }
 
 fn pauses(retries: usize) -> impl Iterator<Item = Duration> {
@@ -252,18 +295,27 @@ fn check_status(origin: &str, response: &Response) -> Result<(), Failure> {
     }
     let message = format!("{origin}: the server answered {status}");
     let may_pass = status.is_server_error()
-        || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
+        || matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
+        );
     if !may_pass {
         return Err(Failure::Final(HubError::Source(message)));
     }
-    let header = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok());
+    let header = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|v| v.to_str().ok());
     let seconds = header.and_then(|v| v.trim().parse().ok());
     Err(passing(message, seconds.map(Duration::from_secs)))
 }
 
 /// Whether a response carries the bytes from `start` on.
 fn continues(response: &Response, start: u64) -> bool {
-    let range = response.headers().get(CONTENT_RANGE).and_then(|v| v.to_str().ok());
+    let range = response
+        .headers()
+        .get(CONTENT_RANGE)
+        .and_then(|v| v.to_str().ok());
     response.status() == StatusCode::PARTIAL_CONTENT
         && range.is_some_and(|r| r.starts_with(&format!("bytes {start}-")))
 }
@@ -271,7 +323,12 @@ fn continues(response: &Response, start: u64) -> bool {
 /// Opens a file for writing at `len`, cut there.
 async fn open_at(path: &Path, len: u64) -> std::io::Result<File> {
     use tokio::io::AsyncSeekExt;
-    let mut file = OpenOptions::new().create(true).write(true).truncate(false).open(path).await?;
+    let mut file = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(path)
+        .await?;
     file.set_len(len).await?;
     file.seek(std::io::SeekFrom::Start(len)).await?;
     Ok(file)
@@ -299,5 +356,7 @@ pub(crate) fn chain(error: &reqwest::Error) -> String {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().map(|n| n.to_string_lossy().trim_end_matches(".part").to_owned()).unwrap_or_default()
+    path.file_name()
+        .map(|n| n.to_string_lossy().trim_end_matches(".part").to_owned())
+        .unwrap_or_default()
 }

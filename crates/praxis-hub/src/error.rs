@@ -96,9 +96,15 @@ impl HubError {
             source.kind(),
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
         ) {
-            return Self::DiskFull { path: path.to_owned() };
+            return Self::DiskFull {
+                path: path.to_owned(),
+            };
         }
-        Self::Io { action, path: path.to_owned(), source }
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
     }
 
     /// Whether another source may do better: not so for trouble on this machine.
@@ -117,7 +123,12 @@ mod tests {
         let error = HubError::io("cannot write", Path::new("models/m/model.gguf.part"), full);
         assert!(!error.is_of_source(), "no other source would mend it");
         let text = error.to_string();
-        for part in ["no space left", "model.gguf.part", "praxis models rm", "PRAXIS_CACHE"] {
+        for part in [
+            "no space left",
+            "model.gguf.part",
+            "praxis models rm",
+            "PRAXIS_CACHE",
+        ] {
             assert!(text.contains(part), "{part:?} is missing in {text}");
         }
     }

@@ -95,7 +95,9 @@ pub fn fingerprint(path: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
     hash.update(size.to_le_bytes());
     let mut buffer = Vec::with_capacity(BUFFER);
-    Read::by_ref(&mut file).take(BUFFER as u64).read_to_end(&mut buffer)?;
+    Read::by_ref(&mut file)
+        .take(BUFFER as u64)
+        .read_to_end(&mut buffer)?;
     hash.update(&buffer);
     file.seek(SeekFrom::Start(size.saturating_sub(BUFFER as u64)))?;
     buffer.clear();
@@ -123,7 +125,9 @@ pub(crate) fn write_small(target: &Path, bytes: &[u8]) -> Result<(), HubError> {
     let failed = |e| HubError::io("cannot write", target, e);
     let dir = target.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(dir).map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    file.write_all(bytes)
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(failed)?;
     file.persist(target).map_err(|e| failed(e.error))?;
     sync_dir(target);
     Ok(())
@@ -147,7 +151,9 @@ pub(crate) fn remove_if_there(path: &Path) -> Result<bool, HubError> {
 
 /// Size and time of the last change in nanoseconds: what tells an untouched file.
 pub(crate) fn stamp(path: &Path) -> Option<(u64, u64)> {
-    let meta = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+    let meta = std::fs::metadata(path)
+        .ok()
+        .filter(std::fs::Metadata::is_file)?;
     let modified = meta.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
     Some((meta.len(), u64::try_from(modified.as_nanos()).ok()?))
 }

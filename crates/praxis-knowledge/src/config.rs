@@ -33,7 +33,11 @@ pub struct SourceConfig {
 
 impl Default for SourceConfig {
     fn default() -> Self {
-        Self { paths: vec![".".to_owned()], exclude: Vec::new(), max_file_bytes: 32 << 20 }
+        Self {
+            paths: vec![".".to_owned()],
+            exclude: Vec::new(),
+            max_file_bytes: 32 << 20,
+        }
     }
 }
 
@@ -49,7 +53,10 @@ pub struct SegmentConfig {
 
 impl Default for SegmentConfig {
     fn default() -> Self {
-        Self { max_tokens: 256, min_tokens: 48 }
+        Self {
+            max_tokens: 256,
+            min_tokens: 48,
+        }
     }
 }
 
@@ -68,7 +75,11 @@ pub struct SearchConfig {
 
 impl Default for SearchConfig {
     fn default() -> Self {
-        Self { keyword_weight: 0.5, vector_weight: 0.5, threshold: None }
+        Self {
+            keyword_weight: 0.5,
+            vector_weight: 0.5,
+            threshold: None,
+        }
     }
 }
 
@@ -88,15 +99,30 @@ impl BaseConfig {
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut report = |path: &str, message: String, help: &str| {
-            problems.push(Problem { path: path.to_owned(), message, help: Some(help.to_owned()) });
+            problems.push(Problem {
+                path: path.to_owned(),
+                message,
+                help: Some(help.to_owned()),
+            });
         };
         if self.source.paths.is_empty() {
-            report("source.paths", "`paths` is empty".to_owned(), "name at least one folder or glob");
+            report(
+                "source.paths",
+                "`paths` is empty".to_owned(),
+                "name at least one folder or glob",
+            );
         }
-        for (key, globs) in [("source.paths", &self.source.paths), ("source.exclude", &self.source.exclude)] {
+        for (key, globs) in [
+            ("source.paths", &self.source.paths),
+            ("source.exclude", &self.source.exclude),
+        ] {
             for glob in globs {
                 if let Err(error) = Glob::new(glob) {
-                    report(key, format!("`{glob}` is not a glob: {error}"), "see `praxis docs`; `*`, `**`, `?` and `{a,b}` are understood");
+                    report(
+                        key,
+                        format!("`{glob}` is not a glob: {error}"),
+                        "see `praxis docs`; `*`, `**`, `?` and `{a,b}` are understood",
+                    );
                 }
             }
         }
@@ -108,7 +134,8 @@ impl BaseConfig {
             );
         }
         let weights = [self.search.keyword_weight, self.search.vector_weight];
-        if weights.iter().any(|w| !w.is_finite() || *w < 0.0) || weights.iter().sum::<f32>() <= 0.0 {
+        if weights.iter().any(|w| !w.is_finite() || *w < 0.0) || weights.iter().sum::<f32>() <= 0.0
+        {
             report(
                 "search",
                 "the weights must not be negative, nor both zero".to_owned(),

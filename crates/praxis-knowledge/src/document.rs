@@ -66,14 +66,23 @@ pub(crate) struct Builder {
 impl Builder {
     /// Adds a block; empty text adds nothing.
     pub fn push(&mut self, kind: BlockKind, text: &str, page: Option<u32>) {
-        let text = text.trim_matches(|c: char| c == '\n' || c == '\r').trim_end();
-        let text = if kind == BlockKind::Code { text } else { text.trim_start() };
+        let text = text
+            .trim_matches(|c: char| c == '\n' || c == '\r')
+            .trim_end();
+        let text = if kind == BlockKind::Code {
+            text
+        } else {
+            text.trim_start()
+        };
         if text.trim().is_empty() {
             return;
         }
         if !self.text.is_empty() {
             let tight = kind == BlockKind::ListItem
-                && self.blocks.last().is_some_and(|b| b.kind == BlockKind::ListItem);
+                && self
+                    .blocks
+                    .last()
+                    .is_some_and(|b| b.kind == BlockKind::ListItem);
             let gap = if tight { "\n" } else { "\n\n" };
             self.text.push_str(gap);
             self.length += gap.len();
@@ -81,13 +90,21 @@ impl Builder {
         let start = self.length;
         self.text.push_str(text);
         self.length += text.chars().count();
-        self.blocks.push(Block { kind, start, end: self.length, page });
+        self.blocks.push(Block {
+            kind,
+            start,
+            end: self.length,
+            page,
+        });
     }
 
     /// The document; without a title of its own it is called after its first heading, then `name`.
     pub fn finish(self, title: Option<String>, name: &str) -> LoadedDocument {
         let first_heading = || {
-            let block = self.blocks.iter().find(|b| matches!(b.kind, BlockKind::Heading(_)))?;
+            let block = self
+                .blocks
+                .iter()
+                .find(|b| matches!(b.kind, BlockKind::Heading(_)))?;
             Some(slice(&self.text, block.start, block.end).to_owned())
         };
         let title = title
@@ -95,7 +112,11 @@ impl Builder {
             .filter(|t| !t.is_empty())
             .or_else(first_heading)
             .unwrap_or_else(|| name.to_owned());
-        LoadedDocument { title, text: self.text, blocks: self.blocks }
+        LoadedDocument {
+            title,
+            text: self.text,
+            blocks: self.blocks,
+        }
     }
 }
 
@@ -103,6 +124,10 @@ impl Builder {
 pub(crate) fn slice(text: &str, start: usize, end: usize) -> &str {
     let mut indices = text.char_indices().map(|(i, _)| i);
     let from = indices.by_ref().nth(start).unwrap_or(text.len());
-    let to = if end > start { indices.nth(end - start - 1).unwrap_or(text.len()) } else { from };
+    let to = if end > start {
+        indices.nth(end - start - 1).unwrap_or(text.len())
+    } else {
+        from
+    };
     &text[from..to]
 }

@@ -24,13 +24,24 @@ pub(crate) fn fuse<Id: Clone + Eq + Hash + Ord>(
     let mut scores: HashMap<Id, f32> = HashMap::new();
     // BM25 has a natural zero; cosines of one model crowd together and are stretched instead.
     let floor = |hits: &[(Id, f32)], natural: bool| {
-        if natural { 0.0 } else { hits.last().map_or(0.0, |h| h.1) }
+        if natural {
+            0.0
+        } else {
+            hits.last().map_or(0.0, |h| h.1)
+        }
     };
-    for (hits, weight, natural) in [(keyword, lanes.keyword, true), (vector, lanes.vector, false)] {
+    for (hits, weight, natural) in [
+        (keyword, lanes.keyword, true),
+        (vector, lanes.vector, false),
+    ] {
         let low = floor(hits, natural);
         let span = hits.first().map_or(0.0, |h| h.1 - low);
         for (id, score) in hits {
-            let scaled = if span > 0.0 { (score - low) / span } else { 1.0 };
+            let scaled = if span > 0.0 {
+                (score - low) / span
+            } else {
+                1.0
+            };
             *scores.entry(id.clone()).or_insert(0.0) += scaled * weight / total;
         }
     }
@@ -45,11 +56,18 @@ mod tests {
 
     use super::*;
 
-    const EVEN: Lanes = Lanes { keyword: 0.5, vector: 0.5 };
+    const EVEN: Lanes = Lanes {
+        keyword: 0.5,
+        vector: 0.5,
+    };
 
     #[test]
     fn what_both_lanes_find_comes_first() {
-        let fused = fuse(&[("a", 9.0), ("b", 8.0)], &[("c", 0.9), ("b", 0.89), ("d", 0.7)], EVEN);
+        let fused = fuse(
+            &[("a", 9.0), ("b", 8.0)],
+            &[("c", 0.9), ("b", 0.89), ("d", 0.7)],
+            EVEN,
+        );
         assert_eq!(fused[0].0, "b");
         assert_eq!(fused.len(), 4);
     }

@@ -124,19 +124,35 @@ impl Knowledge {
             .filter(|d| files.binary_search_by(|f| f.uri.cmp(&d.uri)).is_err())
             .map(|d| d.id.clone())
             .collect();
-        store.delete_documents(name, &gone).await.map_err(internal)?;
+        store
+            .delete_documents(name, &gone)
+            .await
+            .map_err(internal)?;
         report.removed = gone.len();
 
         let (same, changed): (Vec<_>, Vec<_>) = files.into_iter().partition(|f| {
-            known.get(&f.uri).is_some_and(|d| d.size == f.size && d.modified == f.modified)
+            known
+                .get(&f.uri)
+                .is_some_and(|d| d.size == f.size && d.modified == f.modified)
         });
         for file in same {
             report.keep(&known[&file.uri]);
         }
-        progress(IngestEvent::Planned { files: changed.len() });
+        progress(IngestEvent::Planned {
+            files: changed.len(),
+        });
         if !changed.is_empty() {
-            self.ingest_files(name, &base, changed, &known, &*embedder, progress, cancel, &mut report)
-                .await?;
+            self.ingest_files(
+                name,
+                &base,
+                changed,
+                &known,
+                &*embedder,
+                progress,
+                cancel,
+                &mut report,
+            )
+            .await?;
         }
         self.refresh_locked(name).await?;
         report.failed.sort_by(|a, b| a.uri.cmp(&b.uri));
@@ -144,7 +160,10 @@ impl Knowledge {
         Ok(report)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the state of one run, taken apart to be borrowed")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the state of one run, taken apart to be borrowed"
+    )]
     async fn ingest_files(
         &self,
         name: &str,
@@ -162,7 +181,10 @@ impl Knowledge {
             max_tokens: base.config.segment.max_tokens.min(room),
             min_tokens: base.config.segment.min_tokens,
         };
-        let limits = LoadLimits { max_bytes: base.config.source.max_file_bytes, ..LoadLimits::default() };
+        let limits = LoadLimits {
+            max_bytes: base.config.source.max_file_bytes,
+            ..LoadLimits::default()
+        };
         let mut prepared = stream::iter(files)
             .map(|file| {
                 let hash = known.get(&file.uri).map(|d| d.hash.clone());
@@ -174,17 +196,29 @@ impl Knowledge {
         loop {
             let next = prepared.next().await.transpose().map_err(internal)?;
             if cancel.is_cancelled() {
-                return Err(CallError::new(ErrorCode::Cancelled, "the ingest was stopped")
-                    .with_hint("what is done is kept: `praxis ingest` goes on from here"));
+                return Err(
+                    CallError::new(ErrorCode::Cancelled, "the ingest was stopped")
+                        .with_hint("what is done is kept: `praxis ingest` goes on from here"),
+                );
             }
             let last = next.is_none();
             if let Some(next) = next {
-                progress(IngestEvent::Started { uri: next.file.uri.clone() });
+                progress(IngestEvent::Started {
+                    uri: next.file.uri.clone(),
+                });
                 batch.push(next);
             }
             let waiting: usize = batch.iter().map(|p| p.segments.len()).sum();
             if last || waiting >= EMBED_BATCH || batch.len() >= EMBED_BATCH {
-                self.write(name, std::mem::take(&mut batch), known, embedder, progress, report).await?;
+                self.write(
+                    name,
+                    std::mem::take(&mut batch),
+                    known,
+                    embedder,
+                    progress,
+                    report,
+                )
+                .await?;
             }
             if last {
                 return Ok(());
@@ -236,7 +270,10 @@ impl Knowledge {
                     (None, Some(head)) if head.error.is_none() => report.updated += 1,
                     (None, _) => report.added += 1,
                 }
-                self.store().put_document(name, &document).await.map_err(internal)?;
+                self.store()
+                    .put_document(name, &document)
+                    .await
+                    .map_err(internal)?;
             }
             progress(IngestEvent::Finished { uri });
         }
@@ -278,11 +315,25 @@ fn prepare(
     let hash = hash(&file, limits.max_bytes);
     if Some(&hash) == known_hash.as_ref() {
         let document = Ok(LoadedDocument::default());
-        return Prepared { file, hash, unchanged: true, document, segments: Vec::new() };
+        return Prepared {
+            file,
+            hash,
+            unchanged: true,
+            document,
+            segments: Vec::new(),
+        };
     }
     let document = load_file(&file.path, limits);
-    let segments = document.as_ref().map_or_else(|_| Vec::new(), |d| segment(d, options, counter));
-    Prepared { file, hash, unchanged: false, document, segments }
+    let segments = document
+        .as_ref()
+        .map_or_else(|_| Vec::new(), |d| segment(d, options, counter));
+    Prepared {
+        file,
+        hash,
+        unchanged: false,
+        document,
+        segments,
+    }
 }
 
 /// Hash of a file's content; of its size alone where it is too large to be read.
@@ -297,10 +348,17 @@ fn hash(file: &SourceFile, limit: u64) -> String {
 impl Prepared {
     fn embedded_texts(&self) -> Vec<String> {
         let title = self.document.as_ref().map_or("", |d| d.title.as_str());
-        self.segments.iter().map(|s| indexed_text(title, &s.headings, &s.text)).collect()
+        self.segments
+            .iter()
+            .map(|s| indexed_text(title, &s.headings, &s.text))
+            .collect()
     }
 
-    fn into_document(self, base: &str, vectors: &mut impl Iterator<Item = Vec<f32>>) -> NewDocument {
+    fn into_document(
+        self,
+        base: &str,
+        vectors: &mut impl Iterator<Item = Vec<f32>>,
+    ) -> NewDocument {
         let id = DocumentId::from_string(short_hash(&[base, &self.file.uri]));
         let chunks = self
             .segments

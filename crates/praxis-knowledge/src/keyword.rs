@@ -3,7 +3,7 @@
 //! The index carries, in the payload of each commit, which generation of which document it holds.
 //! Commit and payload are one atomic step, so after a crash the index says itself what it misses.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use praxis_core::ChunkId;
@@ -78,8 +78,15 @@ impl KeywordIndex {
                 Index::create_in_dir(dir, schema)?
             }
         };
-        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok(Self { index, reader, fields })
+        let reader = index
+            .reader_builder()
+            .reload_policy(ReloadPolicy::Manual)
+            .try_into()?;
+        Ok(Self {
+            index,
+            reader,
+            fields,
+        })
     }
 
     /// What the last commit holds.
@@ -104,12 +111,16 @@ impl KeywordIndex {
     /// The `limit` best chunks for `query` by BM25, best first.
     pub fn search(&self, query: &str, limit: usize) -> tantivy::Result<Vec<(ChunkId, f32)>> {
         let searcher = self.reader.searcher();
-        let Some(query) = self.query(&analyze(query)) else { return Ok(Vec::new()) };
+        let Some(query) = self.query(&analyze(query)) else {
+            return Ok(Vec::new());
+        };
         let hits = searcher.search(&query, &TopDocs::with_limit(limit.max(1)).order_by_score())?;
         hits.into_iter()
             .map(|(score, address)| {
                 let document: TantivyDocument = searcher.doc(address)?;
-                let id = document.get_first(self.fields.chunk).and_then(|v| v.as_str());
+                let id = document
+                    .get_first(self.fields.chunk)
+                    .and_then(|v| v.as_str());
                 Ok((ChunkId::from_string(id.unwrap_or_default()), score))
             })
             .collect()
@@ -124,38 +135,39 @@ impl KeywordIndex {
             .into_iter()
             .map(|(_, address)| {
                 let document: TantivyDocument = searcher.doc(address)?;
-                let id = document.get_first(self.fields.chunk).and_then(|v| v.as_str());
+                let id = document
+                    .get_first(self.fields.chunk)
+                    .and_then(|v| v.as_str());
                 Ok(ChunkId::from_string(id.unwrap_or_default()))
             })
             .collect()
     }
 
-    /// How many chunks hold each of these words.
-    pub fn frequencies(&self, words: &[String]) -> tantivy::Result<(u64, Vec<u64>)> {
-        let searcher = self.reader.searcher();
-        let counts = words
-            .iter()
-            .map(|w| searcher.doc_freq(&Term::from_field_text(self.fields.words, w)))
-            .collect::<tantivy::Result<_>>()?;
-        Ok((searcher.num_docs(), counts))
-    }
-
     fn query(&self, terms: &Terms) -> Option<BooleanQuery> {
         let content: Vec<&String> = terms.words.iter().filter(|w| !is_stopword(w)).collect();
-        let words: Vec<&String> =
-            if content.is_empty() { terms.words.iter().collect() } else { content };
+        let words: Vec<&String> = if content.is_empty() {
+            terms.words.iter().collect()
+        } else {
+            content
+        };
         let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::new();
         for (word, count) in counted(words) {
             clauses.push((Occur::Should, self.term(self.fields.words, word, count)));
         }
         for (pair, count) in counted(terms.bigrams.iter().collect()) {
-            clauses.push((Occur::Should, self.term(self.fields.bigrams, pair, count * BIGRAM_BOOST)));
+            clauses.push((
+                Occur::Should,
+                self.term(self.fields.bigrams, pair, count * BIGRAM_BOOST),
+            ));
         }
         (!clauses.is_empty()).then(|| BooleanQuery::new(clauses))
     }
 
     fn term(&self, field: Field, text: &str, boost: f32) -> Box<dyn Query> {
-        let term = TermQuery::new(Term::from_field_text(field, text), IndexRecordOption::WithFreqs);
+        let term = TermQuery::new(
+            Term::from_field_text(field, text),
+            IndexRecordOption::WithFreqs,
+        );
         Box::new(BoostQuery::new(Box::new(term), boost))
     }
 }
@@ -177,7 +189,8 @@ pub(crate) struct KeywordWriter {
 impl KeywordWriter {
     /// Removes a document's chunks.
     pub fn remove(&self, document: &str) {
-        self.writer.delete_term(Term::from_field_text(self.fields.document, document));
+        self.writer
+            .delete_term(Term::from_field_text(self.fields.document, document));
     }
 
     /// Adds a chunk.
@@ -207,25 +220,29 @@ fn tokens(words: Vec<String>) -> PreTokenizedString {
     let tokens = words
         .into_iter()
         .enumerate()
-        .map(|(position, text)| Token { position, text, ..Token::default() })
+        .map(|(position, text)| Token {
+            position,
+            text,
+            ..Token::default()
+        })
         .collect();
-    PreTokenizedString { text: String::new(), tokens }
+    PreTokenizedString {
+        text: String::new(),
+        tokens,
+    }
 }
 
-/// Share of a query's content words, weighted by how rare they are, that a passage holds.
-pub(crate) fn coverage(query: &Terms, weights: &HashMap<String, f32>, passage: &Terms) -> f32 {
-    let mut total = 0.0;
-    let mut found = 0.0;
-    let mut seen = std::collections::HashSet::new();
-    for word in query.words.iter().filter(|w| !is_stopword(w)) {
-        if !seen.insert(word) {
-            continue;
-        }
-        let weight = weights.get(word).copied().unwrap_or(1.0);
-        total += weight;
-        if passage.words.contains(word) {
-            found += weight;
-        }
+/// Share of a query's distinct content words that a passage holds. Not weighted by rarity: in a base
+/// of one document every word is rare.
+pub(crate) fn coverage(query: &Terms, passage: &Terms) -> f32 {
+    let wanted: BTreeSet<&String> = query.words.iter().filter(|w| !is_stopword(w)).collect();
+    let found = wanted
+        .iter()
+        .filter(|w| passage.words.contains(**w))
+        .count();
+    if wanted.is_empty() {
+        0.0
+    } else {
+        found as f32 / wanted.len() as f32
     }
-    if total > 0.0 { found / total } else { 0.0 }
 }

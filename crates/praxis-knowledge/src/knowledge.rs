@@ -1,6 +1,6 @@
 //! The knowledge bases of an application: search, rebuild, check, and the state behind them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
@@ -9,8 +9,8 @@ use praxis_core::embed::EmbedKind;
 use praxis_core::suggest::nearest;
 use praxis_core::trace::SpanKind;
 use praxis_core::{
-    CallContext, CallError, ChunkId, DocumentId, Embedder, ErrorCode, ModelError, Passage, Retrieval,
-    Retriever,
+    CallContext, CallError, ChunkId, DocumentId, Embedder, ErrorCode, Language, ModelError,
+    Passage, Retrieval, Retriever,
 };
 use praxis_store::{Document, DocumentHead, Store};
 use serde::Serialize;
@@ -114,10 +114,22 @@ impl Knowledge {
         let bases = specs
             .into_iter()
             .map(|(name, dir, config)| {
-                (name, Arc::new(Base { dir, config, snapshot: RwLock::default() }))
+                (
+                    name,
+                    Arc::new(Base {
+                        dir,
+                        config,
+                        snapshot: RwLock::default(),
+                    }),
+                )
             })
             .collect();
-        Self { state, store, bases, embedders }
+        Self {
+            state,
+            store,
+            bases,
+            embedders,
+        }
     }
 
     /// Names of the bases.
@@ -173,12 +185,26 @@ impl Knowledge {
             CallError::new(ErrorCode::NotFound, format!("no passage `{id}`"))
                 .with_hint("its document has changed since; ask again")
         };
-        let document =
-            self.store.document_of(id).await.map_err(internal)?.ok_or_else(missing)?;
-        let found = self.store.chunk(id).await.map_err(internal)?.ok_or_else(missing)?;
+        let document = self
+            .store
+            .document_of(id)
+            .await
+            .map_err(internal)?
+            .ok_or_else(missing)?;
+        let found = self
+            .store
+            .chunk(id)
+            .await
+            .map_err(internal)?
+            .ok_or_else(missing)?;
         let (start, end) = (found.chunk.start, found.chunk.end);
         let cut = |from: usize, to: usize| {
-            document.text.chars().skip(from).take(to.saturating_sub(from)).collect::<String>()
+            document
+                .text
+                .chars()
+                .skip(from)
+                .take(to.saturating_sub(from))
+                .collect::<String>()
         };
         Ok(Excerpt {
             base: document.base.clone(),
@@ -202,7 +228,10 @@ impl Knowledge {
         if dir.exists() {
             std::fs::remove_dir_all(&dir).map_err(internal)?;
         }
-        Ok(self.refresh_locked(name).await?.map_or(0, |s| s.vectors.len()))
+        Ok(self
+            .refresh_locked(name)
+            .await?
+            .map_or(0, |s| s.vectors.len()))
     }
 
     /// Compares the indexes with the store, chunk by chunk.
@@ -210,16 +239,31 @@ impl Knowledge {
     /// # Errors
     /// An unknown base, or a disk that fails.
     pub async fn check(&self, name: &str) -> Result<CheckReport, CallError> {
-        let Some(snapshot) = self.snapshot(name).await? else { return Ok(CheckReport::default()) };
-        let live: Vec<ChunkId> =
-            self.store.vectors(name).await.map_err(internal)?.into_iter().map(|v| v.chunk).collect();
-        let indexed: HashSet<ChunkId> =
-            snapshot.keywords.chunks().map_err(internal)?.into_iter().collect();
+        let Some(snapshot) = self.snapshot(name).await? else {
+            return Ok(CheckReport::default());
+        };
+        let live: Vec<ChunkId> = self
+            .store
+            .vectors(name)
+            .await
+            .map_err(internal)?
+            .into_iter()
+            .map(|v| v.chunk)
+            .collect();
+        let indexed: HashSet<ChunkId> = snapshot
+            .keywords
+            .chunks()
+            .map_err(internal)?
+            .into_iter()
+            .collect();
         let known: HashSet<&ChunkId> = live.iter().collect();
         Ok(CheckReport {
             chunks: live.len(),
             missing_keywords: live.iter().filter(|c| !indexed.contains(c)).count(),
-            missing_vectors: live.iter().filter(|c| !snapshot.vectors.contains(c)).count(),
+            missing_vectors: live
+                .iter()
+                .filter(|c| !snapshot.vectors.contains(c))
+                .count(),
             ghosts: indexed.iter().filter(|c| !known.contains(c)).count(),
         })
     }
@@ -247,7 +291,9 @@ impl Knowledge {
     /// base that was never ingested.
     async fn snapshot(&self, name: &str) -> Result<Option<Arc<Snapshot>>, CallError> {
         let base = self.base(name)?;
-        let Some(stored) = self.store.base(name).await.map_err(internal)? else { return Ok(None) };
+        let Some(stored) = self.store.base(name).await.map_err(internal)? else {
+            return Ok(None);
+        };
         let current = base.snapshot.read().ok().and_then(|s| s.clone());
         if let Some(current) = &current
             && current.generation == stored.generation
@@ -257,7 +303,8 @@ impl Knowledge {
         // An ingest in another process moves the store all the time: what is there serves until it
         // is done.
         let path = self.state.join("index").join(format!("{name}.lock"));
-        let free = std::fs::File::create(path).and_then(|f| f.try_lock().map(|()| f).map_err(Into::into));
+        let free =
+            std::fs::File::create(path).and_then(|f| f.try_lock().map(|()| f).map_err(Into::into));
         match (free, current) {
             (Ok(_lock), _) => self.refresh_locked(name).await,
             (Err(_), Some(current)) => Ok(Some(current)),
@@ -269,13 +316,23 @@ impl Knowledge {
     }
 
     /// Brings the indexes up to the store. The caller holds the base's lock.
-    pub(crate) async fn refresh_locked(&self, name: &str) -> Result<Option<Arc<Snapshot>>, CallError> {
+    pub(crate) async fn refresh_locked(
+        &self,
+        name: &str,
+    ) -> Result<Option<Arc<Snapshot>>, CallError> {
         let base = self.base(name)?;
-        let Some(stored) = self.store.base(name).await.map_err(internal)? else { return Ok(None) };
-        let keywords = KeywordIndex::open(&self.index_dir(name).join("keyword")).map_err(internal)?;
+        let Some(stored) = self.store.base(name).await.map_err(internal)? else {
+            return Ok(None);
+        };
+        let keywords =
+            KeywordIndex::open(&self.index_dir(name).join("keyword")).map_err(internal)?;
         self.sync_keywords(name, &keywords).await?;
         let vectors = VectorIndex::new(self.store.vectors(name).await.map_err(internal)?);
-        let snapshot = Arc::new(Snapshot { generation: stored.generation, vectors, keywords });
+        let snapshot = Arc::new(Snapshot {
+            generation: stored.generation,
+            vectors,
+            keywords,
+        });
         if let Ok(mut slot) = base.snapshot.write() {
             *slot = Some(Arc::clone(&snapshot));
         }
@@ -285,8 +342,10 @@ impl Knowledge {
     async fn sync_keywords(&self, name: &str, keywords: &KeywordIndex) -> Result<(), CallError> {
         let before = keywords.manifest().map_err(internal)?;
         let heads = self.store.documents(name).await.map_err(internal)?;
-        let after: BTreeMap<String, i64> =
-            heads.iter().map(|d| (d.id.to_string(), d.generation)).collect();
+        let after: BTreeMap<String, i64> = heads
+            .iter()
+            .map(|d| (d.id.to_string(), d.generation))
+            .collect();
         if before == after {
             return keywords.reload().map_err(internal);
         }
@@ -296,14 +355,20 @@ impl Knowledge {
                 writer.remove(id);
             }
         }
-        for head in heads.iter().filter(|d| before.get(d.id.as_str()) != Some(&d.generation)) {
+        for head in heads
+            .iter()
+            .filter(|d| before.get(d.id.as_str()) != Some(&d.generation))
+        {
             let Some(document) = self.store.document(&head.id).await.map_err(internal)? else {
                 continue;
             };
             for chunk in &document.chunks {
                 let text = indexed_text(&document.head.title, &chunk.headings, &chunk.text);
-                let entry =
-                    KeywordChunk { id: &chunk.id, document: head.id.as_str(), text: &text };
+                let entry = KeywordChunk {
+                    id: &chunk.id,
+                    document: head.id.as_str(),
+                    text: &text,
+                };
                 writer.add(&entry).map_err(internal)?;
             }
         }
@@ -330,9 +395,16 @@ impl Knowledge {
         };
         let embedder = self.embedder(&base.config)?;
         let calibration = calibration(&embedder.identity());
-        let threshold = base.config.search.threshold.unwrap_or(calibration.threshold);
+        let threshold = base
+            .config
+            .search
+            .threshold
+            .unwrap_or(calibration.threshold);
         if snapshot.vectors.len() == 0 || query.trim().is_empty() {
-            return Ok(Retrieval { passages: Vec::new(), threshold });
+            return Ok(Retrieval {
+                passages: Vec::new(),
+                threshold,
+            });
         }
         let vector = embedder
             .embed(EmbedKind::Query, vec![query.to_owned()])
@@ -348,9 +420,14 @@ impl Knowledge {
                     vector.len()
                 ),
             )
-            .with_hint(format!("run `praxis ingest {name}` after changing the embedder")));
+            .with_hint(format!(
+                "run `praxis ingest {name}` after changing the embedder"
+            )));
         }
-        let by_keyword = snapshot.keywords.search(query, LANE_DEPTH).map_err(internal)?;
+        let by_keyword = snapshot
+            .keywords
+            .search(query, LANE_DEPTH)
+            .map_err(internal)?;
         let by_vector = snapshot.vectors.search(&vector, LANE_DEPTH);
         let lanes = Lanes {
             keyword: base.config.search.keyword_weight,
@@ -359,32 +436,30 @@ impl Knowledge {
         let fused = fuse(&by_keyword, &by_vector, lanes);
 
         let terms = analyze(query);
-        let (total, counts) = snapshot.keywords.frequencies(&terms.words).map_err(internal)?;
-        let weights: HashMap<String, f32> = terms
-            .words
-            .iter()
-            .zip(counts)
-            .map(|(word, count)| (word.clone(), rarity(total, count)))
-            .collect();
+        let language = Language::of(query);
         let mut passages = Vec::new();
         for (id, score) in fused {
             if passages.len() == limit {
                 break;
             }
             // A chunk that went away since the snapshot is passed over.
-            let Some(found) = self.store.chunk(&id).await.map_err(internal)? else { continue };
+            let Some(found) = self.store.chunk(&id).await.map_err(internal)? else {
+                continue;
+            };
             let text = indexed_text(&found.title, &found.chunk.headings, &found.chunk.text);
             let cosine = snapshot.vectors.cosine(&id, &vector).unwrap_or(0.0);
-            let covered = coverage(&terms, &weights, &analyze(&text));
-            passages.push(passage(found, score, calibration.estimate(cosine, covered)));
+            let covered = coverage(&terms, &analyze(&text));
+            passages.push(passage(
+                found,
+                score,
+                calibration.estimate(language, cosine, covered),
+            ));
         }
-        Ok(Retrieval { passages, threshold })
+        Ok(Retrieval {
+            passages,
+            threshold,
+        })
     }
-}
-
-/// Weight of a word that `count` of `total` chunks hold; words that none holds count most.
-fn rarity(total: u64, count: u64) -> f32 {
-    ((total as f32 + 1.0) / (count as f32 + 0.5)).ln().clamp(0.3, 4.0)
 }
 
 fn passage(found: praxis_store::FoundChunk, score: f32, relevance: f32) -> Passage {

@@ -21,7 +21,10 @@ impl VectorIndex {
     /// [`crate::Knowledge::check`] reports.
     pub fn new(vectors: Vec<ChunkVector>) -> Self {
         let dimension = vectors.first().map_or(0, |v| v.vector.len());
-        let mut index = Self { dimension, ..Self::default() };
+        let mut index = Self {
+            dimension,
+            ..Self::default()
+        };
         for vector in vectors.into_iter().filter(|v| v.vector.len() == dimension) {
             index.place.insert(vector.chunk.clone(), index.chunks.len());
             index.chunks.push(vector.chunk);
@@ -52,7 +55,10 @@ impl VectorIndex {
     }
 
     fn cosine_at(&self, i: usize, query: &[f32]) -> f32 {
-        dot(&self.values[i * self.dimension..(i + 1) * self.dimension], query)
+        dot(
+            &self.values[i * self.dimension..(i + 1) * self.dimension],
+            query,
+        )
     }
 
     /// The `limit` chunks nearest to `query`, best first.
@@ -72,7 +78,10 @@ impl VectorIndex {
         }
         scores.truncate(limit);
         scores.sort_unstable_by(order);
-        scores.into_iter().map(|(i, s)| (self.chunks[i].clone(), s)).collect()
+        scores
+            .into_iter()
+            .map(|(i, s)| (self.chunks[i].clone(), s))
+            .collect()
     }
 }
 
@@ -80,7 +89,12 @@ impl VectorIndex {
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0f32; 8];
     let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
-    let tail: f32 = a8.remainder().iter().zip(b8.remainder()).map(|(x, y)| x * y).sum();
+    let tail: f32 = a8
+        .remainder()
+        .iter()
+        .zip(b8.remainder())
+        .map(|(x, y)| x * y)
+        .sum();
     for (x, y) in a8.zip(b8) {
         for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
             *lane = x.mul_add(*y, *lane);

@@ -29,8 +29,14 @@ pub(crate) fn walk(dir: &Path, source: &SourceConfig) -> Result<Vec<SourceFile>,
     let mut files = BTreeMap::new();
     for pattern in &source.paths {
         let (root, glob) = split(dir, pattern);
-        let glob = glob.map(|g| Glob::new(&g).map(|g| g.compile_matcher())).transpose()?;
-        let walk = WalkBuilder::new(&root).standard_filters(false).hidden(true).follow_links(true).build();
+        let glob = glob
+            .map(|g| Glob::new(&g).map(|g| g.compile_matcher()))
+            .transpose()?;
+        let walk = WalkBuilder::new(&root)
+            .standard_filters(false)
+            .hidden(true)
+            .follow_links(true)
+            .build();
         for entry in walk.filter_map(Result::ok) {
             let path = entry.path();
             if path.extension().is_some_and(|e| e == "toml") || !path.is_file() {
@@ -41,7 +47,9 @@ pub(crate) fn walk(dir: &Path, source: &SourceConfig) -> Result<Vec<SourceFile>,
                 continue;
             }
             let uri = relative(dir, path);
-            let Ok(metadata) = path.metadata() else { continue };
+            let Ok(metadata) = path.metadata() else {
+                continue;
+            };
             if exclude.is_match(&uri) {
                 continue;
             }
@@ -50,8 +58,12 @@ pub(crate) fn walk(dir: &Path, source: &SourceConfig) -> Result<Vec<SourceFile>,
                 .ok()
                 .and_then(|t| t.duration_since(UNIX_EPOCH).ok())
                 .map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX));
-            let file =
-                SourceFile { uri: uri.clone(), path: path.to_owned(), size: metadata.len(), modified };
+            let file = SourceFile {
+                uri: uri.clone(),
+                path: path.to_owned(),
+                size: metadata.len(),
+                modified,
+            };
             files.insert(uri, file);
         }
     }
@@ -99,7 +111,9 @@ fn relative(dir: &Path, path: &Path) -> String {
     let (base, target) = (normal(&absolute(dir)), normal(&absolute(path)));
     let common = base.iter().zip(&target).take_while(|(a, b)| a == b).count();
     let up = std::iter::repeat_n("..", base.len() - common);
-    up.chain(target[common..].iter().map(String::as_str)).collect::<Vec<_>>().join("/")
+    up.chain(target[common..].iter().map(String::as_str))
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 #[cfg(test)]
@@ -108,14 +122,29 @@ mod tests {
 
     fn names(dir: &Path, paths: &[&str], exclude: &[&str]) -> Vec<String> {
         let own = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect();
-        let source = SourceConfig { paths: own(paths), exclude: own(exclude), ..SourceConfig::default() };
-        walk(dir, &source).unwrap().into_iter().map(|f| f.uri).collect()
+        let source = SourceConfig {
+            paths: own(paths),
+            exclude: own(exclude),
+            ..SourceConfig::default()
+        };
+        walk(dir, &source)
+            .unwrap()
+            .into_iter()
+            .map(|f| f.uri)
+            .collect()
     }
 
     #[test]
     fn folders_globs_and_neighbours_are_found_under_stable_names() {
         let root = tempfile::tempdir().unwrap();
-        for file in ["k/a.md", "k/b c/文.txt", "k/x.toml", "k/.hidden/y.md", "docs/z.md", "README.md"] {
+        for file in [
+            "k/a.md",
+            "k/b c/文.txt",
+            "k/x.toml",
+            "k/.hidden/y.md",
+            "docs/z.md",
+            "README.md",
+        ] {
             let path = root.path().join(file);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "x").unwrap();
@@ -123,7 +152,10 @@ mod tests {
         std::os::unix::fs::symlink(root.path().join("k"), root.path().join("k/loop")).unwrap();
         let dir = root.path().join("k");
         assert_eq!(names(&dir, &["."], &[]), ["a.md", "b c/文.txt"]);
-        assert_eq!(names(&dir, &["**/*.md", "../docs/*.md", "../README.md"], &[]), ["../README.md", "../docs/z.md", "a.md"]);
+        assert_eq!(
+            names(&dir, &["**/*.md", "../docs/*.md", "../README.md"], &[]),
+            ["../README.md", "../docs/z.md", "a.md"]
+        );
         assert_eq!(names(&dir, &["."], &["b c/**"]), ["a.md"]);
         assert_eq!(names(&dir, &["missing"], &[]), Vec::<String>::new());
     }

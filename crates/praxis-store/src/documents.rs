@@ -289,7 +289,11 @@ impl Store {
     /// Where the database fails.
     pub async fn document(&self, id: &DocumentId) -> Result<Option<Document>, StoreError> {
         let sql = sqlx::AssertSqlSafe(format!("{HEAD} WHERE d.id = ?"));
-        let Some(row) = sqlx::query(sql).bind(id.as_str()).fetch_optional(&self.pool).await? else {
+        let Some(row) = sqlx::query(sql)
+            .bind(id.as_str())
+            .fetch_optional(&self.pool)
+            .await?
+        else {
             return Ok(None);
         };
         let rows = sqlx::query(
@@ -316,7 +320,10 @@ impl Store {
             .fetch_optional(&self.pool)
             .await?;
         match row {
-            Some(row) => self.document(&DocumentId::from_string(row.try_get::<String, _>(0)?)).await,
+            Some(row) => {
+                self.document(&DocumentId::from_string(row.try_get::<String, _>(0)?))
+                    .await
+            }
             None => Ok(None),
         }
     }
@@ -417,7 +424,10 @@ fn encode_vector(vector: &[f32]) -> Vec<u8> {
 fn decode_vector(bytes: &[u8]) -> Result<Vec<f32>, StoreError> {
     let (values, rest) = bytes.as_chunks::<4>();
     if !rest.is_empty() {
-        return Err(StoreError::Damaged(format!("a vector of {} bytes", bytes.len())));
+        return Err(StoreError::Damaged(format!(
+            "a vector of {} bytes",
+            bytes.len()
+        )));
     }
     Ok(values.iter().map(|b| f32::from_le_bytes(*b)).collect())
 }

@@ -87,8 +87,14 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         let spans: Vec<Span> = rows.iter().map(span).collect::<Result<_, _>>()?;
-        let one = spans.windows(2).all(|pair| pair[0].trace_id == pair[1].trace_id);
-        Ok(if one && !id.is_empty() { spans } else { Vec::new() })
+        let one = spans
+            .windows(2)
+            .all(|pair| pair[0].trace_id == pair[1].trace_id);
+        Ok(if one && !id.is_empty() {
+            spans
+        } else {
+            Vec::new()
+        })
     }
 }
 
@@ -104,7 +110,9 @@ fn span(row: &SqliteRow) -> Result<Span, StoreError> {
     Ok(Span {
         trace_id: TraceId::from_string(text("trace_id")?),
         span_id: SpanId::from_string(text("span_id")?),
-        parent_id: row.try_get::<Option<String>, _>("parent_id")?.map(SpanId::from_string),
+        parent_id: row
+            .try_get::<Option<String>, _>("parent_id")?
+            .map(SpanId::from_string),
         kind: SpanKind::parse(&kind)
             .ok_or_else(|| StoreError::Damaged(format!("a span of kind `{kind}`")))?,
         name: text("name")?,

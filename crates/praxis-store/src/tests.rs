@@ -42,18 +42,37 @@ fn document(uri: &str, chunks: usize) -> NewDocument {
 async fn a_document_comes_back_whole_and_its_replacement_leaves_nothing_behind() {
     let (_dir, store) = store().await;
     store.prepare_base("docs", "e5@1", "s").await.unwrap();
-    store.put_document("docs", &document("a.md", 3)).await.unwrap();
-    store.put_document("docs", &document("b.md", 1)).await.unwrap();
-    store.put_document("docs", &document("a.md", 2)).await.unwrap();
+    store
+        .put_document("docs", &document("a.md", 3))
+        .await
+        .unwrap();
+    store
+        .put_document("docs", &document("b.md", 1))
+        .await
+        .unwrap();
+    store
+        .put_document("docs", &document("a.md", 2))
+        .await
+        .unwrap();
     let heads = store.documents("docs").await.unwrap();
     let seen: Vec<_> = heads.iter().map(|d| (d.uri.as_str(), d.chunks)).collect();
     assert_eq!(seen, [("a.md", 2), ("b.md", 1)]);
-    let found = store.document_of(&ChunkId::from_string("a.md-1")).await.unwrap().unwrap();
+    let found = store
+        .document_of(&ChunkId::from_string("a.md-1"))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((found.base.as_str(), found.text.as_str()), ("docs", "text"));
     let mut want = document("a.md", 2).chunks;
     want.iter_mut().for_each(|c| c.vector.clear());
     assert_eq!(found.chunks, want);
-    let vectors: Vec<_> = store.vectors("docs").await.unwrap().into_iter().map(|v| v.vector).collect();
+    let vectors: Vec<_> = store
+        .vectors("docs")
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|v| v.vector)
+        .collect();
     assert_eq!(vectors, [vec![0.0, -0.5], vec![1.0, -0.5], vec![0.0, -0.5]]);
 }
 
@@ -66,10 +85,16 @@ async fn every_change_moves_the_generation() {
     let first = generation().await;
     assert!(!store.prepare_base("docs", "e5@1", "s").await.unwrap());
     assert_eq!(generation().await, first, "nothing changed");
-    store.put_document("docs", &document("a.md", 1)).await.unwrap();
+    store
+        .put_document("docs", &document("a.md", 1))
+        .await
+        .unwrap();
     let second = generation().await;
     assert!(second > first);
-    store.delete_documents("docs", &[DocumentId::from_string("d-a.md")]).await.unwrap();
+    store
+        .delete_documents("docs", &[DocumentId::from_string("d-a.md")])
+        .await
+        .unwrap();
     assert!(generation().await > second);
     assert!(store.vectors("docs").await.unwrap().is_empty());
 }
@@ -78,17 +103,26 @@ async fn every_change_moves_the_generation() {
 async fn another_embedder_empties_the_base() {
     let (_dir, store) = store().await;
     store.prepare_base("docs", "e5@1", "s").await.unwrap();
-    store.put_document("docs", &document("a.md", 1)).await.unwrap();
+    store
+        .put_document("docs", &document("a.md", 1))
+        .await
+        .unwrap();
     assert!(store.prepare_base("docs", "minilm@1", "s").await.unwrap());
     assert!(store.documents("docs").await.unwrap().is_empty());
-    assert_eq!(store.base("docs").await.unwrap().unwrap().embedder, "minilm@1");
+    assert_eq!(
+        store.base("docs").await.unwrap().unwrap().embedder,
+        "minilm@1"
+    );
 }
 
 #[tokio::test]
 async fn a_failed_write_changes_nothing() {
     let (_dir, store) = store().await;
     store.prepare_base("docs", "e5@1", "s").await.unwrap();
-    store.put_document("docs", &document("a.md", 2)).await.unwrap();
+    store
+        .put_document("docs", &document("a.md", 2))
+        .await
+        .unwrap();
     let mut broken = document("a.md", 2);
     broken.chunks[1].id = broken.chunks[0].id.clone();
     assert!(store.put_document("docs", &broken).await.is_err());
@@ -107,7 +141,11 @@ fn span(trace: &TraceId, parent: Option<&SpanId>, tokens: u64) -> Span {
         first_token_us: Some(2),
         input: json!({"q": "问"}),
         output: json!("a"),
-        usage: Usage { input_tokens: tokens, cached_tokens: 1, output_tokens: 2 },
+        usage: Usage {
+            input_tokens: tokens,
+            cached_tokens: 1,
+            output_tokens: 2,
+        },
         cost: Money(3),
         status: SpanStatus::Error("x".into()),
     }
@@ -123,7 +161,10 @@ async fn traces_come_back_as_they_were_and_roots_sum_their_tree() {
     writer.record(child.clone());
     writer.record(root.clone());
     writer.flush().await;
-    assert_eq!(store.spans_of(trace.as_str()).await.unwrap(), [root.clone(), child.clone()]);
+    assert_eq!(
+        store.spans_of(trace.as_str()).await.unwrap(),
+        [root.clone(), child.clone()]
+    );
     let end = &trace.as_str()[24..];
     assert_eq!(store.spans_of(end).await.unwrap().len(), 2);
     let listed = store.traces(5).await.unwrap();
@@ -139,5 +180,9 @@ async fn a_file_that_is_no_database_is_refused_and_kept() {
     std::fs::write(&path, "not a database, but somebody's notes".repeat(40)).unwrap();
     let error = Store::open(&path).await.unwrap_err().to_string();
     assert!(error.contains("praxis.db"), "{error}");
-    assert!(std::fs::read_to_string(&path).unwrap().starts_with("not a database"));
+    assert!(
+        std::fs::read_to_string(&path)
+            .unwrap()
+            .starts_with("not a database")
+    );
 }

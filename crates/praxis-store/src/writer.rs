@@ -31,7 +31,10 @@ impl TraceWriter {
     pub fn start(store: Store) -> Self {
         let (queue, items) = mpsc::channel(QUEUE);
         tokio::spawn(write(store, items));
-        Self { queue, dropped: AtomicU64::new(0) }
+        Self {
+            queue,
+            dropped: AtomicU64::new(0),
+        }
     }
 
     /// Waits until all spans recorded so far are written.

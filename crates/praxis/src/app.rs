@@ -52,17 +52,21 @@ pub fn find_root(given: Option<&Path>) -> Result<PathBuf, Failure> {
         if dir.join(FILE_NAME).is_file() {
             return Ok(dir.to_owned());
         }
-        return Err(Failure::message(format!("`{}` has no {FILE_NAME}", dir.display()))
-            .with_help("name an application's folder with --app, or create one: praxis new my-app"));
+        return Err(
+            Failure::message(format!("`{}` has no {FILE_NAME}", dir.display())).with_help(
+                "name an application's folder with --app, or create one: praxis new my-app",
+            ),
+        );
     }
     let here = std::env::current_dir()
         .map_err(|e| Failure::message(format!("cannot read the current folder: {e}")))?;
-    here.ancestors().find(|dir| dir.join(FILE_NAME).is_file()).map(Path::to_owned).ok_or_else(
-        || {
+    here.ancestors()
+        .find(|dir| dir.join(FILE_NAME).is_file())
+        .map(Path::to_owned)
+        .ok_or_else(|| {
             Failure::message(format!("no {FILE_NAME} here or in a folder above"))
                 .with_help("create an application with `praxis new my-app`, or name one with --app")
-        },
-    )
+        })
 }
 
 impl Project {
@@ -77,7 +81,15 @@ impl Project {
             AppConfig::default()
         });
         let bases = load_bases(&root, &mut problems);
-        if problems.is_empty() { Ok(Project { root, config, bases }) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(Project {
+                root,
+                config,
+                bases,
+            })
+        } else {
+            Err(problems)
+        }
     }
 
     /// The application's name.
@@ -108,7 +120,9 @@ impl Project {
 /// The knowledge bases of `knowledge/*.toml`, by file name.
 fn load_bases(root: &Path, problems: &mut Vec<Diagnostic>) -> Vec<(String, BaseConfig)> {
     let dir = root.join("knowledge");
-    let Ok(entries) = std::fs::read_dir(&dir) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(&dir) else {
+        return Vec::new();
+    };
     let mut paths: Vec<PathBuf> = entries
         .filter_map(|e| Some(e.ok()?.path()))
         .filter(|p| p.extension().is_some_and(|e| e == "toml"))
@@ -171,7 +185,10 @@ impl App {
                 .collect(),
             Arc::new(move |name: Option<&str>| embedders.embedder(name)),
         ));
-        let deps = Deps { chat: gateway.clone(), retriever: knowledge.clone() };
+        let deps = Deps {
+            chat: gateway.clone(),
+            retriever: knowledge.clone(),
+        };
         let library = Library::load(&project.root.join("prompts"), &project.known(), &deps)
             .map_err(|found| {
                 Failure::from(
@@ -181,7 +198,14 @@ impl App {
                         .collect::<Vec<_>>(),
                 )
             })?;
-        Ok(App { project, store, gateway, knowledge, library: Arc::new(library), traces })
+        Ok(App {
+            project,
+            store,
+            gateway,
+            knowledge,
+            library: Arc::new(library),
+            traces,
+        })
     }
 
     /// Where spans go.

@@ -10,8 +10,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// that you call from the command line, over the OpenAI API, or in a browser. It works offline:
 /// models run on this machine's CPU.
 #[derive(Debug, Parser)]
-#[command(name = "praxis", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Start here:\n  praxis new my-app --template knowledge-qa\n  cd my-app && cp ~/documents/*.pdf knowledge/\n  praxis ingest\n  praxis call answer question=\"...\"\n  praxis serve")]
+#[command(
+    name = "praxis",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+#[command(
+    after_help = "Start here:\n  praxis new my-app --template knowledge-qa\n  cd my-app && cp ~/documents/*.pdf knowledge/\n  praxis ingest\n  praxis call answer question=\"...\"\n  praxis serve"
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -99,7 +106,9 @@ pub struct Search {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  praxis call answer question=\"Who taught Lu Xun anatomy?\"\n  echo '{\"question\": \"...\"}' | praxis call answer --input - --json")]
+#[command(
+    after_help = "Examples:\n  praxis call answer question=\"Who taught Lu Xun anatomy?\"\n  echo '{\"question\": \"...\"}' | praxis call answer --input - --json"
+)]
 pub struct Call {
     /// The function's name: its file in prompts/, without `.prompt`.
     pub function: String,

@@ -8,7 +8,11 @@
 pub fn missing_features() -> Option<String> {
     use std::arch::x86_64::{__cpuid, __cpuid_count};
     let basic = __cpuid(1);
-    let extended = if __cpuid(0).eax >= 7 { __cpuid_count(7, 0).ebx } else { 0 };
+    let extended = if __cpuid(0).eax >= 7 {
+        __cpuid_count(7, 0).ebx
+    } else {
+        0
+    };
     let missing: Vec<&str> = [
         ("AVX", basic.ecx & (1 << 28)),
         ("FMA", basic.ecx & (1 << 12)),

@@ -18,14 +18,19 @@ use crate::ui::Failure;
 fn main() -> ExitCode {
     if let Some(missing) = cpu::missing_features() {
         return ui::fail(
-            &Failure::message(format!("this processor lacks {missing}, which Praxis needs"))
-                .with_help("use an x86-64 processor of 2015 or later (AVX2, FMA and F16C)"),
+            &Failure::message(format!(
+                "this processor lacks {missing}, which Praxis needs"
+            ))
+            .with_help("use an x86-64 processor of 2015 or later (AVX2, FMA and F16C)"),
             false,
         );
     }
     let cli = Cli::parse();
     ui::init(&cli.global);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             return ui::fail(

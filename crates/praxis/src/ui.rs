@@ -72,7 +72,11 @@ pub fn note(line: impl AsRef<str>) {
 
 /// Prints a warning.
 pub fn warn(line: impl AsRef<str>) {
-    let _ = writeln!(anstream::stderr(), "{YELLOW}warning{YELLOW:#}: {}", line.as_ref());
+    let _ = writeln!(
+        anstream::stderr(),
+        "{YELLOW}warning{YELLOW:#}: {}",
+        line.as_ref()
+    );
 }
 
 /// Prints a diagnostic to standard error.
@@ -96,7 +100,10 @@ pub struct Failure {
 impl Failure {
     /// A failure in words.
     pub fn message(message: impl Into<String>) -> Self {
-        Self { diagnostics: vec![Diagnostic::error(message)], code: None }
+        Self {
+            diagnostics: vec![Diagnostic::error(message)],
+            code: None,
+        }
     }
 
     /// The same failure with its fix.
@@ -111,7 +118,10 @@ impl Failure {
 
 impl From<Vec<Diagnostic>> for Failure {
     fn from(diagnostics: Vec<Diagnostic>) -> Self {
-        Self { diagnostics, code: None }
+        Self {
+            diagnostics,
+            code: None,
+        }
     }
 }
 
@@ -125,7 +135,10 @@ impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
         let mut diagnostic = Diagnostic::error(error.message);
         diagnostic.help = error.hint;
-        Self { diagnostics: vec![diagnostic], code: Some(error.code.as_str()) }
+        Self {
+            diagnostics: vec![diagnostic],
+            code: Some(error.code.as_str()),
+        }
     }
 }
 
@@ -143,7 +156,11 @@ pub fn fail(failure: &Failure, json: bool) -> ExitCode {
         for diagnostic in &failure.diagnostics {
             self::diagnostic(diagnostic);
         }
-        let errors = failure.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+        let errors = failure
+            .diagnostics
+            .iter()
+            .filter(|d| d.severity == Severity::Error)
+            .count();
         if errors > 1 {
             let _ = writeln!(anstream::stderr(), "{RED}{errors} errors{RED:#}");
         }
@@ -172,11 +189,18 @@ pub fn bytes_bar(group: &MultiProgress, name: &str, total: u64) -> ProgressBar {
 
 /// A bar over things.
 pub fn count_bar(group: &MultiProgress, name: &str, total: u64) -> ProgressBar {
-    bar(group, name, total, "{prefix:.bold} {bar:28.cyan/dim} {pos}/{len} {msg}")
+    bar(
+        group,
+        name,
+        total,
+        "{prefix:.bold} {bar:28.cyan/dim} {pos}/{len} {msg}",
+    )
 }
 
 fn bar(group: &MultiProgress, name: &str, total: u64, template: &str) -> ProgressBar {
-    let bar = group.add(ProgressBar::new(total)).with_prefix(name.to_owned());
+    let bar = group
+        .add(ProgressBar::new(total))
+        .with_prefix(name.to_owned());
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("━━╌"));
     }
@@ -201,7 +225,11 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let line = |cells: &[String]| {
         let mut text = String::new();
         for (i, (cell, w)) in cells.iter().zip(&widths).enumerate() {
-            let pad = if i + 1 == cells.len() { 0 } else { w - width(cell) + 2 };
+            let pad = if i + 1 == cells.len() {
+                0
+            } else {
+                w - width(cell) + 2
+            };
             let _ = write!(text, "{cell}{:pad$}", "");
         }
         text.trim_end().to_owned()

@@ -1,5 +1,15 @@
 //! The command line as a newcomer meets it: help, mistakes, and the way out of each.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::useless_format,
+    dead_code,
+    reason = "tests fail by panicking, and share support that not each of them uses"
+)]
+
 mod support;
 
 use support::{Sandbox, has_model};
@@ -12,18 +22,27 @@ fn a_new_application_checks_clean() {
     let run = app.praxis(&["check", "--app", "kb"]);
     assert!(run.ok && run.stdout.contains("ok kb"), "{run:?}");
     let run = app.praxis(&["new", "kb"]);
-    assert!(!run.ok && run.stderr.contains("exists and is not empty"), "{run:?}");
+    assert!(
+        !run.ok && run.stderr.contains("exists and is not empty"),
+        "{run:?}"
+    );
 }
 
 #[test]
 fn mistakes_say_what_to_do() {
     let app = Sandbox::knowledge_qa();
     for (args, expected) in [
-        (&["call", "anser", "question=x"][..], &["anser", "answer"][..]),
+        (
+            &["call", "anser", "question=x"][..],
+            &["anser", "answer"][..],
+        ),
         (&["call", "answer", "question"], &["KEY=VALUE"]),
         (&["call", "answer"], &["question"]),
         (&["search", "x", "--base", "doc"], &["doc", "docs"]),
-        (&["models", "pull", "qwen2.5-coder-1.5b-instrct"], &["qwen2.5-coder-1.5b-instruct"]),
+        (
+            &["models", "pull", "qwen2.5-coder-1.5b-instrct"],
+            &["qwen2.5-coder-1.5b-instruct"],
+        ),
         (&["traces", "show", "nope"], &["nope", "praxis traces list"]),
         (&["ingst"], &["ingest"]),
         (&["check", "--app", "nowhere"], &["nowhere", "praxis new"]),
@@ -31,7 +50,11 @@ fn mistakes_say_what_to_do() {
         let run = app.praxis(args);
         assert!(!run.ok, "{args:?} succeeded: {run:?}");
         for part in expected {
-            assert!(run.stderr.contains(part), "{part:?} is missing for {args:?}: {}", run.stderr);
+            assert!(
+                run.stderr.contains(part),
+                "{part:?} is missing for {args:?}: {}",
+                run.stderr
+            );
         }
         assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
     }
@@ -44,8 +67,18 @@ fn check_points_at_file_line_and_column() {
     app.write("knowledge/docs.toml", "[source]\npahts = [\".\"]\n");
     let run = app.praxis(&["check"]);
     assert!(!run.ok);
-    for part in ["praxis.toml:3:2", "`models`", "knowledge/docs.toml:2:1", "`paths`", "2 errors"] {
-        assert!(run.stderr.contains(part), "{part:?} is missing: {}", run.stderr);
+    for part in [
+        "praxis.toml:3:2",
+        "`models`",
+        "knowledge/docs.toml:2:1",
+        "`paths`",
+        "2 errors",
+    ] {
+        assert!(
+            run.stderr.contains(part),
+            "{part:?} is missing: {}",
+            run.stderr
+        );
     }
     let json = app.json(&["check"]);
     assert_eq!(json["error"]["diagnostics"][0]["span"]["line"], 3, "{json}");
@@ -56,7 +89,10 @@ fn check_reads_prompts_too() {
     let app = Sandbox::knowledge_qa();
     app.write("prompts/answer.prompt", "---\nmodl: x\n---\nHello {{name\n");
     let run = app.praxis(&["check"]);
-    assert!(!run.ok && run.stderr.contains("prompts/answer.prompt:"), "{run:?}");
+    assert!(
+        !run.ok && run.stderr.contains("prompts/answer.prompt:"),
+        "{run:?}"
+    );
     assert!(run.stderr.contains("model"), "{run:?}");
 }
 
@@ -65,7 +101,10 @@ fn output_to_a_pipe_has_no_colours() {
     let app = Sandbox::knowledge_qa();
     for args in [&["models", "list"][..], &["check"], &["--help"]] {
         let run = app.praxis(args);
-        assert!(run.ok && !run.stdout.contains('\u{1b}') && !run.stderr.contains('\u{1b}'), "{run:?}");
+        assert!(
+            run.ok && !run.stdout.contains('\u{1b}') && !run.stderr.contains('\u{1b}'),
+            "{run:?}"
+        );
     }
 }
 
@@ -83,10 +122,22 @@ fn a_call_answers_and_leaves_a_trace() {
     assert!(!text.trim().is_empty(), "{call}");
     let trace = call["trace_id"].as_str().expect("a trace id");
     let spans = app.json(&["--app", "b", "traces", "show", trace]);
-    let kinds: Vec<&str> =
-        spans["spans"].as_array().unwrap().iter().filter_map(|s| s["kind"].as_str()).collect();
-    assert!(kinds.contains(&"function") && kinds.contains(&"chat"), "{spans}");
-    let chat = spans["spans"].as_array().unwrap().iter().find(|s| s["kind"] == "chat").unwrap();
+    let kinds: Vec<&str> = spans["spans"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|s| s["kind"].as_str())
+        .collect();
+    assert!(
+        kinds.contains(&"function") && kinds.contains(&"chat"),
+        "{spans}"
+    );
+    let chat = spans["spans"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|s| s["kind"] == "chat")
+        .unwrap();
     assert!(chat["usage"]["input_tokens"].as_u64() > Some(5), "{chat}");
     assert!(chat["usage"]["output_tokens"].as_u64() > Some(0), "{chat}");
 }

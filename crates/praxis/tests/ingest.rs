@@ -1,5 +1,15 @@
 //! Ingestion through the real binary: good files, bad files, killed runs.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::useless_format,
+    dead_code,
+    reason = "tests fail by panicking, and share support that not each of them uses"
+)]
+
 mod support;
 
 use std::time::Duration;
@@ -15,24 +25,49 @@ fn documents_come_change_and_go() {
     }
     let app = Sandbox::knowledge_qa();
     app.write("knowledge/guide.md", GUIDE);
-    app.write("knowledge/藤野.txt", "藤野严九郎是鲁迅在仙台学医时的老师，教解剖学。\n");
+    app.write(
+        "knowledge/藤野.txt",
+        "藤野严九郎是鲁迅在仙台学医时的老师，教解剖学。\n",
+    );
     let report = |app: &Sandbox| app.json(&["ingest"])["bases"][0]["report"].clone();
 
     let first = report(&app);
-    assert_eq!((&first["added"], &first["failed"]), (&2.into(), &serde_json::json!([])), "{first}");
+    assert_eq!(
+        (&first["added"], &first["failed"]),
+        (&2.into(), &serde_json::json!([])),
+        "{first}"
+    );
     let second = report(&app);
-    assert_eq!((&second["added"], &second["unchanged"]), (&0.into(), &2.into()), "{second}");
+    assert_eq!(
+        (&second["added"], &second["unchanged"]),
+        (&0.into(), &2.into()),
+        "{second}"
+    );
 
     let top = |query: &str| app.json(&["search", query])["passages"][0]["passage"].clone();
     assert_eq!(top("鲁迅的老师是谁")["uri"], "藤野.txt");
     let hours = top("When does the library close?");
     assert_eq!(hours["uri"], "guide.md");
-    assert!(hours["text"].as_str().is_some_and(|t| t.contains("closes at six")), "{hours}");
+    assert!(
+        hours["text"]
+            .as_str()
+            .is_some_and(|t| t.contains("closes at six")),
+        "{hours}"
+    );
 
     app.write("knowledge/guide.md", GUIDE.replace("six", "eight"));
     let third = report(&app);
-    assert_eq!((&third["updated"], &third["unchanged"]), (&1.into(), &1.into()), "{third}");
-    assert!(top("When does the library close?")["text"].as_str().unwrap().contains("eight"));
+    assert_eq!(
+        (&third["updated"], &third["unchanged"]),
+        (&1.into(), &1.into()),
+        "{third}"
+    );
+    assert!(
+        top("When does the library close?")["text"]
+            .as_str()
+            .unwrap()
+            .contains("eight")
+    );
 
     std::fs::remove_file(app.path("knowledge/guide.md")).unwrap();
     assert_eq!(report(&app)["removed"], 1);
@@ -48,11 +83,19 @@ fn bad_files_are_reported_and_the_rest_is_ingested() {
     let app = Sandbox::knowledge_qa();
     app.write("knowledge/good.md", GUIDE);
     app.write("knowledge/empty.txt", "");
-    let noise: Vec<u8> = (0..4096u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let noise: Vec<u8> = (0..4096u32)
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
     app.write("knowledge/noise.bin", &noise);
     app.write("knowledge/noise.txt", &noise);
-    app.write("knowledge/cut.pdf", b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n2 0 ob");
-    app.write("knowledge/latin.txt", b"Caf\xe9 au lait costs four euros in the town of Orl\xe9ans, they say.\n");
+    app.write(
+        "knowledge/cut.pdf",
+        b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n2 0 ob",
+    );
+    app.write(
+        "knowledge/latin.txt",
+        b"Caf\xe9 au lait costs four euros in the town of Orl\xe9ans, they say.\n",
+    );
     let run = app.praxis(&["ingest"]);
     assert!(run.ok, "{run:?}");
     for name in ["empty.txt", "noise.txt", "cut.pdf"] {
@@ -62,7 +105,10 @@ fn bad_files_are_reported_and_the_rest_is_ingested() {
     let found = app.json(&["search", "library opening hours"]);
     assert_eq!(found["passages"][0]["passage"]["uri"], "good.md");
     let again = app.json(&["ingest"]);
-    assert_eq!(again["bases"][0]["report"]["added"], 0, "bad files are not tried again: {again}");
+    assert_eq!(
+        again["bases"][0]["report"]["added"], 0,
+        "bad files are not tried again: {again}"
+    );
 }
 
 #[test]
@@ -74,7 +120,10 @@ fn a_killed_ingest_leaves_what_one_clean_run_leaves() {
         for i in 0..24 {
             app.write(
                 &format!("knowledge/page-{i:02}.md"),
-                format!("# Page {i}\n\nFact number {i}: the code of room {i} is {}.\n", i * 7919 % 1000),
+                format!(
+                    "# Page {i}\n\nFact number {i}: the code of room {i} is {}.\n",
+                    i * 7919 % 1000
+                ),
             );
         }
     };
@@ -82,9 +131,13 @@ fn a_killed_ingest_leaves_what_one_clean_run_leaves() {
         let mut documents = app.json(&["knowledge", "documents"]);
         for entry in documents["documents"].as_array_mut().unwrap() {
             let document = entry["document"].as_object_mut().unwrap();
-            document.retain(|key, _| ["uri", "title", "chunks", "size", "error"].contains(&key.as_str()));
+            document.retain(|key, _| {
+                ["uri", "title", "chunks", "size", "error"].contains(&key.as_str())
+            });
         }
-        let hits = app.json(&["search", "What is the code of room 7?"])["passages"][0]["passage"]["text"].clone();
+        let hits =
+            app.json(&["search", "What is the code of room 7?"])["passages"][0]["passage"]["text"]
+                .clone();
         (documents, hits)
     };
     let clean = Sandbox::knowledge_qa();

@@ -5,8 +5,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt};
 use praxis_core::{
-    CallError, CallEvent, ChatChunk, ChatRequest, Citation, FinishReason, Message, ModelError, Role,
-    Sampling, TokenLogprob, Usage, now_s,
+    CallEvent, ChatChunk, ChatRequest, Citation, FinishReason, Message, ModelError, Role, Sampling,
+    TokenLogprob, Usage, now_s,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -23,12 +23,11 @@ use crate::state::ApiState;
 pub(crate) struct Request {
     model: String,
     messages: Vec<InMessage>,
-    #[serde(default)]
-    stream: bool,
+    stream: Option<bool>,
     #[serde(default)]
     stream_options: Option<StreamOptions>,
-    #[serde(default, alias = "max_completion_tokens")]
     max_tokens: Option<u32>,
+    max_completion_tokens: Option<u32>,
     temperature: Option<f32>,
     top_p: Option<f32>,
     top_k: Option<u32>,
@@ -36,7 +35,7 @@ pub(crate) struct Request {
     repetition_penalty: Option<f32>,
     frequency_penalty: Option<f32>,
     presence_penalty: Option<f32>,
-    seed: Option<u64>,
+    seed: Option<i64>,
     #[serde(default)]
     stop: Option<OneOrMany>,
     #[serde(default)]
@@ -82,16 +81,43 @@ struct Part {
 
 impl Request {
     fn refuse_unsupported(&self) -> Result<(), ApiError> {
-        for name in ["tools", "functions", "audio", "modalities", "prediction", "web_search_options"] {
-            let given = self.rest.get(name).is_some_and(|v| !v.is_null() && v != &json!([]) && v != &json!(["text"]));
+        for name in [
+            "tools",
+            "functions",
+            "logit_bias",
+            "audio",
+            "modalities",
+            "prediction",
+            "web_search_options",
+        ] {
+            let given = self.rest.get(name).is_some_and(|v| {
+                !v.is_null() && v != &json!([]) && v != &json!({}) && v != &json!(["text"])
+            });
             if given {
-                return Err(ApiError::invalid(name, format!("`{name}` is not supported")));
+                return Err(ApiError::invalid(
+                    name,
+                    format!("`{name}` is not supported"),
+                ));
+            }
+        }
+        for (name, value, high) in [
+            ("temperature", self.temperature, 2.0),
+            ("top_p", self.top_p, 1.0),
+            ("min_p", self.min_p, 1.0),
+        ] {
+            if value.is_some_and(|v| !(0.0..=high).contains(&v)) {
+                let message = format!("`{name}` must be between 0 and {high}");
+                return Err(ApiError::invalid(name, message));
             }
         }
         if self.rest.get("n").is_some_and(|n| n != 1) {
             return Err(ApiError::invalid("n", "`n` can only be 1"));
         }
-        match self.rest.get("response_format").and_then(|f| f["type"].as_str()) {
+        match self
+            .rest
+            .get("response_format")
+            .and_then(|f| f["type"].as_str())
+        {
             None | Some("text") => Ok(()),
             Some(other) => Err(ApiError::invalid(
                 "response_format",
@@ -114,7 +140,11 @@ impl Request {
                                 format!("content of type `{}` is not supported", other.kind),
                             ));
                         }
-                        parts.iter().map(|p| p.text.as_str()).collect::<Vec<_>>().join("\n")
+                        parts
+                            .iter()
+                            .map(|p| p.text.as_str())
+                            .collect::<Vec<_>>()
+                            .join("\n")
                     }
                 };
                 Ok(Message::new(message.role, text))
@@ -131,8 +161,8 @@ impl Request {
             repetition_penalty: self.repetition_penalty,
             frequency_penalty: self.frequency_penalty,
             presence_penalty: self.presence_penalty,
-            seed: self.seed,
-            max_tokens: self.max_tokens,
+            seed: self.seed.map(i64::cast_unsigned),
+            max_tokens: self.max_completion_tokens.or(self.max_tokens),
             stop: match &self.stop {
                 None => Vec::new(),
                 Some(OneOrMany::One(stop)) => vec![stop.clone()],
@@ -143,9 +173,10 @@ impl Request {
 
     fn wanted_logprobs(&self) -> Result<Option<u8>, ApiError> {
         match (self.logprobs.unwrap_or(false), self.top_logprobs) {
-            (false, Some(_)) => {
-                Err(ApiError::invalid("top_logprobs", "`top_logprobs` needs `logprobs: true`"))
-            }
+            (false, Some(_)) => Err(ApiError::invalid(
+                "top_logprobs",
+                "`top_logprobs` needs `logprobs: true`",
+            )),
             (false, None) => Ok(None),
             (true, n) => Ok(Some(n.unwrap_or(0))),
         }
@@ -154,9 +185,19 @@ impl Request {
 
 /// A piece of an answer, of a model or of a function.
 enum Piece {
-    Text { text: String, logprobs: Vec<TokenLogprob> },
-    Cited { text: String, citations: Vec<Citation> },
-    Done { finish: FinishReason, usage: Usage, refused: Option<bool> },
+    Text {
+        text: String,
+        logprobs: Vec<TokenLogprob>,
+    },
+    Cited {
+        text: String,
+        citations: Vec<Citation>,
+    },
+    Done {
+        finish: FinishReason,
+        usage: Usage,
+        refused: Option<bool>,
+    },
     Failed(ApiError),
 }
 
@@ -174,18 +215,27 @@ pub(crate) async fn completions(
         model: request.model.clone(),
         created: now_s(),
     };
-    let (messages, sampling, top) = (request.messages()?, request.sampling(), request.wanted_logprobs()?);
+    let (messages, sampling, top) = (
+        request.messages()?,
+        request.sampling(),
+        request.wanted_logprobs()?,
+    );
     let pieces = match request.model.strip_prefix(FUNCTION_PREFIX) {
         Some(name) => {
             let function = state.library.get(name)?;
-            functions::run(function, messages, sampling, top, cx).map(of_step).boxed()
+            of_steps(functions::run(function, messages, sampling, top, cx)).boxed()
         }
         None => {
-            let chat = ChatRequest { model: request.model, messages, sampling, top_logprobs: top };
+            let chat = ChatRequest {
+                model: request.model,
+                messages,
+                sampling,
+                top_logprobs: top,
+            };
             state.chat.chat(chat, &cx).await?.map(of_chunk).boxed()
         }
     };
-    if request.stream {
+    if request.stream.unwrap_or(false) {
         let usage = request.stream_options.is_some_and(|o| o.include_usage);
         return Ok(sse::stream(envelope.stream(pieces, usage), guard).into_response());
     }
@@ -195,27 +245,47 @@ pub(crate) async fn completions(
 fn of_chunk(chunk: Result<ChatChunk, ModelError>) -> Piece {
     match chunk {
         Ok(ChatChunk::Delta { text, logprobs }) => Piece::Text { text, logprobs },
-        Ok(ChatChunk::Done { finish_reason, usage }) => {
-            Piece::Done { finish: finish_reason, usage, refused: None }
-        }
+        Ok(ChatChunk::Done {
+            finish_reason,
+            usage,
+        }) => Piece::Done {
+            finish: finish_reason,
+            usage,
+            refused: None,
+        },
         Err(error) => Piece::Failed(error.into()),
     }
 }
 
-fn of_step(step: Step) -> Piece {
-    match step {
-        Step::Event(CallEvent::Delta { text, logprobs }) => Piece::Text { text, logprobs },
-        Step::Event(CallEvent::Cited { text, citations }) => Piece::Cited { text, citations },
-        Step::Event(CallEvent::Retrieved(_)) => {
-            Piece::Text { text: String::new(), logprobs: Vec::new() }
-        }
-        Step::Done(Ok(output)) => Piece::Done {
-            finish: FinishReason::Stop,
-            usage: Usage::default(),
-            refused: output.get("refused").and_then(Value::as_bool),
-        },
-        Step::Done(Err(error)) => Piece::Failed(CallError::into(error)),
-    }
+/// A function's steps as pieces; what its model said of the end goes into the last of them.
+fn of_steps(steps: impl Stream<Item = Step> + Send + 'static) -> impl Stream<Item = Piece> + Send {
+    let (mut finish, mut total) = (FinishReason::Stop, Usage::default());
+    steps.filter_map(move |step| {
+        let piece = match step {
+            Step::Event(CallEvent::Delta { text, logprobs }) => {
+                Some(Piece::Text { text, logprobs })
+            }
+            Step::Event(CallEvent::Cited { text, citations }) => {
+                Some(Piece::Cited { text, citations })
+            }
+            Step::Event(CallEvent::Retrieved(_)) => None,
+            Step::Event(CallEvent::Finished {
+                finish_reason,
+                usage,
+            }) => {
+                finish = finish_reason;
+                total += usage;
+                None
+            }
+            Step::Done(Ok(output)) => Some(Piece::Done {
+                finish,
+                usage: total,
+                refused: output.get("refused").and_then(Value::as_bool),
+            }),
+            Step::Done(Err(error)) => Some(Piece::Failed(ApiError::from(error))),
+        };
+        futures::future::ready(piece)
+    })
 }
 
 /// What all parts of one answer share.
@@ -248,7 +318,9 @@ impl Envelope {
         let mut citations = Vec::new();
         let rest = pieces.flat_map(move |piece| {
             let events = match piece {
-                Piece::Text { text, logprobs } if text.is_empty() && logprobs.is_empty() => Vec::new(),
+                Piece::Text { text, logprobs } if text.is_empty() && logprobs.is_empty() => {
+                    Vec::new()
+                }
                 Piece::Text { text, logprobs } => {
                     let choice = json!({
                         "index": 0,
@@ -258,11 +330,17 @@ impl Envelope {
                     });
                     vec![sse::data(&self.chunk(&json!([choice])))]
                 }
-                Piece::Cited { citations: found, .. } => {
+                Piece::Cited {
+                    citations: found, ..
+                } => {
                     citations = found;
                     Vec::new()
                 }
-                Piece::Done { finish, usage, refused } => {
+                Piece::Done {
+                    finish,
+                    usage,
+                    refused,
+                } => {
                     let choice = json!({ "index": 0, "delta": {}, "finish_reason": finish });
                     let mut last = self.chunk(&json!([choice]));
                     last["praxis"] = self.extension(&citations, refused);
@@ -289,16 +367,26 @@ impl Envelope {
         let (mut content, mut logprobs, mut citations) = (String::new(), Vec::new(), Vec::new());
         while let Some(piece) = pieces.next().await {
             match piece {
-                Piece::Text { text, logprobs: mut more } => {
+                Piece::Text {
+                    text,
+                    logprobs: mut more,
+                } => {
                     content.push_str(&text);
                     logprobs.append(&mut more);
                 }
-                Piece::Cited { text, citations: found } => {
+                Piece::Cited {
+                    text,
+                    citations: found,
+                } => {
                     content = text;
                     citations = found;
                 }
                 Piece::Failed(error) => return Err(error),
-                Piece::Done { finish, usage, refused } => {
+                Piece::Done {
+                    finish,
+                    usage,
+                    refused,
+                } => {
                     return Ok(json!({
                         "id": self.id,
                         "object": "chat.completion",
@@ -347,7 +435,11 @@ fn annotations(citations: &[Citation]) -> Value {
 }
 
 fn logprobs_value(logprobs: &[TokenLogprob]) -> Value {
-    if logprobs.is_empty() { Value::Null } else { json!({ "content": logprobs, "refusal": null }) }
+    if logprobs.is_empty() {
+        Value::Null
+    } else {
+        json!({ "content": logprobs, "refusal": null })
+    }
 }
 
 fn usage_value(usage: Usage) -> Value {

@@ -45,11 +45,17 @@ pub(crate) async fn create(
         Input::One(text) => vec![text],
         Input::Many(texts) => texts,
         Input::Other(_) => {
-            return Err(ApiError::invalid("input", "`input` must be a string or an array of strings"));
+            return Err(ApiError::invalid(
+                "input",
+                "`input` must be a string or an array of strings",
+            ));
         }
     };
     if texts.is_empty() || texts.len() > MAX_INPUTS {
-        let message = format!("`input` has {} texts; between 1 and {MAX_INPUTS} are allowed", texts.len());
+        let message = format!(
+            "`input` has {} texts; between 1 and {MAX_INPUTS} are allowed",
+            texts.len()
+        );
         return Err(ApiError::invalid("input", message));
     }
     let base64 = match request.encoding_format.as_deref() {

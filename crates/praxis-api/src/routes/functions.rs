@@ -60,21 +60,31 @@ pub(crate) async fn chat(
     let cx = state.context();
     let trace = cx.trace_id().clone();
     let guard = cx.cancel().clone().drop_guard();
-    let events = run(function, chat.messages, Sampling::default(), None, cx).map(move |step| match step {
-        Step::Event(CallEvent::Retrieved(r)) => sse::named(
-            "retrieved",
-            &json!({ "passages": r.passages.len(), "relevant": r.is_relevant() }),
-        ),
-        Step::Event(CallEvent::Delta { text, .. }) => sse::named("delta", &json!({ "text": text })),
-        Step::Event(CallEvent::Cited { text, citations }) => {
-            sse::named("cited", &json!({ "text": text, "citations": citations }))
-        }
-        Step::Done(Ok(output)) => {
-            let refused = output.get("refused").cloned().unwrap_or_default();
-            sse::named("done", &json!({ "trace_id": trace, "refused": refused }))
-        }
-        Step::Done(Err(error)) => sse::named("error", &ApiError::from(error).body()),
-    });
+    let events =
+        run(function, chat.messages, Sampling::default(), None, cx).map(move |step| match step {
+            Step::Event(CallEvent::Retrieved(r)) => sse::named(
+                "retrieved",
+                &json!({ "passages": r.passages.len(), "relevant": r.is_relevant() }),
+            ),
+            Step::Event(CallEvent::Delta { text, .. }) => {
+                sse::named("delta", &json!({ "text": text }))
+            }
+            Step::Event(CallEvent::Finished {
+                finish_reason,
+                usage,
+            }) => sse::named(
+                "finished",
+                &json!({ "finish_reason": finish_reason, "usage": usage }),
+            ),
+            Step::Event(CallEvent::Cited { text, citations }) => {
+                sse::named("cited", &json!({ "text": text, "citations": citations }))
+            }
+            Step::Done(Ok(output)) => {
+                let refused = output.get("refused").cloned().unwrap_or_default();
+                sse::named("done", &json!({ "trace_id": trace, "refused": refused }))
+            }
+            Step::Done(Err(error)) => sse::named("error", &ApiError::from(error).body()),
+        });
     Ok(sse::stream(events, guard))
 }
 
@@ -96,12 +106,23 @@ pub(crate) fn run(
     let cx = cx.with_events(events);
     let task = tokio::spawn(async move {
         // The context ends with the task, which ends the channel of events.
-        function.call_chat(messages, sampling, top_logprobs, &cx).await
+        // A client that goes away cancels the token; dropping the call stops the model.
+        tokio::select! {
+            output = function.call_chat(messages, sampling, top_logprobs, &cx) => output,
+            () = cx.cancel().cancelled() => {
+                Err(CallError::new(ErrorCode::Cancelled, "the call was cancelled"))
+            }
+        }
     });
     let done = async move {
         Step::Done(task.await.unwrap_or_else(|error| {
-            Err(CallError::new(ErrorCode::Internal, format!("the call's task failed: {error}")))
+            Err(CallError::new(
+                ErrorCode::Internal,
+                format!("the call's task failed: {error}"),
+            ))
         }))
     };
-    ReceiverStream::new(received).map(Step::Event).chain(futures::stream::once(done))
+    ReceiverStream::new(received)
+        .map(Step::Event)
+        .chain(futures::stream::once(done))
 }

@@ -26,5 +26,10 @@ pub(crate) async fn passage(
     State(state): State<ApiState>,
     Path(chunk): Path<String>,
 ) -> Result<Json<Excerpt>, ApiError> {
-    Ok(Json(state.knowledge.excerpt(&ChunkId::from_string(chunk), AROUND).await?))
+    Ok(Json(
+        state
+            .knowledge
+            .excerpt(&ChunkId::from_string(chunk), AROUND)
+            .await?,
+    ))
 }

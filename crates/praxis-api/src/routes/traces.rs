@@ -19,7 +19,10 @@ pub(crate) async fn show(
         .await
         .map_err(|e| ApiError::new(ErrorCode::Internal, e.to_string()))?;
     if spans.is_empty() {
-        return Err(ApiError::new(ErrorCode::NotFound, format!("no trace `{id}`")));
+        return Err(ApiError::new(
+            ErrorCode::NotFound,
+            format!("no trace `{id}`"),
+        ));
     }
     Ok(Json(json!({ "spans": spans })))
 }

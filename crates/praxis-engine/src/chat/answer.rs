@@ -51,20 +51,37 @@ impl Answer {
         self.held.push_str(&self.detokenizer.push(bytes));
         if let Some(logprob) = logprob {
             let end = self.received();
-            self.waiting.push_back(Waiting { start, end, logprob });
+            self.waiting.push_back(Waiting {
+                start,
+                end,
+                logprob,
+            });
         }
-        if let Some(at) = self.stops.iter().filter_map(|s| self.held.find(s.as_str())).min() {
+        if let Some(at) = self
+            .stops
+            .iter()
+            .filter_map(|s| self.held.find(s.as_str()))
+            .min()
+        {
             self.held.truncate(at);
             let text = std::mem::take(&mut self.held);
             self.sent += text.len();
             let sent = self.sent;
-            return Piece { text, logprobs: self.release(|w| w.start < sent), stopped: true };
+            return Piece {
+                text,
+                logprobs: self.release(|w| w.start < sent),
+                stopped: true,
+            };
         }
         let ready = self.held.len() - self.possible_stop();
         let text: String = self.held.drain(..ready).collect();
         self.sent += text.len();
         let sent = self.sent;
-        Piece { text, logprobs: self.release(|w| w.end <= sent), stopped: false }
+        Piece {
+            text,
+            logprobs: self.release(|w| w.end <= sent),
+            stopped: false,
+        }
     }
 
     /// The end: all that was held back.
@@ -72,7 +89,11 @@ impl Answer {
         let mut text = std::mem::take(&mut self.held);
         text.push_str(&self.detokenizer.finish());
         self.sent += text.len();
-        Piece { text, logprobs: self.release(|_| true), stopped: false }
+        Piece {
+            text,
+            logprobs: self.release(|_| true),
+            stopped: false,
+        }
     }
 
     /// Bytes of text so far, with those of an incomplete character.
@@ -88,7 +109,11 @@ impl Answer {
                 .rev()
                 .find(|cut| *cut > 0 && self.held.ends_with(&stop[..*cut]))
         };
-        self.stops.iter().filter_map(|s| beginning(s)).max().unwrap_or(0)
+        self.stops
+            .iter()
+            .filter_map(|s| beginning(s))
+            .max()
+            .unwrap_or(0)
     }
 
     fn release(&mut self, ready: impl Fn(&Waiting) -> bool) -> Vec<TokenLogprob> {
@@ -109,7 +134,12 @@ mod tests {
         let (mut texts, mut logprobs) = (Vec::new(), Vec::new());
         for bytes in tokens {
             let token = String::from_utf8_lossy(bytes).into_owned();
-            let logprob = TokenLogprob { token, logprob: 0.0, bytes: None, top_logprobs: vec![] };
+            let logprob = TokenLogprob {
+                token,
+                logprob: 0.0,
+                bytes: None,
+                top_logprobs: vec![],
+            };
             let piece = answer.push(bytes, Some(logprob));
             texts.push(piece.text);
             logprobs.extend(piece.logprobs.into_iter().map(|l| l.token));
@@ -126,15 +156,33 @@ mod tests {
     #[test]
     fn stop_strings_are_found_across_tokens_and_never_shown() {
         for (stops, tokens, texts, stopped) in [
-            (&["END"][..], &[&b"a E"[..], b"N", b"D b"][..], &["a ", "", ""][..], true),
-            (&["END"], &[b"a E", b"N", b"x"], &["a ", "", "ENx", ""], false),
+            (
+                &["END"][..],
+                &[&b"a E"[..], b"N", b"D b"][..],
+                &["a ", "", ""][..],
+                true,
+            ),
+            (
+                &["END"],
+                &[b"a E", b"N", b"x"],
+                &["a ", "", "ENx", ""],
+                false,
+            ),
             (&["END"], &[b"a EN"], &["a ", "EN"], false),
             (&["\n\n"], &[b"x\n", b"\ny"], &["x", ""], true),
             (&["bc", "abcd"], &[b"abc"], &["a"], true),
-            (&["。"], &["好".as_bytes(), b"\xe3\x80", b"\x82x"], &["好", "", ""], true),
+            (
+                &["。"],
+                &["好".as_bytes(), b"\xe3\x80", b"\x82x"],
+                &["好", "", ""],
+                true,
+            ),
         ] {
             let (got, _, got_stopped) = run(stops, tokens);
-            assert_eq!((got.as_slice(), got_stopped), (texts.map_owned().as_slice(), stopped));
+            assert_eq!(
+                (got.as_slice(), got_stopped),
+                (texts.map_owned().as_slice(), stopped)
+            );
         }
     }
 
@@ -153,6 +201,10 @@ mod tests {
         let (_, logprobs, _) = run(&[], &[b"a", b"\xe8\x97", b"\xa4", b"b"]);
         assert_eq!(logprobs.len(), 4);
         let (_, logprobs, _) = run(&["STOP"], &[b"a", b"bST", b"O", b"P c", b"never"]);
-        assert_eq!(logprobs, ["a", "bST"], "tokens of the stop string alone are not counted");
+        assert_eq!(
+            logprobs,
+            ["a", "bST"],
+            "tokens of the stop string alone are not counted"
+        );
     }
 }

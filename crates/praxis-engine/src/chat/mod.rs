@@ -28,7 +28,7 @@ use queue::{Job, Queue};
 use worker::Worker;
 
 /// How a chat model is run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct ChatOptions {
     /// Tokens of prompt and answer together; `None`: what the model was trained for, at most 8192.
     pub context_length: Option<usize>,
@@ -86,14 +86,24 @@ impl Model {
         }
         let key = "tokenizer.chat_template";
         let source = file.optional_text(key)?.ok_or_else(|| {
-            file.unsupported(format!("it has no chat template (`{key}`): is it a base model?"))
+            file.unsupported(format!(
+                "it has no chat template (`{key}`): is it a base model?"
+            ))
         })?;
         let today: Today = options.today;
         let template = ChatTemplate::compile(source, tokenizer.names().clone(), today)
             .map_err(|e| file.damaged(format!("`{key}`: {e}")))?;
         let trained = decoder.context();
-        let context = options.context_length.unwrap_or(DEFAULT_CONTEXT).clamp(1, trained);
-        Ok(Self { decoder, tokenizer, template, context })
+        let context = options
+            .context_length
+            .unwrap_or(DEFAULT_CONTEXT)
+            .clamp(1, trained);
+        Ok(Self {
+            decoder,
+            tokenizer,
+            template,
+            context,
+        })
     }
 
     fn prompt(&self, messages: &[Message]) -> Result<Vec<u32>, ModelError> {
@@ -127,7 +137,9 @@ impl Drop for Handle {
 
 impl std::fmt::Debug for ChatEngine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ChatEngine").field("context_length", &self.context_length()).finish()
+        f.debug_struct("ChatEngine")
+            .field("context_length", &self.context_length())
+            .finish()
     }
 }
 
@@ -142,7 +154,11 @@ impl ChatEngine {
         let model = Arc::new(Model::open(path, &options)?);
         let threads = options.threads.unwrap_or_else(cpu::threads).max(1);
         let queue = Arc::new(Queue::new(options.queue.max(1)));
-        let worker = Worker::new(Arc::clone(&model), Arc::clone(&queue), options.kept_sequences);
+        let worker = Worker::new(
+            Arc::clone(&model),
+            Arc::clone(&queue),
+            options.kept_sequences,
+        );
         worker.spawn(threads)?;
         tracing::info!(
             path = %path.display(),
@@ -151,7 +167,9 @@ impl ChatEngine {
             elapsed_ms = started.elapsed().as_millis() as u64,
             "chat model loaded"
         );
-        Ok(Self { handle: Arc::new(Handle { model, queue }) })
+        Ok(Self {
+            handle: Arc::new(Handle { model, queue }),
+        })
     }
 
     /// Tokens of prompt and answer together.
@@ -176,7 +194,11 @@ impl ChatEngine {
     /// The tokens of a plain text, for tests against a reference.
     #[doc(hidden)]
     pub fn text_tokens(&self, text: &str) -> Result<Vec<u32>, ModelError> {
-        self.handle.model.tokenizer.encode(text).map_err(ModelError::Internal)
+        self.handle
+            .model
+            .tokenizer
+            .encode(text)
+            .map_err(ModelError::Internal)
     }
 
     /// Logits after each of `positions` (ascending) of a sequence, for tests against a reference.
@@ -220,7 +242,10 @@ impl ChatModel for ChatEngine {
         let room = context - prompt.len();
         let (sender, receiver) = mpsc::unbounded_channel();
         self.handle.queue.push(Job {
-            max_tokens: request.sampling.max_tokens.map_or(room, |n| room.min(n as usize)),
+            max_tokens: request
+                .sampling
+                .max_tokens
+                .map_or(room, |n| room.min(n as usize)),
             sampler: Sampler::new(&request.sampling, &prompt),
             stop: request.sampling.stop,
             prompt,

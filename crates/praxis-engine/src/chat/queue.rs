@@ -47,7 +47,11 @@ pub(super) struct Queue {
 impl Queue {
     /// A queue of at most `limit` waiting requests.
     pub(super) fn new(limit: usize) -> Self {
-        Self { state: Mutex::default(), changed: Condvar::new(), limit }
+        Self {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            limit,
+        }
     }
 
     /// Adds a request, or refuses it with the time after which a place may be free.
@@ -78,7 +82,10 @@ impl Queue {
             if state.closed {
                 return None;
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 

@@ -19,7 +19,11 @@ pub(super) struct Sequences {
 impl Sequences {
     /// Keeps at most so many sequences and tokens in them.
     pub(super) fn new(max_sequences: usize, max_tokens: usize) -> Self {
-        Self { kept: Vec::new(), max_sequences, max_tokens }
+        Self {
+            kept: Vec::new(),
+            max_sequences,
+            max_tokens,
+        }
     }
 
     /// A sequence that begins like `prompt` as far as any kept one does, at least one token short
@@ -39,16 +43,23 @@ impl Sequences {
                 }
                 // What follows may serve another conversation: it stays where it is.
                 let cache = self.kept[index].cache.prefix(common);
-                Sequence { tokens: prompt[..common].to_vec(), cache }
+                Sequence {
+                    tokens: prompt[..common].to_vec(),
+                    cache,
+                }
             }
-            _ => Sequence { tokens: Vec::new(), cache: empty() },
+            _ => Sequence {
+                tokens: Vec::new(),
+                cache: empty(),
+            },
         }
     }
 
     /// Keeps a sequence, forgetting what it continues and the least recently used ones beyond the
     /// bounds.
     pub(super) fn put(&mut self, sequence: Sequence) {
-        self.kept.retain(|s| !sequence.tokens.starts_with(&s.tokens));
+        self.kept
+            .retain(|s| !sequence.tokens.starts_with(&s.tokens));
         self.kept.push(sequence);
         while self.kept.len() > self.max_sequences || self.tokens() > self.max_tokens {
             self.kept.remove(0);
@@ -72,13 +83,20 @@ mod tests {
         let mut cache = KvCache::new(1, 1, 2);
         let rows: Vec<f32> = tokens.iter().flat_map(|t| [*t as f32, 0.0]).collect();
         cache.append(0, &rows, &rows);
-        Sequence { tokens: tokens.to_vec(), cache }
+        Sequence {
+            tokens: tokens.to_vec(),
+            cache,
+        }
     }
 
     fn taken(sequences: &mut Sequences, prompt: &[u32]) -> Vec<u32> {
         let s = sequences.take(prompt, || KvCache::new(1, 1, 2));
-        let keys: Vec<u32> =
-            s.cache.layer(0)[0].keys.iter().step_by(2).map(|k| k.to_f32() as u32).collect();
+        let keys: Vec<u32> = s.cache.layer(0)[0]
+            .keys
+            .iter()
+            .step_by(2)
+            .map(|k| k.to_f32() as u32)
+            .collect();
         assert_eq!(keys, s.tokens, "the cache must hold what the tokens say");
         s.tokens
     }
@@ -90,9 +108,17 @@ mod tests {
         sequences.put(sequence(&[1, 2, 9]));
         assert_eq!(taken(&mut sequences, &[1, 2, 3, 7]), [1, 2, 3]);
         assert_eq!(taken(&mut sequences, &[5, 6]), [0u32; 0]);
-        assert_eq!(taken(&mut sequences, &[1, 2, 3, 4]), [1, 2, 3], "the last token is recomputed");
+        assert_eq!(
+            taken(&mut sequences, &[1, 2, 3, 4]),
+            [1, 2, 3],
+            "the last token is recomputed"
+        );
         assert_eq!(taken(&mut sequences, &[1, 2, 3, 4, 5]), [1, 2, 3, 4]);
-        assert_eq!(taken(&mut sequences, &[1, 2, 3, 4, 5]), [1, 2], "it was taken whole");
+        assert_eq!(
+            taken(&mut sequences, &[1, 2, 3, 4, 5]),
+            [1, 2],
+            "it was taken whole"
+        );
     }
 
     #[test]
@@ -104,9 +130,17 @@ mod tests {
         assert_eq!(taken(&mut sequences, &[1, 1, 0]), [0u32; 0]);
         assert_eq!(taken(&mut sequences, &[2, 2, 0]), [2, 2]);
         sequences.put(sequence(&[4, 4, 4, 4, 4]));
-        assert_eq!(taken(&mut sequences, &[3, 3, 0]), [0u32; 0], "7 tokens are more than 6");
+        assert_eq!(
+            taken(&mut sequences, &[3, 3, 0]),
+            [0u32; 0],
+            "7 tokens are more than 6"
+        );
         sequences.put(sequence(&[4, 4, 4, 4, 4, 4]));
-        assert_eq!(sequences.kept.len(), 1, "a continuation replaces its beginning");
+        assert_eq!(
+            sequences.kept.len(),
+            1,
+            "a continuation replaces its beginning"
+        );
         sequences.put(sequence(&[5; 7]));
         assert_eq!(sequences.kept.len(), 0, "too long to keep");
     }

@@ -42,7 +42,11 @@ impl Worker {
     /// A worker for `queue` that keeps some past sequences.
     pub(super) fn new(model: Arc<Model>, queue: Arc<Queue>, kept_sequences: usize) -> Self {
         let sequences = Sequences::new(kept_sequences, model.context);
-        Self { model, queue, sequences }
+        Self {
+            model,
+            queue,
+            sequences,
+        }
     }
 
     /// Starts the worker's thread and its computing threads.
@@ -74,7 +78,9 @@ impl Worker {
             Ok(Ok(end)) => Ok(end),
             Ok(Err(Failure::Abandoned)) => Err(ModelError::Cancelled),
             Ok(Err(Failure::Error(error))) => Err(error),
-            Err(_) => Err(ModelError::Internal("the engine failed on this request".into())),
+            Err(_) => Err(ModelError::Internal(
+                "the engine failed on this request".into(),
+            )),
         };
         // Nobody may be listening any more, which is fine.
         let _ = sender.send(end);
@@ -94,7 +100,10 @@ impl Worker {
         };
         let result = self.generate(job, &mut sequence, &mut usage);
         self.sequences.put(sequence);
-        result.map(|finish_reason| ChatChunk::Done { finish_reason, usage })
+        result.map(|finish_reason| ChatChunk::Done {
+            finish_reason,
+            usage,
+        })
     }
 
     fn generate(
@@ -141,7 +150,11 @@ impl Worker {
             let rest = &job.prompt[sequence.tokens.len()..];
             let chunk = &rest[..rest.len().min(PREFILL_CHUNK)];
             let last = chunk.len() == rest.len();
-            let want = if last { Want::LastLogits } else { Want::Nothing };
+            let want = if last {
+                Want::LastLogits
+            } else {
+                Want::Nothing
+            };
             let logits = self.forward(job, sequence, chunk, want)?;
             if last {
                 return Ok(logits);
@@ -159,7 +172,9 @@ impl Worker {
         let position = sequence.tokens.len();
         let gone = || job.is_abandoned();
         let logits =
-            self.model.decoder.forward(tokens, position, &mut sequence.cache, want, &gone)?;
+            self.model
+                .decoder
+                .forward(tokens, position, &mut sequence.cache, want, &gone)?;
         sequence.tokens.extend_from_slice(tokens);
         Ok(logits)
     }
@@ -176,7 +191,10 @@ impl Worker {
             }
         };
         let top_logprobs = best(logits, alternatives).into_iter().map(entry).collect();
-        TokenLogprob { top_logprobs, ..entry(token) }
+        TokenLogprob {
+            top_logprobs,
+            ..entry(token)
+        }
     }
 }
 
@@ -185,5 +203,7 @@ fn send(job: &Job, piece: Piece) -> Result<(), Failure> {
     if text.is_empty() && logprobs.is_empty() {
         return Ok(());
     }
-    job.sender.send(Ok(ChatChunk::Delta { text, logprobs })).map_err(|_| Failure::Abandoned)
+    job.sender
+        .send(Ok(ChatChunk::Delta { text, logprobs }))
+        .map_err(|_| Failure::Abandoned)
 }

@@ -69,7 +69,10 @@ fn lay_out(nodes: &[Node]) -> Vec<u32> {
         let mut base = lowest;
         loop {
             let free = |label: &u8| {
-                !taken.get(base ^ usize::from(*label)).copied().unwrap_or(false)
+                !taken
+                    .get(base ^ usize::from(*label))
+                    .copied()
+                    .unwrap_or(false)
             };
             if base != place && !bases.contains(&base) && labels.iter().all(free) {
                 break;
@@ -110,11 +113,23 @@ mod tests {
             .chain([0xFF21, 0x1D400, 0x2F800])
             .filter_map(char::from_u32)
             .enumerate()
-            .map(|(at, from)| (from, if at % 5 == 0 { String::new() } else { format!("<{at}>") }))
+            .map(|(at, from)| {
+                (
+                    from,
+                    if at % 5 == 0 {
+                        String::new()
+                    } else {
+                        format!("<{at}>")
+                    },
+                )
+            })
             .collect::<Vec<_>>();
         let map = Charsmap::parse(&compile(&rewrites)).unwrap();
         for (from, to) in &rewrites {
-            assert_eq!(map.rewrite(&format!("\u{1}{from}\u{2}")), format!("\u{1}{to}\u{2}"));
+            assert_eq!(
+                map.rewrite(&format!("\u{1}{from}\u{2}")),
+                format!("\u{1}{to}\u{2}")
+            );
         }
         for kept in ["\u{1}", "é\u{10FFFF}", "!"] {
             let named = rewrites.iter().any(|(from, _)| kept.contains(*from));

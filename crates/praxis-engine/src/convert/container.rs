@@ -89,7 +89,11 @@ impl<'a> Cursor<'a> {
         if range.contains(&value) {
             return Ok(value);
         }
-        let problem = format!("{value} is not between {} and {}", range.start(), range.end());
+        let problem = format!(
+            "{value} is not between {} and {}",
+            range.start(),
+            range.end()
+        );
         Err(self.error(field, problem))
     }
 
@@ -113,6 +117,10 @@ impl<'a> Container<'a> {
         let hidden = cursor.within("hidden size", 1..=16_384)?;
         let layers = cursor.within("layers", 1..=512)?;
         let heads = cursor.within("heads", 1..=hidden)?;
+        if !hidden.is_multiple_of(heads) {
+            let problem = format!("{heads} do not divide a hidden size of {hidden}");
+            return Err(cursor.error("heads", problem));
+        }
         let feed_forward = cursor.within("feed-forward size", 1..=131_072)?;
         let rows = cursor.within("embedding rows", 1..=10_000_000)?;
         let positions = cursor.within("positions", 1..=1_000_000)?;
@@ -123,7 +131,9 @@ impl<'a> Container<'a> {
         let count = cursor.within("vocabulary size", 1..=rows)?;
         let mut specials = [0; 4];
         for (special, field) in
-            specials.iter_mut().zip(["begin id", "end id", "padding id", "unknown id"])
+            specials
+                .iter_mut()
+                .zip(["begin id", "end id", "padding id", "unknown id"])
         {
             *special = cursor.within(field, 0..=count - 1)?;
         }
@@ -134,7 +144,9 @@ impl<'a> Container<'a> {
         let mut pieces = Vec::with_capacity(count);
         for (id, pair) in offsets.windows(2).enumerate() {
             let [start, end] = [pair[0], pair[1]].map(|raw| u32::from_le_bytes(raw) as usize);
-            let piece = blob.get(start..end).and_then(|piece| std::str::from_utf8(piece).ok());
+            let piece = blob
+                .get(start..end)
+                .and_then(|piece| std::str::from_utf8(piece).ok());
             let piece = piece.ok_or_else(|| {
                 cursor.error("vocabulary", format!("piece {id} is not a text within it"))
             })?;
@@ -170,13 +182,19 @@ impl<'a> Container<'a> {
         let error = |problem: String| {
             EngineError::damaged(self.file.path(), format!("the tensor `{name}` {problem}"))
         };
-        let entry = self.tensors.get(name).ok_or_else(|| error("is missing".to_owned()))?;
+        let entry = self
+            .tensors
+            .get(name)
+            .ok_or_else(|| error("is missing".to_owned()))?;
         let format = match kind {
             TensorType::F32 => 0,
             TensorType::Q4_0 => 1,
         };
         if entry.format != format {
-            return Err(error(format!("has format {}, {format} was expected", entry.format)));
+            return Err(error(format!(
+                "has format {}, {format} was expected",
+                entry.format
+            )));
         }
         let elements = shape.iter().product::<usize>();
         if entry.elements != elements {
@@ -184,13 +202,19 @@ impl<'a> Container<'a> {
             return Err(error(problem));
         }
         if kind.bytes_for(shape) != Some(entry.bytes) {
-            return Err(error(format!("has {} bytes, which shape {shape:?} has not", entry.bytes)));
+            return Err(error(format!(
+                "has {} bytes, which shape {shape:?} has not",
+                entry.bytes
+            )));
         }
         let end = entry.offset.checked_add(entry.bytes);
-        end.and_then(|end| self.file.bytes().get(entry.offset..end)).ok_or_else(|| {
-            let length = self.file.bytes().len();
-            error(format!("lies outside the file, which ends at byte {length}"))
-        })
+        end.and_then(|end| self.file.bytes().get(entry.offset..end))
+            .ok_or_else(|| {
+                let length = self.file.bytes().len();
+                error(format!(
+                    "lies outside the file, which ends at byte {length}"
+                ))
+            })
     }
 }
 

@@ -39,7 +39,9 @@ impl TensorType {
 
     /// Bytes of a tensor, rows being whole blocks.
     pub(super) fn bytes_for(self, shape: &[usize]) -> Option<usize> {
-        let elements = shape.iter().try_fold(1usize, |product, size| product.checked_mul(*size))?;
+        let elements = shape
+            .iter()
+            .try_fold(1usize, |product, size| product.checked_mul(*size))?;
         match self {
             Self::F32 => elements.checked_mul(4),
             Self::Q4_0 => shape
@@ -79,16 +81,26 @@ impl<'a> GgufWriter<'a> {
         shape: &[usize],
         data: &'a [u8],
     ) {
-        self.tensors.push(Tensor { name, kind, shape: shape.to_vec(), data });
+        self.tensors.push(Tensor {
+            name,
+            kind,
+            shape: shape.to_vec(),
+            data,
+        });
     }
 
     /// Writes the file beside `target` and renames it into place once it is on the disk.
     pub(super) fn write(&self, target: &Path) -> Result<(), EngineError> {
-        let error = |source| EngineError::Write { path: target.to_path_buf(), source };
+        let error = |source| EngineError::Write {
+            path: target.to_path_buf(),
+            source,
+        };
         let mut name = target.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.partial", std::process::id()));
         let partial = target.with_file_name(name);
-        let written = self.write_to(&partial).and_then(|()| std::fs::rename(&partial, target));
+        let written = self
+            .write_to(&partial)
+            .and_then(|()| std::fs::rename(&partial, target));
         written.map_err(|source| {
             // The first error is the one to tell; the partial file may not even exist.
             let _ = std::fs::remove_file(&partial);
@@ -125,7 +137,9 @@ impl<'a> GgufWriter<'a> {
             let padding = tensor.data.len().next_multiple_of(ALIGNMENT) - tensor.data.len();
             out.write_all(&[0; ALIGNMENT][..padding])?;
         }
-        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+        out.into_inner()
+            .map_err(io::IntoInnerError::into_error)?
+            .sync_all()
     }
 }
 

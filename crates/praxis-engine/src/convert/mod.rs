@@ -58,7 +58,10 @@ fn describe(writer: &mut GgufWriter<'_>, container: &Container<'_>) {
     writer.set("bert.embedding_length", number(container.hidden));
     writer.set("bert.feed_forward_length", number(container.feed_forward));
     writer.set("bert.attention.head_count", number(container.heads));
-    writer.set("bert.attention.layer_norm_epsilon", Value::F32(container.epsilon));
+    writer.set(
+        "bert.attention.layer_norm_epsilon",
+        Value::F32(container.epsilon),
+    );
     writer.set("bert.attention.causal", Value::Bool(false));
     // 1 is the mean over all tokens.
     writer.set("bert.pooling_type", Value::U32(1));
@@ -69,7 +72,11 @@ fn describe(writer: &mut GgufWriter<'_>, container: &Container<'_>) {
 fn tokenizer<'a>(writer: &mut GgufWriter<'a>, container: &Container<'a>) {
     let [begin, end, padding, unknown] = container.specials;
     let pieces = container.pieces.len();
-    let mut texts = container.pieces.iter().map(|piece| (*piece).into()).collect::<Vec<_>>();
+    let mut texts = container
+        .pieces
+        .iter()
+        .map(|piece| (*piece).into())
+        .collect::<Vec<_>>();
     let mut scores = container.scores.clone();
     let mut types = vec![token_type::NORMAL; pieces];
     for special in [begin, end, padding] {
@@ -87,7 +94,10 @@ fn tokenizer<'a>(writer: &mut GgufWriter<'a>, container: &Container<'a>) {
         types.push(token_type::UNUSED);
     }
     let mut ids = |name: &str, id: usize| {
-        writer.set(&format!("tokenizer.ggml.{name}_token_id"), Value::U32(id as u32));
+        writer.set(
+            &format!("tokenizer.ggml.{name}_token_id"),
+            Value::U32(id as u32),
+        );
     };
     ids("bos", begin);
     ids("eos", end);
@@ -100,7 +110,10 @@ fn tokenizer<'a>(writer: &mut GgufWriter<'a>, container: &Container<'a>) {
     writer.set("tokenizer.ggml.tokens", Value::Texts(texts));
     writer.set("tokenizer.ggml.scores", Value::F32s(scores));
     writer.set("tokenizer.ggml.token_type", Value::I32s(types));
-    writer.set("tokenizer.ggml.token_type_count", Value::U32(container.token_types as u32));
+    writer.set(
+        "tokenizer.ggml.token_type_count",
+        Value::U32(container.token_types as u32),
+    );
     writer.set("tokenizer.ggml.add_space_prefix", Value::Bool(true));
     writer.set("tokenizer.ggml.remove_extra_whitespaces", Value::Bool(true));
     writer.set("tokenizer.ggml.add_bos_token", Value::Bool(true));
@@ -109,10 +122,7 @@ fn tokenizer<'a>(writer: &mut GgufWriter<'a>, container: &Container<'a>) {
     writer.set("tokenizer.ggml.precompiled_charsmap", Value::Bytes(map));
 }
 
-fn tensors<'a>(
-    writer: &mut GgufWriter<'a>,
-    container: &Container<'a>,
-) -> Result<(), EngineError> {
+fn tensors<'a>(writer: &mut GgufWriter<'a>, container: &Container<'a>) -> Result<(), EngineError> {
     let (hidden, wide) = (container.hidden, container.feed_forward);
     let mut copy = |from: &str, to: String, kind: TensorType, shape: &[usize]| {
         let data = container.tensor(from, kind, shape)?;
@@ -120,13 +130,38 @@ fn tensors<'a>(
         Ok::<(), EngineError>(())
     };
     let whole = |name: &str| name.to_owned();
-    copy("emb.word", whole("token_embd.weight"), TensorType::Q4_0, &[container.rows, hidden])?;
+    copy(
+        "emb.word",
+        whole("token_embd.weight"),
+        TensorType::Q4_0,
+        &[container.rows, hidden],
+    )?;
     let positions = [container.positions, hidden];
-    copy("emb.pos", whole("position_embd.weight"), TensorType::F32, &positions)?;
+    copy(
+        "emb.pos",
+        whole("position_embd.weight"),
+        TensorType::F32,
+        &positions,
+    )?;
     let types = [container.token_types, hidden];
-    copy("emb.type", whole("token_types.weight"), TensorType::F32, &types)?;
-    copy("emb.ln.w", whole("token_embd_norm.weight"), TensorType::F32, &[hidden])?;
-    copy("emb.ln.b", whole("token_embd_norm.bias"), TensorType::F32, &[hidden])?;
+    copy(
+        "emb.type",
+        whole("token_types.weight"),
+        TensorType::F32,
+        &types,
+    )?;
+    copy(
+        "emb.ln.w",
+        whole("token_embd_norm.weight"),
+        TensorType::F32,
+        &[hidden],
+    )?;
+    copy(
+        "emb.ln.b",
+        whole("token_embd_norm.bias"),
+        TensorType::F32,
+        &[hidden],
+    )?;
     for layer in 0..container.layers {
         for (from, to, outputs, inputs) in [
             ("q", "attn_q", hidden, hidden),
@@ -138,13 +173,33 @@ fn tensors<'a>(
         ] {
             let (weight, bias) = (format!("l{layer}.{from}.w"), format!("l{layer}.{from}.b"));
             let shape = [outputs, inputs];
-            copy(&weight, format!("blk.{layer}.{to}.weight"), TensorType::Q4_0, &shape)?;
-            copy(&bias, format!("blk.{layer}.{to}.bias"), TensorType::F32, &[outputs])?;
+            copy(
+                &weight,
+                format!("blk.{layer}.{to}.weight"),
+                TensorType::Q4_0,
+                &shape,
+            )?;
+            copy(
+                &bias,
+                format!("blk.{layer}.{to}.bias"),
+                TensorType::F32,
+                &[outputs],
+            )?;
         }
         for (from, to) in [("aln", "attn_output_norm"), ("oln", "layer_output_norm")] {
             let (weight, bias) = (format!("l{layer}.{from}.w"), format!("l{layer}.{from}.b"));
-            copy(&weight, format!("blk.{layer}.{to}.weight"), TensorType::F32, &[hidden])?;
-            copy(&bias, format!("blk.{layer}.{to}.bias"), TensorType::F32, &[hidden])?;
+            copy(
+                &weight,
+                format!("blk.{layer}.{to}.weight"),
+                TensorType::F32,
+                &[hidden],
+            )?;
+            copy(
+                &bias,
+                format!("blk.{layer}.{to}.bias"),
+                TensorType::F32,
+                &[hidden],
+            )?;
         }
     }
     Ok(())

@@ -44,7 +44,14 @@ pub(crate) fn attend(
         let (head, block) = (task % heads.keys, blocks - 1 - task / heads.keys);
         let first = block * QUERY_BLOCK;
         let last = count.min(first + QUERY_BLOCK);
-        let task = Task { queries, position, first, last, head, heads };
+        let task = Task {
+            queries,
+            position,
+            first,
+            last,
+            head,
+            heads,
+        };
         task.run(&cache[head], &out);
     });
 }
@@ -94,8 +101,11 @@ impl Task<'_> {
                 }
                 let sum = &mut sums[r * d..(r + 1) * d];
                 if max > maxima[r] {
-                    let shrink =
-                        if maxima[r] == f32::NEG_INFINITY { 0.0 } else { exp(maxima[r] - max) };
+                    let shrink = if maxima[r] == f32::NEG_INFINITY {
+                        0.0
+                    } else {
+                        exp(maxima[r] - max)
+                    };
                     totals[r] *= shrink;
                     sum.iter_mut().for_each(|x| *x *= shrink);
                     maxima[r] = max;

@@ -27,7 +27,11 @@ pub(crate) struct KvCache {
 impl KvCache {
     /// An empty cache.
     pub(crate) fn new(layers: usize, kv_heads: usize, head_dim: usize) -> Self {
-        Self { heads: vec![HeadCache::default(); layers * kv_heads], kv_heads, head_dim }
+        Self {
+            heads: vec![HeadCache::default(); layers * kv_heads],
+            kv_heads,
+            head_dim,
+        }
     }
 
     /// The heads of one layer.
@@ -68,7 +72,10 @@ impl KvCache {
         let heads = self
             .heads
             .iter()
-            .map(|h| HeadCache { keys: h.keys[..end].to_vec(), values: h.values[..end].to_vec() })
+            .map(|h| HeadCache {
+                keys: h.keys[..end].to_vec(),
+                values: h.values[..end].to_vec(),
+            })
             .collect();
         Self { heads, ..*self }
     }

@@ -55,7 +55,9 @@ impl Config {
             }
         };
         let float = |name: &str| -> Result<Option<f32>, EngineError> {
-            Ok(file.optional_float(&format!("{architecture}.{name}"))?.map(|x| x as f32))
+            Ok(file
+                .optional_float(&format!("{architecture}.{name}"))?
+                .map(|x| x as f32))
         };
         let hidden = positive("embedding_length")?;
         let query_heads = positive("attention.head_count")?;
@@ -129,6 +131,10 @@ impl Config {
 
     /// The shape of a layer's heads.
     pub(crate) fn heads(&self) -> Heads {
-        Heads { queries: self.query_heads, keys: self.kv_heads, dim: self.head_dim }
+        Heads {
+            queries: self.query_heads,
+            keys: self.kv_heads,
+            dim: self.head_dim,
+        }
     }
 }

@@ -43,6 +43,10 @@ pub(crate) fn matrix(
         return Err(file.damaged(format!("tensor `{name}` is empty")));
     }
     let portable = portable(file, name, tensor.clone())?;
+    #[cfg(test)]
+    if tests::EXACT.get() {
+        return Ok(Box::new(tests::Exact(portable, columns)));
+    }
     #[cfg(all(
         target_arch = "x86_64",
         target_feature = "avx2",
@@ -61,11 +65,7 @@ pub(crate) fn matrix(
 }
 
 /// Any matrix, by candle's dot products.
-fn portable(
-    file: &Gguf,
-    name: &str,
-    tensor: MappedTensor,
-) -> Result<Box<dyn Matrix>, EngineError> {
+fn portable(file: &Gguf, name: &str, tensor: MappedTensor) -> Result<Box<dyn Matrix>, EngineError> {
     Ok(match tensor.dtype() {
         GgmlDType::F32 => Mapped::<f32>::boxed(tensor),
         GgmlDType::F16 => Mapped::<f16>::boxed(tensor),
@@ -123,7 +123,12 @@ struct Mapped<T> {
 impl<T: GgmlType + 'static> Mapped<T> {
     fn boxed(tensor: MappedTensor) -> Box<dyn Matrix> {
         let (rows, columns) = (tensor.shape()[0], tensor.shape()[1]);
-        Box::new(Self { tensor, rows, columns, kind: PhantomData })
+        Box::new(Self {
+            tensor,
+            rows,
+            columns,
+            kind: PhantomData,
+        })
     }
 
     fn row_blocks(&self) -> usize {
@@ -137,7 +142,10 @@ where
 {
     fn multiply(&self, x: &[f32], m: usize, out: &mut [f32]) {
         let (n, k) = (self.rows, self.columns);
-        assert!(x.len() == m * k && out.len() == m * n, "shapes of a product");
+        assert!(
+            x.len() == m * k && out.len() == m * n,
+            "shapes of a product"
+        );
         let weights = blocks::<T>(&self.tensor);
         let per_row = self.row_blocks();
         let lhs_blocks = k / <T::VecDotType as GgmlType>::BLCK_SIZE;
@@ -152,12 +160,16 @@ where
         if m == 1 {
             convert((x, &mut lhs));
         } else {
-            x.par_chunks(k).zip(lhs.par_chunks_mut(lhs_blocks)).for_each(convert);
+            x.par_chunks(k)
+                .zip(lhs.par_chunks_mut(lhs_blocks))
+                .for_each(convert);
         }
         let weight = |j: usize| &weights[j * per_row..(j + 1) * per_row];
         let out = Disjoint::new(out);
         let block = if m == 1 {
-            n.div_ceil(rayon::current_num_threads() * 4).next_multiple_of(4).max(16)
+            n.div_ceil(rayon::current_num_threads() * 4)
+                .next_multiple_of(4)
+                .max(16)
         } else {
             COLUMN_BLOCK
         };
@@ -190,10 +202,56 @@ where
 
     fn row(&self, index: usize, out: &mut [f32]) {
         let per_row = self.row_blocks();
-        T::to_float(&blocks::<T>(&self.tensor)[index * per_row..(index + 1) * per_row], out);
+        T::to_float(
+            &blocks::<T>(&self.tensor)[index * per_row..(index + 1) * per_row],
+            out,
+        );
     }
 
     fn rows(&self) -> usize {
         self.rows
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    //! Products without rounded activations, the truth that kernels are judged by.
+
+    use std::cell::Cell;
+
+    use rayon::prelude::*;
+
+    use super::super::math::dot;
+    use super::{Disjoint, Matrix};
+
+    thread_local! {
+        /// Whether matrices that are opened now multiply exactly.
+        pub(crate) static EXACT: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Widens each weight row and multiplies in `f32`.
+    pub(super) struct Exact(pub(super) Box<dyn Matrix>, pub(super) usize);
+
+    impl Matrix for Exact {
+        fn multiply(&self, x: &[f32], m: usize, out: &mut [f32]) {
+            let (n, k) = (self.rows(), self.1);
+            let out = Disjoint::new(out);
+            (0..n).into_par_iter().for_each(|j| {
+                let mut row = vec![0.0; k];
+                self.row(j, &mut row);
+                for i in 0..m {
+                    // SAFETY: each (i, j) is written once.
+                    unsafe { out.write(i * n + j, &[dot(&x[i * k..(i + 1) * k], &row)]) };
+                }
+            });
+        }
+
+        fn row(&self, index: usize, out: &mut [f32]) {
+            self.0.row(index, out);
+        }
+
+        fn rows(&self) -> usize {
+            self.0.rows()
+        }
     }
 }

@@ -5,7 +5,11 @@
 /// multiply-add would be a slow library call).
 #[inline(always)]
 pub(crate) fn fma(a: f32, b: f32, c: f32) -> f32 {
-    if cfg!(any(target_feature = "fma", target_arch = "aarch64")) { a.mul_add(b, c) } else { a * b + c }
+    if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
+        a.mul_add(b, c)
+    } else {
+        a * b + c
+    }
 }
 
 /// Sum of products.
@@ -80,7 +84,10 @@ mod tests {
         for i in -8700..8800 {
             let x = i as f32 / 100.0;
             let (ours, std) = (f64::from(exp(x)), f64::from(x).exp());
-            assert!(((ours - std) / std).abs() < 3e-7, "exp({x}) = {ours}, not {std}");
+            assert!(
+                ((ours - std) / std).abs() < 3e-7,
+                "exp({x}) = {ours}, not {std}"
+            );
         }
         assert_eq!(exp(0.0), 1.0);
         assert!(exp(-1e30) < 1e-37 && exp(f32::NEG_INFINITY) < 1e-37);
@@ -91,7 +98,11 @@ mod tests {
         for len in [0, 1, 31, 32, 33, 64, 100] {
             let a: Vec<f32> = (0..len).map(|i| i as f32).collect();
             let b = vec![2.0; len];
-            assert_eq!(dot(&a, &b), (0..len).map(|i| 2 * i).sum::<usize>() as f32, "{len}");
+            assert_eq!(
+                dot(&a, &b),
+                (0..len).map(|i| 2 * i).sum::<usize>() as f32,
+                "{len}"
+            );
         }
     }
 }

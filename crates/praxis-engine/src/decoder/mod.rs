@@ -9,6 +9,8 @@ mod linear;
 mod math;
 mod rope;
 mod shared;
+#[cfg(test)]
+mod tests;
 #[cfg(all(
     target_arch = "x86_64",
     target_feature = "avx2",
@@ -47,7 +49,12 @@ struct Linear {
 }
 
 impl Linear {
-    fn open(file: &Gguf, name: &str, shape: (usize, usize), bias: bool) -> Result<Self, EngineError> {
+    fn open(
+        file: &Gguf,
+        name: &str,
+        shape: (usize, usize),
+        bias: bool,
+    ) -> Result<Self, EngineError> {
         let weight = matrix(file, &format!("{name}.weight"), shape.0, shape.1)?;
         let bias_name = format!("{name}.bias");
         let bias = if bias || file.has_tensor(&bias_name) {
@@ -131,7 +138,13 @@ impl Decoder {
         } else {
             None
         };
-        Ok(Self { embedding, layers, norm, head, config })
+        Ok(Self {
+            embedding,
+            layers,
+            norm,
+            head,
+            config,
+        })
     }
 
     /// Tokens of the context window that the model was trained for.
@@ -146,7 +159,11 @@ impl Decoder {
 
     /// An empty cache for a sequence of this model.
     pub(crate) fn new_cache(&self) -> KvCache {
-        KvCache::new(self.config.layers, self.config.kv_heads, self.config.head_dim)
+        KvCache::new(
+            self.config.layers,
+            self.config.kv_heads,
+            self.config.head_dim,
+        )
     }
 
     /// Reads `tokens`, which stand at `position` after what `cache` holds, and appends them to it.
@@ -163,7 +180,8 @@ impl Decoder {
         let mut m = tokens.len();
         let mut x = vec![0.0; m * c.hidden];
         for (row, token) in x.chunks_exact_mut(c.hidden).zip(tokens) {
-            self.embedding.row((*token as usize).min(c.vocabulary - 1), row);
+            self.embedding
+                .row((*token as usize).min(c.vocabulary - 1), row);
         }
         let angles = c.rope.angles(position..position + m);
         let (q_len, kv_len) = (c.query_heads * c.head_dim, c.kv_heads * c.head_dim);
@@ -192,7 +210,13 @@ impl Decoder {
                 m = 1;
             }
             let mut attended = vec![0.0; m * q_len];
-            attention::attend(&queries, first, cache.layer(index), c.heads(), &mut attended);
+            attention::attend(
+                &queries,
+                first,
+                cache.layer(index),
+                c.heads(),
+                &mut attended,
+            );
             add(&mut x, &layer.output.apply(&attended, m));
             let h = self.normalize(&x, &layer.feed_forward_norm);
             let mut gate = layer.gate.apply(&h, m);

@@ -34,7 +34,10 @@ impl Rope {
                 (f / f64::from(factors.map_or(1.0, |x| x[i])) / f64::from(scale)) as f32
             })
             .collect();
-        Self { layout, frequencies }
+        Self {
+            layout,
+            frequencies,
+        }
     }
 
     /// Sines and cosines for the given positions, one row a position.
@@ -52,10 +55,19 @@ impl Rope {
     }
 
     /// Rotates rows of heads of `head_dim` values, one row a position of `angles`.
-    pub(crate) fn rotate(&self, rows: &mut [f32], row_len: usize, head_dim: usize, angles: &Angles) {
+    pub(crate) fn rotate(
+        &self,
+        rows: &mut [f32],
+        row_len: usize,
+        head_dim: usize,
+        angles: &Angles,
+    ) {
         let n = self.frequencies.len();
         for (i, row) in rows.chunks_exact_mut(row_len).enumerate() {
-            let (cos, sin) = (&angles.cos[i * n..(i + 1) * n], &angles.sin[i * n..(i + 1) * n]);
+            let (cos, sin) = (
+                &angles.cos[i * n..(i + 1) * n],
+                &angles.sin[i * n..(i + 1) * n],
+            );
             for head in row.chunks_exact_mut(head_dim) {
                 match self.layout {
                     RopeLayout::Neighbours => {

@@ -17,7 +17,11 @@ unsafe impl Send for Disjoint<'_> {}
 impl<'a> Disjoint<'a> {
     /// Borrows a slice.
     pub(crate) fn new(slice: &'a mut [f32]) -> Self {
-        Self { start: slice.as_mut_ptr(), len: slice.len(), borrow: PhantomData }
+        Self {
+            start: slice.as_mut_ptr(),
+            len: slice.len(),
+            borrow: PhantomData,
+        }
     }
 
     /// Copies `values` to `at`.
@@ -25,7 +29,10 @@ impl<'a> Disjoint<'a> {
     /// # Safety
     /// No two threads write one element while the borrow lasts.
     pub(crate) unsafe fn write(&self, at: usize, values: &[f32]) {
-        assert!(at + values.len() <= self.len, "a write past the end of the buffer");
+        assert!(
+            at + values.len() <= self.len,
+            "a write past the end of the buffer"
+        );
         // SAFETY: the range was checked; exclusiveness is the caller's duty.
         unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), self.start.add(at), values.len()) };
     }

@@ -42,7 +42,9 @@ impl Charsmap {
         let mut found = None;
         for (index, byte) in text.iter().enumerate() {
             at ^= usize::from(*byte);
-            let Some(unit) = self.units.get(at).copied() else { break };
+            let Some(unit) = self.units.get(at).copied() else {
+                break;
+            };
             // A value unit has bit 31 set and so matches no label; zero is no label either.
             if *byte == 0 || unit & 0x8000_00FF != u32::from(*byte) {
                 break;
@@ -68,7 +70,8 @@ impl Charsmap {
             match self.longest(rest.as_bytes()) {
                 // A damaged map may match half a character, which is then left alone.
                 Some((length, replacement)) if rest.is_char_boundary(length) => {
-                    out.get_or_insert_with(|| text[..at].to_owned()).push_str(replacement);
+                    out.get_or_insert_with(|| text[..at].to_owned())
+                        .push_str(replacement);
                     at += length;
                 }
                 _ => {

@@ -118,8 +118,10 @@ impl EncoderConfig {
             let problem = format!("`hidden_act` is `{other}`; only `gelu` is known");
             return Err(EngineError::unsupported(&path, problem));
         }
-        if let Some(other) =
-            config.position_embedding_type.as_deref().filter(|name| *name != "absolute")
+        if let Some(other) = config
+            .position_embedding_type
+            .as_deref()
+            .filter(|name| *name != "absolute")
         {
             let problem = format!("`position_embedding_type` is `{other}`, not `absolute`");
             return Err(EngineError::unsupported(&path, problem));
@@ -167,8 +169,10 @@ impl EncoderConfig {
             }
         }
         if !self.hidden.is_multiple_of(self.heads) {
-            let problem =
-                format!("{} heads do not divide a hidden size of {}", self.heads, self.hidden);
+            let problem = format!(
+                "{} heads do not divide a hidden size of {}",
+                self.heads, self.hidden
+            );
             return Err(EngineError::damaged(path, problem));
         }
         if !(self.epsilon >= 0.0 && self.epsilon < 1.0) {

@@ -44,7 +44,13 @@ impl Linear {
     }
 
     fn apply(&self, rows: Rows<'_>, out: &mut [f32]) {
-        multiply(rows, &self.weight, Some(&self.bias), out, self.weight.outputs());
+        multiply(
+            rows,
+            &self.weight,
+            Some(&self.bias),
+            out,
+            self.weight.outputs(),
+        );
     }
 }
 
@@ -98,7 +104,9 @@ impl Encoder {
         }
         positions.drain(..padding);
         let mut token_type = vec![0.0; hidden];
-        tensors.table(Part::TOKEN_TYPE, hidden)?.read(0, &mut token_type);
+        tensors
+            .table(Part::TOKEN_TYPE, hidden)?
+            .read(0, &mut token_type);
         for row in positions.chunks_exact_mut(hidden) {
             kernels::add(row, &token_type);
         }
@@ -146,7 +154,10 @@ impl Encoder {
         let threads = rayon::current_num_threads();
         match packs(texts, threads).as_slice() {
             [pack] => self.encode_pack(pack, threads),
-            packs => packs.par_iter().flat_map_iter(|pack| self.encode_pack(pack, 1)).collect(),
+            packs => packs
+                .par_iter()
+                .flat_map_iter(|pack| self.encode_pack(pack, 1))
+                .collect(),
         }
     }
 
@@ -168,13 +179,21 @@ impl Encoder {
             };
             let (narrow, wide) = (share * hidden, share * 3 * hidden);
             if threads > 1 {
-                rows.par_chunks(narrow).zip(qkv.par_chunks_mut(wide)).for_each(project);
+                rows.par_chunks(narrow)
+                    .zip(qkv.par_chunks_mut(wide))
+                    .for_each(project);
                 self.attend(texts, &qkv, &mut context, &mut attention);
-                rows.par_chunks_mut(narrow).zip(context.par_chunks(narrow)).for_each(finish);
+                rows.par_chunks_mut(narrow)
+                    .zip(context.par_chunks(narrow))
+                    .for_each(finish);
             } else {
-                rows.chunks(narrow).zip(qkv.chunks_mut(wide)).for_each(project);
+                rows.chunks(narrow)
+                    .zip(qkv.chunks_mut(wide))
+                    .for_each(project);
                 self.attend(texts, &qkv, &mut context, &mut attention);
-                rows.chunks_mut(narrow).zip(context.chunks(narrow)).for_each(finish);
+                rows.chunks_mut(narrow)
+                    .zip(context.chunks(narrow))
+                    .for_each(finish);
             }
         }
         let mut rest = rows.as_slice();
@@ -187,7 +206,11 @@ impl Encoder {
     }
 
     fn rows_of<'a>(&self, values: &'a [f32]) -> Rows<'a> {
-        Rows { values, count: values.len() / self.hidden, stride: self.hidden }
+        Rows {
+            values,
+            count: values.len() / self.hidden,
+            stride: self.hidden,
+        }
     }
 
     /// What comes after attention, row by row: its projection and the feed-forward half.
@@ -196,11 +219,20 @@ impl Encoder {
         let wide = layer.up.weight.outputs();
         let mut branch = vec![0.0; rows.len()];
         let mut expanded = vec![0.0; count * wide];
-        layer.attention_out.apply(self.rows_of(context), &mut branch);
+        layer
+            .attention_out
+            .apply(self.rows_of(context), &mut branch);
         kernels::add_layer_norm(rows, &branch, &layer.attention_norm);
         layer.up.apply(self.rows_of(rows), &mut expanded);
         kernels::gelu(&mut expanded);
-        layer.down.apply(Rows { values: &expanded, count, stride: wide }, &mut branch);
+        layer.down.apply(
+            Rows {
+                values: &expanded,
+                count,
+                stride: wide,
+            },
+            &mut branch,
+        );
         kernels::add_layer_norm(rows, &branch, &layer.out_norm);
     }
 
@@ -211,8 +243,10 @@ impl Encoder {
         let mut targets = rows.chunks_exact_mut(hidden);
         for text in texts {
             // `zip` must come last to the targets, or it would take one too many of them.
-            for ((id, position), row) in
-                text.iter().zip(self.positions.chunks_exact(hidden)).zip(targets.by_ref())
+            for ((id, position), row) in text
+                .iter()
+                .zip(self.positions.chunks_exact(hidden))
+                .zip(targets.by_ref())
             {
                 self.words.read(*id as usize, row);
                 kernels::add(row, position);
@@ -228,7 +262,11 @@ impl Encoder {
         texts: &[Vec<u32>],
         qkv: &[f32],
         context: &mut [f32],
-        Attention { keys, values, scores }: &mut Attention,
+        Attention {
+            keys,
+            values,
+            scores,
+        }: &mut Attention,
     ) {
         let (hidden, size) = (self.hidden, self.hidden / self.heads);
         let (scale, stride) = (1.0 / (size as f32).sqrt(), 3 * hidden);
@@ -241,12 +279,20 @@ impl Encoder {
             scores.resize(count * width, 0.0);
             for head in 0..self.heads {
                 let own = head * size;
-                let query = Rows { values: &qkv[own..], count, stride };
+                let query = Rows {
+                    values: &qkv[own..],
+                    count,
+                    stride,
+                };
                 keys.set_columns(&qkv[hidden + own..], count, size, stride);
                 values.set_rows(&qkv[2 * hidden + own..], count, size, stride);
                 multiply(query, keys, None, scores, width);
                 kernels::softmax(scores, count, width, scale);
-                let weights = Rows { values: scores, count, stride: width };
+                let weights = Rows {
+                    values: scores,
+                    count,
+                    stride: width,
+                };
                 multiply(weights, values, None, &mut context[own..], hidden);
             }
             start += count;
@@ -281,7 +327,9 @@ struct Attention {
 /// threads.
 fn packs(texts: &[Vec<u32>], threads: usize) -> Vec<&[Vec<u32>]> {
     let total = texts.iter().map(Vec::len).sum::<usize>();
-    let limit = total.div_ceil(threads.max(1)).clamp(SMALL_PACK_TOKENS, PACK_TOKENS);
+    let limit = total
+        .div_ceil(threads.max(1))
+        .clamp(SMALL_PACK_TOKENS, PACK_TOKENS);
     let mut packs = Vec::new();
     let (mut start, mut tokens) = (0, 0);
     for (at, text) in texts.iter().enumerate() {

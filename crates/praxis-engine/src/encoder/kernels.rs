@@ -1,7 +1,5 @@
 //! The arithmetic between the matrix products, in plain loops that the compiler vectorizes.
 
-use crate::encoder::simd::vectorized;
-
 /// Sums in eight lanes: a single accumulator could not be vectorized.
 #[inline(always)]
 fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
@@ -18,18 +16,25 @@ fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
 /// The exponential within 2 ulp (Cephes' polynomial), for arguments up to 0 as softmax has them.
 #[inline(always)]
 fn exp(x: f32) -> f32 {
-    // Adding and subtracting 1.5 * 2^23 rounds to the nearest whole number.
+    // Adding 1.5 * 2^23 rounds to a whole number and leaves it in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
-    let x = x.clamp(-87.0, 88.0);
-    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let x = if x > -87.0 { x } else { -87.0 };
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
     let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
     let mut p = 1.987_569_1e-4;
-    for coefficient in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5] {
+    for coefficient in [
+        1.398_199_9e-3,
+        8.333_452e-3,
+        4.166_579_6e-2,
+        0.166_666_65,
+        0.5,
+    ] {
         p = p * r + coefficient;
     }
     let p = p * r * r + r + 1.0;
-    let power = f32::from_bits(((n as i32 + 127) << 23) as u32);
-    p * power
+    // 2^n: n as the exponent, whose bias is 127.
+    p * f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23))
 }
 
 /// The error function within 5e-7, as a ratio of polynomials: no branch and no exponential.
@@ -55,12 +60,10 @@ fn erf(x: f32) -> f32 {
     x * p / q
 }
 
-vectorized! {
-    /// The Gaussian error linear unit of each number (the exact one, by `erf`).
-    pub(crate) fn gelu(values: &mut [f32]) {
-        for value in values {
-            *value = 0.5 * *value * (1.0 + erf(*value * std::f32::consts::FRAC_1_SQRT_2));
-        }
+/// The Gaussian error linear unit of each number (the exact one, by `erf`).
+pub(crate) fn gelu(values: &mut [f32]) {
+    for value in values {
+        *value = 0.5 * *value * (1.0 + erf(*value * std::f32::consts::FRAC_1_SQRT_2));
     }
 }
 
@@ -85,57 +88,53 @@ fn normalize(row: &mut [f32], norm: &Norm) {
     }
 }
 
-vectorized! {
-    /// Normalizes each row.
-    pub(crate) fn layer_norm(rows: &mut [f32], norm: &Norm) {
-        for row in rows.chunks_exact_mut(norm.weight.len()) {
-            normalize(row, norm);
-        }
+/// Normalizes each row.
+pub(crate) fn layer_norm(rows: &mut [f32], norm: &Norm) {
+    for row in rows.chunks_exact_mut(norm.weight.len()) {
+        normalize(row, norm);
     }
 }
 
-vectorized! {
-    /// `rows = layer_norm(rows + branch)`: the end of both halves of a layer.
-    pub(crate) fn add_layer_norm(rows: &mut [f32], branch: &[f32], norm: &Norm) {
-        let width = norm.weight.len();
-        for (row, branch) in rows.chunks_exact_mut(width).zip(branch.chunks_exact(width)) {
-            for (value, branch) in row.iter_mut().zip(branch) {
-                *value += branch;
-            }
-            normalize(row, norm);
+/// `rows = layer_norm(rows + branch)`: the end of both halves of a layer.
+pub(crate) fn add_layer_norm(rows: &mut [f32], branch: &[f32], norm: &Norm) {
+    let width = norm.weight.len();
+    for (row, branch) in rows.chunks_exact_mut(width).zip(branch.chunks_exact(width)) {
+        for (value, branch) in row.iter_mut().zip(branch) {
+            *value += branch;
         }
+        normalize(row, norm);
     }
 }
 
-vectorized! {
-    /// Adds `other` to `row`.
-    pub(crate) fn add(row: &mut [f32], other: &[f32]) {
-        for (value, other) in row.iter_mut().zip(other) {
-            *value += other;
-        }
+/// Adds `other` to `row`.
+pub(crate) fn add(row: &mut [f32], other: &[f32]) {
+    for (value, other) in row.iter_mut().zip(other) {
+        *value += other;
     }
 }
 
-vectorized! {
-    /// The softmax of `scale` times each row of `width` numbers, rows being `stride` apart.
-    pub(crate) fn softmax(rows: &mut [f32], width: usize, stride: usize, scale: f32) {
-        for row in rows.chunks_mut(stride) {
-            let row = &mut row[..width];
-            let (chunks, rest) = row.as_chunks::<8>();
-            let mut lanes = [f32::NEG_INFINITY; 8];
-            for chunk in chunks {
-                for (lane, value) in lanes.iter_mut().zip(chunk) {
-                    *lane = if *value > *lane { *value } else { *lane };
-                }
+/// The softmax of `scale` times each row of `width` numbers, rows being `stride` apart.
+pub(crate) fn softmax(rows: &mut [f32], width: usize, stride: usize, scale: f32) {
+    for row in rows.chunks_mut(stride) {
+        let row = &mut row[..width];
+        let (chunks, rest) = row.as_chunks::<8>();
+        let mut lanes = [f32::NEG_INFINITY; 8];
+        for chunk in chunks {
+            for (lane, value) in lanes.iter_mut().zip(chunk) {
+                *lane = if *value > *lane { *value } else { *lane };
             }
-            let largest = lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max);
-            for value in row.iter_mut() {
-                *value = exp((*value - largest) * scale);
-            }
-            let share = 1.0 / sum(row, |value| value);
-            for value in row.iter_mut() {
-                *value *= share;
-            }
+        }
+        let largest = lanes
+            .iter()
+            .chain(rest)
+            .copied()
+            .fold(f32::NEG_INFINITY, f32::max);
+        for value in row.iter_mut() {
+            *value = exp((*value - largest) * scale);
+        }
+        let share = 1.0 / sum(row, |value| value);
+        for value in row.iter_mut() {
+            *value *= share;
         }
     }
 }
@@ -178,8 +177,13 @@ mod tests {
     #[test]
     fn softmax_sums_to_one_and_keeps_proportions() {
         for width in [1, 3, 8, 19] {
-            let mut row = (0..width).map(|at| at as f32 * 1.5 - 9.0).collect::<Vec<_>>();
-            let exact = row.iter().map(|value| f64::from(*value).exp()).collect::<Vec<_>>();
+            let mut row = (0..width)
+                .map(|at| at as f32 * 1.5 - 9.0)
+                .collect::<Vec<_>>();
+            let exact = row
+                .iter()
+                .map(|value| f64::from(*value).exp())
+                .collect::<Vec<_>>();
             let total = exact.iter().sum::<f64>();
             softmax(&mut row, width, width, 1.0);
             for (value, exact) in row.iter().zip(&exact) {
@@ -193,11 +197,22 @@ mod tests {
 
     #[test]
     fn layer_norm_centres_and_scales() {
-        let norm = Norm { weight: vec![2.0; 12], bias: vec![1.0; 12], epsilon: 0.0 };
+        let norm = Norm {
+            weight: vec![2.0; 12],
+            bias: vec![1.0; 12],
+            epsilon: 0.0,
+        };
         let mut row = (0..12).map(|at| at as f32).collect::<Vec<_>>();
         layer_norm(&mut row, &norm);
-        assert!((row.iter().sum::<f32>() / 12.0 - 1.0).abs() < 1e-5, "{row:?}");
-        let spread = row.iter().map(|value| (value - 1.0) * (value - 1.0)).sum::<f32>() / 12.0;
+        assert!(
+            (row.iter().sum::<f32>() / 12.0 - 1.0).abs() < 1e-5,
+            "{row:?}"
+        );
+        let spread = row
+            .iter()
+            .map(|value| (value - 1.0) * (value - 1.0))
+            .sum::<f32>()
+            / 12.0;
         assert!((spread - 4.0).abs() < 1e-4, "{row:?}");
     }
 

@@ -19,15 +19,20 @@ impl MappedFile {
     /// Maps `path`.
     pub(crate) fn open(path: &Path) -> Result<Self, EngineError> {
         let file = File::open(path).map_err(|error| EngineError::read(path, error))?;
-        let length = file.metadata().map_err(|error| EngineError::read(path, error))?.len();
+        let length = file
+            .metadata()
+            .map_err(|error| EngineError::read(path, error))?
+            .len();
         if length == 0 {
             return Err(EngineError::damaged(path, "the file is empty"));
         }
         // SAFETY: the map is read-only and private. Model files are written under a temporary
         // name and renamed into place, never changed afterwards, so the bytes stay put.
-        let map =
-            unsafe { Mmap::map(&file) }.map_err(|error| EngineError::read(path, error))?;
-        Ok(Self { path: path.to_path_buf(), map })
+        let map = unsafe { Mmap::map(&file) }.map_err(|error| EngineError::read(path, error))?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            map,
+        })
     }
 
     /// Where it came from.

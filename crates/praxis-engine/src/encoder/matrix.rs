@@ -2,15 +2,17 @@
 //!
 //! The right factor is cut into [`Panels`] of 16 columns; a tile of 6 rows by 16 columns stays in
 //! registers while it runs down a panel. Plain loops over arrays of fixed size reach the
-//! processor's peak (98 of 100 Gflop/s a core on Zen 3) without a line of assembly.
+//! processor's peak (98 of 100 Gflop/s a core on Zen 3) without a line of assembly; they count on
+//! the build's baseline of AVX2 and FMA on x86-64, or on NEON.
 
 use std::cell::Cell;
 use std::ops::Range;
 
-use crate::encoder::simd::has_avx2;
-
 /// Columns of a panel: two AVX2 or four NEON registers.
 pub(crate) const PANEL: usize = 16;
+
+/// Whether a fused product is an instruction: else it would be a library call.
+const FUSED: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
 
 /// Rows of a tile: 12 of AVX2's 16 registers hold its sums.
 const TILE: usize = 6;
@@ -32,7 +34,8 @@ impl Panels {
     /// Makes room for another matrix, keeping the memory.
     fn reset(&mut self, inputs: usize, outputs: usize) {
         self.rows.clear();
-        self.rows.resize(outputs.div_ceil(PANEL) * inputs, [0.0; PANEL]);
+        self.rows
+            .resize(outputs.div_ceil(PANEL) * inputs, [0.0; PANEL]);
         (self.inputs, self.outputs) = (inputs, outputs);
     }
 
@@ -100,12 +103,23 @@ pub(crate) fn multiply(
         return;
     }
     let last = left.count - 1;
-    assert!(last * left.stride + right.inputs <= left.values.len(), "a row lies outside");
-    assert!(last * out_stride + right.outputs <= out.len(), "a row of the product lies outside");
+    assert!(
+        last * left.stride + right.inputs <= left.values.len(),
+        "a row lies outside"
+    );
+    assert!(
+        last * out_stride + right.outputs <= out.len(),
+        "a row of the product lies outside"
+    );
     let mut packed = PACKED.take();
     for first_row in (0..left.count).step_by(BLOCK) {
         let count = BLOCK.min(left.count - first_row);
-        pack(&mut packed, &left, first_row..first_row + count, right.inputs);
+        pack(
+            &mut packed,
+            &left,
+            first_row..first_row + count,
+            right.inputs,
+        );
         let out = &mut out[first_row * out_stride..];
         for panel in 0..right.outputs.div_ceil(PANEL) {
             let first = panel * PANEL;
@@ -115,7 +129,12 @@ pub(crate) fn multiply(
                 start[..width].copy_from_slice(&bias[first..first + width]);
             }
             let rows = &right.rows[panel * right.inputs..(panel + 1) * right.inputs];
-            let mut target = Target { out: &mut out[first..], stride: out_stride, count, width };
+            let mut target = Target {
+                out: &mut out[first..],
+                stride: out_stride,
+                count,
+                width,
+            };
             run_panel(&packed, rows, &start, &mut target);
         }
     }
@@ -149,37 +168,10 @@ struct Target<'a> {
     width: usize,
 }
 
-/// One panel against all tiles of a block.
+/// One panel against all tiles of a block. Not inlined: alone, it compiles to registers and fused
+/// products even with debug assertions; within the loops around it, it does not.
+#[inline(never)]
 fn run_panel(
-    packed: &[[f32; TILE]],
-    panel: &[[f32; PANEL]],
-    start: &[f32; PANEL],
-    target: &mut Target<'_>,
-) {
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    fn avx2(
-        packed: &[[f32; TILE]],
-        panel: &[[f32; PANEL]],
-        start: &[f32; PANEL],
-        target: &mut Target<'_>,
-    ) {
-        tiles::<true>(packed, panel, start, target);
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    if has_avx2() {
-        // SAFETY: the processor has AVX2 and FMA, as just checked.
-        unsafe { avx2(packed, panel, start, target) };
-        return;
-    }
-    // Without FMA instructions a fused product would be a library call.
-    const FUSED: bool = cfg!(target_arch = "aarch64");
-    tiles::<FUSED>(packed, panel, start, target);
-}
-
-#[inline(always)]
-fn tiles<const FUSED: bool>(
     packed: &[[f32; TILE]],
     panel: &[[f32; PANEL]],
     start: &[f32; PANEL],
@@ -216,14 +208,21 @@ mod tests {
 
     /// Small whole numbers, so that sums are exact in any order.
     fn numbers(count: usize) -> Vec<f32> {
-        (0..count).map(|at| ((at * 7 + at / 5) % 11) as f32 - 5.0).collect()
+        (0..count)
+            .map(|at| ((at * 7 + at / 5) % 11) as f32 - 5.0)
+            .collect()
     }
 
     #[test]
     fn products_equal_the_schoolbook_for_all_remainders() {
-        for (count, inputs, outputs) in
-            [(1, 1, 1), (5, 3, 16), (6, 8, 17), (7, 33, 40), (BLOCK + 8, 4, 5), (0, 3, 3)]
-        {
+        for (count, inputs, outputs) in [
+            (1, 1, 1),
+            (5, 3, 16),
+            (6, 8, 17),
+            (7, 33, 40),
+            (BLOCK + 8, 4, 5),
+            (0, 3, 3),
+        ] {
             let (stride, out_stride) = (inputs + 2, outputs + 3);
             let left = numbers(count * stride);
             let columns = numbers(outputs * inputs);
@@ -240,7 +239,11 @@ mod tests {
             assert!(panels.rows == same.rows, "both ways of cutting agree");
 
             let mut out = vec![99.0; count * out_stride];
-            let rows = Rows { values: &left, count, stride };
+            let rows = Rows {
+                values: &left,
+                count,
+                stride,
+            };
             multiply(rows, &panels, Some(&bias), &mut out, out_stride);
             for row in 0..count {
                 for output in 0..outputs {
@@ -248,9 +251,17 @@ mod tests {
                         .map(|k| left[row * stride + k] * columns[output * inputs + k])
                         .sum::<f32>();
                     let case = (count, inputs, outputs, row, output);
-                    assert_eq!(out[row * out_stride + output], exact + bias[output], "{case:?}");
+                    assert_eq!(
+                        out[row * out_stride + output],
+                        exact + bias[output],
+                        "{case:?}"
+                    );
                 }
-                assert_eq!(out[row * out_stride + outputs], 99.0, "the gap is left alone");
+                assert_eq!(
+                    out[row * out_stride + outputs],
+                    99.0,
+                    "the gap is left alone"
+                );
             }
         }
     }

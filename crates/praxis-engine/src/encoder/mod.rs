@@ -11,7 +11,6 @@ mod forward;
 mod kernels;
 mod mapped;
 mod matrix;
-mod simd;
 mod tensors;
 mod text;
 mod unigram;
@@ -25,9 +24,9 @@ use praxis_core::embed::TokenCounter;
 use praxis_core::{EmbedKind, Embedder, ModelError};
 use tokio::sync::{mpsc, oneshot};
 
-pub use config::Pooling;
 #[cfg(test)]
 pub(crate) use charsmap::Charsmap;
+pub use config::Pooling;
 pub(crate) use mapped::MappedFile;
 
 use crate::EngineError;
@@ -105,7 +104,10 @@ impl EmbedEngine {
             );
             return Err(EngineError::damaged(path, problem));
         }
-        let max_tokens = options.max_tokens.unwrap_or(usize::MAX).min(encoder.positions());
+        let max_tokens = options
+            .max_tokens
+            .unwrap_or(usize::MAX)
+            .min(encoder.positions());
         if max_tokens <= tokenizer.specials() {
             let problem = format!("{max_tokens} tokens a text leave no room for the text");
             return Err(EngineError::unsupported(path, problem));
@@ -114,8 +116,12 @@ impl EmbedEngine {
             chosen.or(of_file).unwrap_or_default()
         };
         let (dimension, tokenizer) = (encoder.dimension(), Arc::new(tokenizer));
-        let jobs = worker::start(Model { encoder, tokenizer: tokenizer.clone(), max_tokens })
-            .map_err(|error| EngineError::read(path, error))?;
+        let jobs = worker::start(Model {
+            encoder,
+            tokenizer: tokenizer.clone(),
+            max_tokens,
+        })
+        .map_err(|error| EngineError::read(path, error))?;
         Ok(Self {
             shared: Arc::new(Shared {
                 identity: format!("{}@{}", options.name, options.revision),

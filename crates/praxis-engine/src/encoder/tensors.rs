@@ -79,9 +79,15 @@ impl Safetensors {
         let mut directory = HashMap::new();
         for (name, info) in metadata.tensors() {
             // Integer buffers (`position_ids`) are saved along with some models.
-            let Some(dtype) = Dtype::from_safetensors(info.dtype) else { continue };
+            let Some(dtype) = Dtype::from_safetensors(info.dtype) else {
+                continue;
+            };
             let (start, end) = info.data_offsets;
-            let entry = Entry { dtype, shape: info.shape.clone(), range: base + start..base + end };
+            let entry = Entry {
+                dtype,
+                shape: info.shape.clone(),
+                range: base + start..base + end,
+            };
             directory.insert(name, entry);
         }
         let word = Part::WORD.hugging_face;
@@ -91,7 +97,11 @@ impl Safetensors {
             .ok_or_else(|| {
                 EngineError::damaged(path, format!("the tensor `{word}.weight` is missing"))
             })?;
-        Ok(Self { file: Arc::new(file), directory, prefix })
+        Ok(Self {
+            file: Arc::new(file),
+            directory,
+            prefix,
+        })
     }
 
     fn entry(&self, name: &str) -> Result<&Entry, EngineError> {
@@ -115,7 +125,10 @@ impl Tensors<'_> {
             Self::Gguf(_) => ("", part.gguf),
             Self::Safetensors(tensors) => (tensors.prefix, part.hugging_face),
         };
-        format!("{prefix}{}.{suffix}", pattern.replace("{}", &layer.to_string()))
+        format!(
+            "{prefix}{}.{suffix}",
+            pattern.replace("{}", &layer.to_string())
+        )
     }
 
     /// A matrix of any number of rows of `columns` numbers, decoded row by row as needed.
@@ -145,14 +158,20 @@ impl Tensors<'_> {
                     Some(dtype) => (dtype, Data::Bytes(tensor.data()?.into_owned())),
                     None => {
                         let numbers = tensor.dequantize(&Device::Cpu)?.flatten_all()?;
-                        let bytes = numbers.to_vec1::<f32>()?.into_iter().flat_map(f32::to_le_bytes);
+                        let bytes = numbers
+                            .to_vec1::<f32>()?
+                            .into_iter()
+                            .flat_map(f32::to_le_bytes);
                         (Dtype::F32, Data::Bytes(bytes.collect()))
                     }
                 }
             }
             Self::Safetensors(tensors) => {
                 let entry = tensors.entry(&name)?;
-                (entry.dtype, Data::Mapped(tensors.file.clone(), entry.range.clone()))
+                (
+                    entry.dtype,
+                    Data::Mapped(tensors.file.clone(), entry.range.clone()),
+                )
             }
         };
         let row_bytes = dtype.bytes_for(columns).unwrap_or_default();
@@ -160,7 +179,13 @@ impl Tensors<'_> {
             let problem = format!("the data of the tensor `{name}` does not fit its shape");
             return Err(EngineError::damaged(self.path(), problem));
         }
-        Ok(Table { dtype, data, rows, columns, row_bytes })
+        Ok(Table {
+            dtype,
+            data,
+            rows,
+            columns,
+            row_bytes,
+        })
     }
 
     /// A matrix of exactly `rows` by `columns`.
@@ -201,7 +226,9 @@ impl Tensors<'_> {
             ));
         }
         let mut out = vec![0.0; shape.iter().product()];
-        entry.dtype.decode(tensors.file.slice(&entry.range), &mut out);
+        entry
+            .dtype
+            .decode(tensors.file.slice(&entry.range), &mut out);
         Ok(out)
     }
 }

@@ -36,7 +36,10 @@ impl TextTokenizer {
         let damaged = |error: tokenizers::Error| EngineError::damaged(path, error.to_string());
         let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(damaged)?;
         // Cutting is ours, and nothing is ever padded.
-        tokenizer.with_padding(None).with_truncation(None).map_err(damaged)?;
+        tokenizer
+            .with_padding(None)
+            .with_truncation(None)
+            .map_err(damaged)?;
         let content = tokenizer.encode_fast("a", false).map_err(damaged)?;
         let whole = tokenizer.encode_fast("a", true).map_err(damaged)?;
         let (content, whole) = (content.get_ids(), whole.get_ids());
@@ -84,22 +87,40 @@ impl TextTokenizer {
         };
         let id = |name: &str, default: u32| -> Result<u32, EngineError> {
             let key = format!("tokenizer.ggml.{name}_token_id");
-            let value = if gguf.has(&key) { gguf.number(&key)? } else { default as usize };
-            u32::try_from(value).ok().filter(|id| (*id as usize) < tokens.len()).ok_or_else(|| {
-                EngineError::damaged(path, format!("`{key}` is {value}, outside the vocabulary"))
-            })
+            let value = if gguf.has(&key) {
+                gguf.number(&key)?
+            } else {
+                default as usize
+            };
+            u32::try_from(value)
+                .ok()
+                .filter(|id| (*id as usize) < tokens.len())
+                .ok_or_else(|| {
+                    EngineError::damaged(
+                        path,
+                        format!("`{key}` is {value}, outside the vocabulary"),
+                    )
+                })
         };
         // XLM-R's ids, for files that leave them out.
         let (before, after) = (vec![id("bos", 0)?], vec![id("eos", 2)?]);
         let unknown = id("unknown", 3)?;
-        let pieces = tokens.iter().zip(&scores).zip(&types).map(|((text, score), kind)| Piece {
-            text: text.as_bytes(),
-            score: *score,
-            matches: MATCHING_TYPES.contains(&i32::try_from(*kind).unwrap_or_default()),
-        });
+        let pieces = tokens
+            .iter()
+            .zip(&scores)
+            .zip(&types)
+            .map(|((text, score), kind)| Piece {
+                text: text.as_bytes(),
+                score: *score,
+                matches: MATCHING_TYPES.contains(&i32::try_from(*kind).unwrap_or_default()),
+            });
         let unigram = Unigram::new(pieces, unknown, charsmap)
             .map_err(|problem| EngineError::damaged(path, format!("its vocabulary: {problem}")))?;
-        Ok(Self { before, after, model: Model::Unigram(unigram) })
+        Ok(Self {
+            before,
+            after,
+            model: Model::Unigram(unigram),
+        })
     }
 
     /// How many ids there may be: every id that comes out is smaller.
@@ -143,5 +164,49 @@ impl TextTokenizer {
                 .map_or_else(|_| text.chars().count(), |encoding| encoding.len()),
             Model::Unigram(unigram) => unigram.encode(text, usize::MAX).len(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Needs the converted model; the vectors made from these ids are checked in `tests/encoder.rs`.
+    #[test]
+    fn e5_ids_are_those_of_the_engine_it_was_packaged_with() {
+        let cache = std::env::var_os("PRAXIS_CACHE")
+            .map(std::path::PathBuf::from)
+            .or_else(|| {
+                Some(std::path::PathBuf::from(std::env::var_os("HOME")?).join(".cache/praxis"))
+            });
+        let file = cache
+            .unwrap_or_default()
+            .join("models/multilingual-e5-small/model.gguf");
+        if !file.exists() {
+            eprintln!("SKIPPED: {} is absent; run `make test`", file.display());
+            return;
+        }
+        let tokenizer = TextTokenizer::from_gguf(&Gguf::open(&file).unwrap()).unwrap();
+        let cases: Vec<serde_json::Value> =
+            serde_json::from_str(include_str!("../../tests/fixtures/e5.json")).unwrap();
+        for case in cases {
+            let text = case["text"].as_str().unwrap();
+            let ids = serde_json::to_value(tokenizer.encode(text, 512).unwrap()).unwrap();
+            let ids = ids.as_array().unwrap();
+            assert_eq!(
+                ids[1..ids.len() - 1],
+                case["ids"].as_array().unwrap()[..],
+                "{text:?}"
+            );
+            assert_eq!(
+                (&ids[0], &ids[ids.len() - 1]),
+                (&0.into(), &2.into()),
+                "<s> and </s>"
+            );
+        }
+        // Control tokens are not read out of a text, and decomposed letters are composed first.
+        assert!(!tokenizer.encode("a <s> b </s> <mask>", 512).unwrap()[1..].contains(&0));
+        let composed = tokenizer.encode("caf\u{e9}", 512).unwrap();
+        assert_eq!(composed, tokenizer.encode("cafe\u{301}", 512).unwrap());
     }
 }

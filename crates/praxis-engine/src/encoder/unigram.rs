@@ -100,7 +100,10 @@ impl Unigram {
 
     fn insert(&mut self, id: u32, text: &[u8]) {
         let mask = self.slots.len() - 1;
-        let mut slot = slot_of(text.iter().fold(HASH_SEED, |hash, byte| hash_byte(hash, *byte)));
+        let mut slot = slot_of(
+            text.iter()
+                .fold(HASH_SEED, |hash, byte| hash_byte(hash, *byte)),
+        );
         while self.slots[slot & mask] != 0 {
             slot += 1;
         }
@@ -150,14 +153,26 @@ impl Unigram {
 
     /// Viterbi over the characters of one word.
     fn split(&self, scratch: &mut Scratch, ids: &mut Vec<u32>) {
-        let Scratch { word, starts, steps, reversed } = scratch;
+        let Scratch {
+            word,
+            starts,
+            steps,
+            reversed,
+        } = scratch;
         let bytes = word.as_bytes();
         starts.clear();
         starts.extend(word.char_indices().map(|(at, _)| at));
         starts.push(bytes.len());
         let places = starts.len();
         steps.clear();
-        steps.resize(places, Step { score: f64::NEG_INFINITY, from: 0, piece: self.unknown });
+        steps.resize(
+            places,
+            Step {
+                score: f64::NEG_INFINITY,
+                from: 0,
+                piece: self.unknown,
+            },
+        );
         steps[0].score = 0.0;
         for from in 0..places - 1 {
             let reached = steps[from].score;
@@ -176,12 +191,20 @@ impl Unigram {
                 known_character |= to == from + 1;
                 let score = reached + f64::from(self.scores[piece as usize]);
                 if score > steps[to].score {
-                    steps[to] = Step { score, from: from as u32, piece };
+                    steps[to] = Step {
+                        score,
+                        from: from as u32,
+                        piece,
+                    };
                 }
             }
             let score = reached + self.unknown_score;
             if !known_character && score > steps[from + 1].score {
-                steps[from + 1] = Step { score, from: from as u32, piece: self.unknown };
+                steps[from + 1] = Step {
+                    score,
+                    from: from as u32,
+                    piece: self.unknown,
+                };
             }
         }
         reversed.clear();

@@ -27,10 +27,18 @@ impl ChatGateway for Replay {
     async fn chat(&self, request: ChatRequest, _: &CallContext) -> Result<ChatStream, ModelError> {
         self.asked.lock().unwrap().push(request);
         let deltas = self.pieces.clone().into_iter().map(|p| {
-            Ok(ChatChunk::Delta { text: p.to_owned(), logprobs: Vec::new() })
+            Ok(ChatChunk::Delta {
+                text: p.to_owned(),
+                logprobs: Vec::new(),
+            })
         });
-        let done = ChatChunk::Done { finish_reason: FinishReason::Stop, usage: Usage::default() };
-        Ok(futures::stream::iter(deltas).chain(futures::stream::iter([Ok(done)])).boxed())
+        let done = ChatChunk::Done {
+            finish_reason: FinishReason::Stop,
+            usage: Usage::default(),
+        };
+        Ok(futures::stream::iter(deltas)
+            .chain(futures::stream::iter([Ok(done)]))
+            .boxed())
     }
 }
 
@@ -40,8 +48,18 @@ struct Shelf {
 
 #[async_trait]
 impl Retriever for Shelf {
-    async fn search(&self, _: &str, query: &str, _: usize, _: &CallContext) -> Result<Retrieval, CallError> {
-        let relevance = if query.contains("藤野") { 0.9 } else { self.relevance };
+    async fn search(
+        &self,
+        _: &str,
+        query: &str,
+        _: usize,
+        _: &CallContext,
+    ) -> Result<Retrieval, CallError> {
+        let relevance = if query.contains("藤野") {
+            0.9
+        } else {
+            self.relevance
+        };
         let passage = Passage {
             chunk: ChunkId::from_string("c1"),
             document: DocumentId::from_string("d1"),
@@ -55,14 +73,20 @@ impl Retriever for Shelf {
             score: 1.0,
             relevance,
         };
-        Ok(Retrieval { passages: vec![passage], threshold: 0.5 })
+        Ok(Retrieval {
+            passages: vec![passage],
+            threshold: 0.5,
+        })
     }
 }
 
 const ANSWER: &str = "---\ndescription: Answers.\nconfig:\n  temperature: 0\n  maxOutputTokens: 50\ninput:\n  schema:\n    question: string, what to answer\npraxis.knowledge: docs\npraxis.scope: knowledge\n---\n{{role \"system\"}}Answer.\n{{role \"user\"}}{{>_passages}}Q: {{question}}\n";
 
 fn known() -> Known {
-    Known { models: vec!["qwen".into()], knowledge: vec!["docs".into()] }
+    Known {
+        models: vec!["qwen".into()],
+        knowledge: vec!["docs".into()],
+    }
 }
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -74,14 +98,27 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     dir
 }
 
-fn library(files: &[(&str, &str)], pieces: &[&'static str], relevance: f32) -> (Library, Arc<Replay>) {
-    let chat = Arc::new(Replay { pieces: pieces.to_vec(), ..Replay::default() });
-    let deps = Deps { chat: chat.clone(), retriever: Arc::new(Shelf { relevance }) };
+fn library(
+    files: &[(&str, &str)],
+    pieces: &[&'static str],
+    relevance: f32,
+) -> (Library, Arc<Replay>) {
+    let chat = Arc::new(Replay {
+        pieces: pieces.to_vec(),
+        ..Replay::default()
+    });
+    let deps = Deps {
+        chat: chat.clone(),
+        retriever: Arc::new(Shelf { relevance }),
+    };
     let library = Library::load(&folder(files).path().join("prompts"), &known(), &deps).unwrap();
     (library, chat)
 }
 
-async fn call(library: &Library, input: Value) -> (Result<Value, CallError>, String, Vec<CallEvent>) {
+async fn call(
+    library: &Library,
+    input: Value,
+) -> (Result<Value, CallError>, String, Vec<CallEvent>) {
     let (send, mut receive) = tokio::sync::mpsc::channel(100);
     let cx = CallContext::new(Arc::new(NoTrace)).with_events(send);
     let outcome = library.get("answer").unwrap().call(input, &cx).await;
@@ -98,7 +135,11 @@ async fn call(library: &Library, input: Value) -> (Result<Value, CallError>, Str
 
 #[tokio::test]
 async fn an_answer_streams_cites_and_says_what_it_cites() {
-    let (library, chat) = library(&[("answer.prompt", ANSWER)], &["藤野", "先生 [1", "][4]。"], 0.9);
+    let (library, chat) = library(
+        &[("answer.prompt", ANSWER)],
+        &["藤野", "先生 [1", "][4]。"],
+        0.9,
+    );
     let (output, streamed, events) = call(&library, json!({"question": "老师是谁？"})).await;
     let output = output.unwrap();
     assert_eq!(output["answer"], "藤野先生 [1]。");
@@ -106,28 +147,68 @@ async fn an_answer_streams_cites_and_says_what_it_cites() {
     assert_eq!(output["citations"][0]["uri"], "fujino.txt");
     assert_eq!(output["citations"][0]["start"], 3);
     assert!(matches!(events[0], CallEvent::Retrieved(_)));
-    assert!(matches!(events.last(), Some(CallEvent::Cited { citations, .. }) if citations.len() == 1));
+    assert!(
+        matches!(events.last(), Some(CallEvent::Cited { citations, .. }) if citations.len() == 1)
+    );
     let asked = chat.asked.lock().unwrap();
-    assert_eq!(asked[0].sampling, Sampling { temperature: Some(0.0), max_tokens: Some(50), ..Sampling::default() });
+    assert_eq!(
+        asked[0].sampling,
+        Sampling {
+            temperature: Some(0.0),
+            max_tokens: Some(50),
+            ..Sampling::default()
+        }
+    );
     let prompt = &asked[0].messages[1].content;
-    assert!(prompt.starts_with("[1] 藤野先生\n(7) 他是藤野严九郎。") && prompt.ends_with("Q: 老师是谁？"), "{prompt}");
+    assert!(
+        prompt.starts_with("[1] 藤野先生\n(7) 他是藤野严九郎。")
+            && prompt.ends_with("Q: 老师是谁？"),
+        "{prompt}"
+    );
 }
 
 #[tokio::test]
 async fn what_the_documents_do_not_tell_is_refused_in_the_question_s_language() {
     for (pieces, relevance, question, expected) in [
-        (&["x"][..], 0.1, "天气怎么样？", "文档中没有找到这个问题的答案。"),
-        (&["x"], 0.1, "How is the weather?", "The answer to this question is not in the documents."),
-        (&["NOT_IN_", "DOCUMENTS", "!"], 0.9, "Who?", "The answer to this question is not in the documents."),
-        (&[], 0.9, "Who?", "The answer to this question is not in the documents."),
+        (
+            &["x"][..],
+            0.1,
+            "天气怎么样？",
+            "文档中没有找到这个问题的答案。",
+        ),
+        (
+            &["x"],
+            0.1,
+            "How is the weather?",
+            "The answer to this question is not in the documents.",
+        ),
+        (
+            &["NOT_IN_", "DOCUMENTS", "!"],
+            0.9,
+            "Who?",
+            "The answer to this question is not in the documents.",
+        ),
+        (
+            &[],
+            0.9,
+            "Who?",
+            "The answer to this question is not in the documents.",
+        ),
     ] {
         let (library, chat) = library(&[("answer.prompt", ANSWER)], pieces, relevance);
         let (output, streamed, _) = call(&library, json!({"question": question})).await;
         let output = output.unwrap();
-        assert_eq!((&output["answer"], &output["refused"]), (&json!(expected), &json!(true)));
+        assert_eq!(
+            (&output["answer"], &output["refused"]),
+            (&json!(expected), &json!(true))
+        );
         assert_eq!(streamed, expected);
         let asked = chat.asked.lock().unwrap().len();
-        assert_eq!(asked, usize::from(relevance > 0.5), "an irrelevant question costs no model call");
+        assert_eq!(
+            asked,
+            usize::from(relevance > 0.5),
+            "an irrelevant question costs no model call"
+        );
     }
 }
 
@@ -135,9 +216,16 @@ async fn what_the_documents_do_not_tell_is_refused_in_the_question_s_language() 
 async fn a_follow_up_leans_on_the_question_before_it() {
     let (library, chat) = library(&[("answer.prompt", ANSWER)], &["仙台 [1]"], 0.1);
     let cx = CallContext::new(Arc::new(NoTrace));
-    let messages = vec![Message::user("藤野是谁？"), Message::assistant("老师"), Message::user("他在哪里？")];
+    let messages = vec![
+        Message::user("藤野是谁？"),
+        Message::assistant("老师"),
+        Message::user("他在哪里？"),
+    ];
     let function = library.get("answer").unwrap();
-    let output = function.call_chat(messages, Sampling::default(), None, &cx).await.unwrap();
+    let output = function
+        .call_chat(messages, Sampling::default(), None, &cx)
+        .await
+        .unwrap();
     assert_eq!(output["answer"], "仙台 [1]");
     let asked = chat.asked.lock().unwrap();
     let roles: Vec<_> = asked[0].messages.iter().map(|m| m.role.as_str()).collect();
@@ -164,19 +252,46 @@ async fn input_that_does_not_fit_is_named() {
 #[test]
 fn mistakes_in_a_prompt_file_point_at_themselves() {
     for (source, parts) in [
-        ("---\nmodl: qwen\n---\nx", &["prompts/a.prompt:2:1", "`modl`", "did you mean `model`?"][..]),
-        ("---\nmodel: qwenn\n---\nx", &["prompts/a.prompt:2:8", "did you mean `qwen`?"]),
-        ("---\nconfig:\n  temperatur: 0\n---\nx", &["prompts/a.prompt:3:3", "did you mean `temperature`?"]),
-        ("---\ninput:\n  schema:\n    a: strin\n---\nx", &["prompts/a.prompt:3", "`strin`"]),
+        (
+            "---\nmodl: qwen\n---\nx",
+            &["prompts/a.prompt:2:1", "`modl`", "did you mean `model`?"][..],
+        ),
+        (
+            "---\nmodel: qwenn\n---\nx",
+            &["prompts/a.prompt:2:8", "did you mean `qwen`?"],
+        ),
+        (
+            "---\nconfig:\n  temperatur: 0\n---\nx",
+            &["prompts/a.prompt:3:3", "did you mean `temperature`?"],
+        ),
+        (
+            "---\ninput:\n  schema:\n    a: strin\n---\nx",
+            &["prompts/a.prompt:3", "`strin`"],
+        ),
         ("---\na: [1\n---\nx", &["prompts/a.prompt:", "YAML"]),
-        ("---\nmodel: qwen\n---\none\n{{#if x}}two", &["prompts/a.prompt:", "Handlebars"]),
-        ("---\ninput:\n  schema:\n    question: string\npraxis.knowledge: doc\n---\nx", &["prompts/a.prompt:5", "did you mean `docs`?"]),
-        ("---\npraxis.scope: knowledge\n---\nx", &["prompts/a.prompt:2:1", "praxis.knowledge"]),
+        (
+            "---\nmodel: qwen\n---\none\n{{#if x}}two",
+            &["prompts/a.prompt:", "Handlebars"],
+        ),
+        (
+            "---\ninput:\n  schema:\n    question: string\npraxis.knowledge: doc\n---\nx",
+            &["prompts/a.prompt:5", "did you mean `docs`?"],
+        ),
+        (
+            "---\npraxis.scope: knowledge\n---\nx",
+            &["prompts/a.prompt:2:1", "praxis.knowledge"],
+        ),
     ] {
-        let problems = check(&folder(&[("a.prompt", source)]).path().join("prompts"), &known());
+        let problems = check(
+            &folder(&[("a.prompt", source)]).path().join("prompts"),
+            &known(),
+        );
         let text: String = problems.iter().map(|p| p.render(false)).collect();
         for part in parts {
-            assert!(text.contains(part), "{part:?} is missing for {source:?}:\n{text}");
+            assert!(
+                text.contains(part),
+                "{part:?} is missing for {source:?}:\n{text}"
+            );
         }
     }
 }

@@ -38,9 +38,10 @@ pub(super) async fn of_response(name: &str, response: Response) -> ModelError {
     let wait = retry_after(response.headers());
     let body = response.text().await.unwrap_or_default();
     match of_body(name, Some(status), &body) {
-        ModelError::RateLimited { message, .. } => {
-            ModelError::RateLimited { message, retry_after: wait }
-        }
+        ModelError::RateLimited { message, .. } => ModelError::RateLimited {
+            message,
+            retry_after: wait,
+        },
         error => error,
     }
 }
@@ -49,12 +50,20 @@ pub(super) async fn of_response(name: &str, response: Response) -> ModelError {
 pub(super) fn of_body(name: &str, status: Option<StatusCode>, body: &str) -> ModelError {
     let json: Value = serde_json::from_str(body).unwrap_or_default();
     let error = json.get("error").filter(|e| !e.is_null()).unwrap_or(&json);
-    let code = error.get("code").and_then(Value::as_str).unwrap_or_default();
+    let code = error
+        .get("code")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let said = said(error).unwrap_or_else(|| body.trim().to_owned());
-    let said = said.get(..floor(&said, LONGEST_MESSAGE)).unwrap_or_default();
+    let said = said
+        .get(..floor(&said, LONGEST_MESSAGE))
+        .unwrap_or_default();
     if code == "context_length_exceeded" || said.contains("maximum context length") {
         let (context_length, prompt_tokens) = context_numbers(said);
-        return ModelError::ContextLengthExceeded { prompt_tokens, context_length };
+        return ModelError::ContextLengthExceeded {
+            prompt_tokens,
+            context_length,
+        };
     }
     let status_text = status.map(|s| s.as_u16().to_string()).unwrap_or_default();
     let message = match (said, status_text.as_str()) {
@@ -65,7 +74,10 @@ pub(super) fn of_body(name: &str, status: Option<StatusCode>, body: &str) -> Mod
     match status.map_or(0, |s| s.as_u16()) {
         401 | 403 => ModelError::Unauthorized(message),
         404 => ModelError::NotFound(message),
-        408 | 429 => ModelError::RateLimited { message, retry_after: None },
+        408 | 429 => ModelError::RateLimited {
+            message,
+            retry_after: None,
+        },
         0 | 409 | 425 | 500..=599 => ModelError::Unavailable(message),
         400..=499 => ModelError::InvalidRequest(message),
         // A redirect to nowhere or a success that is none: the address is wrong.
@@ -80,7 +92,11 @@ fn said(error: &Value) -> Option<String> {
     }
     ["message", "detail"].iter().find_map(|key| {
         let value = error.get(key).filter(|v| !v.is_null())?;
-        Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        Some(
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned),
+        )
     })
 }
 
@@ -95,7 +111,9 @@ fn floor(text: &str, mut at: usize) -> usize {
 /// The window and the prompt's length from words such as "This model's maximum context length is
 /// 8192 tokens. However, your messages resulted in 9001 tokens"; 0 where not said.
 fn context_numbers(said: &str) -> (usize, usize) {
-    let after = said.split_once("maximum context length").map_or(said, |(_, after)| after);
+    let after = said
+        .split_once("maximum context length")
+        .map_or(said, |(_, after)| after);
     let numbers: Vec<(usize, usize)> = after
         .split(|c: char| !c.is_ascii_digit())
         .filter(|digits| !digits.is_empty())
@@ -139,14 +157,44 @@ mod tests {
             format!(r#"{{"error":{{"message":"{message}","type":"x","code":"{code}"}}}}"#)
         };
         for (status, body, code, part) in [
-            (401, openai("Incorrect API key provided", "invalid_api_key"), "unauthorized", "Incorrect API key"),
+            (
+                401,
+                openai("Incorrect API key provided", "invalid_api_key"),
+                "unauthorized",
+                "Incorrect API key",
+            ),
             (403, openai("no access", ""), "unauthorized", "no access"),
-            (404, openai("The model `x` does not exist", "model_not_found"), "not_found", "does not exist"),
-            (429, openai("Rate limit reached", "rate_limit_exceeded"), "rate_limited", "Rate limit"),
+            (
+                404,
+                openai("The model `x` does not exist", "model_not_found"),
+                "not_found",
+                "does not exist",
+            ),
+            (
+                429,
+                openai("Rate limit reached", "rate_limit_exceeded"),
+                "rate_limited",
+                "Rate limit",
+            ),
             (408, String::new(), "rate_limited", "answered 408"),
-            (400, openai("'temperature' is too high", ""), "invalid_request", "temperature"),
-            (422, r#"{"detail":[{"loc":["body","messages"]}]}"#.to_owned(), "invalid_request", "messages"),
-            (500, "<html>oops</html>".to_owned(), "upstream_error", "oops"),
+            (
+                400,
+                openai("'temperature' is too high", ""),
+                "invalid_request",
+                "temperature",
+            ),
+            (
+                422,
+                r#"{"detail":[{"loc":["body","messages"]}]}"#.to_owned(),
+                "invalid_request",
+                "messages",
+            ),
+            (
+                500,
+                "<html>oops</html>".to_owned(),
+                "upstream_error",
+                "oops",
+            ),
             (503, String::new(), "upstream_error", "answered 503"),
             (302, String::new(), "upstream_error", "answered 302"),
         ] {
@@ -160,13 +208,23 @@ mod tests {
     #[test]
     fn a_prompt_that_is_too_long_is_told_with_its_numbers() {
         for (said, expected) in [
-            ("This model's maximum context length is 8192 tokens. However, your messages resulted in 9001 tokens.", (8192, 9001)),
-            ("This model's maximum context length is 512 tokens, however you requested 1015 tokens (999 in your messages; 16 in the completion).", (512, 999)),
+            (
+                "This model's maximum context length is 8192 tokens. However, your messages resulted in 9001 tokens.",
+                (8192, 9001),
+            ),
+            (
+                "This model's maximum context length is 512 tokens, however you requested 1015 tokens (999 in your messages; 16 in the completion).",
+                (512, 999),
+            ),
             ("maximum context length reached", (0, 0)),
         ] {
             let body = serde_json::json!({"error": {"message": said}}).to_string();
             let error = of_body("gpt", StatusCode::from_u16(400).ok(), &body);
-            let ModelError::ContextLengthExceeded { prompt_tokens, context_length } = error else {
+            let ModelError::ContextLengthExceeded {
+                prompt_tokens,
+                context_length,
+            } = error
+            else {
                 panic!("{said}: {error:?}");
             };
             assert_eq!((context_length, prompt_tokens), expected, "{said}");
@@ -182,8 +240,14 @@ mod tests {
         };
         assert_eq!(read("retry-after", "3"), Some(Duration::from_secs(3)));
         assert_eq!(read("retry-after", "0.5"), Some(Duration::from_millis(500)));
-        assert_eq!(read("retry-after-ms", "250"), Some(Duration::from_millis(250)));
-        assert_eq!(read("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(
+            read("retry-after-ms", "250"),
+            Some(Duration::from_millis(250))
+        );
+        assert_eq!(
+            read("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT"),
+            Some(Duration::ZERO)
+        );
         assert_eq!(read("retry-after", "soon"), None);
         let future = jiff::Timestamp::now() + Duration::from_secs(100);
         let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&future);

@@ -17,8 +17,14 @@ use self::stream::{Deadlines, Reader};
 /// A piece of an answer, from any provider. Unlike a `ChatChunk` it may lack the usage.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Piece {
-    Delta { text: String, logprobs: Vec<TokenLogprob> },
-    Done { finish_reason: FinishReason, usage: Option<Usage> },
+    Delta {
+        text: String,
+        logprobs: Vec<TokenLogprob>,
+    },
+    Done {
+        finish_reason: FinishReason,
+        usage: Option<Usage>,
+    },
 }
 
 /// Pieces, ending with `Done` or an error.
@@ -71,7 +77,10 @@ impl Endpoint {
         };
         let work = async {
             let response = self.send("embeddings", &body).await?;
-            let bytes = response.bytes().await.map_err(|e| failure::of_transport(&self.name, &e))?;
+            let bytes = response
+                .bytes()
+                .await
+                .map_err(|e| failure::of_transport(&self.name, &e))?;
             serde_json::from_slice::<wire::Embeddings>(&bytes).map_err(|e| {
                 ModelError::Broken(format!("`{}`: the answer is not OpenAI's: {e}", self.name))
             })
@@ -111,12 +120,19 @@ impl Endpoint {
 
     async fn send(&self, path: &str, body: &impl Serialize) -> Result<Response, ModelError> {
         if let Some(reason) = self.unavailable() {
-            return Err(ModelError::Unauthorized(format!("`{}`: {reason}", self.name)));
+            return Err(ModelError::Unauthorized(format!(
+                "`{}`: {reason}",
+                self.name
+            )));
         }
         let base = self.base_url.as_str().trim_end_matches('/');
-        let request = self.authorized(self.client.post(format!("{base}/{path}"))).json(body);
-        let response =
-            request.send().await.map_err(|e| failure::of_transport(&self.name, &e))?;
+        let request = self
+            .authorized(self.client.post(format!("{base}/{path}")))
+            .json(body);
+        let response = request
+            .send()
+            .await
+            .map_err(|e| failure::of_transport(&self.name, &e))?;
         if response.status().is_success() {
             return Ok(response);
         }

@@ -20,7 +20,10 @@ pub(super) struct Deadlines {
 
 impl Deadlines {
     pub(super) fn start(timeouts: Timeouts) -> Self {
-        Self { began: Instant::now(), timeouts }
+        Self {
+            began: Instant::now(),
+            timeouts,
+        }
     }
 
     /// How long the next piece may take, and how to tell that it took longer.
@@ -34,9 +37,16 @@ impl Deadlines {
         let (wait, limit, what) = if total < self.timeouts.idle {
             (total, self.timeouts.total, "was not complete within")
         } else {
-            (self.timeouts.idle, self.timeouts.idle, "stopped: nothing came for")
+            (
+                self.timeouts.idle,
+                self.timeouts.idle,
+                "stopped: nothing came for",
+            )
         };
-        (wait, ModelError::Broken(format!("the answer of `{name}` {what} {limit:?}")))
+        (
+            wait,
+            ModelError::Broken(format!("the answer of `{name}` {what} {limit:?}")),
+        )
     }
 }
 
@@ -57,7 +67,15 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn new(name: String, response: Response, deadlines: Deadlines) -> Self {
         let events = response.bytes_stream().eventsource().boxed();
-        Self { name, events, deadlines, started: false, finish: None, usage: None, ended: false }
+        Self {
+            name,
+            events,
+            deadlines,
+            started: false,
+            finish: None,
+            usage: None,
+            ended: false,
+        }
     }
 
     pub(super) fn pieces(self) -> Pieces {
@@ -96,48 +114,70 @@ impl Reader {
     /// The end of the stream: good only after a finish reason.
     fn done(&self) -> Result<Piece, ModelError> {
         match self.finish {
-            Some(finish_reason) => Ok(Piece::Done { finish_reason, usage: self.usage }),
-            None => {
-                Err(self.broken(format!("the answer of `{}` ended without a finish", self.name)))
-            }
+            Some(finish_reason) => Ok(Piece::Done {
+                finish_reason,
+                usage: self.usage,
+            }),
+            None => Err(self.broken(format!(
+                "the answer of `{}` ended without a finish",
+                self.name
+            ))),
         }
     }
 
     fn interrupted(&self, error: &EventStreamError<reqwest::Error>) -> ModelError {
         match error {
             EventStreamError::Transport(e) if !self.started => failure::of_transport(&self.name, e),
-            EventStreamError::Transport(e) => {
-                self.broken(format!("the answer of `{}` broke: {}", self.name, failure::cause(e)))
-            }
+            EventStreamError::Transport(e) => self.broken(format!(
+                "the answer of `{}` broke: {}",
+                self.name,
+                failure::cause(e)
+            )),
             other => self.broken(format!("the answer of `{}` is garbled: {other}", self.name)),
         }
     }
 
     /// An error of the answer: before the first token another attempt may do better.
     fn broken(&self, message: String) -> ModelError {
-        if self.started { ModelError::Broken(message) } else { ModelError::Unavailable(message) }
+        if self.started {
+            ModelError::Broken(message)
+        } else {
+            ModelError::Unavailable(message)
+        }
     }
 
     fn read(&mut self, data: &str) -> Result<Option<Piece>, ModelError> {
         let event: wire::ChatEvent = serde_json::from_str(data).map_err(|e| {
-            self.broken(format!("the answer of `{}` is not OpenAI's: {e}", self.name))
+            self.broken(format!(
+                "the answer of `{}` is not OpenAI's: {e}",
+                self.name
+            ))
         })?;
         if let Some(error) = event.error.filter(|e| !e.is_null()) {
             let error = failure::of_body(&self.name, None, &error.to_string());
-            return Err(if self.started { ModelError::Broken(error.to_string()) } else { error });
+            return Err(if self.started {
+                ModelError::Broken(error.to_string())
+            } else {
+                error
+            });
         }
         if let Some(usage) = event.usage {
             self.usage = Some(usage.into());
         }
         // Requests ask for one choice, so others can only be a server's mistake.
-        let Some(choice) = event.choices.into_iter().next() else { return Ok(None) };
+        let Some(choice) = event.choices.into_iter().next() else {
+            return Ok(None);
+        };
         if let Some(reason) = choice.finish_reason.as_deref().filter(|r| !r.is_empty()) {
             self.finish = Some(wire::finish_reason(reason));
         }
         let text = choice.delta.content.unwrap_or_default();
         let logprobs = choice.logprobs.and_then(|l| l.content).unwrap_or_default();
         self.started |= !text.is_empty()
-            || choice.delta.reasoning_content.is_some_and(|thought| !thought.is_empty());
+            || choice
+                .delta
+                .reasoning_content
+                .is_some_and(|thought| !thought.is_empty());
         let empty = text.is_empty() && logprobs.is_empty();
         Ok((!empty).then_some(Piece::Delta { text, logprobs }))
     }

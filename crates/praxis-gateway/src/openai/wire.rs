@@ -59,7 +59,9 @@ impl<'a> ChatBody<'a> {
             model: &endpoint.model,
             messages: &request.messages,
             stream: true,
-            stream_options: StreamOptions { include_usage: true },
+            stream_options: StreamOptions {
+                include_usage: true,
+            },
             temperature: sampling.temperature,
             top_p: sampling.top_p,
             top_k: sampling.top_k,

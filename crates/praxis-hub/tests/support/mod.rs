@@ -57,13 +57,21 @@ impl Server {
 
     pub fn typed(&self, path: &str, bytes: impl Into<Vec<u8>>, content_type: &'static str) {
         let bytes = bytes.into();
-        self.state.lock().unwrap().files.insert(path.to_owned(), (bytes, content_type));
+        self.state
+            .lock()
+            .unwrap()
+            .files
+            .insert(path.to_owned(), (bytes, content_type));
     }
 
     /// Faults of the next requests for a path, one each.
     pub fn faults(&self, path: &str, faults: &[Fault]) {
         let faults = faults.iter().rev().cloned().collect();
-        self.state.lock().unwrap().faults.insert(path.to_owned(), faults);
+        self.state
+            .lock()
+            .unwrap()
+            .faults
+            .insert(path.to_owned(), faults);
     }
 
     /// The requests so far, as `PATH` or `PATH RANGE`, and forgets them.
@@ -95,11 +103,17 @@ fn answer(stream: TcpStream, state: &Mutex<State>) {
         (state.files.get(&path).cloned(), fault)
     };
     let Some((bytes, content_type)) = file else {
-        let _ = write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        let _ = write!(
+            stream,
+            "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
         return;
     };
     if let Some(Fault::Status(status)) = fault {
-        let _ = write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        let _ = write!(
+            stream,
+            "HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
         return;
     }
     let start = match (range, &fault) {

@@ -16,7 +16,11 @@ use crate::document::{BlockKind, Builder, LoadedDocument};
 ///
 /// # Errors
 /// [`LoadError::Damaged`], or [`LoadError::TooLarge`] for what unpacks beyond the limit.
-pub(super) fn load(bytes: &[u8], name: &str, limits: LoadLimits) -> Result<LoadedDocument, LoadError> {
+pub(super) fn load(
+    bytes: &[u8],
+    name: &str,
+    limits: LoadLimits,
+) -> Result<LoadedDocument, LoadError> {
     let damaged = |e: &dyn std::fmt::Display| LoadError::Damaged(e.to_string());
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|e| damaged(&e))?;
     let main = part(&mut archive, "word/document.xml", limits)?
@@ -41,7 +45,10 @@ pub(super) fn load(bytes: &[u8], name: &str, limits: LoadLimits) -> Result<Loade
             Event::GeneralRef(entity) if walk.in_text => {
                 let name = entity.decode().map_err(|e| damaged(&e))?;
                 let character = entity.resolve_char_ref().ok().flatten();
-                match (character, quick_xml::escape::resolve_predefined_entity(&name)) {
+                match (
+                    character,
+                    quick_xml::escape::resolve_predefined_entity(&name),
+                ) {
                     (Some(c), _) => walk.text.push(c),
                     (None, Some(text)) => walk.text.push_str(text),
                     (None, None) => {}
@@ -60,13 +67,18 @@ fn part(
     name: &str,
     limits: LoadLimits,
 ) -> Result<Option<String>, LoadError> {
-    let Ok(file) = archive.by_name(name) else { return Ok(None) };
+    let Ok(file) = archive.by_name(name) else {
+        return Ok(None);
+    };
     let mut text = String::new();
     file.take(limits.max_bytes + 1)
         .read_to_string(&mut text)
         .map_err(|e| LoadError::Damaged(format!("{name}: {e}")))?;
     if text.len() as u64 > limits.max_bytes {
-        return Err(LoadError::TooLarge { size: text.len() as u64, limit: limits.max_bytes });
+        return Err(LoadError::TooLarge {
+            size: text.len() as u64,
+            limit: limits.max_bytes,
+        });
     }
     Ok(Some(text))
 }
@@ -161,6 +173,12 @@ fn heading(style: &str) -> Option<BlockKind> {
     if style == "title" {
         return Some(BlockKind::Heading(1));
     }
-    let level: u8 = style.strip_prefix("heading").unwrap_or(&style).parse().ok()?;
-    (1..=9).contains(&level).then(|| BlockKind::Heading(level.min(6)))
+    let level: u8 = style
+        .strip_prefix("heading")
+        .unwrap_or(&style)
+        .parse()
+        .ok()?;
+    (1..=9)
+        .contains(&level)
+        .then(|| BlockKind::Heading(level.min(6)))
 }

@@ -6,14 +6,31 @@ use crate::document::{BlockKind, Builder, LoadedDocument};
 
 /// Elements whose content is not the page's text.
 const SKIPPED: &[&str] = &[
-    "script", "style", "noscript", "template", "nav", "footer", "aside", "form", "button", "select",
-    "svg", "iframe", "head",
+    "script", "style", "noscript", "template", "nav", "footer", "aside", "form", "button",
+    "select", "svg", "iframe", "head",
 ];
 
 /// Elements that begin a block of their own.
 const BLOCKS: &[&str] = &[
-    "p", "div", "section", "article", "main", "header", "blockquote", "ul", "ol", "dl", "dt", "dd",
-    "figure", "figcaption", "address", "details", "summary", "body", "center",
+    "p",
+    "div",
+    "section",
+    "article",
+    "main",
+    "header",
+    "blockquote",
+    "ul",
+    "ol",
+    "dl",
+    "dt",
+    "dd",
+    "figure",
+    "figcaption",
+    "address",
+    "details",
+    "summary",
+    "body",
+    "center",
 ];
 
 /// The document of a page; `<main>` or a single `<article>` is preferred to the whole body.
@@ -29,8 +46,14 @@ pub(super) fn load(source: &str, name: &str) -> LoadedDocument {
         .ok()
         .and_then(|s| page.select(&s).next())
         .map(|t| t.text().collect::<String>());
-    let root = find("main").or_else(|| find("article")).unwrap_or_else(|| page.root_element());
-    let mut walk = Walk { builder: Builder::default(), text: String::new(), kind: BlockKind::Paragraph };
+    let root = find("main")
+        .or_else(|| find("article"))
+        .unwrap_or_else(|| page.root_element());
+    let mut walk = Walk {
+        builder: Builder::default(),
+        text: String::new(),
+        kind: BlockKind::Paragraph,
+    };
     walk.run(root, 0);
     walk.flush();
     walk.builder.finish(title, name)
@@ -105,8 +128,13 @@ impl Walk {
         let text = if self.kind == BlockKind::Code {
             text
         } else {
-            let lines = text.lines().map(|l| l.split_whitespace().collect::<Vec<_>>().join(" "));
-            lines.filter(|l| !l.is_empty() && l != "-").collect::<Vec<_>>().join("\n")
+            let lines = text
+                .lines()
+                .map(|l| l.split_whitespace().collect::<Vec<_>>().join(" "));
+            lines
+                .filter(|l| !l.is_empty() && l != "-")
+                .collect::<Vec<_>>()
+                .join("\n")
         };
         self.builder.push(self.kind, &text, None);
         self.kind = BlockKind::Paragraph;

@@ -48,7 +48,10 @@ impl Walk {
             Event::Start(tag) => self.start(&tag),
             Event::End(tag) => self.end(tag),
             Event::Text(text) if self.in_metadata => self.metadata(&text),
-            Event::Text(text) | Event::Code(text) | Event::InlineMath(text) | Event::DisplayMath(text) => {
+            Event::Text(text)
+            | Event::Code(text)
+            | Event::InlineMath(text)
+            | Event::DisplayMath(text) => {
                 self.text.push_str(&text);
             }
             Event::SoftBreak | Event::HardBreak => self.text.push('\n'),
@@ -73,7 +76,8 @@ impl Walk {
             }
             Tag::Item => {
                 self.begin(BlockKind::ListItem);
-                self.text.push_str(&"  ".repeat(self.lists.len().saturating_sub(1)));
+                self.text
+                    .push_str(&"  ".repeat(self.lists.len().saturating_sub(1)));
                 match self.lists.last_mut() {
                     Some(Some(n)) => {
                         self.text.push_str(&format!("{n}. "));

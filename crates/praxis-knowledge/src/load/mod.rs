@@ -53,7 +53,9 @@ impl LoadError {
             Self::Empty => "a scanned PDF needs OCR first; an empty file can be deleted",
             Self::TooLarge { .. } => "split it, or raise `max_file_bytes` under [source]",
             Self::Unsupported(_) => "save it as Markdown, text, HTML, PDF or DOCX, or exclude it",
-            Self::Damaged(_) => "get the file again, or open and save it in the program that made it",
+            Self::Damaged(_) => {
+                "get the file again, or open and save it in the program that made it"
+            }
             Self::Encrypted => "save it without a password",
             Self::TooSlow(_) => "save it as text or DOCX, or split it",
         }
@@ -71,12 +73,17 @@ pub struct LoadLimits {
 
 impl Default for LoadLimits {
     fn default() -> Self {
-        Self { max_bytes: 32 << 20, timeout: Duration::from_secs(120) }
+        Self {
+            max_bytes: 32 << 20,
+            timeout: Duration::from_secs(120),
+        }
     }
 }
 
 /// File name endings that are read.
-pub const EXTENSIONS: &[&str] = &["md", "markdown", "txt", "text", "html", "htm", "pdf", "docx"];
+pub const EXTENSIONS: &[&str] = &[
+    "md", "markdown", "txt", "text", "html", "htm", "pdf", "docx",
+];
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Format {
@@ -92,12 +99,20 @@ enum Format {
 /// # Errors
 /// [`LoadError`], with a [`LoadError::hint`].
 pub fn load_file(path: &Path, limits: LoadLimits) -> Result<LoadedDocument, LoadError> {
-    let size = std::fs::metadata(path).map_err(|e| LoadError::Unreadable(e.to_string()))?.len();
+    let size = std::fs::metadata(path)
+        .map_err(|e| LoadError::Unreadable(e.to_string()))?
+        .len();
     if size > limits.max_bytes {
-        return Err(LoadError::TooLarge { size, limit: limits.max_bytes });
+        return Err(LoadError::TooLarge {
+            size,
+            limit: limits.max_bytes,
+        });
     }
     let bytes = std::fs::read(path).map_err(|e| LoadError::Unreadable(e.to_string()))?;
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default();
     guarded(limits.timeout, move || load_bytes(&name, &bytes, limits))
 }
 
@@ -106,9 +121,15 @@ pub fn load_file(path: &Path, limits: LoadLimits) -> Result<LoadedDocument, Load
 ///
 /// # Errors
 /// [`LoadError`].
-pub fn load_bytes(name: &str, bytes: &[u8], limits: LoadLimits) -> Result<LoadedDocument, LoadError> {
+pub fn load_bytes(
+    name: &str,
+    bytes: &[u8],
+    limits: LoadLimits,
+) -> Result<LoadedDocument, LoadError> {
     let path = Path::new(name);
-    let stem = path.file_stem().map_or(name.into(), |s| s.to_string_lossy());
+    let stem = path
+        .file_stem()
+        .map_or(name.into(), |s| s.to_string_lossy());
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(LoadError::Empty);
     }
@@ -119,7 +140,11 @@ pub fn load_bytes(name: &str, bytes: &[u8], limits: LoadLimits) -> Result<Loaded
         Format::Docx => docx::load(bytes, &stem, limits)?,
         Format::Text => text::load(&text::decode(bytes)?, &stem),
     };
-    if document.blocks.is_empty() { Err(LoadError::Empty) } else { Ok(document) }
+    if document.blocks.is_empty() {
+        Err(LoadError::Empty)
+    } else {
+        Ok(document)
+    }
 }
 
 fn format(path: &Path, bytes: &[u8]) -> Result<Format, LoadError> {
@@ -140,7 +165,9 @@ fn format(path: &Path, bytes: &[u8]) -> Result<Format, LoadError> {
         Some("html" | "htm" | "xhtml") => Ok(Format::Html),
         Some("txt" | "text") => Ok(Format::Text),
         Some("docx") if bytes.starts_with(b"PK") => Ok(Format::Docx),
-        Some("docx") => Err(LoadError::Damaged("it is not a ZIP archive, as DOCX is".to_owned())),
+        Some("docx") => Err(LoadError::Damaged(
+            "it is not a ZIP archive, as DOCX is".to_owned(),
+        )),
         Some("pdf") => Err(LoadError::Damaged("it does not begin with %PDF".to_owned())),
         Some(other) => Err(LoadError::Unsupported(format!("`.{other}`"))),
         None => Ok(Format::Text),

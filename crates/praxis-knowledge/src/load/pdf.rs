@@ -10,12 +10,13 @@ use crate::document::{BlockKind, Builder, LoadedDocument};
 /// # Errors
 /// [`LoadError::Encrypted`] or [`LoadError::Damaged`].
 pub(super) fn load(bytes: &[u8], name: &str) -> Result<LoadedDocument, LoadError> {
-    let pages = pdf_extract::extract_text_from_mem_by_pages(bytes).map_err(|error| match &error {
-        OutputError::PdfError(inner) if inner.to_string().to_lowercase().contains("crypt") => {
-            LoadError::Encrypted
-        }
-        _ => LoadError::Damaged(error.to_string()),
-    })?;
+    let pages =
+        pdf_extract::extract_text_from_mem_by_pages(bytes).map_err(|error| match &error {
+            OutputError::PdfError(inner) if inner.to_string().to_lowercase().contains("crypt") => {
+                LoadError::Encrypted
+            }
+            _ => LoadError::Damaged(error.to_string()),
+        })?;
     let mut builder = Builder::default();
     for (number, page) in pages.iter().enumerate() {
         for paragraph in paragraphs(page) {
@@ -51,5 +52,6 @@ fn paragraphs(page: &str) -> Vec<String> {
 }
 
 fn is_wide(c: char) -> bool {
-    praxis_core::language::is_han(c) || matches!(c, '\u{3000}'..='\u{303f}' | '\u{ff00}'..='\u{ff60}')
+    praxis_core::language::is_han(c)
+        || matches!(c, '\u{3000}'..='\u{303f}' | '\u{ff00}'..='\u{ff60}')
 }

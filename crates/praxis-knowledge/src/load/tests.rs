@@ -12,13 +12,25 @@ fn load(name: &str, bytes: impl AsRef<[u8]>) -> LoadedDocument {
 }
 
 fn blocks(document: &LoadedDocument) -> Vec<(BlockKind, &str)> {
-    document.blocks.iter().map(|b| (b.kind, slice(&document.text, b.start, b.end))).collect()
+    document
+        .blocks
+        .iter()
+        .map(|b| (b.kind, slice(&document.text, b.start, b.end)))
+        .collect()
 }
 
 fn docx(body: &str) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    zip.start_file("word/document.xml", zip::write::SimpleFileOptions::default()).unwrap();
-    write!(zip, "<?xml version=\"1.0\"?><w:document><w:body>{body}</w:body></w:document>").unwrap();
+    zip.start_file(
+        "word/document.xml",
+        zip::write::SimpleFileOptions::default(),
+    )
+    .unwrap();
+    write!(
+        zip,
+        "<?xml version=\"1.0\"?><w:document><w:body>{body}</w:body></w:document>"
+    )
+    .unwrap();
     zip.finish().unwrap().into_inner()
 }
 
@@ -60,7 +72,9 @@ fn html_keeps_what_a_reader_reads() {
 
 #[test]
 fn docx_keeps_headings_lists_and_tables() {
-    let p = |style: &str, text: &str| format!("<w:p><w:pPr>{style}</w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>");
+    let p = |style: &str, text: &str| {
+        format!("<w:p><w:pPr>{style}</w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>")
+    };
     let body = p("<w:pStyle w:val=\"Heading1\"/>", "标题 &amp; x")
         + &p("", "Text &#20320;")
         + &p("<w:numPr/>", "item")
@@ -85,7 +99,11 @@ fn text_is_read_in_its_encoding() {
     let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let mut marked = vec![0xff, 0xfe];
     marked.extend(&utf16);
-    for (name, bytes) in [("utf8", text.as_bytes()), ("gb18030", &gb[..]), ("utf16", &marked)] {
+    for (name, bytes) in [
+        ("utf8", text.as_bytes()),
+        ("gb18030", &gb[..]),
+        ("utf16", &marked),
+    ] {
         assert_eq!(load("x.txt", bytes).text, text, "{name}");
     }
     let latin = "Le caf\u{e9} est ferm\u{e9} \u{e0} No\u{eb}l, dit la propri\u{e9}taire.";
@@ -97,19 +115,29 @@ fn text_is_read_in_its_encoding() {
 
 #[test]
 fn what_cannot_be_read_is_said_and_why() {
-    let noise: Vec<u8> = (0..5000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
+    let noise: Vec<u8> = (0..5000u32)
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 11) as u8)
+        .collect();
     for (name, bytes, expected) in [
         ("a.txt", &b""[..], LoadError::Empty),
         ("a.txt", b" \n\n", LoadError::Empty),
         ("a.md", b"<!-- nothing -->", LoadError::Empty),
         ("a.docx", b"\xd0\xcf\x11\xe0rest", LoadError::Encrypted),
         ("a.xyz", b"text", LoadError::Unsupported("`.xyz`".into())),
-        ("a.txt", &noise, LoadError::Unsupported("binary data, not text".into())),
+        (
+            "a.txt",
+            &noise,
+            LoadError::Unsupported("binary data, not text".into()),
+        ),
     ] {
         let error = load_bytes(name, bytes, LoadLimits::default()).unwrap_err();
         assert_eq!(error, expected, "{name}");
     }
-    for (name, bytes) in [("a.docx", &b"PK\x03\x04cut"[..]), ("a.pdf", b"%PDF-1.4\ncut"), ("a.pdf", b"no")] {
+    for (name, bytes) in [
+        ("a.docx", &b"PK\x03\x04cut"[..]),
+        ("a.pdf", b"%PDF-1.4\ncut"),
+        ("a.pdf", b"no"),
+    ] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(name);
         std::fs::write(&path, bytes).unwrap();
@@ -121,15 +149,24 @@ fn what_cannot_be_read_is_said_and_why() {
 #[test]
 fn an_archive_that_unpacks_beyond_the_limit_is_refused() {
     let bomb = docx(&"<w:p/>".repeat(200_000));
-    let limits = LoadLimits { max_bytes: 100_000, ..LoadLimits::default() };
+    let limits = LoadLimits {
+        max_bytes: 100_000,
+        ..LoadLimits::default()
+    };
     assert!(bomb.len() < 100_000);
-    assert!(matches!(load_bytes("a.docx", &bomb, limits), Err(LoadError::TooLarge { .. })));
+    assert!(matches!(
+        load_bytes("a.docx", &bomb, limits),
+        Err(LoadError::TooLarge { .. })
+    ));
 }
 
 #[test]
 fn hostile_nesting_does_not_overflow_the_stack() {
     let dir = tempfile::tempdir().unwrap();
-    for (name, text) in [("a.html", "<div>".repeat(50_000) + "x"), ("a.md", "> ".repeat(50_000) + "x")] {
+    for (name, text) in [
+        ("a.html", "<div>".repeat(50_000) + "x"),
+        ("a.md", "> ".repeat(50_000) + "x"),
+    ] {
         let path = dir.path().join(name);
         std::fs::write(&path, text).unwrap();
         let _ = load_file(&path, LoadLimits::default());

@@ -24,7 +24,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, LoadError> {
     let zeros = sample.iter().filter(|b| **b == 0).count();
     if zeros > 0 {
         // UTF-16 without a mark has zeros in every other place only.
-        let odd = sample.iter().skip(1).step_by(2).filter(|b| **b == 0).count();
+        let odd = sample
+            .iter()
+            .skip(1)
+            .step_by(2)
+            .filter(|b| **b == 0)
+            .count();
         let encoding = match (odd, zeros - odd) {
             (n, 0) if n * 5 > sample.len() => UTF_16LE,
             (0, n) if n * 5 > sample.len() => UTF_16BE,
@@ -33,12 +38,19 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, LoadError> {
         return Ok(encoding.decode_without_bom_handling(bytes).0);
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
-        return if is_noise(text) { Err(binary()) } else { Ok(Cow::Borrowed(text)) };
+        return if is_noise(text) {
+            Err(binary())
+        } else {
+            Ok(Cow::Borrowed(text))
+        };
     }
     // A UTF-8 text with a few bad bytes is still UTF-8.
     let lossy = String::from_utf8_lossy(bytes);
     let bad = lossy.matches('\u{fffd}').count();
-    let wide = lossy.chars().filter(|c| !c.is_ascii() && *c != '\u{fffd}').count();
+    let wide = lossy
+        .chars()
+        .filter(|c| !c.is_ascii() && *c != '\u{fffd}')
+        .count();
     if bad * 10 <= wide || (wide > 0 && bad * 1000 <= lossy.len()) {
         return Ok(lossy);
     }

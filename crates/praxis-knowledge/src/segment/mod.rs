@@ -45,7 +45,11 @@ pub fn segment(
         for chunk in pack(&section.units, options.max_tokens) {
             match chunks.last_mut() {
                 Some((headings, last)) if joins(last, &chunk, options) => {
-                    let common = headings.iter().zip(&section.headings).take_while(|(a, b)| a == b).count();
+                    let common = headings
+                        .iter()
+                        .zip(&section.headings)
+                        .take_while(|(a, b)| a == b)
+                        .count();
                     headings.truncate(common);
                     last.end = chunk.end;
                     last.tokens += chunk.tokens;
@@ -54,7 +58,11 @@ pub fn segment(
             }
         }
     }
-    let mut cursor = Cursor { text: &document.text, byte: 0, char: 0 };
+    let mut cursor = Cursor {
+        text: &document.text,
+        byte: 0,
+        char: 0,
+    };
     chunks
         .into_iter()
         .map(|(headings, unit)| Segment {
@@ -75,15 +83,33 @@ fn joins(last: &Unit, next: &Unit, options: SegmentOptions) -> bool {
 
 /// Sections with their units. A heading without any text below it is a section of its own, so that
 /// nothing is lost.
-fn sections(document: &LoadedDocument, options: SegmentOptions, count: &TokenCounter) -> Vec<Section> {
-    let mut sections: Vec<Section> = vec![Section { headings: Vec::new(), units: Vec::new() }];
+fn sections(
+    document: &LoadedDocument,
+    options: SegmentOptions,
+    count: &TokenCounter,
+) -> Vec<Section> {
+    let mut sections: Vec<Section> = vec![Section {
+        headings: Vec::new(),
+        units: Vec::new(),
+    }];
     let mut path: Vec<(u8, String)> = Vec::new();
-    let mut cursor = Cursor { text: &document.text, byte: 0, char: 0 };
+    let mut cursor = Cursor {
+        text: &document.text,
+        byte: 0,
+        char: 0,
+    };
     for (i, block) in document.blocks.iter().enumerate() {
         let text = cursor.take(block.start, block.end);
         let BlockKind::Heading(level) = block.kind else {
             if let Some(section) = sections.last_mut() {
-                units(text, block.start, block.page, options, count, &mut section.units);
+                units(
+                    text,
+                    block.start,
+                    block.page,
+                    options,
+                    count,
+                    &mut section.units,
+                );
             }
             continue;
         };
@@ -95,11 +121,20 @@ fn sections(document: &LoadedDocument, options: SegmentOptions, count: &TokenCou
             Some(BlockKind::Heading(below)) => below <= level,
             Some(_) => false,
         };
-        let mut section =
-            Section { headings: path.iter().map(|(_, h)| h.clone()).collect(), units: Vec::new() };
+        let mut section = Section {
+            headings: path.iter().map(|(_, h)| h.clone()).collect(),
+            units: Vec::new(),
+        };
         if bare {
             section.headings.pop();
-            units(text, block.start, block.page, options, count, &mut section.units);
+            units(
+                text,
+                block.start,
+                block.page,
+                options,
+                count,
+                &mut section.units,
+            );
         }
         sections.push(section);
     }
@@ -121,7 +156,12 @@ fn units(
     if length <= most_chars {
         let tokens = count(text);
         if tokens <= options.max_tokens {
-            out.push(Unit { start, end: start + length, tokens, page });
+            out.push(Unit {
+                start,
+                end: start + length,
+                tokens,
+                page,
+            });
             return;
         }
     }
@@ -151,7 +191,12 @@ fn units(
         if trimmed.chars().count() <= 1 || trimmed.len() == text.len() {
             // A single character is over the limit only if the limit is absurd: keep it.
             let tokens = count(trimmed).min(options.max_tokens);
-            out.push(Unit { start: at + lead, end: at + lead + trimmed.chars().count(), tokens, page });
+            out.push(Unit {
+                start: at + lead,
+                end: at + lead + trimmed.chars().count(),
+                tokens,
+                page,
+            });
         } else {
             units(trimmed, at + lead, page, options, count, out);
         }
@@ -160,7 +205,11 @@ fn units(
 
 /// The character position after the last gap in the 40 characters before `at`, or `at`.
 fn gap_near(text: &str, at: usize) -> usize {
-    let window: Vec<char> = text.chars().skip(at.saturating_sub(40)).take(at.min(40)).collect();
+    let window: Vec<char> = text
+        .chars()
+        .skip(at.saturating_sub(40))
+        .take(at.min(40))
+        .collect();
     window
         .iter()
         .rposition(|c| c.is_whitespace() || matches!(c, '，' | ',' | '、' | '；' | ';' | '：'))

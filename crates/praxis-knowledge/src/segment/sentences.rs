@@ -2,8 +2,8 @@
 
 /// Words before a full stop that does not end a sentence.
 const ABBREVIATIONS: &[&str] = &[
-    "mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "e.g", "i.e", "fig", "no", "vol", "pp", "al",
-    "inc", "ltd", "co", "jr", "sr", "approx", "dept", "est", "u.s", "u.k",
+    "mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "e.g", "i.e", "fig", "no", "vol", "pp",
+    "al", "inc", "ltd", "co", "jr", "sr", "approx", "dept", "est", "u.s", "u.k",
 ];
 
 /// Splits a text after each sentence and each line; the pieces concatenate to the text.
@@ -14,9 +14,13 @@ pub(super) fn split(text: &str) -> Vec<&str> {
     while let Some((at, c)) = chars.next() {
         let ends = match c {
             '。' | '！' | '？' | '；' | '…' | '\n' => true,
-            '!' | '?' => chars.peek().is_none_or(|(_, next)| next.is_whitespace() || is_closing(*next)),
+            '!' | '?' => chars
+                .peek()
+                .is_none_or(|(_, next)| next.is_whitespace() || is_closing(*next)),
             '.' => {
-                chars.peek().is_none_or(|(_, next)| next.is_whitespace() || is_closing(*next))
+                chars
+                    .peek()
+                    .is_none_or(|(_, next)| next.is_whitespace() || is_closing(*next))
                     && !is_abbreviation(&text[start..at])
             }
             _ => false,
@@ -25,7 +29,10 @@ pub(super) fn split(text: &str) -> Vec<&str> {
             continue;
         }
         while let Some((_, next)) = chars.peek() {
-            if !(is_closing(*next) || next.is_whitespace() || matches!(next, '。' | '！' | '？' | '…')) {
+            if !(is_closing(*next)
+                || next.is_whitespace()
+                || matches!(next, '。' | '！' | '？' | '…'))
+            {
                 break;
             }
             chars.next();
@@ -41,11 +48,17 @@ pub(super) fn split(text: &str) -> Vec<&str> {
 }
 
 fn is_closing(c: char) -> bool {
-    matches!(c, '"' | '\'' | ')' | ']' | '”' | '’' | '」' | '』' | '）' | '】' | '》')
+    matches!(
+        c,
+        '"' | '\'' | ')' | ']' | '”' | '’' | '」' | '』' | '）' | '】' | '》'
+    )
 }
 
 fn is_abbreviation(before: &str) -> bool {
-    let word = before.rsplit(|c: char| c.is_whitespace() || c == '(').next().unwrap_or_default();
+    let word = before
+        .rsplit(|c: char| c.is_whitespace() || c == '(')
+        .next()
+        .unwrap_or_default();
     let lower = word.to_lowercase();
     ABBREVIATIONS.contains(&lower.as_str())
         || (word.chars().count() == 1 && word.chars().all(char::is_uppercase))
@@ -58,10 +71,22 @@ mod tests {
     #[test]
     fn sentences_end_where_a_reader_ends_them() {
         for (text, pieces) in [
-            ("Dr. Who came. He left!", &["Dr. Who came. ", "He left!"][..]),
-            ("Version 1.5 is out. Use it", &["Version 1.5 is out. ", "Use it"]),
-            ("他说：“好。”然后走了。真的？", &["他说：“好。”", "然后走了。", "真的？"]),
-            ("J. S. Bach wrote it, e.g. in Leipzig.", &["J. S. Bach wrote it, e.g. in Leipzig."]),
+            (
+                "Dr. Who came. He left!",
+                &["Dr. Who came. ", "He left!"][..],
+            ),
+            (
+                "Version 1.5 is out. Use it",
+                &["Version 1.5 is out. ", "Use it"],
+            ),
+            (
+                "他说：“好。”然后走了。真的？",
+                &["他说：“好。”", "然后走了。", "真的？"],
+            ),
+            (
+                "J. S. Bach wrote it, e.g. in Leipzig.",
+                &["J. S. Bach wrote it, e.g. in Leipzig."],
+            ),
             ("one\ntwo", &["one\n", "two"]),
             ("Really?! Yes.", &["Really?! ", "Yes."]),
             ("", &[]),

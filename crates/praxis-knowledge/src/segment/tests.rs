@@ -10,14 +10,23 @@ use crate::load::{LoadLimits, load_bytes};
 /// Words and Chinese characters, each one token: a stand-in with a known answer.
 fn counter() -> TokenCounter {
     Arc::new(|text: &str| {
-        let han = text.chars().filter(|c| praxis_core::language::is_han(*c)).count();
-        han + text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).count()
+        let han = text
+            .chars()
+            .filter(|c| praxis_core::language::is_han(*c))
+            .count();
+        han + text
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .filter(|w| !w.is_empty())
+            .count()
     })
 }
 
 fn cut(name: &str, source: &str, max: usize, min: usize) -> (LoadedDocument, Vec<Segment>) {
     let document = load_bytes(name, source.as_bytes(), LoadLimits::default()).unwrap();
-    let options = SegmentOptions { max_tokens: max, min_tokens: min };
+    let options = SegmentOptions {
+        max_tokens: max,
+        min_tokens: min,
+    };
     let segments = segment(&document, options, &counter());
     (document, segments)
 }
@@ -26,7 +35,10 @@ fn cut(name: &str, source: &str, max: usize, min: usize) -> (LoadedDocument, Vec
 fn sections_stay_apart_and_carry_their_path() {
     let source = "# A\n\none two three four\n\n## B\n\nfive six seven eight\n\n## C\n\nnine ten eleven twelve\n";
     let (_, segments) = cut("x.md", source, 20, 2);
-    let seen: Vec<_> = segments.iter().map(|s| (s.headings.join("/"), s.text.as_str())).collect();
+    let seen: Vec<_> = segments
+        .iter()
+        .map(|s| (s.headings.join("/"), s.text.as_str()))
+        .collect();
     assert_eq!(
         seen,
         [
@@ -41,7 +53,10 @@ fn sections_stay_apart_and_carry_their_path() {
 fn small_sections_are_joined_under_their_common_path() {
     let (_, segments) = cut("x.md", "# A\n\n## B\n\none\n\n## C\n\ntwo\n", 20, 5);
     assert_eq!(segments.len(), 1);
-    assert_eq!((segments[0].headings.join("/"), segments[0].text.as_str()), ("A".into(), "one\n\nC\n\ntwo"));
+    assert_eq!(
+        (segments[0].headings.join("/"), segments[0].text.as_str()),
+        ("A".into(), "one\n\nC\n\ntwo")
+    );
 }
 
 #[test]
@@ -53,22 +68,35 @@ fn a_long_paragraph_is_cut_at_sentences_of_either_language() {
 
 #[test]
 fn code_and_tables_that_fit_stay_whole() {
-    let source = "para one two three four five six\n\n```\na b c\nd e f\n```\n\nmore words here too\n";
+    let source =
+        "para one two three four five six\n\n```\na b c\nd e f\n```\n\nmore words here too\n";
     let (_, segments) = cut("x.md", source, 8, 1);
-    assert!(segments.iter().any(|s| s.text.contains("a b c\nd e f")), "{segments:?}");
+    assert!(
+        segments.iter().any(|s| s.text.contains("a b c\nd e f")),
+        "{segments:?}"
+    );
 }
 
 #[test]
 fn a_heading_without_text_is_not_lost() {
     let (_, segments) = cut("x.md", "# A\n\ntext\n\n# Appendix\n", 20, 0);
-    assert!(segments.iter().any(|s| s.text.contains("Appendix")), "{segments:?}");
+    assert!(
+        segments.iter().any(|s| s.text.contains("Appendix")),
+        "{segments:?}"
+    );
 }
 
 #[test]
 fn a_text_without_any_gap_is_cut_all_the_same() {
     let (_, segments) = cut("x.txt", &"字".repeat(1000), 64, 8);
     assert!(segments.iter().all(|s| s.text.chars().count() <= 64));
-    assert_eq!(segments.iter().map(|s| s.text.chars().count()).sum::<usize>(), 1000);
+    assert_eq!(
+        segments
+            .iter()
+            .map(|s| s.text.chars().count())
+            .sum::<usize>(),
+        1000
+    );
 }
 
 proptest! {

@@ -39,7 +39,10 @@ pub async fn run(app: &App, args: Call, global: &Global) -> Result<(), Failure> 
         ui::out("");
     }
     print_citations(&printed.citations);
-    ui::note(ui::paint(DIM, format_args!("\ntrace {trace}  (praxis traces show {trace})")));
+    ui::note(ui::paint(
+        DIM,
+        format_args!("\ntrace {trace}  (praxis traces show {trace})"),
+    ));
     Ok(())
 }
 
@@ -64,7 +67,7 @@ pub async fn print(mut events: mpsc::Receiver<CallEvent>, stream: bool) -> Print
                 printed.text.push_str(&text);
             }
             CallEvent::Cited { citations, .. } => printed.citations = citations,
-            CallEvent::Retrieved(_) => {}
+            CallEvent::Retrieved(_) | CallEvent::Finished { .. } => {}
         }
     }
     printed
@@ -88,9 +91,15 @@ pub fn print_citations(citations: &[Citation]) {
         ui::out(format!(
             "[{number}] {} {}",
             ui::paint(ui::BOLD, place),
-            ui::paint(DIM, format_args!("(characters {}–{})", passage.start, passage.end))
+            ui::paint(
+                DIM,
+                format_args!("(characters {}–{})", passage.start, passage.end)
+            )
         ));
-        ui::out(format!("    {}", ui::paint(DIM, excerpt(&passage.text, 160))));
+        ui::out(format!(
+            "    {}",
+            ui::paint(DIM, excerpt(&passage.text, 160))
+        ));
     }
 }
 
@@ -124,7 +133,10 @@ fn input(args: &Call, schema: &Value) -> Result<Value, Failure> {
             return Err(Failure::message(format!("`{pair}` is not KEY=VALUE"))
                 .with_help(format!("write for example question=\"{pair}\"")));
         };
-        input.insert(key.to_owned(), coerce(value, &schema["properties"][key], key)?);
+        input.insert(
+            key.to_owned(),
+            coerce(value, &schema["properties"][key], key)?,
+        );
     }
     Ok(Value::Object(input))
 }
@@ -139,9 +151,14 @@ fn read_object(path: &Path) -> Result<Map<String, Value>, Failure> {
     .map_err(|e| Failure::message(format!("cannot read `{}`: {e}", path.display())))?;
     match serde_json::from_str(&text) {
         Ok(Value::Object(map)) => Ok(map),
-        Ok(_) => Err(Failure::message(format!("`{}` holds no JSON object", path.display()))
-            .with_help("write the input as {\"question\": \"...\"}")),
-        Err(e) => Err(Failure::message(format!("`{}` is not JSON: {e}", path.display()))),
+        Ok(_) => Err(
+            Failure::message(format!("`{}` holds no JSON object", path.display()))
+                .with_help("write the input as {\"question\": \"...\"}"),
+        ),
+        Err(e) => Err(Failure::message(format!(
+            "`{}` is not JSON: {e}",
+            path.display()
+        ))),
     }
 }
 
@@ -152,7 +169,11 @@ fn coerce(value: &str, schema: &Value, key: &str) -> Result<Value, Failure> {
         Value::Array(types) => types.iter().any(|t| t == kind),
         _ => false,
     };
-    if wants("string") || !["number", "integer", "boolean", "array", "object"].into_iter().any(wants) {
+    if wants("string")
+        || !["number", "integer", "boolean", "array", "object"]
+            .into_iter()
+            .any(wants)
+    {
         return Ok(Value::String(value.to_owned()));
     }
     serde_json::from_str(value).map_err(|_| {
@@ -170,12 +191,20 @@ mod tests {
         for (value, schema, expected) in [
             ("12", json!({"type": "string"}), Some(json!("12"))),
             ("12", json!({"type": "integer"}), Some(json!(12))),
-            ("true", json!({"type": ["boolean", "null"]}), Some(json!(true))),
+            (
+                "true",
+                json!({"type": ["boolean", "null"]}),
+                Some(json!(true)),
+            ),
             ("[1]", json!({"type": "array"}), Some(json!([1]))),
             ("many", json!({"type": "integer"}), None),
             ("x", Value::Null, Some(json!("x"))),
         ] {
-            assert_eq!(coerce(value, &schema, "k").ok(), expected, "{value} as {schema}");
+            assert_eq!(
+                coerce(value, &schema, "k").ok(),
+                expected,
+                "{value} as {schema}"
+            );
         }
     }
 

@@ -22,7 +22,10 @@ pub async fn run(app: &App, args: Chat, _: &Global) -> Result<(), Failure> {
     ui::note(format!(
         "Talking to {}. {}",
         ui::paint(BOLD, partner.name()),
-        ui::paint(DIM, "/reset forgets, /quit or Ctrl-D ends, Ctrl-C stops an answer.")
+        ui::paint(
+            DIM,
+            "/reset forgets, /quit or Ctrl-D ends, Ctrl-C stops an answer."
+        )
     ));
     let mut history: Vec<Message> = Vec::new();
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
@@ -109,7 +112,9 @@ async fn turn(
             let (events, received) = mpsc::channel(64);
             let cx = cx.with_events(events);
             let printer = tokio::spawn(call::print(received, true));
-            let output = function.call_chat(history.to_vec(), Sampling::default(), None, &cx).await;
+            let output = function
+                .call_chat(history.to_vec(), Sampling::default(), None, &cx)
+                .await;
             drop(cx);
             let printed = printer.await.unwrap_or_default();
             ui::out("");

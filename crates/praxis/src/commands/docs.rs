@@ -38,7 +38,10 @@ fn section(command: &clap::Command, text: &mut String) {
         command.get_bin_name().unwrap_or_else(|| command.get_name()),
         lines.join("\n").trim()
     );
-    for sub in command.get_subcommands().filter(|s| !s.is_hide_set() && s.get_name() != "help") {
+    for sub in command
+        .get_subcommands()
+        .filter(|s| !s.is_hide_set() && s.get_name() != "help")
+    {
         section(sub, text);
     }
 }

@@ -55,10 +55,18 @@ pub async fn run(app: &App, args: Ingest, global: &Global) -> Result<(), Failure
 /// # Errors
 /// A name that no base has, with the nearest; or an application without any.
 pub fn selected(app: &App, name: Option<&str>) -> Result<Vec<String>, Failure> {
-    let all: Vec<String> = app.project.bases.iter().map(|(name, _)| name.clone()).collect();
+    let all: Vec<String> = app
+        .project
+        .bases
+        .iter()
+        .map(|(name, _)| name.clone())
+        .collect();
     if all.is_empty() {
-        return Err(Failure::message("this application has no knowledge base")
-            .with_help("add one: a file knowledge/docs.toml with `[source]` and `paths = [\".\"]`"));
+        return Err(
+            Failure::message("this application has no knowledge base").with_help(
+                "add one: a file knowledge/docs.toml with `[source]` and `paths = [\".\"]`",
+            ),
+        );
     }
     match name {
         None => Ok(all),
@@ -75,7 +83,11 @@ pub fn selected(app: &App, name: Option<&str>) -> Result<Vec<String>, Failure> {
 
 fn print(base: &str, report: &IngestReport) {
     for failed in &report.failed {
-        ui::warn(format!("{}: {}", ui::paint(BOLD, &failed.uri), failed.reason));
+        ui::warn(format!(
+            "{}: {}",
+            ui::paint(BOLD, &failed.uri),
+            failed.reason
+        ));
         if let Some(hint) = &failed.hint {
             ui::note(format!("         {}", ui::paint(DIM, hint)));
         }

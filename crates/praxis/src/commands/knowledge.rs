@@ -43,7 +43,10 @@ async fn documents(app: &App, base: Option<&str>, global: &Global) -> Result<(),
     } else if rows.is_empty() {
         ui::note("no documents yet; put files into the source folder and run `praxis ingest`");
     } else {
-        ui::out(ui::table(&["base", "document", "title", "chunks", "size", "state"], &rows));
+        ui::out(ui::table(
+            &["base", "document", "title", "chunks", "size", "state"],
+            &rows,
+        ));
     }
     Ok(())
 }
@@ -53,7 +56,10 @@ async fn rebuild(app: &App, base: Option<&str>, global: &Global) -> Result<(), F
     for base in super::ingest::selected(app, base)? {
         let chunks = app.knowledge.rebuild(&base).await?;
         if !global.json {
-            ui::out(format!("{} {base}: {chunks} chunks indexed", ui::paint(GREEN, "ok")));
+            ui::out(format!(
+                "{} {base}: {chunks} chunks indexed",
+                ui::paint(GREEN, "ok")
+            ));
         }
         done.push(json!({ "base": base, "chunks": chunks }));
     }
@@ -72,8 +78,11 @@ async fn check(app: &App, base: Option<&str>, global: &Global) -> Result<(), Fai
             broken.push(base.clone());
         }
         if !global.json {
-            let mark =
-                if report.is_clean() { ui::paint(GREEN, "ok") } else { ui::paint(RED, "broken") };
+            let mark = if report.is_clean() {
+                ui::paint(GREEN, "ok")
+            } else {
+                ui::paint(RED, "broken")
+            };
             ui::out(format!("{mark} {} {report}", ui::paint(BOLD, &base)));
         }
         reports.push(json!({ "base": base, "report": report }));
@@ -83,7 +92,9 @@ async fn check(app: &App, base: Option<&str>, global: &Global) -> Result<(), Fai
     }
     match broken.first() {
         None => Ok(()),
-        Some(base) => Err(Failure::message(format!("the index of `{base}` is not whole"))
-            .with_help(format!("praxis knowledge rebuild {base}"))),
+        Some(base) => Err(
+            Failure::message(format!("the index of `{base}` is not whole"))
+                .with_help(format!("praxis knowledge rebuild {base}")),
+        ),
     }
 }

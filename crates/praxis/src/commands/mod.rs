@@ -28,15 +28,30 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Docs(args) => docs::run(&args),
         Command::Check => check::run(&global),
         Command::Models(args) => models::run(args, &global).await,
-        Command::Ingest(args) => with_app(&global, async |app| ingest::run(app, args, &global).await).await,
-        Command::Search(args) => with_app(&global, async |app| search::run(app, args, &global).await).await,
-        Command::Call(args) => with_app(&global, async |app| call::run(app, args, &global).await).await,
-        Command::Chat(args) => with_app(&global, async |app| chat::run(app, args, &global).await).await,
-        Command::Serve(args) => with_app(&global, async |app| serve::run(app, args, &global).await).await,
-        Command::Knowledge(args) => {
-            with_app(&global, async |app| knowledge::run(app, args, &global).await).await
+        Command::Ingest(args) => {
+            with_app(&global, async |app| ingest::run(app, args, &global).await).await
         }
-        Command::Traces(args) => with_app(&global, async |app| traces::run(app, args, &global).await).await,
+        Command::Search(args) => {
+            with_app(&global, async |app| search::run(app, args, &global).await).await
+        }
+        Command::Call(args) => {
+            with_app(&global, async |app| call::run(app, args, &global).await).await
+        }
+        Command::Chat(args) => {
+            with_app(&global, async |app| chat::run(app, args, &global).await).await
+        }
+        Command::Serve(args) => {
+            with_app(&global, async |app| serve::run(app, args, &global).await).await
+        }
+        Command::Knowledge(args) => {
+            with_app(&global, async |app| {
+                knowledge::run(app, args, &global).await
+            })
+            .await
+        }
+        Command::Traces(args) => {
+            with_app(&global, async |app| traces::run(app, args, &global).await).await
+        }
     }
 }
 

@@ -54,11 +54,18 @@ fn list(catalogue: &Catalogue, cache: &Cache, global: &Global) {
                 ui::bytes(e.size),
                 e.context.to_string(),
                 e.licence.clone(),
-                if here { ui::paint(GREEN, "here") } else { ui::paint(DIM, "not pulled") },
+                if here {
+                    ui::paint(GREEN, "here")
+                } else {
+                    ui::paint(DIM, "not pulled")
+                },
             ]
         })
         .collect();
-    ui::out(ui::table(&["model", "task", "size", "context", "licence", "state"], &rows));
+    ui::out(ui::table(
+        &["model", "task", "size", "context", "licence", "state"],
+        &rows,
+    ));
 }
 
 async fn pull(
@@ -67,7 +74,11 @@ async fn pull(
     args: Pull,
     global: &Global,
 ) -> Result<(), Failure> {
-    let names = if args.names.is_empty() { used_by_app(global)? } else { args.names };
+    let names = if args.names.is_empty() {
+        used_by_app(global)?
+    } else {
+        args.names
+    };
     let cancel = super::cancel_on_ctrl_c();
     let options = PullOptions {
         only: args.source.map(|source| match source {
@@ -77,14 +88,22 @@ async fn pull(
         }),
         ..PullOptions::default()
     };
-    let entries: Vec<&ModelEntry> =
-        names.iter().map(|n| catalogue.get(n)).collect::<Result<_, _>>().map_err(failed)?;
+    let entries: Vec<&ModelEntry> = names
+        .iter()
+        .map(|n| catalogue.get(n))
+        .collect::<Result<_, _>>()
+        .map_err(failed)?;
     let mut pulled = Vec::new();
     for entry in entries {
         let group = ui::progress_group();
         let bars: Mutex<BTreeMap<String, ProgressBar>> = Mutex::default();
         let local = cache
-            .pull(entry, &options, &|progress| show(&group, &bars, &entry.name, progress), &cancel)
+            .pull(
+                entry,
+                &options,
+                &|progress| show(&group, &bars, &entry.name, progress),
+                &cancel,
+            )
             .await
             .map_err(failed)?;
         let _ = group.clear();
@@ -134,12 +153,7 @@ fn remove(
     Ok(())
 }
 
-fn info(
-    catalogue: &Catalogue,
-    cache: &Cache,
-    name: &str,
-    global: &Global,
-) -> Result<(), Failure> {
+fn info(catalogue: &Catalogue, cache: &Cache, name: &str, global: &Global) -> Result<(), Failure> {
     let entry = catalogue.get(name).map_err(failed)?;
     let local = cache.resolve(entry);
     if global.json {
@@ -162,7 +176,12 @@ fn info(
         ui::out(format!("  {key:<9}{value}"));
     }
     for file in &entry.files {
-        ui::out(format!("  {:<9}{}  {}", "file", file.name, ui::paint(DIM, &file.sha256)));
+        ui::out(format!(
+            "  {:<9}{}  {}",
+            "file",
+            file.name,
+            ui::paint(DIM, &file.sha256)
+        ));
     }
     for source in &entry.sources {
         ui::out(format!("  {:<9}{source}", "source"));

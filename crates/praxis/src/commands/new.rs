@@ -32,27 +32,38 @@ const BLANK: &[(&str, &str)] = files!("blank":
 /// Where it exists and is not empty, or cannot be written.
 pub fn run(args: &New, global: &Global) -> Result<(), Failure> {
     let root = &args.path;
-    let name = root
+    let absolute = std::path::absolute(root).unwrap_or_else(|_| root.clone());
+    let name = absolute
+        .components()
+        .as_path()
         .file_name()
         .map(|n| n.to_string_lossy().into_owned())
         .ok_or_else(|| Failure::message(format!("`{}` names no folder", root.display())))?;
     if root.exists() && std::fs::read_dir(root).map_or(true, |mut d| d.next().is_some()) {
-        return Err(Failure::message(format!("`{}` exists and is not empty", root.display()))
-            .with_help("name a folder that does not exist yet"));
+        return Err(
+            Failure::message(format!("`{}` exists and is not empty", root.display()))
+                .with_help("name a folder that does not exist yet"),
+        );
     }
     let files = match args.template {
         Template::KnowledgeQa => KNOWLEDGE_QA,
         Template::Blank => BLANK,
     };
     for (path, text) in files {
-        write(&root.join(path), &text.replace("{{app-name}}", &toml_escape(&name)))?;
+        write(
+            &root.join(path),
+            &text.replace("{{app-name}}", &toml_escape(&name)),
+        )?;
     }
     if global.json {
         let paths: Vec<&str> = files.iter().map(|(path, _)| *path).collect();
         ui::out_json(&json!({ "path": root, "files": paths }));
         return Ok(());
     }
-    ui::note(format!("Created {} with", ui::paint(ui::BOLD, root.display())));
+    ui::note(format!(
+        "Created {} with",
+        ui::paint(ui::BOLD, root.display())
+    ));
     for (path, _) in files {
         ui::note(format!("  {path}"));
     }
@@ -70,7 +81,8 @@ pub fn run(args: &New, global: &Global) -> Result<(), Failure> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let failed = |e: std::io::Error| Failure::message(format!("cannot write `{}`: {e}", path.display()));
+    let failed =
+        |e: std::io::Error| Failure::message(format!("cannot write `{}`: {e}", path.display()));
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(failed)?;
     }
@@ -79,8 +91,11 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 
 /// The name as it stands between the quotes of a TOML basic string.
 fn toml_escape(name: &str) -> String {
-    name.chars().filter(|c| !c.is_control()).flat_map(|c| match c {
-        '"' | '\\' => vec!['\\', c],
-        c => vec![c],
-    }).collect()
+    name.chars()
+        .filter(|c| !c.is_control())
+        .flat_map(|c| match c {
+            '"' | '\\' => vec!['\\', c],
+            c => vec![c],
+        })
+        .collect()
 }

@@ -18,7 +18,10 @@ pub async fn run(app: &App, args: Search, global: &Global) -> Result<(), Failure
     let mut found = Vec::new();
     let mut threshold = 0.0;
     for base in &bases {
-        let retrieval = app.knowledge.search(base, &args.query, args.limit, &cx).await?;
+        let retrieval = app
+            .knowledge
+            .search(base, &args.query, args.limit, &cx)
+            .await?;
         threshold = retrieval.threshold;
         found.extend(retrieval.passages.into_iter().map(|p| (base.clone(), p)));
     }
@@ -55,7 +58,13 @@ fn print(rank: usize, passage: &Passage) {
     ui::out(format!(
         "{rank:>2}. {}  {}",
         ui::paint(BOLD, place),
-        ui::paint(DIM, format_args!("score {:.3}, relevance {:.2}", passage.score, passage.relevance))
+        ui::paint(
+            DIM,
+            format_args!(
+                "score {:.3}, relevance {:.2}",
+                passage.score, passage.relevance
+            )
+        )
     ));
     ui::out(format!("    {}", excerpt(&passage.text, 220)));
 }

@@ -19,7 +19,9 @@ const DEFAULT_PORT: u16 = 8787;
 const PORTS: u16 = 20;
 
 /// Upper bounds of the latency histograms, in seconds.
-const BUCKETS: &[f64] = &[0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
+const BUCKETS: &[f64] = &[
+    0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
+];
 
 /// Serves until Ctrl-C or SIGTERM.
 ///
@@ -27,16 +29,24 @@ const BUCKETS: &[f64] = &[0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.
 /// A port that is taken, or a key that is not set.
 pub async fn run(app: &App, args: Serve, global: &Global) -> Result<(), Failure> {
     let config = &app.project.config.server;
-    let host = args.host.or(config.host).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let host = args
+        .host
+        .or(config.host)
+        .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let api_key = config.api_key.as_deref().map(key).transpose()?;
     if !host.is_loopback() && api_key.is_none() {
-        return Err(Failure::message(format!("{host} is reachable from other machines, and no key is set"))
-            .with_help("set `api_key = \"env:PRAXIS_API_KEY\"` under [server] in praxis.toml"));
+        return Err(Failure::message(format!(
+            "{host} is reachable from other machines, and no key is set"
+        ))
+        .with_help("set `api_key = \"env:PRAXIS_API_KEY\"` under [server] in praxis.toml"));
     }
     let listener = listen(host, args.port.or(config.port)).await?;
-    let address = listener.local_addr().map_err(|e| Failure::message(e.to_string()))?;
+    let address = listener
+        .local_addr()
+        .map_err(|e| Failure::message(e.to_string()))?;
     let state = state(app, api_key)?;
-    let router = praxis_api::router(state.clone()).merge(praxis_console::router(state));
+    let pages = praxis_api::keyed_by(&state, praxis_console::router(state.clone()));
+    let router = praxis_api::router(state).merge(pages);
     announce(app, address, global);
     praxis_api::serve(listener, praxis_api::hardened(router), stop())
         .await
@@ -67,6 +77,7 @@ fn state(app: &App, api_key: Option<Secret>) -> Result<ApiState, Failure> {
                     owned_by: m.provider.to_string(),
                     task: m.task.to_string(),
                     available: m.available,
+                    declared: m.declared,
                 })
                 .collect()
         }),
@@ -87,8 +98,10 @@ fn key(reference: &str) -> Result<Secret, Failure> {
     })?;
     match std::env::var(name) {
         Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
-        _ => Err(Failure::message(format!("the environment variable {name} is not set"))
-            .with_help(format!("export {name}=... before `praxis serve`"))),
+        _ => Err(
+            Failure::message(format!("the environment variable {name} is not set"))
+                .with_help(format!("export {name}=... before `praxis serve`")),
+        ),
     }
 }
 
@@ -103,11 +116,18 @@ async fn listen(host: IpAddr, port: Option<u16>) -> Result<TcpListener, Failure>
         match TcpListener::bind((host, port)).await {
             Ok(listener) => return Ok(listener),
             Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => {}
-            Err(e) => return Err(Failure::message(format!("cannot listen on {host}:{port}: {e}"))),
+            Err(e) => {
+                return Err(Failure::message(format!(
+                    "cannot listen on {host}:{port}: {e}"
+                )));
+            }
         }
     }
-    Err(Failure::message(format!("the ports {DEFAULT_PORT} to {} are taken", DEFAULT_PORT + PORTS - 1))
-        .with_help("name a free one with --port"))
+    Err(Failure::message(format!(
+        "the ports {DEFAULT_PORT} to {} are taken",
+        DEFAULT_PORT + PORTS - 1
+    ))
+    .with_help("name a free one with --port"))
 }
 
 fn announce(app: &App, address: SocketAddr, global: &Global) {
@@ -116,8 +136,15 @@ fn announce(app: &App, address: SocketAddr, global: &Global) {
         return;
     }
     let url = format!("http://{address}");
-    ui::out(format!("{} is at {}", ui::paint(BOLD, app.project.name()), ui::paint(CYAN, &url)));
-    ui::note(ui::paint(DIM, format_args!("OpenAI API at {url}/v1, Ctrl-C stops")));
+    ui::out(format!(
+        "{} is at {}",
+        ui::paint(BOLD, app.project.name()),
+        ui::paint(CYAN, &url)
+    ));
+    ui::note(ui::paint(
+        DIM,
+        format_args!("OpenAI API at {url}/v1, Ctrl-C stops"),
+    ));
 }
 
 /// Resolves with Ctrl-C or SIGTERM.

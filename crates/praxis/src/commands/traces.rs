@@ -45,7 +45,9 @@ async fn list(app: &App, limit: usize, global: &Global) -> Result<(), Failure> {
         })
         .collect();
     ui::out(ui::table(
-        &["trace", "started", "name", "time", "tokens", "cost", "status", "input"],
+        &[
+            "trace", "started", "name", "time", "tokens", "cost", "status", "input",
+        ],
         &rows,
     ));
     Ok(())
@@ -74,7 +76,11 @@ async fn show(app: &App, id: Option<String>, global: &Global) -> Result<(), Fail
     }
     let roots: Vec<&Span> = spans
         .iter()
-        .filter(|s| !spans.iter().any(|p| Some(&p.span_id) == s.parent_id.as_ref()))
+        .filter(|s| {
+            !spans
+                .iter()
+                .any(|p| Some(&p.span_id) == s.parent_id.as_ref())
+        })
         .collect();
     for root in roots {
         tree(root, &spans, 0);
@@ -84,7 +90,9 @@ async fn show(app: &App, id: Option<String>, global: &Global) -> Result<(), Fail
 
 fn tree(span: &Span, all: &[Span], depth: usize) {
     let pad = "  ".repeat(depth);
-    let first = span.first_token_us.map(|us| format!(", first token {}", duration(us)));
+    let first = span
+        .first_token_us
+        .map(|us| format!(", first token {}", duration(us)));
     ui::out(format!(
         "{pad}{} {}  {}{}  {}",
         ui::paint(BOLD, span.kind.as_str()),
@@ -110,10 +118,17 @@ fn tree(span: &Span, all: &[Span], depth: usize) {
     }
     for (name, value) in [("in ", &span.input), ("out", &span.output)] {
         if !value.is_null() {
-            ui::out(format!("{pad}  {} {}", ui::paint(DIM, name), excerpt(&text_of(value), 600)));
+            ui::out(format!(
+                "{pad}  {} {}",
+                ui::paint(DIM, name),
+                excerpt(&text_of(value), 600)
+            ));
         }
     }
-    for child in all.iter().filter(|s| s.parent_id.as_ref() == Some(&span.span_id)) {
+    for child in all
+        .iter()
+        .filter(|s| s.parent_id.as_ref() == Some(&span.span_id))
+    {
         tree(child, all, depth + 1);
     }
 }
@@ -136,13 +151,21 @@ fn status(status: &SpanStatus) -> String {
 fn when(started_ms: i64) -> String {
     jiff::Timestamp::from_millisecond(started_ms).map_or_else(
         |_| started_ms.to_string(),
-        |t| t.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        |t| {
+            t.to_zoned(jiff::tz::TimeZone::system())
+                .strftime("%Y-%m-%d %H:%M:%S")
+                .to_string()
+        },
     )
 }
 
 fn duration(us: i64) -> String {
     let ms = us as f64 / 1e3;
-    if ms >= 1000.0 { format!("{:.2} s", ms / 1e3) } else { format!("{ms:.1} ms") }
+    if ms >= 1000.0 {
+        format!("{:.2} s", ms / 1e3)
+    } else {
+        format!("{ms:.1} ms")
+    }
 }
 
 fn failed(error: praxis_store::StoreError) -> Failure {

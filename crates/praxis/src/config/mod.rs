@@ -75,12 +75,19 @@ impl AppConfig {
             .into_iter()
             .map(|p| file.diagnose(&p.path, p.message, p.help))
             .collect();
-        if problems.is_empty() { Ok(config) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(problems)
+        }
     }
 
     /// The gateway's part.
     pub fn gateway(&self) -> GatewayConfig {
-        GatewayConfig { models: self.models.clone(), defaults: self.defaults.clone() }
+        GatewayConfig {
+            models: self.models.clone(),
+            defaults: self.defaults.clone(),
+        }
     }
 }
 

@@ -8,16 +8,36 @@ fn check(source: &str, expected: &[&str]) {
     let diagnostics = AppConfig::load(dir.path()).expect_err("must be refused");
     let text: String = diagnostics.iter().map(|d| d.render(false)).collect();
     for part in expected {
-        assert!(text.contains(part), "{part:?} is missing for {source:?}:\n{text}");
+        assert!(
+            text.contains(part),
+            "{part:?} is missing for {source:?}:\n{text}"
+        );
     }
 }
 
 #[test]
 fn mistakes_name_place_text_and_fix() {
     for (source, expected) in [
-        ("[modles.gpt]\n", &["praxis.toml:1:2", "unknown key `modles`", "did you mean `models`?"][..]),
-        ("[server]\nprot = 1\n", &["praxis.toml:2:1", "did you mean `port`?", "host, port, api_key"]),
-        ("[server]\nport = \"x\"\n", &["praxis.toml:2:8", "expected u16"]),
+        (
+            "[modles.gpt]\n",
+            &[
+                "praxis.toml:1:2",
+                "unknown key `modles`",
+                "did you mean `models`?",
+            ][..],
+        ),
+        (
+            "[server]\nprot = 1\n",
+            &[
+                "praxis.toml:2:1",
+                "did you mean `port`?",
+                "host, port, api_key",
+            ],
+        ),
+        (
+            "[server]\nport = \"x\"\n",
+            &["praxis.toml:2:8", "expected u16"],
+        ),
         ("[app\nname = 1", &["praxis.toml:1"]),
         (
             "[models.gpt]\nprovider = \"openia\"\nmodel = \"m\"\n",
@@ -43,5 +63,9 @@ fn a_secret_written_into_the_file_is_not_printed() {
     std::fs::write(dir.path().join(FILE_NAME), source).unwrap();
     let diagnostics = AppConfig::load(dir.path()).expect_err("must be refused");
     assert_eq!(diagnostics.len(), 1);
-    assert!(!diagnostics[0].render(false).contains("sk-live"), "{}", diagnostics[0]);
+    assert!(
+        !diagnostics[0].render(false).contains("sk-live"),
+        "{}",
+        diagnostics[0]
+    );
 }

@@ -45,8 +45,10 @@ impl TomlFile {
         let mut span = self.span(range.clone());
         if path.ends_with("api_key") {
             // The diagnostic shows the line; a key that was written into the file must stay unseen.
-            let masked: String =
-                self.source[range.clone()].chars().map(|c| if c == '"' { c } else { '*' }).collect();
+            let masked: String = self.source[range.clone()]
+                .chars()
+                .map(|c| if c == '"' { c } else { '*' })
+                .collect();
             let (before, after) = (&self.source[..range.start], &self.source[range.end..]);
             let width = masked.len();
             span = SourceSpan::new(
@@ -82,16 +84,19 @@ impl TomlFile {
                 .at(self.span(range))
                 .help(format!("one of: {}", known.join(", ")));
         }
-        Diagnostic::error(message.lines().next().unwrap_or(message).to_owned())
-            .at(self.span(range))
+        Diagnostic::error(message.lines().next().unwrap_or(message).to_owned()).at(self.span(range))
     }
 
     fn locate(&self, path: &str) -> Range<usize> {
-        let Ok(root) = DeTable::parse(&self.source) else { return 0..0 };
+        let Ok(root) = DeTable::parse(&self.source) else {
+            return 0..0;
+        };
         let mut found = 0..0;
         let mut table: &DeTable = root.get_ref();
         for key in path.split('.') {
-            let Some((name, value)) = table.iter().find(|(k, _)| k.get_ref() == key) else { break };
+            let Some((name, value)) = table.iter().find(|(k, _)| k.get_ref() == key) else {
+                break;
+            };
             match value.get_ref() {
                 DeValue::Table(inner) => {
                     found = name.span();

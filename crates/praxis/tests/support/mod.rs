@@ -19,7 +19,9 @@ pub struct Run {
 impl Sandbox {
     /// An empty folder.
     pub fn empty() -> Self {
-        Self { dir: tempfile::tempdir().expect("a temporary folder") }
+        Self {
+            dir: tempfile::tempdir().expect("a temporary folder"),
+        }
     }
 
     /// A `knowledge-qa` application that answers with the smallest model.
@@ -29,8 +31,11 @@ impl Sandbox {
         assert!(run.ok, "{run:?}");
         let path = sandbox.path("praxis.toml");
         let config = std::fs::read_to_string(&path).expect("praxis.toml");
-        std::fs::write(path, config.replace("qwen2.5-coder-1.5b-instruct", "smollm2-135m-instruct"))
-            .expect("praxis.toml is written");
+        std::fs::write(
+            path,
+            config.replace("qwen2.5-coder-1.5b-instruct", "smollm2-135m-instruct"),
+        )
+        .expect("praxis.toml is written");
         sandbox
     }
 
@@ -49,7 +54,10 @@ impl Sandbox {
     /// The binary, ready to run in the folder.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_praxis"));
-        command.args(args).current_dir(self.dir.path()).env_remove("PRAXIS_APP");
+        command
+            .args(args)
+            .current_dir(self.dir.path())
+            .env_remove("PRAXIS_APP");
         command
     }
 
@@ -91,7 +99,9 @@ pub fn has_model(name: &str) -> bool {
 
 /// The shared data folder beside the repository, if it is there.
 pub fn shared(relative: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(relative);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../shared")
+        .join(relative);
     if path.exists() {
         return Some(path);
     }

@@ -14,10 +14,13 @@ pub(super) struct Activations {
 
 /// A group's scale and its sums, multiplied with the scale.
 #[derive(Clone, Copy, Default)]
-struct Group {
-    scale: f32,
-    whole: f32,
-    halves: [f32; 2],
+pub(super) struct Group {
+    /// What one step of the integers stands for.
+    pub(super) scale: f32,
+    /// The scaled sum of all values.
+    pub(super) whole: f32,
+    /// The scaled sums of the first and second half.
+    pub(super) halves: [f32; 2],
 }
 
 impl Activations {
@@ -40,30 +43,19 @@ impl Activations {
                 .zip(groups.par_chunks_mut(per_row))
                 .for_each(round);
         }
-        Self { columns, values, groups }
+        Self {
+            columns,
+            values,
+            groups,
+        }
     }
 
-    /// Four neighbours of a group, as the bytes of one integer.
+    /// The values of one row's group, four to an integer as the kernels multiply them.
     #[inline(always)]
-    pub(super) fn four(&self, row: usize, group: usize, quad: usize) -> i32 {
-        let at = row * self.columns + group * GROUP + quad * 4;
-        debug_assert!(at + 4 <= self.values.len());
-        // SAFETY: callers stay within the rows and columns that they were made for; the innermost
-        // loop has no room for a check.
-        unsafe { self.values.as_ptr().add(at).cast::<i32>().read_unaligned() }
-    }
-
-    /// A group's scale, and the sum of its values (or of one half of them).
-    #[inline(always)]
-    pub(super) fn scale_and_sum(
-        &self,
-        row: usize,
-        group: usize,
-        half: usize,
-        halves: bool,
-    ) -> (f32, f32) {
-        let group = &self.groups[row * (self.columns / GROUP) + group];
-        (group.scale, if halves { group.halves[half] } else { group.whole })
+    pub(super) fn group(&self, row: usize, group: usize) -> (&[i8; GROUP], &Group) {
+        let at = row * (self.columns / GROUP) + group;
+        // The chunks are whole: rows are multiples of a group.
+        (&self.values.as_chunks().0[at], &self.groups[at])
     }
 }
 
@@ -76,5 +68,9 @@ fn round_group(x: &[f32], values: &mut [i8]) -> Group {
     }
     let sum = |values: &[i8]| values.iter().map(|v| i32::from(*v)).sum::<i32>() as f32;
     let halves = [sum(&values[..GROUP / 2]), sum(&values[GROUP / 2..])];
-    Group { scale, whole: (halves[0] + halves[1]) * scale, halves: halves.map(|h| h * scale) }
+    Group {
+        scale,
+        whole: (halves[0] + halves[1]) * scale,
+        halves: halves.map(|h| h * scale),
+    }
 }

@@ -173,18 +173,18 @@ fn six_bit_scales<const N: usize>(blocks: &[&[u8; N]; LANES], out: &mut [Scales;
             u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]])
         };
         let (a, b, c) = (word(4), word(8), word(12));
-        let scale = u64::from(a & LOW_6)
-            | u64::from((c & LOW_4) | (((a >> 6) & LOW_2) << 4)) << 32;
-        let minimum = u64::from(b & LOW_6)
-            | u64::from(((c >> 4) & LOW_4) | (((b >> 6) & LOW_2) << 4)) << 32;
-        let floats = |bytes: u64| {
-            _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(load_8(&bytes.to_le_bytes())))
-        };
+        let scale = u64::from(a & LOW_6) | u64::from((c & LOW_4) | (((a >> 6) & LOW_2) << 4)) << 32;
+        let minimum =
+            u64::from(b & LOW_6) | u64::from(((c >> 4) & LOW_4) | (((b >> 6) & LOW_2) << 4)) << 32;
+        let floats =
+            |bytes: u64| _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(load_8(&bytes.to_le_bytes())));
         scales[lane] = _mm256_mul_ps(floats(scale), _mm256_set1_ps(half_at(block, 0)));
         minima[lane] = _mm256_mul_ps(floats(minimum), _mm256_set1_ps(half_at(block, 2)));
     }
-    for ((out, scale), minimum) in
-        out.iter_mut().zip(transpose_ps(scales)).zip(transpose_ps(minima))
+    for ((out, scale), minimum) in out
+        .iter_mut()
+        .zip(transpose_ps(scales))
+        .zip(transpose_ps(minima))
     {
         out.scale[0] = scale;
         out.offset[0] = _mm256_sub_ps(zero, minimum);
@@ -201,8 +201,11 @@ fn half_at<const N: usize>(block: &[u8; N], at: usize) -> f32 {
 /// The half-precision numbers at one place of eight blocks.
 #[inline(always)]
 fn halves_at<const N: usize>(blocks: &[&[u8; N]; LANES], at: usize) -> __m256 {
-    let h = |lane: usize| i16::from_le_bytes([blocks[lane][at], blocks[lane][at + 1]]);
-    _mm256_cvtph_ps(_mm_set_epi16(h(7), h(6), h(5), h(4), h(3), h(2), h(1), h(0)))
+    let mut halves = [0; LANES];
+    for (half, block) in halves.iter_mut().zip(blocks) {
+        *half = i16::from_le_bytes([block[at], block[at + 1]]);
+    }
+    _mm256_cvtph_ps(from_i16(halves))
 }
 
 /// Swaps rows and 32-bit columns.
@@ -223,7 +226,16 @@ pub(super) fn transpose(rows: [__m256i; LANES]) -> [__m256i; LANES] {
 fn transpose_ps(r: [__m256; LANES]) -> [__m256; LANES] {
     let low = |i: usize| _mm256_unpacklo_ps(r[i], r[i + 1]);
     let high = |i: usize| _mm256_unpackhi_ps(r[i], r[i + 1]);
-    let t = [low(0), high(0), low(2), high(2), low(4), high(4), low(6), high(6)];
+    let t = [
+        low(0),
+        high(0),
+        low(2),
+        high(2),
+        low(4),
+        high(4),
+        low(6),
+        high(6),
+    ];
     let s = [
         _mm256_shuffle_ps::<0x44>(t[0], t[2]),
         _mm256_shuffle_ps::<0xee>(t[0], t[2]),

@@ -42,7 +42,13 @@ pub(super) fn matrix(tensor: &MappedTensor, fallback: Box<dyn Matrix>) -> Box<dy
         fallback: Box<dyn Matrix>,
     ) -> Box<dyn Matrix> {
         let (rows, columns) = (tensor.shape()[0], tensor.shape()[1]);
-        Box::new(Tiled::<F> { tensor: tensor.clone(), rows, columns, fallback, kind: PhantomData })
+        Box::new(Tiled::<F> {
+            tensor: tensor.clone(),
+            rows,
+            columns,
+            fallback,
+            kind: PhantomData,
+        })
     }
     match tensor.dtype() {
         GgmlDType::Q4_0 => boxed::<Q4_0>(tensor, fallback),
@@ -86,17 +92,19 @@ impl<F: Format> Tiled<F> {
     /// The blocks at `block` of eight rows from `first`; rows past the end repeat the last.
     #[inline(always)]
     fn blocks(&self, first: usize, block: usize) -> [&F::Block; LANES] {
-        let bytes = self.tensor.bytes();
-        std::array::from_fn(
-            #[inline(always)]
-            |lane| {
-                let row = (first + lane).min(self.rows - 1);
-                let start = row * self.row_bytes() + block * size_of::<F::Block>();
-                let block = &bytes[start..start + size_of::<F::Block>()];
-                // SAFETY: `F::Block` is an array of bytes, and as many bytes are there.
-                unsafe { &*block.as_ptr().cast::<F::Block>() }
-            },
-        )
+        let mut blocks = [self.block(first, block); LANES];
+        for (lane, of_row) in blocks.iter_mut().enumerate().skip(1) {
+            *of_row = self.block((first + lane).min(self.rows - 1), block);
+        }
+        blocks
+    }
+
+    #[inline(always)]
+    fn block(&self, row: usize, block: usize) -> &F::Block {
+        let start = row * self.row_bytes() + block * size_of::<F::Block>();
+        let bytes = &self.tensor.bytes()[start..start + size_of::<F::Block>()];
+        // SAFETY: `F::Block` is an array of bytes, and as many bytes are there.
+        unsafe { &*bytes.as_ptr().cast::<F::Block>() }
     }
 
     fn row_bytes(&self) -> usize {
@@ -107,7 +115,11 @@ impl<F: Format> Tiled<F> {
     /// in memory; where it is too far away for the first-level cache, the row itself is long enough.
     fn prefetch_distance(&self) -> usize {
         let tile = self.row_bytes() * LANES;
-        if tile <= 16 << 10 { tile } else { 8 * size_of::<F::Block>().max(64) }
+        if tile <= 16 << 10 {
+            tile
+        } else {
+            8 * size_of::<F::Block>().max(64)
+        }
     }
 
     /// The integers of one group of eight rows, transposed.
@@ -206,7 +218,10 @@ impl<F: Format> Tiled<F> {
 
 impl<F: Format + 'static> Matrix for Tiled<F> {
     fn multiply(&self, x: &[f32], m: usize, out: &mut [f32]) {
-        assert!(x.len() == m * self.columns && out.len() == m * self.rows, "shapes of a product");
+        assert!(
+            x.len() == m * self.columns && out.len() == m * self.rows,
+            "shapes of a product"
+        );
         let x = Activations::new(x, self.columns);
         let out = Disjoint::new(out);
         let tiles = self.rows.div_ceil(LANES);
@@ -236,7 +251,10 @@ impl<F: Format + 'static> Matrix for Tiled<F> {
 impl Scales {
     fn zero() -> Self {
         let zero = [_mm256_setzero_ps(); 2];
-        Self { scale: zero, offset: zero }
+        Self {
+            scale: zero,
+            offset: zero,
+        }
     }
 }
 
@@ -250,32 +268,36 @@ fn accumulate<F: Format, const R: usize>(
     group: usize,
     sums: &mut [__m256; R],
 ) {
+    let mut rows = [x.group(row, group); R];
+    for (r, of_row) in rows.iter_mut().enumerate().skip(1) {
+        *of_row = x.group(row + r, group);
+    }
     let halves = if F::HALVES { 2 } else { 1 };
     let steps = LANES / halves;
     for half in 0..halves {
         let mut totals = [_mm256_setzero_si256(); R];
-        let mut step = 0;
-        while step < steps {
+        for step in 0..steps / F::STEPS {
             // Products of `F::STEPS` steps fit into 16 bits.
             let mut parts = [_mm256_setzero_si256(); R];
-            let mut s = 0;
-            while s < F::STEPS {
-                let quad = half * steps + step + s;
-                for (r, part) in parts.iter_mut().enumerate() {
-                    let four = _mm256_set1_epi32(x.four(row + r, group, quad));
-                    *part = _mm256_add_epi16(*part, _mm256_maddubs_epi16(quants[quad], four));
+            for s in 0..F::STEPS {
+                let quad = half * steps + step * F::STEPS + s;
+                for (part, (values, _)) in parts.iter_mut().zip(&rows) {
+                    let products = _mm256_maddubs_epi16(quants[quad], broadcast_4(values, quad));
+                    *part = _mm256_add_epi16(*part, products);
                 }
-                s += 1;
             }
             for (total, part) in totals.iter_mut().zip(parts) {
                 let wide = _mm256_madd_epi16(part, _mm256_set1_epi16(1));
                 *total = _mm256_add_epi32(*total, wide);
             }
-            step += F::STEPS;
         }
-        for (r, (sum, total)) in sums.iter_mut().zip(totals).enumerate() {
-            let (scale, part) = x.scale_and_sum(row + r, group, half, F::HALVES);
-            let scale = _mm256_mul_ps(scales.scale[half], _mm256_set1_ps(scale));
+        for ((sum, total), (_, of_group)) in sums.iter_mut().zip(totals).zip(&rows) {
+            let part = if F::HALVES {
+                of_group.halves[half]
+            } else {
+                of_group.whole
+            };
+            let scale = _mm256_mul_ps(scales.scale[half], _mm256_set1_ps(of_group.scale));
             *sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(total), scale, *sum);
             *sum = _mm256_fmadd_ps(scales.offset[half], _mm256_set1_ps(part), *sum);
         }

@@ -53,9 +53,6 @@ safe! {
     fn _mm_cvtph_ps(a: __m128i) -> __m128;
     fn _mm_cvtsi32_si128(a: i32) -> __m128i;
     fn _mm_cvtss_f32(a: __m128) -> f32;
-    fn _mm_set_epi16(
-        a: i16, b: i16, c: i16, d: i16, e: i16, f: i16, g: i16, h: i16
-    ) -> __m128i;
 }
 
 safe_with_constant! {
@@ -74,6 +71,14 @@ pub(super) fn load_32(bytes: &[u8]) -> __m256i {
     unsafe { arch::_mm256_loadu_si256(bytes.as_ptr().cast()) }
 }
 
+/// The four values from `4 * quad` in every lane.
+#[inline(always)]
+pub(super) fn broadcast_4(values: &[i8; 32], quad: usize) -> __m256i {
+    assert!(quad < 8, "a load past the end of a group");
+    // SAFETY: the four bytes lie within the 32.
+    _mm256_set1_epi32(unsafe { values.as_ptr().add(quad * 4).cast::<i32>().read_unaligned() })
+}
+
 /// Loads 16 bytes.
 #[inline(always)]
 pub(super) fn load_16(bytes: &[u8]) -> __m128i {
@@ -88,6 +93,13 @@ pub(super) fn load_8(bytes: &[u8]) -> __m128i {
     assert!(bytes.len() >= 8, "a load past the end of a block");
     // SAFETY: 8 bytes are there.
     unsafe { arch::_mm_loadl_epi64(bytes.as_ptr().cast()) }
+}
+
+/// Eight numbers as one register, the first in the lowest lane.
+#[inline(always)]
+pub(super) fn from_i16(n: [i16; 8]) -> __m128i {
+    // SAFETY: the instruction works on registers only, and the processor has it.
+    unsafe { arch::_mm_set_epi16(n[7], n[6], n[5], n[4], n[3], n[2], n[1], n[0]) }
 }
 
 /// Stores eight floats.

@@ -1,0 +1,288 @@
+"""The official `openai` SDK against the real binary with a real model.
+
+PRAXIS_BIN is the binary (default: target/debug/praxis). With PRAXIS_URL, a server that runs already
+is asked instead; it must serve the application that `make_application` describes.
+"""
+
+import json
+import math
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import openai
+
+ROOT = pathlib.Path(__file__).resolve().parents[4]
+BINARY = os.environ.get("PRAXIS_BIN", str(ROOT / "target/debug/praxis"))
+MODEL = "smollm2-135m-instruct"
+EMBEDDER = "multilingual-e5-small"
+KEY = "sk-praxis-test"
+
+DOCUMENT = """# Studying in Sendai
+
+Anatomy was taught by Fujino Genkuro, a thin man who wore an old coat.
+He corrected the lecture notes of Lu Xun in red ink every week.
+"""
+
+CONFIG = f"""[app]
+name = "sendai"
+
+[defaults]
+chat = "{MODEL}"
+embedding = "{EMBEDDER}"
+
+[server]
+api_key = "env:PRAXIS_TEST_KEY"
+"""
+
+
+def praxis(*args):
+    subprocess.run([BINARY, *args, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+
+
+def make_application(folder):
+    app = str(pathlib.Path(folder) / "sendai")
+    praxis("new", app, "--template", "knowledge-qa")
+    pathlib.Path(app, "praxis.toml").write_text(CONFIG, encoding="utf-8")
+    pathlib.Path(app, "knowledge/sendai.md").write_text(DOCUMENT, encoding="utf-8")
+    os.environ["PRAXIS_TEST_KEY"] = KEY
+    praxis("ingest", "--app", app)
+    return app
+
+
+def serve(app):
+    command = [BINARY, "serve", "--app", app, "--port", "0", "--json"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    text = ""
+    for line in server.stdout:
+        text += line
+        try:
+            return server, json.loads(text)["url"]
+        except json.JSONDecodeError:
+            continue
+    raise RuntimeError(f"praxis serve ended: {text}")
+
+
+def setUpModule():
+    global folder, server, url, client
+    server = folder = None
+    url = os.environ.get("PRAXIS_URL")
+    if not url:
+        folder = tempfile.TemporaryDirectory()
+        server, url = serve(make_application(folder.name))
+    client = openai.OpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0, timeout=300)
+
+
+def tearDownModule():
+    if server:
+        server.terminate()
+        assert server.wait(60) == 0, "the server stops cleanly"
+        server.stdout.close()
+    if folder:
+        folder.cleanup()
+
+
+def user(text):
+    return [{"role": "user", "content": text}]
+
+
+class Models(unittest.TestCase):
+    def test_functions_and_models_are_listed(self):
+        names = [model.id for model in client.models.list()]
+        for name in ["function:answer", MODEL, EMBEDDER]:
+            self.assertIn(name, names)
+            self.assertEqual(client.models.retrieve(name).id, name)
+
+    def test_an_unknown_model_is_not_found(self):
+        with self.assertRaises(openai.NotFoundError):
+            client.models.retrieve("nothing")
+
+
+class Chat(unittest.TestCase):
+    def ask(self, text="Name a colour.", **options):
+        options = {"model": MODEL, "temperature": 0, "max_tokens": 8, **options}
+        return client.chat.completions.create(messages=user(text), **options)
+
+    def test_a_whole_answer_has_text_reason_and_usage(self):
+        answer = self.ask()
+        self.assertEqual(answer.object, "chat.completion")
+        choice = answer.choices[0]
+        self.assertEqual(choice.message.role, "assistant")
+        self.assertTrue(choice.message.content.strip())
+        self.assertIn(choice.finish_reason, ["stop", "length"])
+        usage = answer.usage
+        self.assertEqual(usage.total_tokens, usage.prompt_tokens + usage.completion_tokens)
+        self.assertTrue(0 < usage.completion_tokens <= 8)
+
+    def test_a_streamed_answer_is_the_same_text(self):
+        chunks = list(self.ask(stream=True, stream_options={"include_usage": True}))
+        self.assertEqual(chunks[0].choices[0].delta.role, "assistant")
+        self.assertEqual(chunks[-1].choices, [])
+        self.assertGreater(chunks[-1].usage.completion_tokens, 0)
+        deltas = [c.choices[0].delta.content or "" for c in chunks if c.choices]
+        self.assertGreater(sum(1 for d in deltas if d), 1, "text comes in pieces")
+        self.assertEqual("".join(deltas), self.ask().choices[0].message.content)
+        reasons = [c.choices[0].finish_reason for c in chunks if c.choices]
+        self.assertEqual([r for r in reasons if r], [reasons[-1]], "one reason, at the end")
+
+    def test_length_and_stop_end_an_answer(self):
+        text = "Count from one to twenty in words."
+        self.assertEqual(self.ask(text, max_tokens=3).choices[0].finish_reason, "length")
+        whole = self.ask(text, max_tokens=24).choices[0].message.content
+        stop = whole[len(whole) // 2 :][:4]
+        cut = self.ask(text, max_tokens=24, stop=[stop]).choices[0]
+        self.assertEqual(cut.finish_reason, "stop")
+        self.assertEqual(cut.message.content, whole[: whole.index(stop)])
+
+    def test_equal_seeds_give_equal_answers(self):
+        first, second = (self.ask(temperature=1.5, seed=-3).choices[0].message.content for _ in range(2))
+        self.assertEqual(first, second)
+
+    def test_both_names_of_the_token_limit_are_known(self):
+        answer = self.ask(max_tokens=8, max_completion_tokens=2)
+        self.assertEqual(answer.usage.completion_tokens, 2)
+
+    def test_logprobs(self):
+        choice = self.ask(max_tokens=3, logprobs=True, top_logprobs=2).choices[0]
+        content = choice.logprobs.content
+        self.assertEqual("".join(t.token for t in content), choice.message.content)
+        for token in content:
+            self.assertEqual(len(token.top_logprobs), 2)
+            self.assertLessEqual(token.logprob, 0)
+            self.assertAlmostEqual(token.top_logprobs[0].logprob, token.logprob, places=3)
+
+    def test_text_parts_and_the_developer_role_are_read(self):
+        parts = [{"type": "text", "text": "Name a colour."}]
+        messages = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": parts}]
+        answer = client.chat.completions.create(model=MODEL, messages=messages, max_tokens=2)
+        self.assertEqual(answer.usage.completion_tokens, 2)
+
+    def test_a_client_that_leaves_frees_the_model(self):
+        stream = self.ask("Tell a long story.", max_tokens=2000, stream=True)
+        for _, _ in zip(range(3), stream):
+            pass
+        stream.close()
+        started = time.monotonic()
+        self.ask(max_tokens=1)
+        self.assertLess(time.monotonic() - started, 20)
+
+
+class Functions(unittest.TestCase):
+    QUESTION = "Who taught anatomy to Lu Xun?"
+
+    def test_an_answer_streams_and_its_citations_resolve(self):
+        stream = client.chat.completions.create(
+            model="function:answer", messages=user(self.QUESTION), stream=True, max_tokens=40,
+            stream_options={"include_usage": True},
+        )
+        text, extension, usage = "", None, None
+        for chunk in stream:
+            for choice in chunk.choices:
+                text += choice.delta.content or ""
+            extension = (chunk.model_extra or {}).get("praxis") or extension
+            usage = chunk.usage or usage
+        self.assertTrue(text.strip())
+        self.assertTrue(extension["trace_id"])
+        self.assertFalse(extension["refused"])
+        for citation in extension["citations"]:
+            self.assertIn(f"[{citation['number']}]", text)
+            self.assertIn("Fujino", citation["text"])
+        self.assertGreater(usage.prompt_tokens, 0, "a function's tokens are counted")
+        self.assertGreater(usage.completion_tokens, 0)
+
+    def test_a_cut_answer_says_that_it_was_cut(self):
+        answer = client.chat.completions.create(
+            model="function:answer", messages=user(self.QUESTION), max_tokens=2
+        )
+        self.assertEqual(answer.choices[0].finish_reason, "length")
+
+    def test_what_the_documents_do_not_say_is_refused(self):
+        answer = client.chat.completions.create(
+            model="function:answer", messages=user("How many moons does Jupiter have?"), max_tokens=40
+        )
+        self.assertTrue(answer.model_extra["praxis"]["refused"], answer.choices[0].message.content)
+        self.assertEqual(answer.model_extra["praxis"]["citations"], [])
+
+    def test_a_misspelt_function_names_the_nearest(self):
+        with self.assertRaises(openai.NotFoundError) as caught:
+            client.chat.completions.create(model="function:anser", messages=user("x"))
+        self.assertIn("answer", str(caught.exception))
+
+
+class Embeddings(unittest.TestCase):
+    def embed(self, texts, **options):
+        return client.embeddings.create(model=EMBEDDER, input=texts, **options)
+
+    def test_base64_and_floats_are_the_same_unit_vectors(self):
+        texts = ["a red coat", "冬天冷得利害"]
+        packed, plain = self.embed(texts), self.embed(texts, encoding_format="float")
+        self.assertEqual([d.index for d in packed.data], [0, 1])
+        for one, other in zip(packed.data, plain.data):
+            self.assertEqual(len(one.embedding), 384)
+            self.assertAlmostEqual(math.hypot(*one.embedding), 1, places=3)
+            for a, b in zip(one.embedding, other.embedding):
+                self.assertAlmostEqual(a, b, places=5)
+        self.assertGreater(packed.usage.prompt_tokens, 0)
+
+    def test_queries_and_passages_differ(self):
+        vectors = [
+            self.embed("coat", extra_body={"input_type": kind}).data[0].embedding
+            for kind in ["query", "passage"]
+        ]
+        self.assertNotEqual(*vectors)
+
+    def test_what_cannot_be_embedded_is_refused(self):
+        for texts, options in [([1, 2, 3], {}), ([], {}), ("a", {"dimensions": 100})]:
+            with self.assertRaises(openai.BadRequestError, msg=repr(texts)):
+                self.embed(texts, **options)
+
+
+class Errors(unittest.TestCase):
+    def refused(self, kind, **options):
+        options = {"model": MODEL, "messages": user("x"), "max_tokens": 2, **options}
+        with self.assertRaises(kind, msg=repr(options)) as caught:
+            client.chat.completions.create(**options)
+        return caught.exception
+
+    def test_what_would_change_the_answer_is_refused_by_name(self):
+        tool = {"type": "function", "function": {"name": "f", "parameters": {}}}
+        for name, value in [
+            ("tools", [tool]),
+            ("n", 2),
+            ("response_format", {"type": "json_object"}),
+            ("logit_bias", {"5": -100}),
+            ("temperature", 9),
+            ("top_p", 2),
+        ]:
+            error = self.refused(openai.BadRequestError, **{name: value})
+            self.assertIn(name, str(error))
+            self.assertEqual(error.param, name)
+            self.assertEqual(error.code, "invalid_request")
+
+    def test_images_are_refused_with_their_place(self):
+        part = {"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}
+        error = self.refused(openai.BadRequestError, messages=[{"role": "user", "content": [part]}])
+        self.assertIn("messages[0]", error.param)
+
+    def test_an_unknown_model_is_not_found_streaming_or_not(self):
+        for stream in [False, True]:
+            error = self.refused(openai.NotFoundError, model="nothing", stream=stream)
+            self.assertEqual(error.code, "not_found")
+
+    def test_a_wrong_key_is_refused(self):
+        stranger = openai.OpenAI(base_url=f"{url}/v1", api_key="sk-wrong", max_retries=0)
+        with self.assertRaises(openai.AuthenticationError):
+            stranger.models.list()
+
+
+if __name__ == "__main__":
+    cache = pathlib.Path(os.environ.get("PRAXIS_CACHE", pathlib.Path.home() / ".cache/praxis"))
+    missing = [name for name in [MODEL, EMBEDDER] if not list(cache.glob(f"**/{name}"))]
+    if missing and "PRAXIS_URL" not in os.environ:
+        print(f"SKIPPED: not in the cache: {', '.join(missing)}", file=sys.stderr)
+        sys.exit(0)
+    unittest.main(verbosity=2)

@@ -1,0 +1,131 @@
+// A running application for the tests: the real binary over a real knowledge base, with a chat model
+// whose answers are written here, behind the protocol that any endpoint speaks. What is tested is
+// the console; a real model's wording is not the same on two machines.
+
+import { execFileSync, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const DOCUMENTS = {
+  "sendai.md": `# Studying in Sendai
+
+## The town
+
+Sendai is a town in the north of Japan. Winters are cold, and few students came from abroad.
+
+## The teacher
+
+Anatomy was taught by Fujino Genkuro, a thin man who wore an old coat. He corrected the lecture notes
+of Lu Xun in red ink every week, from the first line to the last.
+`,
+  "老师.txt": `藤野先生
+
+其时进来的是一个黑瘦的先生，八字须，戴着眼镜，挟着一叠大大小小的书。他说：“我就是叫作藤野严九郎的……”
+`,
+  "empty.pdf": "",
+};
+
+const CONFIG = (model) => `[app]
+name = "sendai"
+title = "Sendai archive"
+description = "Answers about a student, a town and a teacher."
+
+[defaults]
+chat = "scripted"
+embedding = "multilingual-e5-small"
+
+[models.scripted]
+provider = "openai"
+base_url = "${model}/v1"
+model = "scripted"
+max_retries = 0
+
+[console]
+suggestions = ["Who taught anatomy to Lu Xun?", "鲁迅的解剖学老师是谁？", "What was Sendai like in winter?"]
+`;
+
+// The answer to a question, in pieces.
+function pieces(question) {
+  if (question.includes("slowly")) return Array.from({ length: 400 }, (_, i) => `word${i} `);
+  const text = /老师/.test(question)
+    ? "教鲁迅解剖学的老师是**藤野严九郎**[1]。"
+    : "Anatomy was taught by **Fujino Genkuro** [1].\n\n- He corrected the notes *every week*\n"
+      + "- in `red ink`\n\n<img src=x onerror=\"document.title='broken in'\"> [9]";
+  return text.match(/[\s\S]{1,6}/g);
+}
+
+function scriptedModel() {
+  const state = { dropped: 0, open: 0 };
+  const server = createServer((request, response) => {
+    let body = "";
+    request.on("data", (data) => (body += data));
+    request.on("end", async () => {
+      const question = JSON.parse(body).messages.at(-1).content.split("Question:").at(-1);
+      if (question.includes("out of order")) {
+        response.writeHead(500, { "content-type": "application/json" });
+        response.end(JSON.stringify({ error: { message: "the model is out of order" } }));
+        return;
+      }
+      state.open += 1;
+      let gone = false;
+      response.on("close", () => {
+        state.open -= 1;
+        if (!response.writableFinished) { gone = true; state.dropped += 1; }
+      });
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      const send = (value) => response.write(`data: ${JSON.stringify(value)}\n\n`);
+      for (const content of pieces(question)) {
+        if (gone) return;
+        send({ choices: [{ index: 0, delta: { content }, finish_reason: null }] });
+        await new Promise((resolve) => setTimeout(resolve, 40));
+      }
+      send({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] });
+      send({ choices: [], usage: { prompt_tokens: 120, completion_tokens: 24, total_tokens: 144 } });
+      response.end("data: [DONE]\n\n");
+    });
+  });
+  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => {
+    resolve({ server, state, url: `http://127.0.0.1:${server.address().port}` });
+  }));
+}
+
+/** Starts the application; `binary` is the path of `praxis`. */
+export async function startApplication(binary) {
+  const model = await scriptedModel();
+  const root = mkdtempSync(join(tmpdir(), "praxis-console-"));
+  const app = join(root, "sendai");
+  execFileSync(binary, ["new", app, "--template", "knowledge-qa", "--quiet"], { stdio: "ignore" });
+  writeFileSync(join(app, "praxis.toml"), CONFIG(model.url));
+  mkdirSync(join(app, "knowledge"), { recursive: true });
+  for (const [name, text] of Object.entries(DOCUMENTS)) writeFileSync(join(app, "knowledge", name), text);
+  execFileSync(binary, ["ingest", "--app", app, "--quiet"], { stdio: ["ignore", "ignore", "inherit"] });
+  const server = spawn(binary, ["serve", "--app", app, "--port", "0", "--json"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const url = await new Promise((resolve, reject) => {
+    let out = "";
+    server.stdout.on("data", (data) => {
+      out += data;
+      try { resolve(JSON.parse(out).url); } catch { /* not whole yet */ }
+    });
+    server.on("exit", (code) => reject(new Error(`praxis serve ended with ${code}: ${out}`)));
+  });
+  const stopServer = () => new Promise((resolve) => {
+    if (server.exitCode !== null || server.signalCode !== null) return resolve();
+    server.on("exit", resolve);
+    server.kill("SIGTERM");
+  });
+  return {
+    url,
+    model: model.state,
+    stopServer,
+    async close() {
+      await stopServer();
+      model.server.closeAllConnections();
+      model.server.close();
+      rmSync(root, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,105 @@
+//! The decoder with its kernels, and llama.cpp, against exact arithmetic on the same weights.
+
+use std::path::PathBuf;
+
+use super::linear::tests::EXACT;
+use super::{Decoder, Want};
+use crate::gguf::Gguf;
+
+fn model(name: &str) -> Option<PathBuf> {
+    let cache = std::env::var_os("PRAXIS_CACHE")
+        .map(PathBuf::from)
+        .or_else(|| {
+            Some(
+                PathBuf::from(std::env::var_os("HOME")?)
+                    .join(".cache")
+                    .join("praxis"),
+            )
+        })?;
+    let path = cache.join("models").join(name).join("model.gguf");
+    if !path.exists() {
+        eprintln!(
+            "SKIPPED: {} is absent; run `praxis models pull {name}`",
+            path.display()
+        );
+        return None;
+    }
+    Some(path)
+}
+
+fn logprobs(file: &Gguf, exact: bool, tokens: &[u32], positions: &[usize]) -> Vec<Vec<f32>> {
+    EXACT.set(exact);
+    let decoder = Decoder::open(file).unwrap();
+    EXACT.set(false);
+    let mut cache = decoder.new_cache();
+    let mut start = 0;
+    positions
+        .iter()
+        .map(|position| {
+            let chunk = &tokens[start..=*position];
+            let logits = decoder.forward(chunk, start, &mut cache, Want::LastLogits, &|| false);
+            start = position + 1;
+            let logits = logits.unwrap();
+            let z = crate::sampler::log_denominator(&logits);
+            logits.iter().map(|l| l - z).collect()
+        })
+        .collect()
+}
+
+/// Mean difference from exact arithmetic, over the reference's likeliest tokens: ours, theirs.
+fn errors(name: &str, fixture: &str) -> Option<(f32, f32)> {
+    let file = Gguf::open(&model(name)?).unwrap();
+    let fixture: serde_json::Value = serde_json::from_str(fixture).unwrap();
+    let (mut ours, mut theirs, mut count) = (0.0, 0.0, 0.0);
+    for conversation in fixture["conversations"].as_array().unwrap().iter().take(2) {
+        let tokens: Vec<u32> = serde_json::from_value(conversation["tokens"].clone()).unwrap();
+        let top = conversation["top"].as_array().unwrap();
+        let positions: Vec<usize> = top
+            .iter()
+            .map(|t| t["position"].as_u64().unwrap() as usize)
+            .collect();
+        let rounded = logprobs(&file, false, &tokens, &positions);
+        let exact = logprobs(&file, true, &tokens, &positions);
+        for (i, top) in top.iter().enumerate() {
+            let ids: Vec<usize> = serde_json::from_value(top["tokens"].clone()).unwrap();
+            let reference: Vec<f32> = serde_json::from_value(top["logprobs"].clone()).unwrap();
+            let (mut a, mut b) = (0.0, 0.0);
+            for (id, reference) in ids.iter().zip(&reference) {
+                a += (rounded[i][*id] - exact[i][*id]).abs();
+                b += (reference - exact[i][*id]).abs();
+            }
+            let n = ids.len() as f32;
+            eprintln!(
+                "{name} @{}: ours {:.4} llama.cpp {:.4}",
+                positions[i],
+                a / n,
+                b / n
+            );
+            ours += a;
+            theirs += b;
+            count += n;
+        }
+    }
+    eprintln!(
+        "{name}: ours {:.4} llama.cpp {:.4}",
+        ours / count,
+        theirs / count
+    );
+    Some((ours / count, theirs / count))
+}
+
+#[test]
+fn smollm2_is_as_near_to_exact_arithmetic_as_llama_cpp() {
+    let fixture = include_str!("../../tests/fixtures/smollm2_logits.json");
+    if let Some((ours, theirs)) = errors("smollm2-135m-instruct", fixture) {
+        assert!(ours < 1.25 * theirs, "ours {ours}, llama.cpp {theirs}");
+    }
+}
+
+#[test]
+fn qwen2_is_as_near_to_exact_arithmetic_as_llama_cpp() {
+    let fixture = include_str!("../../tests/fixtures/qwen2.5-coder_logits.json");
+    if let Some((ours, theirs)) = errors("qwen2.5-coder-1.5b-instruct", fixture) {
+        assert!(ours < 1.25 * theirs, "ours {ours}, llama.cpp {theirs}");
+    }
+}
