@@ -68,12 +68,15 @@ pub fn keyed_by(state: &ApiState, router: Router) -> Router {
 }
 
 /// Wraps a router (the API's, or the API's and the console's) in what every request goes through.
-pub fn hardened(router: Router) -> Router {
+pub fn hardened(state: &ApiState, router: Router) -> Router {
     let request_id = HeaderName::from_static("x-request-id");
     router
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::wrong_method)
-        .layer(middleware::from_fn(guard::same_origin))
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            guard::same_origin,
+        ))
         .layer(middleware::from_fn(guard::measure))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(CatchPanicLayer::custom(error::panicked))

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use praxis_api::{ApiState, AppInfo, ModelInfo};
 use praxis_core::Secret;
+use praxis_gateway::KeyReference;
 use tokio::net::TcpListener;
 
 use crate::app::App;
@@ -46,9 +47,9 @@ pub async fn run(app: &App, args: Serve, global: &Global) -> Result<(), Failure>
         .map_err(|e| Failure::message(e.to_string()))?;
     let state = state(app, api_key)?;
     let pages = praxis_api::keyed_by(&state, praxis_console::router(state.clone()));
-    let router = praxis_api::router(state).merge(pages);
+    let router = praxis_api::hardened(&state, praxis_api::router(state.clone()).merge(pages));
     announce(app, address, global);
-    praxis_api::serve(listener, praxis_api::hardened(router), stop())
+    praxis_api::serve(listener, router, stop())
         .await
         .map_err(|e| Failure::message(format!("the server failed: {e}")))
 }
@@ -92,7 +93,8 @@ fn state(app: &App, api_key: Option<Secret>) -> Result<ApiState, Failure> {
 
 /// The secret behind `env:NAME`.
 fn key(reference: &str) -> Result<Secret, Failure> {
-    let name = reference.strip_prefix("env:").ok_or_else(|| {
+    let reference = KeyReference::new(reference);
+    let name = reference.variable().ok_or_else(|| {
         Failure::message("`server.api_key` must name an environment variable")
             .with_help("write `api_key = \"env:PRAXIS_API_KEY\"`: keys do not belong into files")
     })?;
