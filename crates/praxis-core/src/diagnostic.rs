@@ -77,6 +77,27 @@ impl SourceSpan {
     }
 }
 
+/// Something wrong with a configuration that parses: what its owner knows before the file's text,
+/// and with it the place, is at hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The key, dotted: `models.gpt.api_key`.
+    pub path: String,
+    /// What is wrong; names the offender.
+    pub message: String,
+    /// The fix.
+    pub help: Option<String>,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)?;
+        self.help
+            .as_ref()
+            .map_or(Ok(()), |help| write!(f, " ({help})"))
+    }
+}
+
 /// One thing wrong with a file, and its fix.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {

@@ -22,7 +22,7 @@ pub use chat::{
     ChatChunk, ChatGateway, ChatModel, ChatRequest, ChatStream, FinishReason, Sampling,
     TokenLogprob,
 };
-pub use diagnostic::{Diagnostic, Severity, SourceSpan};
+pub use diagnostic::{Diagnostic, Problem, Severity, SourceSpan};
 pub use embed::{EmbedKind, Embedder};
 pub use error::{ErrorCode, ModelError};
 pub use function::{CallContext, CallError, CallEvent, Function, Signature, now_s};

@@ -2,7 +2,7 @@
 
 use praxis_hub::HubError;
 
-use crate::validate::Problem;
+use praxis_core::Problem;
 
 /// A gateway's error, sorted by what the caller can do.
 #[derive(Debug, thiserror::Error)]

@@ -21,7 +21,6 @@ pub use error::GatewayError;
 pub use gateway::{Gateway, ModelInfo};
 pub use period::Period;
 pub use praxis_hub::Task;
-pub use validate::Problem;
 
 /// The chat model of an application that names none.
 pub const DEFAULT_CHAT_MODEL: &str = "qwen2.5-coder-1.5b-instruct";

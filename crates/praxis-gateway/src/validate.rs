@@ -1,33 +1,12 @@
 //! What can be wrong with a gateway's configuration beyond its shape. Each [`Problem`] names its key,
 //! so that the application's loader can point at the place in the file.
 
-use std::fmt;
-
+use praxis_core::Problem;
 use praxis_core::suggest::nearest;
 use praxis_hub::{Catalogue, Task};
 use reqwest::Url;
 
 use crate::config::{GatewayConfig, ModelConfig, Provider, is_path};
-
-/// Something wrong with the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The key, dotted: `models.gpt.api_key`.
-    pub path: String,
-    /// What is wrong; names the offender.
-    pub message: String,
-    /// The fix.
-    pub help: Option<String>,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.message)?;
-        self.help
-            .as_ref()
-            .map_or(Ok(()), |help| write!(f, " ({help})"))
-    }
-}
 
 impl GatewayConfig {
     /// All that is wrong, in the order of the keys.

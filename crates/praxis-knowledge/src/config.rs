@@ -1,6 +1,7 @@
 //! `knowledge/NAME.toml`: a knowledge base, declared.
 
 use globset::Glob;
+use praxis_core::Problem;
 use serde::Deserialize;
 
 /// A knowledge base as its file declares it.
@@ -81,17 +82,6 @@ impl Default for SearchConfig {
             threshold: None,
         }
     }
-}
-
-/// Something wrong with a configuration that parses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Dotted key.
-    pub path: String,
-    /// What is wrong.
-    pub message: String,
-    /// The fix.
-    pub help: Option<String>,
 }
 
 impl BaseConfig {

@@ -154,7 +154,7 @@ impl Knowledge {
             )
             .await?;
         }
-        self.refresh_locked(name).await?;
+        self.index_keywords(name).await?;
         report.failed.sort_by(|a, b| a.uri.cmp(&b.uri));
         report.seconds = started.elapsed().as_secs_f64();
         Ok(report)

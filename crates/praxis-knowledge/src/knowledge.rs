@@ -42,8 +42,10 @@ pub(crate) struct Base {
 }
 
 /// The indexes of a base at one generation of the store.
-pub(crate) struct Snapshot {
+struct Snapshot {
     generation: i64,
+    /// Identity of the embedder that made the vectors.
+    embedder: String,
     vectors: VectorIndex,
     keywords: KeywordIndex,
 }
@@ -185,15 +187,15 @@ impl Knowledge {
             CallError::new(ErrorCode::NotFound, format!("no passage `{id}`"))
                 .with_hint("its document has changed since; ask again")
         };
-        let document = self
-            .store
-            .document_of(id)
-            .await
-            .map_err(internal)?
-            .ok_or_else(missing)?;
         let found = self
             .store
             .chunk(id)
+            .await
+            .map_err(internal)?
+            .ok_or_else(missing)?;
+        let document = self
+            .store
+            .document(&found.document)
             .await
             .map_err(internal)?
             .ok_or_else(missing)?;
@@ -270,9 +272,7 @@ impl Knowledge {
 
     /// One ingest or rebuild of a base at a time, over all processes.
     pub(crate) async fn lock(&self, name: &str) -> Result<std::fs::File, CallError> {
-        let dir = self.state.join("index");
-        std::fs::create_dir_all(&dir).map_err(internal)?;
-        let path = dir.join(format!("{name}.lock"));
+        let path = self.lock_path(name)?;
         tokio::task::spawn_blocking(move || {
             let file = std::fs::File::create(path)?;
             file.lock()?;
@@ -281,6 +281,12 @@ impl Knowledge {
         .await
         .map_err(internal)?
         .map_err(internal)
+    }
+
+    fn lock_path(&self, name: &str) -> Result<PathBuf, CallError> {
+        let dir = self.state.join("index");
+        std::fs::create_dir_all(&dir).map_err(internal)?;
+        Ok(dir.join(format!("{name}.lock")))
     }
 
     fn index_dir(&self, name: &str) -> PathBuf {
@@ -302,9 +308,8 @@ impl Knowledge {
         }
         // An ingest in another process moves the store all the time: what is there serves until it
         // is done.
-        let path = self.state.join("index").join(format!("{name}.lock"));
-        let free =
-            std::fs::File::create(path).and_then(|f| f.try_lock().map(|()| f).map_err(Into::into));
+        let free = std::fs::File::create(self.lock_path(name)?)
+            .and_then(|f| f.try_lock().map(|()| f).map_err(Into::into));
         match (free, current) {
             (Ok(_lock), _) => self.refresh_locked(name).await,
             (Err(_), Some(current)) => Ok(Some(current)),
@@ -315,21 +320,17 @@ impl Knowledge {
         }
     }
 
-    /// Brings the indexes up to the store. The caller holds the base's lock.
-    pub(crate) async fn refresh_locked(
-        &self,
-        name: &str,
-    ) -> Result<Option<Arc<Snapshot>>, CallError> {
+    /// Brings the indexes up to the store and loads them. The caller holds the base's lock.
+    async fn refresh_locked(&self, name: &str) -> Result<Option<Arc<Snapshot>>, CallError> {
         let base = self.base(name)?;
         let Some(stored) = self.store.base(name).await.map_err(internal)? else {
             return Ok(None);
         };
-        let keywords =
-            KeywordIndex::open(&self.index_dir(name).join("keyword")).map_err(internal)?;
-        self.sync_keywords(name, &keywords).await?;
+        let keywords = self.index_keywords(name).await?;
         let vectors = VectorIndex::new(self.store.vectors(name).await.map_err(internal)?);
         let snapshot = Arc::new(Snapshot {
             generation: stored.generation,
+            embedder: stored.embedder,
             vectors,
             keywords,
         });
@@ -337,6 +338,15 @@ impl Knowledge {
             *slot = Some(Arc::clone(&snapshot));
         }
         Ok(Some(snapshot))
+    }
+
+    /// Brings the keyword index on disk up to the store. The caller holds the base's lock. Vectors
+    /// need no such step: they are read from the store when a search first wants them.
+    pub(crate) async fn index_keywords(&self, name: &str) -> Result<KeywordIndex, CallError> {
+        let keywords =
+            KeywordIndex::open(&self.index_dir(name).join("keyword")).map_err(internal)?;
+        self.sync_keywords(name, &keywords).await?;
+        Ok(keywords)
     }
 
     async fn sync_keywords(&self, name: &str, keywords: &KeywordIndex) -> Result<(), CallError> {
@@ -406,24 +416,25 @@ impl Knowledge {
                 threshold,
             });
         }
-        let vector = embedder
-            .embed(EmbedKind::Query, vec![query.to_owned()])
-            .await?
-            .pop()
-            .unwrap_or_default();
-        if vector.len() != snapshot.vectors.dimension() {
+        // Equal dimensions prove nothing: two models of 384 would give nonsense without a word.
+        if embedder.identity() != snapshot.embedder {
             return Err(CallError::new(
                 ErrorCode::InvalidRequest,
                 format!(
-                    "`{name}` holds vectors of {} dimensions, its embedder gives {}",
-                    snapshot.vectors.dimension(),
-                    vector.len()
+                    "`{name}` holds vectors of `{}`, its embedder is now `{}`",
+                    snapshot.embedder,
+                    embedder.identity()
                 ),
             )
             .with_hint(format!(
                 "run `praxis ingest {name}` after changing the embedder"
             )));
         }
+        let vector = embedder
+            .embed(EmbedKind::Query, vec![query.to_owned()])
+            .await?
+            .pop()
+            .unwrap_or_default();
         let by_keyword = snapshot
             .keywords
             .search(query, LANE_DEPTH)

@@ -18,7 +18,7 @@ mod segment;
 mod vectors;
 mod walk;
 
-pub use config::{BaseConfig, Problem, SearchConfig, SegmentConfig, SourceConfig};
+pub use config::{BaseConfig, SearchConfig, SegmentConfig, SourceConfig};
 pub use document::{Block, BlockKind, LoadedDocument, Segment};
 pub use fusion::Lanes;
 pub use ingest::{FailedDocument, IngestEvent, IngestReport};

@@ -44,11 +44,6 @@ impl VectorIndex {
         self.place.contains_key(chunk)
     }
 
-    /// Dimension of the vectors, 0 for an empty index.
-    pub fn dimension(&self) -> usize {
-        self.dimension
-    }
-
     /// Cosine of a chunk's vector and a query of unit length.
     pub fn cosine(&self, chunk: &ChunkId, query: &[f32]) -> Option<f32> {
         self.place.get(chunk).map(|i| self.cosine_at(*i, query))

@@ -124,9 +124,9 @@ pub struct ChunkVector {
     pub vector: Vec<f32>,
 }
 
-const HEAD: &str = "SELECT d.id, d.base, d.uri, d.title, d.hash, d.size, d.modified, d.error, d.hint, \
-     d.generation, (SELECT COUNT(*) FROM chunks c WHERE c.document = d.id) AS chunks, d.text \
-     FROM documents d ";
+/// Columns of a [`DocumentHead`], and the base.
+const HEAD: &str = "d.id, d.base, d.uri, d.title, d.hash, d.size, d.modified, d.error, d.hint, \
+     d.generation, (SELECT COUNT(*) FROM chunks c WHERE c.document = d.id) AS chunks";
 
 impl Store {
     /// The base of that name, if it has been ingested.
@@ -276,9 +276,9 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn documents(&self, base: &str) -> Result<Vec<DocumentHead>, StoreError> {
-        let sql = "SELECT d.id, d.base, d.uri, d.title, d.hash, d.size, d.modified, d.error, d.hint, \
-             d.generation, (SELECT COUNT(*) FROM chunks c WHERE c.document = d.id) AS chunks \
-             FROM documents d WHERE d.base = ? ORDER BY d.uri";
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {HEAD} FROM documents d WHERE d.base = ? ORDER BY d.uri"
+        ));
         let rows = sqlx::query(sql).bind(base).fetch_all(&self.pool).await?;
         rows.iter().map(head).collect()
     }
@@ -288,7 +288,9 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn document(&self, id: &DocumentId) -> Result<Option<Document>, StoreError> {
-        let sql = sqlx::AssertSqlSafe(format!("{HEAD} WHERE d.id = ?"));
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {HEAD}, d.text FROM documents d WHERE d.id = ?"
+        ));
         let Some(row) = sqlx::query(sql)
             .bind(id.as_str())
             .fetch_optional(&self.pool)
@@ -308,24 +310,6 @@ impl Store {
             text: row.try_get("text")?,
             chunks: rows.iter().map(chunk).collect::<Result<_, _>>()?,
         }))
-    }
-
-    /// The document that a chunk belongs to.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn document_of(&self, chunk: &ChunkId) -> Result<Option<Document>, StoreError> {
-        let row = sqlx::query("SELECT document FROM chunks WHERE id = ?")
-            .bind(chunk.as_str())
-            .fetch_optional(&self.pool)
-            .await?;
-        match row {
-            Some(row) => {
-                self.document(&DocumentId::from_string(row.try_get::<String, _>(0)?))
-                    .await
-            }
-            None => Ok(None),
-        }
     }
 
     /// A chunk with its document's name.

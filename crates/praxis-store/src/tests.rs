@@ -57,11 +57,12 @@ async fn a_document_comes_back_whole_and_its_replacement_leaves_nothing_behind()
     let heads = store.documents("docs").await.unwrap();
     let seen: Vec<_> = heads.iter().map(|d| (d.uri.as_str(), d.chunks)).collect();
     assert_eq!(seen, [("a.md", 2), ("b.md", 1)]);
-    let found = store
-        .document_of(&ChunkId::from_string("a.md-1"))
+    let chunk = store
+        .chunk(&ChunkId::from_string("a.md-1"))
         .await
         .unwrap()
         .unwrap();
+    let found = store.document(&chunk.document).await.unwrap().unwrap();
     assert_eq!((found.base.as_str(), found.text.as_str()), ("docs", "text"));
     let mut want = document("a.md", 2).chunks;
     want.iter_mut().for_each(|c| c.vector.clear());

@@ -143,7 +143,7 @@ fn load_bases(root: &Path, problems: &mut Vec<Diagnostic>) -> Vec<(String, BaseC
         match file.parse::<BaseConfig>() {
             Ok(config) => {
                 for problem in config.problems() {
-                    problems.push(file.diagnose(&problem.path, problem.message, problem.help));
+                    problems.push(file.diagnose(problem));
                 }
                 bases.push((stem, config));
             }

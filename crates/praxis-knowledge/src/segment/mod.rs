@@ -100,16 +100,12 @@ fn sections(
     };
     for (i, block) in document.blocks.iter().enumerate() {
         let text = cursor.take(block.start, block.end);
+        let add = |units_of: &mut Vec<Unit>| {
+            units(text, block.start, block.page, options, count, units_of);
+        };
         let BlockKind::Heading(level) = block.kind else {
             if let Some(section) = sections.last_mut() {
-                units(
-                    text,
-                    block.start,
-                    block.page,
-                    options,
-                    count,
-                    &mut section.units,
-                );
+                add(&mut section.units);
             }
             continue;
         };
@@ -127,14 +123,7 @@ fn sections(
         };
         if bare {
             section.headings.pop();
-            units(
-                text,
-                block.start,
-                block.page,
-                options,
-                count,
-                &mut section.units,
-            );
+            add(&mut section.units);
         }
         sections.push(section);
     }

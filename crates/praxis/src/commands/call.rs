@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use praxis_core::{CallContext, CallEvent, Citation, Function};
+use praxis_core::{CallContext, CallEvent, Citation, Function, Passage};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
@@ -80,17 +80,9 @@ pub fn print_citations(citations: &[Citation]) {
     }
     ui::out("");
     for Citation { number, passage } in citations {
-        let mut place = passage.uri.clone();
-        for heading in &passage.headings {
-            place.push_str(" › ");
-            place.push_str(heading);
-        }
-        if let Some(page) = passage.page {
-            place.push_str(&format!(", page {page}"));
-        }
         ui::out(format!(
             "[{number}] {} {}",
-            ui::paint(ui::BOLD, place),
+            ui::paint(ui::BOLD, place(passage)),
             ui::paint(
                 DIM,
                 format_args!("(characters {}–{})", passage.start, passage.end)
@@ -101,6 +93,19 @@ pub fn print_citations(citations: &[Citation]) {
             ui::paint(DIM, excerpt(&passage.text, 160))
         ));
     }
+}
+
+/// Where a passage stands: document, headings, page.
+pub fn place(passage: &Passage) -> String {
+    let mut place = passage.uri.clone();
+    for heading in &passage.headings {
+        place.push_str(" › ");
+        place.push_str(heading);
+    }
+    if let Some(page) = passage.page {
+        place.push_str(&format!(", page {page}"));
+    }
+    place
 }
 
 /// The first characters of a text on one line.

@@ -3,7 +3,7 @@
 use praxis_core::{CallContext, Passage, Retriever};
 use serde_json::json;
 
-use super::call::excerpt;
+use super::call::{excerpt, place};
 use crate::app::App;
 use crate::cli::{Global, Search};
 use crate::ui::{self, BOLD, DIM, Failure};
@@ -47,17 +47,9 @@ pub async fn run(app: &App, args: Search, global: &Global) -> Result<(), Failure
 }
 
 fn print(rank: usize, passage: &Passage) {
-    let mut place = passage.uri.clone();
-    for heading in &passage.headings {
-        place.push_str(" › ");
-        place.push_str(heading);
-    }
-    if let Some(page) = passage.page {
-        place.push_str(&format!(", page {page}"));
-    }
     ui::out(format!(
         "{rank:>2}. {}  {}",
-        ui::paint(BOLD, place),
+        ui::paint(BOLD, place(passage)),
         ui::paint(
             DIM,
             format_args!(

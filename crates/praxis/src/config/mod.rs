@@ -73,7 +73,7 @@ impl AppConfig {
             .gateway()
             .problems()
             .into_iter()
-            .map(|p| file.diagnose(&p.path, p.message, p.help))
+            .map(|p| file.diagnose(p))
             .collect();
         if problems.is_empty() {
             Ok(config)

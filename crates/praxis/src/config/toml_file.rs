@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use praxis_core::suggest::nearest;
-use praxis_core::{Diagnostic, SourceSpan};
+use praxis_core::{Diagnostic, Problem, SourceSpan};
 use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 
@@ -40,7 +40,13 @@ impl TomlFile {
 
     /// A diagnostic at the value of a dotted key such as `models.gpt.fallback`, or at the nearest
     /// table above it that exists.
-    pub fn diagnose(&self, path: &str, message: String, help: Option<String>) -> Diagnostic {
+    pub fn diagnose(&self, problem: Problem) -> Diagnostic {
+        let Problem {
+            path,
+            message,
+            help,
+        } = problem;
+        let path = path.as_str();
         let range = self.locate(path);
         let mut span = self.span(range.clone());
         if path.ends_with("api_key") {
