@@ -10,6 +10,8 @@ pub struct LoadedDocument {
     pub text: String,
     /// Its blocks, in order, not overlapping.
     pub blocks: Vec<Block>,
+    /// What of the file could not be read, for its owner; empty for nearly all files.
+    pub notes: Vec<String>,
 }
 
 /// A piece of structure.
@@ -116,6 +118,7 @@ impl Builder {
             title,
             text: self.text,
             blocks: self.blocks,
+            notes: Vec::new(),
         }
     }
 }

@@ -60,6 +60,15 @@ pub struct FailedDocument {
     pub hint: Option<String>,
 }
 
+/// What is missing of a document that was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    /// Its path.
+    pub uri: String,
+    /// What is missing, and why.
+    pub reason: String,
+}
+
 /// What an ingest did.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct IngestReport {
@@ -73,6 +82,8 @@ pub struct IngestReport {
     pub removed: usize,
     /// Files that could not be read, this time or before.
     pub failed: Vec<FailedDocument>,
+    /// What could not be read of files that were read this time.
+    pub warnings: Vec<Warning>,
     /// Chunks written.
     pub chunks: usize,
     /// Seconds it took.
@@ -98,7 +109,7 @@ impl Knowledge {
         let settings = serde_json::json!({
             "max_tokens": base.config.segment.max_tokens,
             "min_tokens": base.config.segment.min_tokens,
-            "revision": 1,
+            "revision": 2,
         });
         let store = self.store();
         store
@@ -259,6 +270,11 @@ impl Knowledge {
                     report.keep(head);
                 }
             } else {
+                let notes = prepared.document.iter().flat_map(|d| &d.notes);
+                report.warnings.extend(notes.map(|reason| Warning {
+                    uri: uri.clone(),
+                    reason: reason.clone(),
+                }));
                 let document = prepared.into_document(name, &mut vectors);
                 report.chunks += document.chunks.len();
                 match (&document.error, before) {

@@ -21,6 +21,6 @@ mod walk;
 pub use config::{BaseConfig, SearchConfig, SegmentConfig, SourceConfig};
 pub use document::{Block, BlockKind, LoadedDocument, Segment};
 pub use fusion::Lanes;
-pub use ingest::{FailedDocument, IngestEvent, IngestReport};
+pub use ingest::{FailedDocument, IngestEvent, IngestReport, Warning};
 pub use knowledge::{BaseSpec, CheckReport, EmbedderSource, Excerpt, Knowledge};
 pub use segment::{SegmentOptions, segment};

@@ -40,6 +40,9 @@ pub enum LoadError {
     /// Remove the password.
     #[error("is encrypted")]
     Encrypted,
+    /// Have its text recognized.
+    #[error("has no text that can be read: {0}")]
+    NoText(String),
     /// Convert it by another program.
     #[error("took longer than {0:?} to read")]
     TooSlow(Duration),
@@ -50,13 +53,16 @@ impl LoadError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Unreadable(_) => "check that the file exists and may be read",
-            Self::Empty => "a scanned PDF needs OCR first; an empty file can be deleted",
+            Self::Empty => "fill it, delete it, or exclude it",
             Self::TooLarge { .. } => "split it, or raise `max_file_bytes` under [source]",
             Self::Unsupported(_) => "save it as Markdown, text, HTML, PDF or DOCX, or exclude it",
             Self::Damaged(_) => {
                 "get the file again, or open and save it in the program that made it"
             }
             Self::Encrypted => "save it without a password",
+            Self::NoText(_) => {
+                "run OCR on it first, for example `ocrmypdf --force-ocr IN.pdf OUT.pdf`"
+            }
             Self::TooSlow(_) => "save it as text or DOCX, or split it",
         }
     }
@@ -84,6 +90,9 @@ impl Default for LoadLimits {
 pub const EXTENSIONS: &[&str] = &[
     "md", "markdown", "txt", "text", "html", "htm", "pdf", "docx",
 ];
+
+/// Bytes in which the header of a PDF is looked for, as other readers do.
+const PDF_HEADER: usize = 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Format {
@@ -133,12 +142,18 @@ pub fn load_bytes(
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(LoadError::Empty);
     }
+    let with_text = |declared, load: fn(&str, &str) -> LoadedDocument| {
+        let decoded = text::decode(bytes, declared)?;
+        let mut document = load(&decoded.text, &stem);
+        document.notes.extend(decoded.note);
+        Ok(document)
+    };
     let document = match format(path, bytes)? {
-        Format::Markdown => markdown::load(&text::decode(bytes)?, &stem),
-        Format::Html => html::load(&text::decode(bytes)?, &stem),
-        Format::Pdf => pdf::load(bytes, &stem)?,
+        Format::Markdown => with_text(None, markdown::load)?,
+        Format::Html => with_text(html::declared(bytes), html::load)?,
+        Format::Pdf => pdf::load(bytes, &stem, limits)?,
         Format::Docx => docx::load(bytes, &stem, limits)?,
-        Format::Text => text::load(&text::decode(bytes)?, &stem),
+        Format::Text => with_text(None, text::load)?,
     };
     if document.blocks.is_empty() {
         Err(LoadError::Empty)
@@ -149,8 +164,11 @@ pub fn load_bytes(
 
 fn format(path: &Path, bytes: &[u8]) -> Result<Format, LoadError> {
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-    // What a file begins with outranks what it is called.
-    if bytes.starts_with(b"%PDF-") {
+    // What a file begins with outranks what it is called. Some PDFs have a header of a mail or of a
+    // printer before their own.
+    let head = &bytes[..bytes.len().min(PDF_HEADER)];
+    let named_pdf = extension.as_deref() == Some("pdf");
+    if bytes.starts_with(b"%PDF-") || named_pdf && memchr::memmem::find(head, b"%PDF-").is_some() {
         return Ok(Format::Pdf);
     }
     if bytes.starts_with(&[0xd0, 0xcf, 0x11, 0xe0]) {

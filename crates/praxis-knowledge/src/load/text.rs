@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::{UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::LoadError;
 use crate::document::{BlockKind, Builder, LoadedDocument};
@@ -10,39 +10,52 @@ use crate::document::{BlockKind, Builder, LoadedDocument};
 /// Bytes looked at to guess an encoding.
 const SAMPLE: usize = 1 << 20;
 
-/// Bytes as text: by byte order mark, as UTF-8, else by what its statistics suggest (chardetng, the
-/// detector of Firefox).
+/// Bytes as text.
+pub(super) struct Decoded<'a> {
+    /// The text.
+    pub text: Cow<'a, str>,
+    /// What its owner must know of it, if anything.
+    pub note: Option<String>,
+}
+
+/// Bytes as text: by byte order mark, as UTF-8, as the page itself declares, else by what its
+/// statistics suggest (chardetng, the detector of Firefox). A few bytes that are wrong in UTF-8 become
+/// replacement characters, which the note tells.
 ///
 /// # Errors
 /// [`LoadError::Unsupported`] for what looks like binary data.
-pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, LoadError> {
-    let binary = || LoadError::Unsupported("binary data, not text".to_owned());
-    if let Some((encoding, mark)) = encoding_rs::Encoding::for_bom(bytes) {
-        return Ok(encoding.decode_without_bom_handling(&bytes[mark..]).0);
+pub(super) fn decode<'a>(
+    bytes: &'a [u8],
+    declared: Option<&'static Encoding>,
+) -> Result<Decoded<'a>, LoadError> {
+    let checked = |text: Cow<'a, str>| {
+        if is_noise(&text) {
+            Err(LoadError::Unsupported("binary data, not text".to_owned()))
+        } else {
+            Ok(Decoded { text, note: None })
+        }
+    };
+    if let Some(text) = utf32(bytes) {
+        return checked(Cow::Owned(text));
+    }
+    if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
+        return checked(encoding.decode_without_bom_handling(&bytes[mark..]).0);
     }
     let sample = &bytes[..bytes.len().min(SAMPLE)];
-    let zeros = sample.iter().filter(|b| **b == 0).count();
-    if zeros > 0 {
-        // UTF-16 without a mark has zeros in every other place only.
-        let odd = sample
-            .iter()
-            .skip(1)
-            .step_by(2)
-            .filter(|b| **b == 0)
-            .count();
-        let encoding = match (odd, zeros - odd) {
-            (n, 0) if n * 5 > sample.len() => UTF_16LE,
-            (0, n) if n * 5 > sample.len() => UTF_16BE,
-            _ => return Err(binary()),
-        };
-        return Ok(encoding.decode_without_bom_handling(bytes).0);
+    if sample.contains(&0) {
+        let encoding = unmarked_utf16(sample)
+            .ok_or_else(|| LoadError::Unsupported("binary data, not text".to_owned()))?;
+        return checked(encoding.decode_without_bom_handling(bytes).0);
     }
+    // Bytes that happen to be valid UTF-8 are UTF-8, whatever a page declares.
     if let Ok(text) = std::str::from_utf8(bytes) {
-        return if is_noise(text) {
-            Err(binary())
-        } else {
-            Ok(Cow::Borrowed(text))
-        };
+        let escapes = declared.filter(|d| *d == ISO_2022_JP);
+        return checked(escapes.map_or(Cow::Borrowed(text), |d| {
+            d.decode_without_bom_handling(bytes).0
+        }));
+    }
+    if let Some(encoding) = declared.filter(|d| *d != UTF_8) {
+        return checked(encoding.decode_without_bom_handling(bytes).0);
     }
     // A UTF-8 text with a few bad bytes is still UTF-8.
     let lossy = String::from_utf8_lossy(bytes);
@@ -52,16 +65,56 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, LoadError> {
         .filter(|c| !c.is_ascii() && *c != '\u{fffd}')
         .count();
     if bad * 10 <= wide || (wide > 0 && bad * 1000 <= lossy.len()) {
-        return Ok(lossy);
+        let note = match bad {
+            1 => "its UTF-8 is broken in 1 place, shown as \u{fffd}".to_owned(),
+            n => format!("its UTF-8 is broken in {n} places, shown as \u{fffd}"),
+        };
+        return Ok(Decoded {
+            text: lossy,
+            note: Some(note),
+        });
     }
     let mut detector = chardetng::EncodingDetector::new(chardetng::Iso2022JpDetection::Deny);
     detector.feed(sample, sample.len() == bytes.len());
     let encoding = detector.guess(None, chardetng::Utf8Detection::Allow);
-    let (text, _) = encoding.decode_without_bom_handling(bytes);
-    if is_noise(&text) || (encoding == UTF_8 && bad * 20 > lossy.chars().count()) {
-        return Err(binary());
+    if encoding == UTF_8 && bad * 20 > lossy.chars().count() {
+        return Err(LoadError::Unsupported("binary data, not text".to_owned()));
     }
-    Ok(text)
+    checked(encoding.decode_without_bom_handling(bytes).0)
+}
+
+/// Text in UTF-32 with its byte order mark.
+fn utf32(bytes: &[u8]) -> Option<String> {
+    let read: fn([u8; 4]) -> u32 = match bytes.get(..4)? {
+        [0xff, 0xfe, 0, 0] => u32::from_le_bytes,
+        [0, 0, 0xfe, 0xff] => u32::from_be_bytes,
+        _ => return None,
+    };
+    let units = bytes[4..]
+        .chunks(4)
+        .map(|four| <[u8; 4]>::try_from(four).map(read));
+    Some(
+        units
+            .map(|unit| unit.ok().and_then(char::from_u32).unwrap_or('\u{fffd}'))
+            .collect(),
+    )
+}
+
+/// UTF-16 without a mark has zeros in every other place only.
+fn unmarked_utf16(sample: &[u8]) -> Option<&'static Encoding> {
+    let zeros = |first: usize| {
+        sample
+            .iter()
+            .skip(first)
+            .step_by(2)
+            .filter(|b| **b == 0)
+            .count()
+    };
+    match (zeros(1), zeros(0)) {
+        (n, 0) if n * 5 > sample.len() => Some(UTF_16LE),
+        (0, n) if n * 5 > sample.len() => Some(UTF_16BE),
+        _ => None,
+    }
 }
 
 /// Whether a text has more control and replacement characters than any text written by people.

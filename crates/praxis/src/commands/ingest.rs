@@ -92,6 +92,13 @@ fn print(base: &str, report: &IngestReport) {
             ui::note(format!("         {}", ui::paint(DIM, hint)));
         }
     }
+    for warning in &report.warnings {
+        ui::warn(format!(
+            "{}: {}",
+            ui::paint(BOLD, &warning.uri),
+            warning.reason
+        ));
+    }
     ui::out(format!(
         "{} {base}: {} added, {} updated, {} unchanged, {} removed, {} failed; {} chunks in {:.1} s",
         ui::paint(GREEN, "ok"),

@@ -1,0 +1,401 @@
+//! Lines of all pages to blocks: headings by size, paragraphs by gaps and indents, rows of tables,
+//! items of lists; what repeats at the edges of pages is dropped. Left out: where lines come from.
+
+use std::collections::HashMap;
+
+use super::layout::{Line, Zone, stands_close};
+use crate::document::{BlockKind, Builder};
+
+/// A page of the document.
+pub(super) struct PageZones {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Its parts in reading order.
+    pub zones: Vec<Zone>,
+}
+
+/// What holds for the document as a whole.
+struct Norms {
+    /// Size of the running text, in points.
+    body: f64,
+    /// Distance of baselines in font sizes.
+    leading: f64,
+    /// Sizes of headings, largest first.
+    headings: Vec<f64>,
+    /// Whether most of the text is bold, so that bold says nothing.
+    bold_body: bool,
+}
+
+/// Longest heading, in characters: beyond, large text is a quotation or a poster.
+const MAX_HEADING: usize = 200;
+
+/// Adds the pages' blocks.
+pub(super) fn blocks(mut pages: Vec<PageZones>, builder: &mut Builder) {
+    let body = body_size(&pages);
+    super::margins::drop_repeated(&mut pages, body);
+    let norms = norms(&pages, body);
+    for page in &pages {
+        let mut writer = Writer {
+            builder,
+            norms: &norms,
+            page: page.number,
+            open: None,
+        };
+        for zone in &page.zones {
+            writer.zone(zone);
+        }
+        writer.flush();
+    }
+}
+
+fn lines(pages: &[PageZones]) -> impl Iterator<Item = &Line> {
+    pages.iter().flat_map(|p| &p.zones).flat_map(|z| &z.lines)
+}
+
+/// The size that most characters have, to half a point.
+fn body_size(pages: &[PageZones]) -> f64 {
+    let mut sizes: HashMap<i64, usize> = HashMap::new();
+    for line in lines(pages) {
+        let characters: usize = line.cells.iter().map(|c| c.chars().count()).sum();
+        *sizes.entry(half_points(line.size)).or_default() += characters;
+    }
+    let most = sizes.into_iter().max_by_key(|(size, n)| (*n, *size));
+    most.map_or(10.0, |(size, _)| size as f64 / 2.0)
+}
+
+fn half_points(size: f64) -> i64 {
+    (size * 2.0).round() as i64
+}
+
+fn norms(pages: &[PageZones], body: f64) -> Norms {
+    let mut gaps: Vec<f64> = pages
+        .iter()
+        .flat_map(|p| &p.zones)
+        .flat_map(|z| z.lines.windows(2))
+        .filter(|pair| half_points(pair[0].size) == half_points(body) && pair[1].size > 0.0)
+        .map(|pair| (pair[0].base - pair[1].base) / body)
+        .filter(|gap| (0.8..3.0).contains(gap))
+        .collect();
+    gaps.sort_by(f64::total_cmp);
+    // Text of short paragraphs has as many gaps between them as within: the lower quarter tells.
+    let leading = gaps.get(gaps.len() / 4).copied().unwrap_or(1.2);
+    let bold = lines(pages).filter(|l| l.bold).count();
+    let bold_body = bold * 2 > lines(pages).count();
+    let mut headings: Vec<f64> = lines(pages)
+        .filter(|l| is_larger(l, body, bold_body))
+        .map(|l| l.size)
+        .collect();
+    headings.sort_by(|a, b| b.total_cmp(a));
+    headings.dedup_by(|b, a| *b > *a * 0.96);
+    Norms {
+        body,
+        leading,
+        headings,
+        bold_body,
+    }
+}
+
+/// Whether a line's size sets it apart from the body; less does, if it is bold as well.
+pub(super) fn is_larger(line: &Line, body: f64, bold_body: bool) -> bool {
+    let factor = if line.bold && !bold_body { 1.07 } else { 1.14 };
+    let letters = line
+        .cells
+        .iter()
+        .flat_map(|c| c.chars())
+        .filter(|c| c.is_alphabetic());
+    // A single large letter is an initial of a paragraph.
+    line.size >= body * factor && letters.take(2).count() == 2
+}
+
+/// A block that is being put together.
+struct Open {
+    kind: BlockKind,
+    text: String,
+    last: Line,
+    /// Rows so far, where each has cells.
+    rows: Vec<Vec<String>>,
+}
+
+struct Writer<'a> {
+    builder: &'a mut Builder,
+    norms: &'a Norms,
+    page: u32,
+    open: Option<Open>,
+}
+
+impl Writer<'_> {
+    fn zone(&mut self, zone: &Zone) {
+        let left = zone
+            .lines
+            .iter()
+            .map(|l| l.start)
+            .fold(f64::INFINITY, f64::min);
+        let right = zone
+            .lines
+            .iter()
+            .map(|l| l.end)
+            .fold(f64::NEG_INFINITY, f64::max);
+        for (index, line) in zone.lines.iter().enumerate() {
+            let next = zone.lines.get(index + 1);
+            let kind = self.kind(zone, index);
+            let joins = self.open.as_ref().is_some_and(|open| {
+                let near = &zone.lines[index.saturating_sub(4)..zone.lines.len().min(index + 4)];
+                kind == open.kind
+                    && self.continues(open, line, next, (left, right), index == 0, near)
+            });
+            if !joins {
+                self.flush();
+            }
+            self.add(kind, line);
+        }
+    }
+
+    fn kind(&self, zone: &Zone, index: usize) -> BlockKind {
+        let line = &zone.lines[index];
+        if let Some(level) = self.heading(zone, index) {
+            return BlockKind::Heading(level);
+        }
+        let has_cells = |l: Option<&Line>| l.is_some_and(|l| l.cells.len() > 1);
+        let neighbours = [
+            index.checked_sub(1).and_then(|i| zone.lines.get(i)),
+            zone.lines.get(index + 1),
+        ];
+        if line.cells.len() > 1 && neighbours.into_iter().any(has_cells) {
+            return BlockKind::Table;
+        }
+        if line.cells.first().is_some_and(|c| bullet(c).is_some()) {
+            return BlockKind::ListItem;
+        }
+        match &self.open {
+            // What follows an item's first line belongs to it if it is indented as far or farther.
+            Some(open)
+                if open.kind == BlockKind::ListItem
+                    && line.start > open.last.start - 0.3 * line.size
+                    && index > 0
+                    && self.follows(&open.last, line) =>
+            {
+                BlockKind::ListItem
+            }
+            _ => BlockKind::Paragraph,
+        }
+    }
+
+    fn heading(&self, zone: &Zone, index: usize) -> Option<u8> {
+        let line = &zone.lines[index];
+        let length = line.text().chars().count();
+        if !zone.upright || length > MAX_HEADING {
+            return None;
+        }
+        if is_larger(line, self.norms.body, self.norms.bold_body) {
+            let level = self
+                .norms
+                .headings
+                .iter()
+                .filter(|s| **s * 0.96 >= line.size)
+                .count();
+            return Some(u8::try_from(level + 1).unwrap_or(6).min(6));
+        }
+        // Bold text of the body's size is a heading where it stands by itself above a paragraph.
+        let before = index.checked_sub(1).and_then(|i| zone.lines.get(i));
+        let after = zone.lines.get(index + 1)?;
+        let apart = before.is_none_or(|b| {
+            !self.follows(b, line) || b.bold != line.bold && ends_sentence(&b.text())
+        });
+        let text = line.text();
+        let alone = line.bold
+            && !self.norms.bold_body
+            && !after.bold
+            && after.cells.len() == 1
+            && line.cells.len() == 1
+            && apart
+            && length <= 80
+            && text.chars().filter(|c| c.is_alphabetic()).count() >= 2
+            && !text.ends_with(['.', ',', ':', ';', '。', '，', '：', '；', '、']);
+        let level = u8::try_from(self.norms.headings.len() + 1)
+            .unwrap_or(6)
+            .min(6);
+        alone.then_some(level)
+    }
+
+    /// Whether a line is the next one of the same paragraph, by its distance.
+    fn follows(&self, last: &Line, line: &Line) -> bool {
+        let gap = (last.base - line.base) / last.size.max(line.size);
+        gap > 0.0 && gap < self.norms.leading.max(1.0) * 1.22 + 0.05
+    }
+
+    fn continues(
+        &self,
+        open: &Open,
+        line: &Line,
+        next: Option<&Line>,
+        (left, right): (f64, f64),
+        new_zone: bool,
+        near: &[Line],
+    ) -> bool {
+        let last = &open.last;
+        let size = line.size.max(1.0);
+        if (last.size - line.size).abs() > 0.08 * size {
+            return false;
+        }
+        let text = line.text();
+        match open.kind {
+            BlockKind::Table => return !new_zone && last.base - line.base < 4.0 * size,
+            BlockKind::Heading(_) => {
+                return !new_zone && last.base - line.base < 1.8 * size && last.bold == line.bold;
+            }
+            BlockKind::ListItem if bullet(&text).is_some() => return false,
+            _ => {}
+        }
+        if new_zone {
+            // A sentence goes on in the next column.
+            return !ends_sentence(&open.text) && !text.starts_with(char::is_uppercase);
+        }
+        if !self.follows(last, line) || is_numbered(&text) {
+            return false;
+        }
+        let indented = |l: &Line| l.start - left > 0.8 * size;
+        if indented(line) && !indented(last) && open.kind == BlockKind::Paragraph {
+            let hangs = next.is_some_and(|n| {
+                self.follows(line, n) && (n.start - line.start).abs() < 0.3 * size
+            });
+            if !hangs {
+                return false;
+            }
+        }
+        let short = right - last.end > 0.25 * (right - left);
+        !(short && ends_sentence(&open.text))
+            && (open.kind == BlockKind::ListItem || !breaks(last, line, near))
+    }
+
+    fn add(&mut self, kind: BlockKind, line: &Line) {
+        let open = self.open.get_or_insert_with(|| Open {
+            kind,
+            text: String::new(),
+            last: line.clone(),
+            rows: Vec::new(),
+        });
+        open.last = line.clone();
+        if kind == BlockKind::Table {
+            open.rows.push(line.cells.clone());
+            return;
+        }
+        let text = line.text();
+        match bullet(&text) {
+            Some(item) if kind == BlockKind::ListItem => {
+                open.text.push_str("- ");
+                open.text.push_str(item);
+            }
+            _ => join(&mut open.text, &text),
+        }
+    }
+
+    fn flush(&mut self) {
+        let Some(open) = self.open.take() else {
+            return;
+        };
+        let text = if open.kind == BlockKind::Table {
+            let rows: Vec<String> = open.rows.iter().map(|cells| cells.join(" | ")).collect();
+            rows.join("\n")
+        } else {
+            open.text
+        };
+        self.builder.push(open.kind, &text, Some(self.page));
+    }
+}
+
+/// Whether a line was ended on purpose: the next one's first word would have had room on it. `near` are
+/// the lines around, which tell how far a line may go.
+fn breaks(last: &Line, line: &Line, near: &[Line]) -> bool {
+    let alike = near
+        .iter()
+        .filter(|l| (l.size - line.size).abs() < 0.1 * line.size);
+    let right = alike.map(|l| l.end).fold(line.end, f64::max);
+    let text = line.text();
+    let all = text.chars().count().max(1) as f64;
+    let first = match text.chars().next() {
+        Some(c) if stands_close(c, c) => 1,
+        _ => text.split(' ').next().unwrap_or_default().chars().count(),
+    };
+    let width = (line.end - line.start) / all * first as f64;
+    last.end + width + 1.5 * line.size < right
+}
+
+/// Adds a line to a text: a hyphen at a line's end is undone, Chinese needs no space.
+fn join(text: &mut String, line: &str) {
+    let last = text.chars().last();
+    let before = text.chars().rev().nth(1);
+    let hyphen = matches!(last, Some('-' | '\u{ad}' | '\u{2010}'));
+    if hyphen && before.is_some_and(char::is_alphabetic) && line.starts_with(char::is_lowercase) {
+        text.pop();
+    } else if let (Some(last), Some(first)) = (last, line.chars().next())
+        && !stands_close(last, first)
+    {
+        text.push(' ');
+    }
+    text.push_str(line);
+}
+
+/// What stands behind the bullet of a list's item.
+fn bullet(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix([
+        '•', '‣', '◦', '▪', '▫', '●', '○', '■', '□', '➢', '✓', '·', '∙', '⁃',
+    ])?;
+    let rest = rest.trim_start();
+    (!rest.is_empty()).then_some(rest)
+}
+
+/// Whether a line begins like `3.`, `3)`, `(3)` or `三、`.
+fn is_numbered(text: &str) -> bool {
+    let Some((number, rest)) = text.split_once([' ', '、', '）']) else {
+        return false;
+    };
+    let marked = text[number.len()..].starts_with(['、', '）']) || number.ends_with(['.', ')']);
+    let digits = number.trim_matches(|c| "().（".contains(c));
+    let counts = digits.chars().all(|c| c.is_ascii_digit() || c == '.')
+        || digits.chars().all(|c| "一二三四五六七八九十".contains(c));
+    marked && !digits.is_empty() && digits.chars().count() <= 6 && counts && !rest.is_empty()
+}
+
+fn ends_sentence(text: &str) -> bool {
+    text.trim_end_matches(['"', '”', '’', ')', '）', '」', '』'])
+        .ends_with(['.', '!', '?', ':', '。', '！', '？', '：', '；', '…'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hyphens_at_line_ends_are_undone_and_chinese_is_joined_without_a_space() {
+        for (first, second, whole) in [
+            ("a docu-", "ment", "a document"),
+            ("pages 1-", "2", "pages 1- 2"),
+            ("the North-", "South line", "the North- South line"),
+            ("two", "words", "two words"),
+            ("藤野先生的", "讲义", "藤野先生的讲义"),
+            ("用 Rust", "编写", "用 Rust 编写"),
+        ] {
+            let mut text = first.to_owned();
+            join(&mut text, second);
+            assert_eq!(text, whole);
+        }
+    }
+
+    #[test]
+    fn items_and_numbers_are_told_from_text() {
+        for text in [
+            "1. One",
+            "12) Twelve",
+            "(3) Three",
+            "三、概述",
+            "2.1. Scope",
+        ] {
+            assert!(is_numbered(text), "{text}");
+        }
+        for text in ["1999 was", "a. m.", "One", "3.5", "一个 人"] {
+            assert!(!is_numbered(text), "{text}");
+        }
+        assert_eq!(bullet("• item"), Some("item"));
+        assert_eq!(bullet("•"), None);
+    }
+}

@@ -1,0 +1,178 @@
+//! PDF: each page's characters with their places (`content`, `font`, `encoding`), put into lines in
+//! reading order (`layout`) and into blocks (`flow`, `margins`). Left out: recognition of text in
+//! pictures, forms' fields and annotations.
+//!
+//! The syntax is read by hayro-syntax, which repairs broken files and undoes encryption with an empty
+//! password. A page that cannot be read costs that page only.
+
+mod content;
+mod encoding;
+mod flow;
+mod font;
+mod glyph;
+mod layout;
+mod margins;
+mod metrics;
+mod streams;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
+
+use super::{LoadError, LoadLimits};
+use crate::document::{Builder, LoadedDocument};
+use content::Fonts;
+use flow::PageZones;
+use streams::Budget;
+
+/// Bytes that a PDF's streams may unpack to, for each byte that its text may have: fonts and drawings
+/// are part of them.
+const UNPACKED: u64 = 8;
+
+/// The document of a PDF, with the page that each block begins on.
+///
+/// # Errors
+/// [`LoadError::Encrypted`] for a password that is not empty, [`LoadError::Damaged`],
+/// [`LoadError::TooLarge`] for what unpacks beyond the limit, [`LoadError::NoText`] for scans.
+pub(super) fn load(
+    bytes: &[u8],
+    name: &str,
+    limits: LoadLimits,
+) -> Result<LoadedDocument, LoadError> {
+    let unpacked = limits.max_bytes.saturating_mul(UNPACKED);
+    streams::check_object_streams(bytes, unpacked)?;
+    let pdf = Pdf::new(bytes.to_vec()).map_err(|error| match error {
+        LoadPdfError::Decryption(DecryptionError::PasswordProtected) => LoadError::Encrypted,
+        LoadPdfError::Decryption(_) => {
+            LoadError::Unsupported("a PDF with an unusual kind of encryption".to_owned())
+        }
+        LoadPdfError::Invalid => {
+            LoadError::Damaged("no page of it can be found; it may be cut short".to_owned())
+        }
+    })?;
+    let mut budget = Budget::new(unpacked);
+    let mut fonts = Fonts::new();
+    let mut pages = Vec::new();
+    let mut tally = Tally::default();
+    for (number, page) in (1u32..).zip(pdf.pages().iter()) {
+        tally.pages += 1;
+        let read = catch_unwind(AssertUnwindSafe(|| {
+            let mut text = content::read(page, &mut fonts, &mut budget);
+            let glyphs = std::mem::take(&mut text.glyphs);
+            tally.shown += glyphs.len();
+            (layout::zones(glyphs), text)
+        }));
+        let Ok((zones, rest)) = read else {
+            tally.broken.push(number);
+            continue;
+        };
+        if rest.damaged {
+            tally.broken.push(number);
+        } else if zones.is_empty() && rest.unknown == 0 && rest.images > 0 {
+            tally.pictures.push(number);
+        }
+        tally.unknown += rest.unknown;
+        pages.push(PageZones { number, zones });
+    }
+    let mut builder = Builder::default();
+    flow::blocks(pages, &mut builder);
+    let title = pdf.metadata().title.as_deref().and_then(proper_title);
+    let mut document = builder.finish(title, name);
+    if document.blocks.is_empty() {
+        return Err(tally.reason(&budget, limits));
+    }
+    document.notes = tally.notes(&budget);
+    Ok(document)
+}
+
+/// What the pages of a document held.
+#[derive(Default)]
+struct Tally {
+    pages: usize,
+    /// Numbers of the pages that could not be read.
+    broken: Vec<u32>,
+    /// Numbers of the pages that are pictures only.
+    pictures: Vec<u32>,
+    shown: usize,
+    unknown: usize,
+}
+
+impl Tally {
+    /// Why there is no text.
+    fn reason(&self, budget: &Budget, limits: LoadLimits) -> LoadError {
+        let pages = match self.pages {
+            1 => "its page".to_owned(),
+            n => format!("its {n} pages"),
+        };
+        if budget.exhausted() {
+            LoadError::TooLarge {
+                size: limits.max_bytes.saturating_mul(UNPACKED) + 1,
+                limit: limits.max_bytes.saturating_mul(UNPACKED),
+            }
+        } else if self.pages == 0 || self.broken.len() == self.pages {
+            LoadError::Damaged(format!("none of {pages} can be read"))
+        } else if self.unknown > 0 {
+            LoadError::NoText(format!("the fonts on {pages} do not tell their characters"))
+        } else if !self.pictures.is_empty() {
+            LoadError::NoText(format!(
+                "there are only pictures on {pages}, as from a scanner"
+            ))
+        } else {
+            LoadError::Empty
+        }
+    }
+
+    /// What of a document with text is missing all the same.
+    fn notes(&self, budget: &Budget) -> Vec<String> {
+        let mut notes = Vec::new();
+        if !self.broken.is_empty() {
+            notes.push(format!(
+                "{} cannot be read, at least in part",
+                page_list(&self.broken)
+            ));
+        }
+        if !self.pictures.is_empty() {
+            let pages = page_list(&self.pictures);
+            notes.push(format!(
+                "{pages} without text, as from a scanner: OCR would read it"
+            ));
+        }
+        if self.unknown * 20 > self.shown {
+            notes.push(
+                "some of its fonts do not tell their characters: OCR would read them".to_owned(),
+            );
+        }
+        if budget.exhausted() {
+            notes.push("it unpacks to more than is read: its end is missing".to_owned());
+        }
+        notes
+    }
+}
+
+/// `page 3`, or `pages 3, 4, 5 and 20 more`.
+fn page_list(numbers: &[u32]) -> String {
+    const NAMED: usize = 8;
+    let named: Vec<String> = numbers.iter().take(NAMED).map(u32::to_string).collect();
+    let plural = if numbers.len() == 1 { "page" } else { "pages" };
+    let more = match numbers.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    format!("{plural} {}{more}", named.join(", "))
+}
+
+/// A title that a person gave, unlike those that word processors fill in.
+fn proper_title(bytes: &[u8]) -> Option<String> {
+    let title = streams::text_string(bytes).trim().to_owned();
+    let lower = title.to_lowercase();
+    let made_up = lower.starts_with("microsoft ")
+        || lower.starts_with("untitled")
+        || lower.starts_with("(anonymous")
+        || [
+            ".doc", ".docx", ".pdf", ".tex", ".dvi", ".html", ".txt", ".ppt", ".pptx", ".indd",
+        ]
+        .iter()
+        .any(|ending| lower.ends_with(ending))
+        || !lower.contains(char::is_alphabetic);
+    (!made_up).then_some(title)
+}

@@ -1,0 +1,174 @@
+//! Files from broken disks and from people who mean harm: each is text or a clear problem, in time.
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::docx::docx;
+use super::pdf::{FIXTURES, fixture};
+use super::*;
+
+/// Time that a small file may take, unoptimized and beside other tests.
+const SOON: Duration = Duration::from_secs(20);
+
+/// Whole files of each format, small enough to be changed byte by byte.
+fn samples() -> Vec<(&'static str, Vec<u8>)> {
+    let mut all = vec![
+        ("a.md", b"# A\n\n- b\n\n|x|y|\n|-|-|\n|1|2|\n".to_vec()),
+        (
+            "a.html",
+            b"<meta charset=gbk><h1>A</h1><p>b<table><tr><td>c</table><ul><li>d<pre>e".to_vec(),
+        ),
+        (
+            "a.docx",
+            docx("<w:p><w:pPr><w:numPr/></w:pPr><w:r><w:t>a</w:t></w:r></w:p>"),
+        ),
+        ("a.txt", "文字 and text\n\nmore".as_bytes().to_vec()),
+    ];
+    all.extend(FIXTURES.iter().map(|name| ("a.pdf", fixture(name))));
+    all
+}
+
+/// Loads on this thread, so that a panic fails the test, and checks what every caller relies on.
+fn check(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
+    let start = Instant::now();
+    let limits = LoadLimits {
+        max_bytes: 4 << 20,
+        ..LoadLimits::default()
+    };
+    match load_bytes(name, bytes, limits) {
+        Ok(document) => {
+            prop_assert!(!document.blocks.is_empty());
+            let mut last = 0;
+            for block in &document.blocks {
+                prop_assert!(block.start >= last && block.end > block.start);
+                prop_assert!(
+                    !slice(&document.text, block.start, block.end)
+                        .trim()
+                        .is_empty()
+                );
+                prop_assert!(block.page != Some(0));
+                last = block.end;
+            }
+            prop_assert_eq!(document.text.chars().count(), last);
+        }
+        Err(error) => {
+            prop_assert!(!error.to_string().is_empty() && !error.hint().is_empty());
+        }
+    }
+    prop_assert!(start.elapsed() < SOON, "{name} took {:?}", start.elapsed());
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn changed_and_truncated_files_do_no_harm(
+        which in any::<prop::sample::Index>(),
+        flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..20),
+        cut in proptest::option::of(any::<prop::sample::Index>()),
+    ) {
+        let samples = samples();
+        let (name, mut bytes) = samples[which.index(samples.len())].clone();
+        for (at, with) in flips {
+            let at = at.index(bytes.len());
+            bytes[at] ^= with;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()) + 1);
+        }
+        check(name, &bytes)?;
+    }
+
+    #[test]
+    fn arbitrary_bytes_do_no_harm(
+        ending in prop::sample::select(EXTENSIONS.to_vec()),
+        head in prop::sample::select(vec![&b""[..], b"%PDF-1.7\n", b"PK\x03\x04", b"\xff\xfe", b"<p>"]),
+        bytes in proptest::collection::vec(any::<u8>(), 0..2000),
+    ) {
+        check(&format!("a.{ending}"), &[head, &bytes].concat())?;
+    }
+
+    #[test]
+    fn arbitrary_pages_do_no_harm(content in "([0-9.-]{1,4} |/F1 |\\[|\\]|\\(a\\)|<6162>|<<|>>|Tj |TJ |Tf |Td |Tm |cm |q |Q |BT |ET |Do |BI |ID |EI |' |\" ){0,80}") {
+        check("a.pdf", &super::pdf::page_of(&content))?;
+    }
+}
+
+#[test]
+fn hostile_nesting_does_not_overflow_the_stack() {
+    let dir = tempfile::tempdir().unwrap();
+    let page = |content: String| super::pdf::page_of(&content);
+    for (name, bytes) in [
+        ("a.html", ("<div>".repeat(100_000) + "x").into_bytes()),
+        ("a.md", ("> ".repeat(50_000) + "x").into_bytes()),
+        ("a.docx", docx(&"<w:tbl><w:tr><w:tc>".repeat(50_000))),
+        ("arrays.pdf", page("[".repeat(1_000_000))),
+        (
+            "states.pdf",
+            page("q ".repeat(1_000_000) + "BT /F1 9 Tf (x) Tj ET"),
+        ),
+        (
+            "dictionaries.pdf",
+            page("/A ".to_owned() + &"<</B ".repeat(300_000) + "BDC"),
+        ),
+        (
+            "objects.pdf",
+            [b"%PDF-1.4\n1 0 obj\n", "[".repeat(1_000_000).as_bytes()].concat(),
+        ),
+    ] {
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let start = Instant::now();
+        let _ = load_file(&path, LoadLimits::default());
+        assert!(start.elapsed() < SOON, "{name} took {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn a_form_that_shows_itself_ends() {
+    let parts = super::pdf::document(&[
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 300]/Contents 4 0 R/Resources<</XObject<</X 5 0 R>>/Font<</F1 6 0 R>>>>>>",
+        "<</Length 11>>\nstream\n/X Do /X Do\nendstream",
+        "<</Type/XObject/Subtype/Form/BBox[0 0 9 9]/Resources<</XObject<</X 5 0 R>>/Font<</F1 6 0 R>>>>/Length 47>>\nstream\nBT /F1 9 Tf 30 30 Td (loop) Tj ET /X Do /X Do \nendstream",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    ]);
+    let start = Instant::now();
+    let document = load("a.pdf", parts);
+    assert!(document.text.contains("loop"));
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+}
+
+#[test]
+fn streams_that_unpack_beyond_the_limit_are_refused() {
+    use std::io::Write;
+    let pack = |text: &str| {
+        let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        packed.write_all(text.as_bytes()).unwrap();
+        packed.finish().unwrap()
+    };
+    let bomb = pack(&"0 0 m ".repeat(4_000_000));
+    let limits = LoadLimits {
+        max_bytes: 1 << 20,
+        ..LoadLimits::default()
+    };
+    for kind in ["", "/Type/ObjStm/N 1/First 4", "/Type/XRef"] {
+        let head = format!(
+            "%PDF-1.5\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Count 1/Kids[3 0 R]>>endobj 3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Contents 4 0 R>>endobj\n4 0 obj\n<<{kind}/Filter/FlateDecode/Length {}>>\nstream\n",
+            bomb.len()
+        );
+        let bytes = [
+            head.as_bytes(),
+            &bomb,
+            b"\nendstream endobj\ntrailer<</Root 1 0 R>>\n%%EOF",
+        ]
+        .concat();
+        assert!(bytes.len() < 100_000);
+        let error = load_bytes("a.pdf", &bytes, limits).unwrap_err();
+        assert!(
+            matches!(error, LoadError::TooLarge { .. }),
+            "{kind}: {error}"
+        );
+    }
+}
