@@ -48,6 +48,10 @@ impl Region {
         }
         self.open += 1;
     }
+
+    fn end(&mut self) {
+        self.open = self.open.saturating_sub(1);
+    }
 }
 
 /// What has been read so far.
@@ -215,10 +219,8 @@ impl Walk {
                     self.arranges = false;
                 }
             }
-            "main" => self.region(|walk| walk.main.open = walk.main.open.saturating_sub(1)),
-            "article" => {
-                self.region(|walk| walk.article.open = walk.article.open.saturating_sub(1))
-            }
+            "main" => self.region(|walk| walk.main.end()),
+            "article" => self.region(|walk| walk.article.end()),
             name if begins_block(name) => self.block(BlockKind::Paragraph),
             _ => {}
         }

@@ -121,7 +121,7 @@ impl Reader<'_> {
     fn run(&mut self, content: &[u8], resources: &Resources<'_>, start: State, depth: usize) {
         let mut state = start;
         let mut saved: Vec<State> = Vec::new();
-        let mut marks: Vec<Mark> = Vec::new();
+        let (mut marks, mut paginations) = (Vec::<Mark>::new(), 0usize);
         let (mut text, mut line) = (IDENTITY, IDENTITY);
         // Fonts without an object of their own, by name.
         let mut own: HashMap<Vec<u8>, Rc<Font>> = HashMap::new();
@@ -131,7 +131,7 @@ impl Reader<'_> {
             if self.instructions > MAX_INSTRUCTIONS {
                 return;
             }
-            let hidden = marks.iter().any(|m| matches!(m, Mark::Pagination));
+            let hidden = paginations > 0;
             let next_line = |line: &mut Matrix, x: f64, y: f64| {
                 *line = then([1.0, 0.0, 0.0, 1.0, x, y], *line);
                 *line
@@ -188,13 +188,17 @@ impl Reader<'_> {
                         Object::Name(name) => resources.properties.get::<Dict<'_>>(name),
                         _ => None,
                     };
-                    marks.push(self.mark(mark.0, properties.as_ref()));
+                    let mark = self.mark(mark.0, properties.as_ref());
+                    paginations += usize::from(matches!(mark, Mark::Pagination));
+                    marks.push(mark);
                 }
-                Op::EndMarkedContent(_) => {
-                    if let Some(Mark::Replaced(with, from)) = marks.pop() {
+                Op::EndMarkedContent(_) => match marks.pop() {
+                    Some(Mark::Replaced(with, from)) => {
                         replace(&mut self.page.glyphs, from, &with);
                     }
-                }
+                    Some(Mark::Pagination) => paginations -= 1,
+                    Some(Mark::Plain) | None => {}
+                },
                 _ => {}
             }
         }

@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::layout::{Line, Zone, stands_close};
+use super::layout::{Line, Zone};
+use super::prose::{breaks, bullet, ends_sentence, is_numbered, join};
 use crate::document::{BlockKind, Builder};
 
 /// A page of the document.
@@ -34,18 +35,19 @@ pub(super) fn blocks(mut pages: Vec<PageZones>, builder: &mut Builder) {
     let body = body_size(&pages);
     super::margins::drop_repeated(&mut pages, body);
     let norms = norms(&pages, body);
+    let mut writer = Writer {
+        builder,
+        norms: &norms,
+        page: 1,
+        open: None,
+    };
     for page in &pages {
-        let mut writer = Writer {
-            builder,
-            norms: &norms,
-            page: page.number,
-            open: None,
-        };
+        writer.page = page.number;
         for zone in &page.zones {
             writer.zone(zone);
         }
-        writer.flush();
     }
+    writer.flush();
 }
 
 fn lines(pages: &[PageZones]) -> impl Iterator<Item = &Line> {
@@ -112,6 +114,10 @@ struct Open {
     kind: BlockKind,
     text: String,
     last: Line,
+    /// Page that it begins on.
+    page: u32,
+    /// Whether the last line is as long as its column is wide, so that a sentence may go on elsewhere.
+    full: bool,
     /// Rows so far, where each has cells.
     rows: Vec<Vec<String>>,
 }
@@ -146,7 +152,13 @@ impl Writer<'_> {
             if !joins {
                 self.flush();
             }
-            self.add(kind, line);
+            // A width that one or two lines have is no column's.
+            let width = if zone.lines.len() > 2 {
+                right
+            } else {
+                f64::INFINITY
+            };
+            self.add(kind, line, width);
         }
     }
 
@@ -247,8 +259,9 @@ impl Writer<'_> {
             _ => {}
         }
         if new_zone {
-            // A sentence goes on in the next column.
-            return !ends_sentence(&open.text) && !text.starts_with(char::is_uppercase);
+            // A sentence goes on in the next column, or on the next page.
+            let goes_on = open.full && !ends_sentence(&open.text);
+            return goes_on && !text.starts_with(char::is_uppercase);
         }
         if !self.follows(last, line) || is_numbered(&text) {
             return false;
@@ -267,14 +280,18 @@ impl Writer<'_> {
             && (open.kind == BlockKind::ListItem || !breaks(last, line, near))
     }
 
-    fn add(&mut self, kind: BlockKind, line: &Line) {
+    fn add(&mut self, kind: BlockKind, line: &Line, right: f64) {
+        let page = self.page;
         let open = self.open.get_or_insert_with(|| Open {
             kind,
             text: String::new(),
             last: line.clone(),
+            page,
+            full: false,
             rows: Vec::new(),
         });
         open.last = line.clone();
+        open.full = right - line.end < 2.5 * line.size && line.end - line.start > 12.0 * line.size;
         if kind == BlockKind::Table {
             open.rows.push(line.cells.clone());
             return;
@@ -299,103 +316,7 @@ impl Writer<'_> {
         } else {
             open.text
         };
-        self.builder.push(open.kind, &text, Some(self.page));
-    }
-}
-
-/// Whether a line was ended on purpose: the next one's first word would have had room on it. `near` are
-/// the lines around, which tell how far a line may go.
-fn breaks(last: &Line, line: &Line, near: &[Line]) -> bool {
-    let alike = near
-        .iter()
-        .filter(|l| (l.size - line.size).abs() < 0.1 * line.size);
-    let right = alike.map(|l| l.end).fold(line.end, f64::max);
-    let text = line.text();
-    let all = text.chars().count().max(1) as f64;
-    let first = match text.chars().next() {
-        Some(c) if stands_close(c, c) => 1,
-        _ => text.split(' ').next().unwrap_or_default().chars().count(),
-    };
-    let width = (line.end - line.start) / all * first as f64;
-    last.end + width + 1.5 * line.size < right
-}
-
-/// Adds a line to a text: a hyphen at a line's end is undone, Chinese needs no space.
-fn join(text: &mut String, line: &str) {
-    let last = text.chars().last();
-    let before = text.chars().rev().nth(1);
-    let hyphen = matches!(last, Some('-' | '\u{ad}' | '\u{2010}'));
-    if hyphen && before.is_some_and(char::is_alphabetic) && line.starts_with(char::is_lowercase) {
-        text.pop();
-    } else if let (Some(last), Some(first)) = (last, line.chars().next())
-        && !stands_close(last, first)
-    {
-        text.push(' ');
-    }
-    text.push_str(line);
-}
-
-/// What stands behind the bullet of a list's item.
-fn bullet(text: &str) -> Option<&str> {
-    let rest = text.strip_prefix([
-        '•', '‣', '◦', '▪', '▫', '●', '○', '■', '□', '➢', '✓', '·', '∙', '⁃',
-    ])?;
-    let rest = rest.trim_start();
-    (!rest.is_empty()).then_some(rest)
-}
-
-/// Whether a line begins like `3.`, `3)`, `(3)` or `三、`.
-fn is_numbered(text: &str) -> bool {
-    let Some((number, rest)) = text.split_once([' ', '、', '）']) else {
-        return false;
-    };
-    let marked = text[number.len()..].starts_with(['、', '）']) || number.ends_with(['.', ')']);
-    let digits = number.trim_matches(|c| "().（".contains(c));
-    let counts = digits.chars().all(|c| c.is_ascii_digit() || c == '.')
-        || digits.chars().all(|c| "一二三四五六七八九十".contains(c));
-    marked && !digits.is_empty() && digits.chars().count() <= 6 && counts && !rest.is_empty()
-}
-
-fn ends_sentence(text: &str) -> bool {
-    text.trim_end_matches(['"', '”', '’', ')', '）', '」', '』'])
-        .ends_with(['.', '!', '?', ':', '。', '！', '？', '：', '；', '…'])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hyphens_at_line_ends_are_undone_and_chinese_is_joined_without_a_space() {
-        for (first, second, whole) in [
-            ("a docu-", "ment", "a document"),
-            ("pages 1-", "2", "pages 1- 2"),
-            ("the North-", "South line", "the North- South line"),
-            ("two", "words", "two words"),
-            ("藤野先生的", "讲义", "藤野先生的讲义"),
-            ("用 Rust", "编写", "用 Rust 编写"),
-        ] {
-            let mut text = first.to_owned();
-            join(&mut text, second);
-            assert_eq!(text, whole);
-        }
-    }
-
-    #[test]
-    fn items_and_numbers_are_told_from_text() {
-        for text in [
-            "1. One",
-            "12) Twelve",
-            "(3) Three",
-            "三、概述",
-            "2.1. Scope",
-        ] {
-            assert!(is_numbered(text), "{text}");
-        }
-        for text in ["1999 was", "a. m.", "One", "3.5", "一个 人"] {
-            assert!(!is_numbered(text), "{text}");
-        }
-        assert_eq!(bullet("• item"), Some("item"));
-        assert_eq!(bullet("•"), None);
+        self.builder
+            .push(open.kind, &text.replace('\u{ad}', ""), Some(open.page));
     }
 }

@@ -70,7 +70,8 @@ pub(super) fn readable(text: &str) -> impl Iterator<Item = char> + '_ {
 
 /// Puts a text in place of the glyphs from `from` on, if they stand on one line.
 pub(super) fn replace(glyphs: &mut Vec<Glyph>, from: usize, with: &str) {
-    let Some(shown) = glyphs.get(from..) else {
+    // Such a text stands for a word or two; a longer one is a description of a picture.
+    let Some(shown) = glyphs.get(from..).filter(|s| s.len() < 500) else {
         return;
     };
     let (Some(first), Some(last)) = (shown.first().cloned(), shown.last()) else {

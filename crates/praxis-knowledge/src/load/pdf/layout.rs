@@ -56,6 +56,12 @@ const CELL_GAP: f64 = 1.8;
 /// Directions of text on one page.
 const MAX_ANGLES: usize = 64;
 
+/// Sizes of characters in one line that are told apart.
+const MAX_SIZES: usize = 64;
+
+/// Runs on a page beyond which columns are not looked for: a drawing, not a text.
+const MAX_RUNS: usize = 20_000;
+
 /// Columns inside columns.
 const MAX_COLUMN_DEPTH: usize = 4;
 
@@ -162,7 +168,7 @@ fn gutter(runs: &[Run]) -> Option<f64> {
     let left = runs.iter().map(|r| r.start).fold(f64::INFINITY, f64::min);
     let right = runs.iter().map(|r| r.end).fold(f64::NEG_INFINITY, f64::max);
     let bins = ((right - left) / BIN).ceil();
-    if runs.len() < 6 || !(8.0..MAX_BINS as f64).contains(&bins) {
+    if !(6..MAX_RUNS).contains(&runs.len()) || !(8.0..MAX_BINS as f64).contains(&bins) {
         return None;
     }
     let mut coverage = vec![0usize; bins as usize + 1];
@@ -294,12 +300,11 @@ fn characters(run: &Run) -> impl Iterator<Item = char> + '_ {
 fn common_size(glyphs: &[(Glyph, bool)]) -> f64 {
     let mut sizes: Vec<(f64, usize)> = Vec::new();
     for (glyph, _) in glyphs {
-        match sizes
-            .iter_mut()
-            .find(|(s, _)| (*s - glyph.size).abs() < 0.2)
-        {
-            Some((_, count)) => *count += 1,
-            None => sizes.push((glyph.size, 1)),
+        let alike = |(s, _): &(f64, usize)| (*s - glyph.size).abs() < 0.2;
+        match sizes.iter().position(alike) {
+            Some(index) => sizes[index].1 += 1,
+            None if sizes.len() < MAX_SIZES => sizes.push((glyph.size, 1)),
+            None => {}
         }
     }
     sizes

@@ -13,6 +13,7 @@ mod glyph;
 mod layout;
 mod margins;
 mod metrics;
+mod prose;
 mod streams;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -204,7 +204,8 @@ fn two_columns_of_typst_are_joined_and_its_hyphens_undone() {
     for whole in [
         "The difficulty of finding efficient flight paths is sufficient reason for careful observation.",
         "今天多云，午后有阵雨，风向偏北，能见度良好。",
-        // Across the columns, and over a hyphen.
+        // Over a hyphen, and over the end of a page.
+        "eo est consecutus? – Laudem",
         "saluto: 'chaere,' inquam, 'Tite!' lictores",
     ] {
         assert!(document.text.contains(whole), "{whole}");
