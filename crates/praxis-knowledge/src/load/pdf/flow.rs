@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::layout::{Line, Zone};
-use super::prose::{breaks, bullet, ends_sentence, is_numbered, join};
+use super::prose::{breaks, bullet, ends_sentence, has_leader, is_numbered, join};
 use crate::document::{BlockKind, Builder};
 
 /// A page of the document.
@@ -195,7 +195,7 @@ impl Writer<'_> {
     fn heading(&self, zone: &Zone, index: usize) -> Option<u8> {
         let line = &zone.lines[index];
         let length = line.text().chars().count();
-        if !zone.upright || length > MAX_HEADING {
+        if !zone.upright || length > MAX_HEADING || has_leader(&line.text()) {
             return None;
         }
         if is_larger(line, self.norms.body, self.norms.bold_body) {
@@ -263,7 +263,7 @@ impl Writer<'_> {
             let goes_on = open.full && !ends_sentence(&open.text);
             return goes_on && !text.starts_with(char::is_uppercase);
         }
-        if !self.follows(last, line) || is_numbered(&text) {
+        if !self.follows(last, line) || is_numbered(&text) || has_leader(&last.text()) {
             return false;
         }
         let indented = |l: &Line| l.start - left > 0.8 * size;

@@ -21,11 +21,11 @@ pub(super) fn drop_repeated(pages: &mut [PageZones], body: f64) {
     if count < 2 {
         return;
     }
-    let mut seen: HashMap<(bool, String), Vec<String>> = HashMap::new();
+    let mut seen: HashMap<Key, Vec<String>> = HashMap::new();
     for page in pages.iter() {
-        let mut of_page: HashMap<(bool, String), String> = HashMap::new();
+        let mut of_page: HashMap<Key, String> = HashMap::new();
         for (top, line) in edges(page) {
-            of_page.insert((top, pattern(&line.text())), line.text());
+            of_page.insert(key(top, line), line.text());
         }
         for (key, text) in of_page {
             seen.entry(key).or_default().push(text);
@@ -33,15 +33,16 @@ pub(super) fn drop_repeated(pages: &mut [PageZones], body: f64) {
     }
     let repeats = |top: bool, line: &Line| {
         let text = line.text();
-        let pattern = pattern(&text);
-        let number = is_page_number(&pattern);
-        let Some(same) = seen.get(&(top, pattern)) else {
+        let key = key(top, line);
+        let number = is_page_number(&key.1);
+        let Some(same) = seen.get(&key) else {
             return false;
         };
         let least = if number { 2 } else { 3 };
         // A heading such as `Chapter 1` repeats but for its number, and is none the less a heading.
         let heading = is_larger(line, body, false) && !number && same.iter().any(|t| *t != text);
-        same.len() >= least && same.len() * 100 >= count * SHARE && !heading
+        let often = number || same.len() * 100 >= count * SHARE;
+        same.len() >= least && often && !heading
     };
     for page in pages.iter_mut() {
         let dropped: Vec<Line> = edges(page)
@@ -95,6 +96,14 @@ fn margin(lines: &[&Line]) -> usize {
     apart
 }
 
+/// What lines that repeat have in common: the edge, the text but for numbers, and the size in half
+/// points. A header often repeats the title, which is larger where it is the title.
+type Key = (bool, String, i64);
+
+fn key(top: bool, line: &Line) -> Key {
+    (top, pattern(&line.text()), (line.size * 2.0).round() as i64)
+}
+
 /// A line's text with its numbers taken out.
 fn pattern(text: &str) -> String {
     let mut pattern = String::new();
@@ -131,10 +140,8 @@ mod tests {
             cells: vec![(*text).to_owned()],
             start: 50.0,
             end: 300.0,
-            base: 800.0
-                - 14.0 * f64::from(row)
-                - if row > 0 { 20.0 } else { 0.0 }
-                - if row > 3 { 20.0 } else { 0.0 },
+            // A header above, and what follows the fourth line below, stand apart.
+            base: 800.0 - f64::from(14 * row + 20 * i32::from(row > 0) + 20 * i32::from(row > 3)),
             size: 10.0,
             bold: false,
         });
@@ -174,6 +181,17 @@ mod tests {
                 "four", "grey"
             ]
         );
+    }
+
+    #[test]
+    fn a_title_is_kept_where_headers_repeat_it() {
+        let mut pages: Vec<PageZones> = (1..)
+            .zip(["one", "two", "three", "four"])
+            .map(|(n, text)| page(n, &["Manual", text]))
+            .collect();
+        pages[0].zones[0].lines[0].size = 20.0;
+        drop_repeated(&mut pages, 10.0);
+        assert_eq!(texts(&pages), ["Manual", "one", "two", "three", "four"]);
     }
 
     #[test]

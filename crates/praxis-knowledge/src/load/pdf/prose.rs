@@ -56,6 +56,11 @@ pub(super) fn is_numbered(text: &str) -> bool {
     marked && !digits.is_empty() && digits.chars().count() <= 6 && counts && !rest.is_empty()
 }
 
+/// Whether a line is an entry of a table of contents: dots lead to its page number.
+pub(super) fn has_leader(text: &str) -> bool {
+    text.contains(".....") || text.contains(". . . .") || text.contains("……")
+}
+
 /// Whether a text ends with the end of a sentence.
 pub(super) fn ends_sentence(text: &str) -> bool {
     text.trim_end_matches(['"', '”', '’', ')', '）', '」', '』'])
@@ -98,5 +103,6 @@ mod tests {
         }
         assert_eq!(bullet("• item"), Some("item"));
         assert_eq!(bullet("•"), None);
+        assert!(has_leader("2.1 Scope ....... 7") && !has_leader("and so on..."));
     }
 }

@@ -61,8 +61,6 @@ fn check(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn changed_and_truncated_files_do_no_harm(
         which in any::<prop::sample::Index>(),
