@@ -80,6 +80,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("tantivy", &["praxis-knowledge"]),
     ("reqwest", &["praxis-hub", "praxis-gateway"]),
     ("axum", &["praxis-api", "praxis-console"]),
+    ("hyper", &["praxis-api"]),
     ("askama", &["praxis-console"]),
     ("clap", &["praxis"]),
     ("indicatif", &["praxis"]),

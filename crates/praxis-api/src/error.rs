@@ -3,8 +3,7 @@
 use std::any::Any;
 
 use axum::Json;
-use axum::body::Body;
-use axum::extract::rejection::JsonRejection;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -93,26 +92,66 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// A JSON body whose errors come in OpenAI's shape.
+/// A JSON body whose errors come in OpenAI's shape and name the field.
 pub struct JsonBody<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        match Json::<T>::from_request(request, state).await {
-            Ok(Json(body)) => Ok(Self(body)),
-            Err(rejection) => {
-                let message = match &rejection {
-                    JsonRejection::MissingJsonContentType(_) => {
-                        "send the body with `content-type: application/json`".to_owned()
-                    }
-                    other => other.body_text(),
-                };
-                Err(ApiError::new(ErrorCode::InvalidRequest, message))
-            }
+        let invalid = |message: String| ApiError::new(ErrorCode::InvalidRequest, message);
+        let json = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|v| v.to_str().ok())
+            .is_some_and(is_json);
+        if !json {
+            let message = "send the body with `content-type: application/json`";
+            return Err(invalid(message.to_owned()));
         }
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| invalid(rejection.body_text()))?;
+        parse(&bytes).map(Self)
     }
+}
+
+/// Whether a media type is JSON: `application/json`, or one with the suffix `+json` (RFC 6839).
+fn is_json(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    let essence = essence.to_ascii_lowercase();
+    essence == "application/json" || essence.ends_with("+json")
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner().to_string();
+        // A missing field is reported at what lacks it.
+        let missing = inner
+            .strip_prefix("missing field `")
+            .and_then(|rest| rest.split('`').next());
+        let param = match (path.as_str(), missing) {
+            (".", None) => None,
+            (".", Some(field)) => Some(field.to_owned()),
+            (path, None) => Some(path.to_owned()),
+            (path, Some(field)) => Some(format!("{path}.{field}")),
+        };
+        let message = match &param {
+            Some(param) => format!("`{param}`: {inner}"),
+            None => format!("the body is not the JSON that is wanted here: {inner}"),
+        };
+        ApiError {
+            param,
+            ..ApiError::new(ErrorCode::InvalidRequest, message)
+        }
+    })?;
+    reader.end().map_err(|error| {
+        let message = format!("the body goes on after its JSON: {error}");
+        ApiError::new(ErrorCode::InvalidRequest, message)
+    })?;
+    Ok(value)
 }
 
 pub(crate) async fn not_found(uri: Uri) -> ApiError {
@@ -132,4 +171,47 @@ pub(crate) async fn wrong_method(uri: Uri) -> Response {
 
 pub(crate) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response<Body> {
     ApiError::new(ErrorCode::Internal, "the request met a defect of Praxis").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Part {
+        #[serde(rename = "text")]
+        _text: String,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Sample {
+        #[serde(rename = "parts")]
+        _parts: Vec<Part>,
+    }
+
+    #[test]
+    fn an_error_of_a_body_names_the_field() {
+        for (body, param) in [
+            (
+                r#"{"parts": [{"text": "a"}, {"text": 3}]}"#,
+                Some("parts[1].text"),
+            ),
+            (r#"{"parts": [{}]}"#, Some("parts[0].text")),
+            ("{}", Some("parts")),
+            (r#"{"parts": 7}"#, Some("parts")),
+            ("[", None),
+            (r#"{"parts": []} more"#, None),
+        ] {
+            let error = parse::<Sample>(body.as_bytes()).unwrap_err();
+            assert_eq!(error.param.as_deref(), param, "{body}: {}", error.message);
+        }
+    }
+
+    #[test]
+    fn media_types_of_json() {
+        assert!(is_json("application/json; charset=utf-8") && is_json("application/problem+JSON"));
+        assert!(!is_json("text/plain") && !is_json("application/jsonp"));
+    }
 }

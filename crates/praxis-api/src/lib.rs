@@ -6,10 +6,10 @@
 mod error;
 mod guard;
 mod routes;
+mod server;
 mod sse;
 mod state;
 
-use std::future::Future;
 use std::time::Duration;
 
 use axum::Router;
@@ -17,19 +17,20 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware;
 use axum::routing::{get, post};
-use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::RequestBodyTimeoutLayer;
 
 pub use error::ApiError;
+pub use server::serve;
 pub use state::{ApiState, AppInfo, EmbedderSource, ModelInfo, ModelList};
 
 /// The most bytes of a request's body.
 const MAX_BODY: usize = 8 << 20;
 
-/// How long running answers may go on after the server was asked to stop.
-const DRAIN: Duration = Duration::from_secs(20);
+/// The longest pause while a request's body arrives.
+const BODY_PAUSE: Duration = Duration::from_secs(30);
 
 /// All routes of the API.
 pub fn router(state: ApiState) -> Router {
@@ -50,6 +51,10 @@ pub fn router(state: ApiState) -> Router {
             post(routes::functions::chat),
         )
         .route("/praxis/v1/knowledge", get(routes::knowledge::list))
+        .route(
+            "/praxis/v1/knowledge/{base}/search",
+            post(routes::knowledge::search),
+        )
         .route(
             "/praxis/v1/passages/{chunk}",
             get(routes::knowledge::passage),
@@ -79,6 +84,7 @@ pub fn hardened(state: &ApiState, router: Router) -> Router {
         ))
         .layer(middleware::from_fn(guard::measure))
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,
@@ -86,25 +92,4 @@ pub fn hardened(state: &ApiState, router: Router) -> Router {
         ))
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
-}
-
-/// Serves until `stop` resolves, then lets running answers end, for a while.
-///
-/// # Errors
-/// Where the listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
-    let graceful = async move {
-        stop.await;
-        let _ = stopping.send(());
-    };
-    let server = axum::serve(listener, router).with_graceful_shutdown(graceful);
-    tokio::select! {
-        outcome = async { server.await } => outcome,
-        () = async { let _ = stopped.await; tokio::time::sleep(DRAIN).await } => Ok(()),
-    }
 }

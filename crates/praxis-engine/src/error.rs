@@ -40,9 +40,6 @@ pub enum EngineError {
     /// Free memory or raise a limit, then try again: the system refused a thread.
     #[error("the engine could not start: {0}")]
     Resource(String),
-    /// A computation failed: a defect here, or no memory.
-    #[error("the engine failed: {0}")]
-    Compute(#[from] candle_core::Error),
 }
 
 impl EngineError {

@@ -11,10 +11,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use candle_core::Device;
-use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use memmap2::Mmap;
 
+use crate::dtype::Dtype;
 use crate::error::EngineError;
 
 /// The most dimensions that ggml knows.
@@ -41,7 +40,7 @@ enum Value {
 struct TensorInfo {
     /// Outermost first.
     shape: Vec<usize>,
-    dtype: GgmlDType,
+    dtype: Dtype,
     start: usize,
     len: usize,
 }
@@ -69,7 +68,7 @@ impl MappedTensor {
     }
 
     /// How its values are stored.
-    pub(crate) fn dtype(&self) -> GgmlDType {
+    pub(crate) fn dtype(&self) -> Dtype {
         self.info.dtype
     }
 
@@ -226,20 +225,12 @@ impl Gguf {
         })
     }
 
-    /// A tensor of this shape (rows first) as candle's, which is a copy.
-    pub(crate) fn tensor(&self, name: &str, shape: &[usize]) -> Result<QTensor, EngineError> {
-        let tensor = self.mapped(name, shape)?;
-        let storage = QStorage::Cpu(tensor.dtype().from_data(tensor.bytes().into()));
-        Ok(QTensor::new(storage, shape)?)
-    }
-
     /// A tensor as plain floats.
     pub(crate) fn f32s(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, EngineError> {
-        Ok(self
-            .tensor(name, shape)?
-            .dequantize(&Device::Cpu)?
-            .flatten_all()?
-            .to_vec1()?)
+        let tensor = self.mapped(name, shape)?;
+        let mut out = vec![0.0; shape.iter().product()];
+        tensor.dtype().decode(tensor.bytes(), &mut out);
+        Ok(out)
     }
 
     /// An error about this file's content.
@@ -350,7 +341,7 @@ impl<'a> Header<'a> {
         // The file has the innermost dimension first.
         shape.reverse();
         let code = self.u32(&name)?;
-        let dtype = dtype(code).ok_or_else(|| {
+        let dtype = Dtype::from_ggml(code).ok_or_else(|| {
             let problem = format!("the tensor `{name}` is of ggml type {code}, which is not known");
             EngineError::unsupported(self.path, problem)
         })?;
@@ -366,7 +357,7 @@ impl<'a> Header<'a> {
     fn place(&self, entry: &Entry, data: usize) -> Result<TensorInfo, EngineError> {
         let Entry { name, dtype, .. } = entry;
         let whole = |n: u64| usize::try_from(n).ok();
-        let block = dtype.block_size();
+        let (block, block_bytes) = dtype.block();
         let range = || {
             let shape: Vec<usize> = entry
                 .shape
@@ -374,7 +365,7 @@ impl<'a> Header<'a> {
                 .map(|d| whole(*d))
                 .collect::<Option<_>>()?;
             let values = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d))?;
-            let len = (values / block).checked_mul(dtype.type_size())?;
+            let len = (values / block).checked_mul(block_bytes)?;
             let start = data.checked_add(whole(entry.offset)?)?;
             let end = start.checked_add(len)?;
             (end <= self.bytes.len()).then_some((shape, start, len))
@@ -506,35 +497,16 @@ impl<'a> Header<'a> {
 struct Entry {
     name: String,
     shape: Vec<u64>,
-    dtype: GgmlDType,
+    dtype: Dtype,
     offset: u64,
-}
-
-/// ggml's type codes, as far as kernels exist.
-fn dtype(code: u32) -> Option<GgmlDType> {
-    Some(match code {
-        0 => GgmlDType::F32,
-        1 => GgmlDType::F16,
-        2 => GgmlDType::Q4_0,
-        3 => GgmlDType::Q4_1,
-        6 => GgmlDType::Q5_0,
-        7 => GgmlDType::Q5_1,
-        8 => GgmlDType::Q8_0,
-        10 => GgmlDType::Q2K,
-        11 => GgmlDType::Q3K,
-        12 => GgmlDType::Q4K,
-        13 => GgmlDType::Q5K,
-        14 => GgmlDType::Q6K,
-        30 => GgmlDType::BF16,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
 
-    use candle_core::quantized::gguf_file;
+    use candle_core::Device;
+    use candle_core::quantized::{QTensor, gguf_file};
     use proptest::prelude::*;
 
     use super::*;
@@ -581,13 +553,10 @@ mod tests {
                 "general.architecture",
             ),
             (
-                gguf.tensor("blk.0.attn_q.weight", &[1]).unwrap_err(),
+                gguf.f32s("blk.0.attn_q.weight", &[1]).unwrap_err(),
                 "blk.0.attn_q.weight",
             ),
-            (
-                gguf.tensor("output.weight", &[32, 2]).unwrap_err(),
-                "[2, 32]",
-            ),
+            (gguf.f32s("output.weight", &[32, 2]).unwrap_err(), "[2, 32]"),
         ] {
             assert!(error.to_string().contains(named), "{error}");
         }

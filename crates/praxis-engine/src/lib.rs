@@ -8,6 +8,7 @@ mod chat;
 pub mod convert;
 mod cpu;
 mod decoder;
+mod dtype;
 mod encoder;
 mod error;
 mod gguf;

@@ -1,8 +1,10 @@
 //! The answer filter: a state machine without I/O between the model's stream and the reader.
 //!
 //! It holds back what may turn out to be the refusal sentinel or a citation, lets through citations
-//! that point to a passage, and drops those that do not. The text it gives out, piece by piece, is
-//! the final text: nothing is taken back.
+//! that point to a passage, and drops those that do not. A citation of a passage that shares next to
+//! nothing with the statement, where another one holds it, is turned to that one: small models find
+//! the answer more often than its number. The text it gives out, piece by piece, is the final text:
+//! nothing is taken back.
 
 use praxis_core::language::is_han;
 use praxis_core::{Citation, Passage};
@@ -12,16 +14,25 @@ use crate::refusal::SENTINEL;
 /// Share of an answer's terms that a passage must hold to be cited for an answer that cites nothing.
 const SUPPORT: f32 = 0.6;
 
+/// Share of a statement's terms below which the passage that it cites does not support it.
+const UNSUPPORTED: f32 = 0.25;
+
 /// Longest run between brackets that can be a citation.
 const LONGEST_MARK: usize = 24;
 
 /// Filters one answer.
 pub(crate) struct AnswerFilter {
-    passages: usize,
+    /// The passages' texts in lower case.
+    passages: Vec<String>,
     /// Text that is not yet decided.
     held: String,
     /// Text given out.
     text: String,
+    /// Text since the last citation.
+    statement: String,
+    /// Citations before the first word, which show only once there is one: small models write an
+    /// answer of nothing but a mark.
+    leading: Vec<u32>,
     used: Vec<u32>,
     in_code: bool,
     /// Whether it is certain that the answer is not the sentinel.
@@ -30,10 +41,12 @@ pub(crate) struct AnswerFilter {
 }
 
 impl AnswerFilter {
-    /// A filter for an answer over that many passages.
-    pub fn new(passages: usize) -> Self {
+    /// A filter for an answer over these passages.
+    pub fn new(passages: &[Passage]) -> Self {
         Self {
-            passages,
+            passages: passages.iter().map(|p| p.text.to_lowercase()).collect(),
+            statement: String::new(),
+            leading: Vec::new(),
             held: String::new(),
             text: String::new(),
             used: Vec::new(),
@@ -59,7 +72,7 @@ impl AnswerFilter {
 
     /// Ends the answer; gives the rest. An answer without citations gets that of the passage which
     /// supports it, if one does.
-    pub fn finish(&mut self, passages: &[Passage]) -> String {
+    pub fn finish(&mut self) -> String {
         if self.refused {
             return String::new();
         }
@@ -70,7 +83,7 @@ impl AnswerFilter {
         }
         rest.truncate(trimmed);
         if self.used.is_empty()
-            && let Some(best) = supporting(&self.text, passages)
+            && let Some(best) = self.supporting(&terms(&self.text))
         {
             let mark = format!(" [{best}]");
             self.text.push_str(&mark);
@@ -110,11 +123,10 @@ impl AnswerFilter {
         let mut out = String::new();
         loop {
             let Some(at) = self.held.find(['[', '【', '［', '`', ' ', '\n']) else {
-                out.push_str(&std::mem::take(&mut self.held));
+                self.say(self.held.len(), &mut out);
                 break;
             };
-            out.push_str(&self.held[..at]);
-            self.held.drain(..at);
+            self.say(at, &mut out);
             match self.special(last, &mut out) {
                 Decision::Decided => {}
                 Decision::Wait => break,
@@ -134,7 +146,7 @@ impl AnswerFilter {
         let Some(first) = body.chars().next() else {
             // Space at the end may stand before a citation that is dropped.
             if last {
-                out.push_str(&std::mem::take(&mut self.held));
+                self.say(self.held.len(), out);
             }
             return Decision::Wait;
         };
@@ -142,9 +154,7 @@ impl AnswerFilter {
             self.in_code = !self.in_code;
         }
         if !matches!(first, '[' | '【' | '［') || self.in_code {
-            let end = spaces + first.len_utf8();
-            out.push_str(&self.held[..end]);
-            self.held.drain(..end);
+            self.say(spaces + first.len_utf8(), out);
             return Decision::Decided;
         }
         let inside = &body[first.len_utf8()..];
@@ -153,16 +163,29 @@ impl AnswerFilter {
                 let numbers: Vec<u32> = inside[..close]
                     .split(|c: char| !c.is_ascii_digit())
                     .filter_map(|n| n.parse().ok())
-                    .filter(|n| (1..=self.passages as u32).contains(n))
+                    .filter(|n| (1..=self.passages.len() as u32).contains(n))
                     .collect();
                 let closing = inside[close..].chars().next().map_or(0, char::len_utf8);
                 let end = spaces + first.len_utf8() + close + closing;
+                if self.text.trim().is_empty() && out.trim().is_empty() {
+                    self.leading.extend(numbers);
+                    self.held.drain(..end);
+                    return Decision::Decided;
+                }
                 if !numbers.is_empty() {
                     out.push_str(&self.held[..spaces]);
                 }
+                let mut marks = Vec::new();
                 for number in numbers {
-                    out.push_str(&format!("[{number}]"));
-                    self.used.push(number);
+                    let number = self.pointed(number);
+                    if !marks.contains(&number) {
+                        out.push_str(&format!("[{number}]"));
+                        marks.push(number);
+                    }
+                }
+                if !marks.is_empty() {
+                    self.used.extend(marks);
+                    self.statement.clear();
                 }
                 self.held.drain(..end);
                 Decision::Decided
@@ -171,13 +194,72 @@ impl AnswerFilter {
                 Decision::Wait
             }
             _ => {
-                let end = spaces + first.len_utf8();
-                out.push_str(&self.held[..end]);
-                self.held.drain(..end);
+                self.say(spaces + first.len_utf8(), out);
                 Decision::Decided
             }
         }
     }
+}
+
+impl AnswerFilter {
+    /// Lets the first `end` bytes of what is held through.
+    fn say(&mut self, end: usize, out: &mut String) {
+        if !self.leading.is_empty() {
+            // What stands between leading marks and the first word goes.
+            let idle =
+                |c: char| c.is_whitespace() || matches!(c, '.' | '。' | ',' | '，' | ':' | '：');
+            if self.held[..end].trim_start_matches(idle).is_empty() {
+                self.held.drain(..end);
+                return;
+            }
+            for number in std::mem::take(&mut self.leading) {
+                out.push_str(&format!("[{number}]"));
+                self.used.push(number);
+            }
+            out.push(' ');
+            let skipped = end - self.held[..end].trim_start_matches(idle).len();
+            self.held.drain(..skipped);
+            return self.say(end - skipped, out);
+        }
+        out.push_str(&self.held[..end]);
+        self.statement.push_str(&self.held[..end]);
+        self.held.drain(..end);
+    }
+
+    /// The passage that a citation means: the cited one, unless it does not support the statement
+    /// and another one does.
+    fn pointed(&self, cited: u32) -> u32 {
+        let terms = terms(&self.statement);
+        let Some(text) = self.passages.get(cited as usize - 1) else {
+            return cited;
+        };
+        match self.supporting(&terms) {
+            Some(best) if share(&terms, text) < UNSUPPORTED => best,
+            _ => cited,
+        }
+    }
+
+    /// The number of the passage that holds most of the terms, if it holds enough of them.
+    fn supporting(&self, terms: &[String]) -> Option<u32> {
+        if terms.is_empty() {
+            return None;
+        }
+        let (best, share) = self
+            .passages
+            .iter()
+            .enumerate()
+            .map(|(i, text)| (i, share(terms, text)))
+            // The earlier of equals ranks higher: passages come best first.
+            .rev()
+            .max_by(|a, b| a.1.total_cmp(&b.1))?;
+        (share >= SUPPORT).then_some(best as u32 + 1)
+    }
+}
+
+/// The share of the terms that a text in lower case holds.
+fn share(terms: &[String], text: &str) -> f32 {
+    let found = terms.iter().filter(|t| text.contains(t.as_str())).count();
+    found as f32 / terms.len().max(1) as f32
 }
 
 enum Decision {
@@ -191,26 +273,6 @@ fn in_mark(c: char) -> bool {
 
 fn is_mark(inside: &str) -> bool {
     inside.chars().any(|c| c.is_ascii_digit()) && inside.chars().all(in_mark)
-}
-
-/// The number of the passage that holds most of the answer's terms, if it holds enough of them.
-fn supporting(answer: &str, passages: &[Passage]) -> Option<u32> {
-    let terms = terms(answer);
-    if terms.is_empty() {
-        return None;
-    }
-    let (best, share) = passages
-        .iter()
-        .enumerate()
-        .map(|(i, p)| {
-            let text = p.text.to_lowercase();
-            let found = terms.iter().filter(|t| text.contains(t.as_str())).count();
-            (i, found as f32 / terms.len() as f32)
-        })
-        // The earlier of equals ranks higher: passages come best first.
-        .rev()
-        .max_by(|a, b| a.1.total_cmp(&b.1))?;
-    (share >= SUPPORT).then_some(best as u32 + 1)
 }
 
 /// Words of four letters and more, numbers, and pairs of Chinese characters.
@@ -257,9 +319,9 @@ mod tests {
     }
 
     fn run(pieces: &[&str], passages: &[Passage]) -> (String, Vec<u32>, bool) {
-        let mut filter = AnswerFilter::new(passages.len());
+        let mut filter = AnswerFilter::new(passages);
         let mut shown: String = pieces.iter().map(|p| filter.push(p)).collect();
-        shown.push_str(&filter.finish(passages));
+        shown.push_str(&filter.finish());
         assert_eq!(shown, filter.text);
         let numbers = filter
             .citations(passages)
@@ -281,6 +343,9 @@ mod tests {
             ("x `a[1]` [2]", "x `a[1]` [2]", &[2]),
             ("[link](x) [1]", "[link](x) [1]", &[1]),
             ("open [1", "open [1", &[]),
+            ("[1] A. [2]", "[1] A. [2]", &[1, 2]),
+            ("[1]: A", "[1] A", &[1]),
+            ("[1][2].", "", &[]),
         ] {
             let (text, used, refused) = run(&[answer], &two);
             assert_eq!(
@@ -316,6 +381,29 @@ mod tests {
             run(&["Bananas grow in Ecuador."], &passages).1,
             Vec::<u32>::new()
         );
+    }
+
+    #[test]
+    fn a_citation_of_the_wrong_passage_is_turned_to_the_one_that_holds_the_statement() {
+        let passages = [
+            passage("The library opens at nine."),
+            passage("藤野严九郎教解剖学，是鲁迅的老师。"),
+        ];
+        assert_eq!(
+            run(
+                &["鲁迅的老师是藤野严九郎 [1]。The library opens at nine [2]."],
+                &passages
+            )
+            .0,
+            "鲁迅的老师是藤野严九郎 [2]。The library opens at nine [1]."
+        );
+        // A paraphrase that no passage holds word for word stays with what it cites.
+        for answer in [
+            "It is open in the morning [2].",
+            "His teacher was Fujino [1][2].",
+        ] {
+            assert_eq!(run(&[answer], &passages).0, answer);
+        }
     }
 
     proptest! {

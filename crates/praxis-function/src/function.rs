@@ -18,6 +18,12 @@ use crate::prompt::{KnowledgeUse, Prompt};
 use crate::refusal;
 use crate::template::Templates;
 
+/// Earlier messages of a conversation that a prompt sees, the latest: a model on a CPU reads slowly.
+const PAST: usize = 12;
+
+/// Pieces that a model may write after the refusal before it is stopped.
+const AFTER_REFUSAL: usize = 8;
+
 /// A function made of a prompt file.
 pub struct PromptFunction {
     pub(crate) signature: Signature,
@@ -25,6 +31,8 @@ pub struct PromptFunction {
     /// Hash of the prompt and its partials.
     pub(crate) version: String,
     pub(crate) templates: Arc<Templates>,
+    /// Whether the template says where the passages go.
+    pub(crate) places_passages: bool,
     pub(crate) validator: jsonschema::Validator,
     pub(crate) deps: Deps,
 }
@@ -88,6 +96,7 @@ impl PromptFunction {
             .with_hint("call it with `praxis call` or POST /praxis/v1/functions/NAME/call")
         })?;
         messages.retain(|m| m.role != Role::System);
+        messages.drain(..messages.len().saturating_sub(PAST));
         let extras = Extras {
             past: messages,
             sampling,
@@ -288,7 +297,7 @@ impl PromptFunction {
         if self.prompt.knowledge.is_some() {
             data.insert("passages".to_owned(), passages::template_value(passages));
         }
-        let messages = self
+        let mut messages = self
             .templates
             .render(&self.signature.name, &Value::Object(data), &extras.past)
             .map_err(|e| {
@@ -297,6 +306,9 @@ impl PromptFunction {
                     format!("`{}`: {e}", self.signature.name),
                 )
             })?;
+        if self.prompt.knowledge.is_some() && !self.places_passages {
+            passages::put_before_question(&mut messages, passages);
+        }
         let request = ChatRequest {
             model: self.prompt.model.clone(),
             messages,
@@ -304,9 +316,10 @@ impl PromptFunction {
             top_logprobs: extras.top_logprobs,
         };
         let mut stream = self.deps.chat.chat(request, cx).await?;
-        let mut filter = AnswerFilter::new(passages.len());
+        let mut filter = AnswerFilter::new(passages);
         let cites = self.prompt.knowledge.is_some();
         let mut text = String::new();
+        let mut patience = AFTER_REFUSAL;
         while let Some(chunk) = stream.next().await {
             let (more, logprobs) = match chunk? {
                 ChatChunk::Delta { text, logprobs } => (text, logprobs),
@@ -332,12 +345,15 @@ impl PromptFunction {
                 .await;
             }
             if filter.refused() {
-                // Dropping the stream stops the model.
-                break;
+                // Most models end here, and say what it cost; dropping the stream stops the others.
+                patience -= 1;
+                if patience == 0 {
+                    break;
+                }
             }
         }
         if cites {
-            let rest = filter.finish(passages);
+            let rest = filter.finish();
             if !rest.is_empty() {
                 text.push_str(&rest);
                 cx.emit(CallEvent::Delta {

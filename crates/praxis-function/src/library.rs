@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::function::PromptFunction;
 use crate::passages;
-use crate::prompt::{Prompt, parse};
+use crate::prompt::{Prompt, parse, places_passages};
 use crate::template::Templates;
 
 /// What functions reach the world through.
@@ -61,6 +61,7 @@ impl Library {
             return Err(problems);
         }
         let templates = Arc::new(loaded.templates);
+        let partials_place = loaded.partials_place;
         let functions = loaded
             .prompts
             .into_iter()
@@ -69,6 +70,7 @@ impl Library {
                 let validator = jsonschema::validator_for(&prompt.input_schema).ok()?;
                 let function = PromptFunction {
                     signature: signature(&name, &prompt),
+                    places_passages: partials_place || places_passages(&prompt.template),
                     prompt,
                     version,
                     templates: Arc::clone(&templates),
@@ -135,6 +137,8 @@ fn signature(name: &str, prompt: &Prompt) -> Signature {
 
 struct Loaded {
     templates: Templates,
+    /// Whether a partial says where the passages go.
+    partials_place: bool,
     prompts: Vec<(String, String, Prompt)>,
 }
 
@@ -144,6 +148,7 @@ fn read(dir: &Path, known: &Known) -> (Loaded, Vec<Diagnostic>) {
     let mut templates = Templates::new();
     let mut prompts = Vec::new();
     let mut partials = blake3::Hasher::new();
+    let mut partials_place = false;
     // The built-in partial is valid; a file of its name takes its place.
     if let Err(error) = templates.add(passages::PARTIAL_NAME, passages::PARTIAL) {
         problems.push(Diagnostic::error(error.to_string()));
@@ -151,6 +156,7 @@ fn read(dir: &Path, known: &Known) -> (Loaded, Vec<Diagnostic>) {
     let is_partial = |s: &&Source| s.name.starts_with('_');
     for source in sources.iter().filter(is_partial) {
         partials.update(source.text.as_bytes());
+        partials_place |= places_passages(&source.text);
         // Dotprompt calls the file `_rules.prompt` by `{{>rules}}`; both names work.
         for name in [source.name.as_str(), &source.name[1..]] {
             if let Err(error) = templates.add(name, &source.text) {
@@ -189,7 +195,12 @@ fn read(dir: &Path, known: &Known) -> (Loaded, Vec<Diagnostic>) {
             prompt,
         ));
     }
-    (Loaded { templates, prompts }, problems)
+    let loaded = Loaded {
+        templates,
+        partials_place,
+        prompts,
+    };
+    (loaded, problems)
 }
 
 fn sources(dir: &Path, problems: &mut Vec<Diagnostic>) -> Vec<Source> {

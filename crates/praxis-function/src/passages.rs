@@ -1,6 +1,6 @@
 //! Passages as a template sees them: numbered, framed as data.
 
-use praxis_core::Passage;
+use praxis_core::{Message, Passage, Role};
 use serde_json::{Value, json};
 
 /// The partial `{{>_passages}}`, which every prompt may use.
@@ -32,6 +32,30 @@ pub(crate) fn template_value(passages: &[Passage]) -> Value {
             })
         })
         .collect()
+}
+
+/// Puts the passages before the text of the user's last message, for templates that give them no
+/// place of their own.
+pub(crate) fn put_before_question(messages: &mut Vec<Message>, passages: &[Passage]) {
+    let mut text = "Passages:\n\n".to_owned();
+    for (i, passage) in template_value(passages)
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
+        let field = |key: &str| passage[key].as_str().unwrap_or_default().to_owned();
+        text.push_str(&format!(
+            "[{}] {}\n{}\n\n",
+            i + 1,
+            field("place"),
+            field("text")
+        ));
+    }
+    match messages.iter_mut().rev().find(|m| m.role == Role::User) {
+        Some(last) => last.content.insert_str(0, &text),
+        None => messages.push(Message::user(text.trim_end())),
+    }
 }
 
 /// A document's text with what imitates our frame, a `[n]` at the start of a line, set apart.

@@ -288,6 +288,30 @@ impl File<'_> {
         }
     }
 
+    /// `praxis.refusal`: one text for all languages, or `en` and `zh`.
+    fn refusal(&self, value: Option<&Value>, problems: &mut Vec<Diagnostic>) -> Map<String, Value> {
+        let all = |text: &str| {
+            let entry = |code: &str| (code.to_owned(), Value::from(text));
+            ["en", "zh"].map(entry).into_iter().collect()
+        };
+        match value {
+            None => Map::new(),
+            Some(Value::String(text)) => all(text),
+            Some(Value::Object(map))
+                if map
+                    .iter()
+                    .all(|(k, v)| matches!(k.as_str(), "en" | "zh") && v.is_string()) =>
+            {
+                map.clone()
+            }
+            Some(_) => {
+                let what = "`praxis.refusal` must be a text, or texts for `en` and `zh`";
+                problems.push(self.at_key("praxis.refusal", what));
+                Map::new()
+            }
+        }
+    }
+
     fn knowledge(
         &self,
         front: &Map<String, Value>,
@@ -364,13 +388,18 @@ impl File<'_> {
             limit: limit.map_or(DEFAULT_LIMIT, |l| l.clamp(1, 50) as usize),
             query,
             scoped,
-            refusal: ours
-                .get("refusal")
-                .and_then(Value::as_object)
-                .cloned()
-                .unwrap_or_default(),
+            refusal: self.refusal(ours.get("refusal"), problems),
         })
     }
+}
+
+/// Whether a template, or a partial that it may include, says where the passages go.
+pub(crate) fn places_passages(template: &str) -> bool {
+    template.split("{{").skip(1).any(|rest| {
+        rest.split("}}")
+            .next()
+            .is_some_and(|tag| tag.contains("passages"))
+    })
 }
 
 /// The input that a search is made with: `question` or `query`, or the only text there is.

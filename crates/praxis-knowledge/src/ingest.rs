@@ -29,6 +29,9 @@ const LOAD_AHEAD: usize = 2;
 /// Tokens of a chunk left for its title, headings and the embedder's prefix.
 const HEADING_RESERVE: usize = 48;
 
+/// Begins the hash of a file that was too large to be read.
+const UNREAD: &str = "size:";
+
 /// Progress of an ingest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IngestEvent {
@@ -141,10 +144,13 @@ impl Knowledge {
             .map_err(internal)?;
         report.removed = gone.len();
 
+        let limit = base.config.source.max_file_bytes;
         let (same, changed): (Vec<_>, Vec<_>) = files.into_iter().partition(|f| {
-            known
-                .get(&f.uri)
-                .is_some_and(|d| d.size == f.size && d.modified == f.modified)
+            known.get(&f.uri).is_some_and(|d| {
+                // What was too large may be within the limit now.
+                let unread = d.hash.starts_with(UNREAD) && f.size <= limit;
+                d.size == f.size && d.modified == f.modified && !unread
+            })
         });
         for file in same {
             report.keep(&known[&file.uri]);
@@ -356,7 +362,7 @@ fn prepare(
 fn hash(file: &SourceFile, limit: u64) -> String {
     let mut hasher = blake3::Hasher::new();
     if file.size > limit || hasher.update_mmap(&file.path).is_err() {
-        return format!("size:{}", file.size);
+        return format!("{UNREAD}{}", file.size);
     }
     hasher.finalize().to_hex().to_string()
 }

@@ -78,6 +78,21 @@ impl KeywordIndex {
                 Index::create_in_dir(dir, schema)?
             }
         };
+        Self::over(index, fields)
+    }
+
+    /// The index in `dir` as last committed, for reading beside a process that writes it; empty where
+    /// there is none yet.
+    pub fn open_beside(dir: &Path) -> tantivy::Result<Self> {
+        let (schema, fields) = schema();
+        let index = match Index::open_in_dir(dir) {
+            Ok(index) if index.schema() == schema => index,
+            _ => Index::create_in_ram(schema),
+        };
+        Self::over(index, fields)
+    }
+
+    fn over(index: Index, fields: Fields) -> tantivy::Result<Self> {
         let reader = index
             .reader_builder()
             .reload_policy(ReloadPolicy::Manual)

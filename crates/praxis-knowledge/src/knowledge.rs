@@ -27,6 +27,9 @@ use crate::vectors::VectorIndex;
 /// Hits that each lane gives to the fusion.
 const LANE_DEPTH: usize = 60;
 
+/// Of a snapshot that was loaded beside an ingest: no generation of the store, so it does not last.
+const NO_GENERATION: i64 = -1;
+
 /// Gives the embedder of a name, or the application's default.
 pub type EmbedderSource =
     Arc<dyn Fn(Option<&str>) -> Result<Arc<dyn Embedder>, ModelError> + Send + Sync>;
@@ -313,31 +316,51 @@ impl Knowledge {
         match (free, current) {
             (Ok(_lock), _) => self.refresh_locked(name).await,
             (Err(_), Some(current)) => Ok(Some(current)),
-            (Err(_), None) => {
-                let _lock = self.lock(name).await?;
-                self.refresh_locked(name).await
-            }
+            (Err(_), None) => self.snapshot_beside(name, stored.embedder).await.map(Some),
         }
+    }
+
+    /// What is committed so far, while another process ingests. It is refreshed when that is done.
+    async fn snapshot_beside(
+        &self,
+        name: &str,
+        embedder: String,
+    ) -> Result<Arc<Snapshot>, CallError> {
+        let dir = self.index_dir(name).join("keyword");
+        let vectors = self.store.vectors(name).await.map_err(internal)?;
+        self.keep(
+            name,
+            Snapshot {
+                generation: NO_GENERATION,
+                embedder,
+                vectors: VectorIndex::new(vectors),
+                keywords: KeywordIndex::open_beside(&dir).map_err(internal)?,
+            },
+        )
+    }
+
+    fn keep(&self, name: &str, snapshot: Snapshot) -> Result<Arc<Snapshot>, CallError> {
+        let snapshot = Arc::new(snapshot);
+        if let Ok(mut slot) = self.base(name)?.snapshot.write() {
+            *slot = Some(Arc::clone(&snapshot));
+        }
+        Ok(snapshot)
     }
 
     /// Brings the indexes up to the store and loads them. The caller holds the base's lock.
     async fn refresh_locked(&self, name: &str) -> Result<Option<Arc<Snapshot>>, CallError> {
-        let base = self.base(name)?;
         let Some(stored) = self.store.base(name).await.map_err(internal)? else {
             return Ok(None);
         };
         let keywords = self.index_keywords(name).await?;
         let vectors = VectorIndex::new(self.store.vectors(name).await.map_err(internal)?);
-        let snapshot = Arc::new(Snapshot {
+        let snapshot = Snapshot {
             generation: stored.generation,
             embedder: stored.embedder,
             vectors,
             keywords,
-        });
-        if let Ok(mut slot) = base.snapshot.write() {
-            *slot = Some(Arc::clone(&snapshot));
-        }
-        Ok(Some(snapshot))
+        };
+        self.keep(name, snapshot).map(Some)
     }
 
     /// Brings the keyword index on disk up to the store. The caller holds the base's lock. Vectors

@@ -1,5 +1,6 @@
 //! Documents and their chunks. A document is written with all its chunks or not at all.
 
+use futures::TryStreamExt;
 use praxis_core::{ChunkId, DocumentId};
 use serde::Serialize;
 use sqlx::Row;
@@ -340,22 +341,22 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn vectors(&self, base: &str) -> Result<Vec<ChunkVector>, StoreError> {
-        let rows = sqlx::query(
+        let mut rows = sqlx::query(
             "SELECT c.id, c.document, c.vector FROM chunks c JOIN documents d ON d.id = c.document \
              WHERE d.base = ? ORDER BY d.uri, c.ordinal",
         )
         .bind(base)
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter()
-            .map(|r| {
-                Ok(ChunkVector {
-                    chunk: ChunkId::from_string(r.try_get::<String, _>(0)?),
-                    document: DocumentId::from_string(r.try_get::<String, _>(1)?),
-                    vector: decode_vector(r.try_get(2)?)?,
-                })
-            })
-            .collect()
+        .fetch(&self.pool);
+        // Row by row: the vectors of a large base must not be in memory twice.
+        let mut vectors = Vec::new();
+        while let Some(row) = rows.try_next().await? {
+            vectors.push(ChunkVector {
+                chunk: ChunkId::from_string(row.try_get::<String, _>(0)?),
+                document: DocumentId::from_string(row.try_get::<String, _>(1)?),
+                vector: decode_vector(row.try_get(2)?)?,
+            });
+        }
+        Ok(vectors)
     }
 }
 

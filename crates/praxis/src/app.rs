@@ -171,7 +171,7 @@ impl App {
         let traces = Arc::new(TraceWriter::start(store.clone()));
         let cache = Cache::open(None).map_err(|e| Failure::message(e.to_string()))?;
         let gateway = Arc::new(
-            Gateway::new(project.config.gateway(), cache)
+            Gateway::new(project.config.gateway().rooted(&project.root), cache)
                 .map_err(|e| Failure::message(e.to_string()))?,
         );
         let embedders = Arc::clone(&gateway);

@@ -156,3 +156,51 @@ fn a_killed_ingest_leaves_what_one_clean_run_leaves() {
     assert_eq!(state(&killed), state(&clean));
     assert!(killed.praxis(&["knowledge", "check"]).ok);
 }
+
+#[test]
+fn a_base_is_searched_while_another_process_ingests_it() {
+    if !has_model("multilingual-e5-small") {
+        return;
+    }
+    let app = Sandbox::knowledge_qa();
+    app.write("knowledge/guide.md", GUIDE);
+    assert!(app.praxis(&["ingest"]).ok);
+    // What an ingest holds as long as it runs.
+    let lock = std::fs::File::create(app.path(".praxis/index/docs.lock")).unwrap();
+    lock.lock().unwrap();
+    let found = app.json(&["search", "When does the library close?"]);
+    let best = &found["passages"][0]["passage"];
+    assert_eq!(best["uri"], "guide.md", "{found}");
+}
+
+#[test]
+fn a_file_above_the_limit_is_reported_with_the_fix_and_the_rest_is_ingested() {
+    if !has_model("multilingual-e5-small") {
+        return;
+    }
+    let app = Sandbox::knowledge_qa();
+    app.write("knowledge/guide.md", GUIDE);
+    app.write("knowledge/docs.toml", "[source]\nmax_file_bytes = 1000\n");
+    app.write(
+        "knowledge/large.txt",
+        "A line of a large file.\n".repeat(100),
+    );
+    let run = app.praxis(&["ingest"]);
+    assert!(run.ok, "{run:?}");
+    for part in ["large.txt", "max_file_bytes"] {
+        assert!(run.stderr.contains(part), "{part} is missing: {run:?}");
+    }
+    assert_eq!(
+        app.json(&["search", "closing time"])["passages"][0]["passage"]["uri"],
+        "guide.md"
+    );
+
+    app.write("knowledge/docs.toml", "[source]\nmax_file_bytes = 100000\n");
+    let raised = app.json(&["ingest"])["bases"][0]["report"].clone();
+    assert_eq!(
+        raised["failed"],
+        serde_json::json!([]),
+        "the fix works: {raised}"
+    );
+    assert_eq!(raised["unchanged"], 1, "{raised}");
+}

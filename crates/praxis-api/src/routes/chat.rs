@@ -1,7 +1,11 @@
 //! `/v1/chat/completions` (OpenAI API reference, "Create chat completion"), for models and functions.
 
+use std::pin::Pin;
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt};
 use praxis_core::{
@@ -16,6 +20,10 @@ use super::models::FUNCTION_PREFIX;
 use crate::error::{ApiError, JsonBody};
 use crate::sse;
 use crate::state::ApiState;
+
+/// How long a stream may wait for the first piece of its answer before it begins with status 200. An
+/// error that comes earlier has its own status, as clients expect it.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A request. Fields that are not listed are ignored if they change nothing, and refused by
 /// [`Request::refuse_unsupported`] if they would.
@@ -52,7 +60,7 @@ struct StreamOptions {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be a string or an array of strings")]
 enum OneOrMany {
     One(String),
     Many(Vec<String>),
@@ -65,7 +73,7 @@ struct InMessage {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be a string or an array of content parts")]
 enum Content {
     Text(String),
     Parts(Vec<Part>),
@@ -204,6 +212,7 @@ enum Piece {
 /// Answers, as a stream or whole.
 pub(crate) async fn completions(
     State(state): State<ApiState>,
+    headers: HeaderMap,
     JsonBody(request): JsonBody<Request>,
 ) -> Result<Response, ApiError> {
     request.refuse_unsupported()?;
@@ -214,6 +223,7 @@ pub(crate) async fn completions(
         trace: cx.trace_id().to_string(),
         model: request.model.clone(),
         created: now_s(),
+        origin: origin(&headers),
     };
     let (messages, sampling, top) = (
         request.messages()?,
@@ -237,6 +247,11 @@ pub(crate) async fn completions(
     };
     if request.stream.unwrap_or(false) {
         let usage = request.stream_options.is_some_and(|o| o.include_usage);
+        let mut pieces = Box::pin(pieces.peekable());
+        let first = tokio::time::timeout(PATIENCE, Pin::as_mut(&mut pieces).peek()).await;
+        if let Ok(Some(Piece::Failed(error))) = first {
+            return Err(error.clone());
+        }
         return Ok(sse::stream(envelope.stream(pieces, usage), guard).into_response());
     }
     Ok(Json(envelope.whole(pieces).await?).into_response())
@@ -288,12 +303,21 @@ fn of_steps(steps: impl Stream<Item = Step> + Send + 'static) -> impl Stream<Ite
     })
 }
 
+/// This server's address as the client wrote it, for links that the client can open.
+fn origin(headers: &HeaderMap) -> String {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    let scheme = text("x-forwarded-proto").filter(|s| *s == "https");
+    let host = text(header::HOST.as_str()).unwrap_or_default();
+    format!("{}://{host}", scheme.unwrap_or("http"))
+}
+
 /// What all parts of one answer share.
 struct Envelope {
     id: String,
     trace: String,
     model: String,
     created: i64,
+    origin: String,
 }
 
 impl Envelope {
@@ -315,7 +339,7 @@ impl Envelope {
         let first = self.chunk(&json!([{
             "index": 0, "delta": { "role": "assistant", "content": "" }, "finish_reason": null
         }]));
-        let mut citations = Vec::new();
+        let (mut whole, mut citations) = (String::new(), Vec::new());
         let rest = pieces.flat_map(move |piece| {
             let events = match piece {
                 Piece::Text { text, logprobs } if text.is_empty() && logprobs.is_empty() => {
@@ -331,9 +355,10 @@ impl Envelope {
                     vec![sse::data(&self.chunk(&json!([choice])))]
                 }
                 Piece::Cited {
-                    citations: found, ..
+                    text,
+                    citations: found,
                 } => {
-                    citations = found;
+                    (whole, citations) = (text, found);
                     Vec::new()
                 }
                 Piece::Done {
@@ -345,7 +370,8 @@ impl Envelope {
                     let mut last = self.chunk(&json!([choice]));
                     last["praxis"] = self.extension(&citations, refused);
                     if !citations.is_empty() {
-                        last["choices"][0]["delta"]["annotations"] = annotations(&citations);
+                        last["choices"][0]["delta"]["annotations"] =
+                            annotations(&self.origin, &whole, &citations);
                     }
                     let mut events = vec![sse::data(&last)];
                     if include_usage {
@@ -398,7 +424,7 @@ impl Envelope {
                                 "role": "assistant",
                                 "content": content,
                                 "refusal": null,
-                                "annotations": annotations(&citations),
+                                "annotations": annotations(&self.origin, &content, &citations),
                             },
                             "logprobs": logprobs_value(&logprobs),
                             "finish_reason": finish,
@@ -417,21 +443,29 @@ impl Envelope {
     }
 }
 
-/// Citations as OpenAI's file citations.
-fn annotations(citations: &[Citation]) -> Value {
-    citations
-        .iter()
-        .map(|c| {
-            json!({
-                "type": "file_citation",
-                "file_citation": {
-                    "index": c.number,
-                    "file_id": c.passage.document,
-                    "filename": c.passage.uri,
+/// Each mark such as `[1]` of the text as OpenAI's URL citation: a link to the passage in the
+/// console, and the mark's characters in the text.
+fn annotations(origin: &str, text: &str, citations: &[Citation]) -> Value {
+    let mut found = Vec::new();
+    for Citation { number, passage } in citations {
+        let mark = format!("[{number}]");
+        for (at, _) in text.match_indices(&mark) {
+            let start = text[..at].chars().count();
+            found.push(json!({
+                "type": "url_citation",
+                "url_citation": {
+                    "start_index": start,
+                    "end_index": start + mark.len(),
+                    "title": passage.title,
+                    "url": format!(
+                        "{origin}/documents/{}?start={}&end={}#passage",
+                        passage.document, passage.start, passage.end
+                    ),
                 },
-            })
-        })
-        .collect()
+            }));
+        }
+    }
+    Value::Array(found)
 }
 
 fn logprobs_value(logprobs: &[TokenLogprob]) -> Value {

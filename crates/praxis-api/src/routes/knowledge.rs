@@ -2,15 +2,22 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use praxis_core::ChunkId;
+use praxis_core::{ChunkId, Retrieval, Retriever};
 use praxis_knowledge::Excerpt;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::error::ApiError;
+use crate::error::{ApiError, JsonBody};
 use crate::state::ApiState;
 
 /// Characters shown before and after a passage.
 const AROUND: usize = 600;
+
+/// Passages of a search where the request names no number.
+const DEFAULT_LIMIT: usize = 10;
+
+/// The most passages of one search.
+const MAX_LIMIT: usize = 50;
 
 /// All bases with their documents.
 pub(crate) async fn list(State(state): State<ApiState>) -> Result<Json<Value>, ApiError> {
@@ -32,4 +39,32 @@ pub(crate) async fn passage(
             .excerpt(&ChunkId::from_string(chunk), AROUND)
             .await?,
     ))
+}
+
+/// A search.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Search {
+    query: String,
+    limit: Option<usize>,
+}
+
+/// Passages of one base, best first, with their scores and the base's threshold.
+pub(crate) async fn search(
+    State(state): State<ApiState>,
+    Path(base): Path<String>,
+    JsonBody(search): JsonBody<Search>,
+) -> Result<Json<Retrieval>, ApiError> {
+    let limit = search.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        let message = format!("`limit` must be between 1 and {MAX_LIMIT}");
+        return Err(ApiError::invalid("limit", message));
+    }
+    let cx = state.context();
+    let _guard = cx.cancel().clone().drop_guard();
+    let found = state
+        .knowledge
+        .search(&base, &search.query, limit, &cx)
+        .await?;
+    Ok(Json(found))
 }

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.request
 
 import openai
 
@@ -194,6 +195,35 @@ class Functions(unittest.TestCase):
         self.assertGreater(usage.prompt_tokens, 0, "a function's tokens are counted")
         self.assertGreater(usage.completion_tokens, 0)
 
+    def test_annotations_are_marks_of_the_text_that_link_to_their_passage(self):
+        answer = client.chat.completions.create(
+            model="function:answer", messages=user(self.QUESTION), max_tokens=40
+        )
+        message = answer.choices[0].message
+        self.assertTrue(message.annotations, message.content)
+        for annotation in message.annotations:
+            citation = annotation.url_citation
+            mark = message.content[citation.start_index : citation.end_index]
+            self.assertRegex(mark, r"^\[\d\]$")
+            request = urllib.request.Request(citation.url, headers={"authorization": f"Bearer {KEY}"})
+            with urllib.request.urlopen(request) as page:
+                self.assertIn("Fujino Genkuro", page.read().decode())
+
+    def test_a_search_gives_passages_with_their_relevance(self):
+        found = client.post(
+            f"{url}/praxis/v1/knowledge/docs/search",
+            cast_to=object, body={"query": self.QUESTION, "limit": 3},
+        )
+        best = found["passages"][0]
+        self.assertIn("Fujino", best["text"])
+        self.assertGreater(best["relevance"], found["threshold"])
+        with self.assertRaises(openai.BadRequestError) as caught:
+            client.post(
+                f"{url}/praxis/v1/knowledge/docs/search",
+                cast_to=object, body={"query": "x", "limit": 0},
+            )
+        self.assertEqual(caught.exception.param, "limit")
+
     def test_a_cut_answer_says_that_it_was_cut(self):
         answer = client.chat.completions.create(
             model="function:answer", messages=user(self.QUESTION), max_tokens=2
@@ -272,6 +302,19 @@ class Errors(unittest.TestCase):
         for stream in [False, True]:
             error = self.refused(openai.NotFoundError, model="nothing", stream=stream)
             self.assertEqual(error.code, "not_found")
+
+    def test_a_field_of_the_wrong_type_is_named(self):
+        error = self.refused(openai.BadRequestError, messages=[{"role": "user", "content": 3}])
+        self.assertEqual(error.param, "messages[0].content")
+        error = self.refused(openai.BadRequestError, extra_body={"messages": None})
+        self.assertEqual(error.param, "messages")
+
+    def test_a_function_that_fails_at_once_fails_with_a_status_streaming_or_not(self):
+        for stream in [False, True]:
+            messages = [*user("x"), {"role": "assistant", "content": "y"}]
+            options = {"model": "function:answer", "messages": messages, "stream": stream}
+            error = self.refused(openai.BadRequestError, **options)
+            self.assertIn("last", str(error))
 
     def test_a_wrong_key_is_refused(self):
         stranger = openai.OpenAI(base_url=f"{url}/v1", api_key="sk-wrong", max_retries=0)

@@ -6,7 +6,6 @@
 
 mod charsmap;
 mod config;
-mod dtype;
 mod forward;
 mod kernels;
 mod mapped;

@@ -7,13 +7,12 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::Device;
 use safetensors::SafeTensors;
 
-use super::dtype::Dtype;
 use super::mapped::MappedFile;
 use crate::EngineError;
-use crate::gguf::Gguf;
+use crate::dtype::Dtype;
+use crate::gguf::{Gguf, MappedTensor};
 
 /// A part of the model, with its names in both worlds. `{}` is the layer.
 #[derive(Debug, Clone, Copy)]
@@ -153,18 +152,8 @@ impl Tensors<'_> {
         };
         let (dtype, data) = match self {
             Self::Gguf(gguf) => {
-                let tensor = gguf.tensor(&name, &[rows, columns])?;
-                match Dtype::from_gguf(tensor.dtype()) {
-                    Some(dtype) => (dtype, Data::Bytes(tensor.data()?.into_owned())),
-                    None => {
-                        let numbers = tensor.dequantize(&Device::Cpu)?.flatten_all()?;
-                        let bytes = numbers
-                            .to_vec1::<f32>()?
-                            .into_iter()
-                            .flat_map(f32::to_le_bytes);
-                        (Dtype::F32, Data::Bytes(bytes.collect()))
-                    }
-                }
+                let tensor = gguf.mapped(&name, &[rows, columns])?;
+                (tensor.dtype(), Data::Gguf(tensor))
             }
             Self::Safetensors(tensors) => {
                 let entry = tensors.entry(&name)?;
@@ -243,14 +232,14 @@ pub(crate) struct Table {
 }
 
 enum Data {
-    Bytes(Vec<u8>),
+    Gguf(MappedTensor),
     Mapped(Arc<MappedFile>, Range<usize>),
 }
 
 impl Data {
     fn bytes(&self) -> &[u8] {
         match self {
-            Self::Bytes(bytes) => bytes,
+            Self::Gguf(tensor) => tensor.bytes(),
             Self::Mapped(file, range) => file.slice(range),
         }
     }

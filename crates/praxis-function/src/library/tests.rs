@@ -233,6 +233,42 @@ async fn a_follow_up_leans_on_the_question_before_it() {
 }
 
 #[tokio::test]
+async fn passages_without_a_place_in_the_template_stand_before_the_question() {
+    let source = ANSWER.replace("{{>_passages}}", "");
+    let (library, chat) = library(&[("answer.prompt", &source)], &["x [1]"], 0.9);
+    let output = call(&library, json!({"question": "Who?"})).await.0.unwrap();
+    assert_eq!(output["citations"][0]["uri"], "fujino.txt");
+    let asked = chat.asked.lock().unwrap();
+    let question = &asked[0].messages[1].content;
+    assert!(
+        question.contains("[1] 藤野先生\n(7) 他是") && question.ends_with("Q: Who?"),
+        "{question}"
+    );
+}
+
+#[tokio::test]
+async fn a_prompt_refuses_in_its_own_words() {
+    for (own, question, expected) in [
+        ("praxis.refusal: No idea.", "Who?", "No idea."),
+        ("praxis.refusal: No idea.", "是谁？", "No idea."),
+        ("praxis.refusal: {zh: 不知道。}", "是谁？", "不知道。"),
+        (
+            "praxis.refusal: {zh: 不知道。}",
+            "Who?",
+            "The answer to this question is not in the documents.",
+        ),
+    ] {
+        let source = ANSWER.replace("praxis.scope", &format!("{own}\npraxis.scope"));
+        let (library, _) = library(&[("answer.prompt", &source)], &["x"], 0.1);
+        let output = call(&library, json!({"question": question}))
+            .await
+            .0
+            .unwrap();
+        assert_eq!(output["answer"], expected);
+    }
+}
+
+#[tokio::test]
 async fn input_that_does_not_fit_is_named() {
     let (library, _) = library(&[("answer.prompt", ANSWER)], &[], 0.9);
     for (input, named) in [
@@ -276,6 +312,10 @@ fn mistakes_in_a_prompt_file_point_at_themselves() {
         (
             "---\ninput:\n  schema:\n    question: string\npraxis.knowledge: doc\n---\nx",
             &["prompts/a.prompt:5", "did you mean `docs`?"],
+        ),
+        (
+            "---\ninput:\n  schema:\n    question: string\npraxis.knowledge: docs\npraxis.refusal: [1]\n---\nx",
+            &["prompts/a.prompt:6:1", "`en` and `zh`"],
         ),
         (
             "---\npraxis.scope: knowledge\n---\nx",

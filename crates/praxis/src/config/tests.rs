@@ -51,6 +51,10 @@ fn mistakes_name_place_text_and_fix() {
             "[models.a]\nprovider = \"openai\"\nmodel = \"m\"\nbase_url = \"http://localhost/v1\"\nfallback = [\"b\"]\n",
             &["praxis.toml:5:12", "`b`"],
         ),
+        (
+            "[models.\"gpt-4.1\"]\nprovider = \"openai\"\nmodel = \"m\"\nbase_url = \"http://localhost/v1\"\nfallback = [\"b\"]\n",
+            &["praxis.toml:5:12", "`b`"],
+        ),
     ] {
         check(source, expected);
     }

@@ -99,10 +99,17 @@ impl TomlFile {
         };
         let mut found = 0..0;
         let mut table: &DeTable = root.get_ref();
-        for key in path.split('.') {
-            let Some((name, value)) = table.iter().find(|(k, _)| k.get_ref() == key) else {
-                break;
-            };
+        let mut rest = path;
+        // A key may hold dots itself (`[models."gpt-4.1"]`): the longest that fits is meant.
+        while let Some((name, value)) = table
+            .iter()
+            .filter(|(key, _)| {
+                rest.strip_prefix(key.get_ref().as_ref())
+                    .is_some_and(|after| after.is_empty() || after.starts_with('.'))
+            })
+            .max_by_key(|(key, _)| key.get_ref().len())
+        {
+            rest = rest[name.get_ref().len()..].trim_start_matches('.');
             match value.get_ref() {
                 DeValue::Table(inner) => {
                     found = name.span();

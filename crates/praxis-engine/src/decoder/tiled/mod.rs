@@ -7,7 +7,7 @@
 //! in the same order, so results do not depend on how a prompt was cut.
 //!
 //! Activations are rounded to 8 bits in groups of 32. Formats without a kernel here (and other
-//! processors) use candle's dot products, see [`super::linear`].
+//! processors) are multiplied the portable way, see [`super::linear`].
 
 mod activations;
 mod formats;
@@ -16,11 +16,11 @@ mod simd;
 use std::cell::RefCell;
 use std::marker::PhantomData;
 
-use candle_core::quantized::GgmlDType;
 use rayon::prelude::*;
 
 use super::linear::Matrix;
 use super::shared::Disjoint;
+use crate::dtype::Dtype;
 use crate::gguf::MappedTensor;
 use activations::Activations;
 use formats::{Format, Q4_0, Q4_1, Q4K, Q5K, Q6K, transpose};
@@ -51,11 +51,11 @@ pub(super) fn matrix(tensor: &MappedTensor, fallback: Box<dyn Matrix>) -> Box<dy
         })
     }
     match tensor.dtype() {
-        GgmlDType::Q4_0 => boxed::<Q4_0>(tensor, fallback),
-        GgmlDType::Q4_1 => boxed::<Q4_1>(tensor, fallback),
-        GgmlDType::Q4K => boxed::<Q4K>(tensor, fallback),
-        GgmlDType::Q5K => boxed::<Q5K>(tensor, fallback),
-        GgmlDType::Q6K => boxed::<Q6K>(tensor, fallback),
+        Dtype::Q4_0 => boxed::<Q4_0>(tensor, fallback),
+        Dtype::Q4_1 => boxed::<Q4_1>(tensor, fallback),
+        Dtype::Q4K => boxed::<Q4K>(tensor, fallback),
+        Dtype::Q5K => boxed::<Q5K>(tensor, fallback),
+        Dtype::Q6K => boxed::<Q6K>(tensor, fallback),
         _ => fallback,
     }
 }
