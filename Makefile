@@ -2,7 +2,7 @@
 # The work is in scripts/; each script says what it does.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build check docs bench bench-retrieval lint-deps
+.PHONY: help demo test build check docs bench bench-retrieval bench-answers lint-deps
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -29,7 +29,10 @@ bench: ## Measure speed beside llama.cpp and sentence-transformers
 	@scripts/bench.sh
 
 bench-retrieval: ## Measure the quality of retrieval beside a plain BM25
-	@scripts/bench-retrieval.sh
+	@scripts/bench-quality.sh retrieval
+
+bench-answers: ## Measure the quality of answers of the default model
+	@scripts/bench-quality.sh answers
 
 lint-deps: ## Check licences, sources and advisories of all dependencies, and spelling
 	@scripts/lint-deps.sh

@@ -17,17 +17,13 @@ The data lies in ../shared/data; without it, this says so and ends.
 
 import json
 import math
-import os
 import re
-import subprocess
 import sys
 import tempfile
-import urllib.request
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-PRAXIS = Path(os.environ.get("PRAXIS_BIN", ROOT / "target/release/praxis"))
-DATA = ROOT.parent / "shared/data"
+from quality import DATA, need_data, post, praxis, serving, squad
+
 EMBEDDER = "multilingual-e5-small"
 DEPTH = 50
 READ = 5  # passages that a function reads, unless its front matter says otherwise
@@ -44,15 +40,14 @@ class Corpus:
         self.documents[name], self.groups[name] = text, group
 
 
-def squad(file: str, chinese: bool, questions: str | None = None) -> Corpus:
+def paragraphs(file: str, chinese: bool, questions: str | None = None) -> Corpus:
     """Paragraphs and questions of a file in the shape of SQuAD, or questions of a parallel file."""
     corpus = Corpus(chinese)
-    articles, asked = (json.loads((DATA / f).read_text())["data"] for f in (file, questions or file))
-    for a, (article, other) in enumerate(zip(articles, asked, strict=True)):
-        for p, paragraph in enumerate(article["paragraphs"]):
+    for a, (article, other) in enumerate(zip(squad(file), squad(questions or file), strict=True)):
+        for p, (paragraph, asked) in enumerate(zip(article, other, strict=True)):
             name = f"{a:03}-{p:02}"
             corpus.add(name, paragraph["context"], f"{a:03}")
-            corpus.queries += [(qa["question"], {name}) for qa in other["paragraphs"][p]["qas"]]
+            corpus.queries += [(qa["question"], {name}) for qa in asked["qas"]]
     return corpus
 
 
@@ -70,10 +65,10 @@ def cranfield() -> Corpus:
 
 
 CORPORA = {
-    "xquad-zh": lambda: squad("xquad-zh-dev.json", chinese=True),
-    "xquad-en": lambda: squad("xquad-en-dev.json", chinese=False),
-    "xquad-zh-en": lambda: squad("xquad-en-dev.json", False, questions="xquad-zh-dev.json"),
-    "cmrc": lambda: squad("cmrc2018_trial.json", chinese=True),
+    "xquad-zh": lambda: paragraphs("xquad-zh-dev.json", chinese=True),
+    "xquad-en": lambda: paragraphs("xquad-en-dev.json", chinese=False),
+    "xquad-zh-en": lambda: paragraphs("xquad-en-dev.json", False, questions="xquad-zh-dev.json"),
+    "cmrc": lambda: paragraphs("cmrc2018_trial.json", chinese=True),
     "cranfield": cranfield,
 }
 
@@ -127,7 +122,7 @@ class Application:
         for name, text in corpus.documents.items():
             (folder / f"knowledge/texts/{name}.txt").write_text(text)
         self.weigh("default")
-        subprocess.run([PRAXIS, "ingest", "--app", folder, "--quiet"], check=True)
+        praxis("ingest", "--app", folder, "--quiet")
 
     def weigh(self, weights: str) -> None:
         keyword, vector = map(float, WEIGHTS[weights])
@@ -137,26 +132,9 @@ class Application:
     def search(self, queries: list[str], weights: str) -> list[dict]:
         """What the server answers to each query."""
         self.weigh(weights)
-        command = [PRAXIS, "serve", "--app", self.folder, "--port", "0", "--json"]
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        try:
-            out = ""
-            for line in server.stdout:
-                out += line
-                if line.rstrip() == "}" or line.startswith("{") and line.rstrip().endswith("}"):
-                    break
-            address = f"{json.loads(out)['url']}/praxis/v1/knowledge/texts/search"
-            return [self.post(address, {"query": query, "limit": DEPTH}) for query in queries]
-        finally:
-            server.terminate()
-            server.wait()
-
-    @staticmethod
-    def post(address: str, body: dict) -> dict:
-        headers = {"content-type": "application/json"}
-        request = urllib.request.Request(address, json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request) as response:
-            return json.load(response)
+        with serving(self.folder) as url:
+            address = f"{url}/praxis/v1/knowledge/texts/search"
+            return [post(address, {"query": query, "limit": DEPTH}) for query in queries]
 
 
 def documents(found: dict) -> list[str]:
@@ -177,8 +155,7 @@ def scope(answers: list[dict], corpus: Corpus) -> tuple[float, float]:
 
 
 def main() -> None:
-    if not DATA.is_dir():
-        sys.exit("skipped: the data of ../shared is not on this machine")
+    need_data()
     rows, rates = [], []
     for name in sys.argv[1:] or CORPORA:
         corpus = CORPORA[name]()

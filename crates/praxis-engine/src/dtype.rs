@@ -112,7 +112,9 @@ impl Dtype {
             Self::F32 => each(bytes, out, |raw, out: &mut [f32; 1]| {
                 out[0] = f32::from_le_bytes(*raw);
             }),
-            Self::F16 => each(bytes, out, |raw, out: &mut [f32; 1]| out[0] = half(raw, 0)),
+            Self::F16 => each(bytes, out, |raw: &[u8; 2], out: &mut [f32; 1]| {
+                out[0] = half(raw, 0);
+            }),
             Self::Bf16 => each(bytes, out, |raw, out: &mut [f32; 1]| {
                 out[0] = bf16::from_le_bytes(*raw).to_f32();
             }),

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Quality of the release binary, measured: bench-quality.sh retrieval [CORPUS...] | answers [QUESTIONS]
+# Retrieval is compared with a plain BM25 in the same run. The data is ../shared/data, which is not part
+# of this repository.
+
+source "$(dirname "$0")/lib/common.sh"
+
+what="${1:-}"
+case "$what" in
+    retrieval) models=(multilingual-e5-small) packages=(bm25s PyStemmer jieba) ;;
+    answers) models=(multilingual-e5-small qwen2.5-coder-1.5b-instruct) packages=() ;;
+    *) fail "usage: bench-quality.sh retrieval|answers" ;;
+esac
+shift
+
+scripts/setup.sh bench
+
+python=target/peers/bin/python
+[ -x "$python" ] || python3 -m venv target/peers
+if [ "$what" = retrieval ] && ! "$python" -c 'import bm25s, jieba, Stemmer' 2>/dev/null; then
+    heading "Installing the peers"
+    "$python" -m pip install --quiet --disable-pip-version-check "${packages[@]}"
+fi
+
+heading "Building Praxis"
+cargo build --release --locked
+
+heading "Models"
+target/release/praxis models pull "${models[@]}"
+
+heading "Measuring (some minutes)"
+"$python" "scripts/bench/$what.py" "$@"
