@@ -483,10 +483,11 @@ impl Knowledge {
             let text = indexed_text(&found.title, &found.chunk.headings, &found.chunk.text);
             let cosine = snapshot.vectors.cosine(&id, &vector).unwrap_or(0.0);
             let covered = coverage(&terms, &analyze(&text));
+            let of_passage = Language::of(&found.chunk.text);
             passages.push(passage(
                 found,
                 score,
-                calibration.estimate(language, cosine, covered),
+                calibration.estimate(language, of_passage, cosine, covered),
             ));
         }
         Ok(Retrieval {
