@@ -12,7 +12,10 @@ use praxis_core::{Citation, Passage};
 use crate::refusal::SENTINEL;
 
 /// Share of an answer's terms that a passage must hold to be cited for an answer that cites nothing.
-const SUPPORT: f32 = 0.6;
+const SUPPORT: f32 = 0.45;
+
+/// The same to be cited instead of the passage that the model named.
+const BETTER: f32 = 0.6;
 
 /// Share of a statement's terms below which the passage that it cites does not support it.
 const UNSUPPORTED: f32 = 0.25;
@@ -83,7 +86,7 @@ impl AnswerFilter {
         }
         rest.truncate(trimmed);
         if self.used.is_empty()
-            && let Some(best) = self.supporting(&terms(&self.text))
+            && let Some(best) = self.supporting(&terms(&self.text), SUPPORT)
         {
             let mark = format!(" [{best}]");
             self.text.push_str(&mark);
@@ -233,14 +236,14 @@ impl AnswerFilter {
         let Some(text) = self.passages.get(cited as usize - 1) else {
             return cited;
         };
-        match self.supporting(&terms) {
+        match self.supporting(&terms, BETTER) {
             Some(best) if share(&terms, text) < UNSUPPORTED => best,
             _ => cited,
         }
     }
 
     /// The number of the passage that holds most of the terms, if it holds enough of them.
-    fn supporting(&self, terms: &[String]) -> Option<u32> {
+    fn supporting(&self, terms: &[String], enough: f32) -> Option<u32> {
         if terms.is_empty() {
             return None;
         }
@@ -252,7 +255,7 @@ impl AnswerFilter {
             // The earlier of equals ranks higher: passages come best first.
             .rev()
             .max_by(|a, b| a.1.total_cmp(&b.1))?;
-        (share >= SUPPORT).then_some(best as u32 + 1)
+        (share >= enough).then_some(best as u32 + 1)
     }
 }
 
