@@ -3,6 +3,7 @@
 //! [`router`] is the map of all routes. Handlers parse, call a port, and shape the answer; no
 //! product logic lives here.
 
+pub mod access;
 mod error;
 mod guard;
 mod routes;
@@ -22,6 +23,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
+pub use access::Access;
 pub use error::ApiError;
 pub use state::{ApiState, AppInfo, EmbedderSource, ModelInfo, ModelList};
 
@@ -60,10 +62,18 @@ pub fn router(state: ApiState) -> Router {
 }
 
 /// Puts a router behind the application's key, if it has one. `/healthz` alone stays open.
-pub fn keyed_by(state: &ApiState, router: Router) -> Router {
+fn keyed_by(state: &ApiState, router: Router) -> Router {
     router.layer(middleware::from_fn_with_state(
         state.clone(),
         guard::api_key,
+    ))
+}
+
+/// The same for pages, which lead to the login page instead of answering with an error.
+pub fn pages_keyed_by(state: &ApiState, router: Router) -> Router {
+    router.layer(middleware::from_fn_with_state(
+        state.clone(),
+        guard::page_key,
     ))
 }
 
