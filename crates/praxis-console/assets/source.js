@@ -36,7 +36,8 @@ export async function openSource(citation, from) {
       text.append(element("p", "notice", "The document has changed since this answer, or cannot be reached."));
     }
   }
-  text.querySelector("mark").scrollIntoView({ block: "nearest" });
+  // A few lines before it stay in sight.
+  text.scrollTop = text.querySelector("mark").offsetTop - 74;
 }
 
 /** Closes the panel; false where it was closed. */
@@ -52,12 +53,12 @@ export function closeSource() {
 /** Where a passage stands, in words: file, headings, page. */
 export function place(citation) {
   const headings = citation.headings.filter((h) => h !== citation.title);
-  return [citation.uri, ...headings].join(" › ") + (citation.page ? `, page ${citation.page}` : "");
+  return [citation.uri.replace(/^(\.\.\/)+/, ""), ...headings].join(" › ") + (citation.page ? `, page ${citation.page}` : "");
 }
 
-// Lines that an editor broke flow anew in the narrow panel.
+// Lines that an editor broke flow anew in the narrow panel; rows of a table do not.
 function flowing(text) {
-  return text.replace(/([^\n]{60,})\n(?=[^\s\d|*-])/g, "$1 ");
+  return text.replace(/^(?!.* \| )(.{60,})\n(?=[^\s\d|*-])/gm, "$1 ");
 }
 
 $("source-close").addEventListener("click", closeSource);

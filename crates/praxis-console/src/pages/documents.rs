@@ -78,7 +78,8 @@ fn document_view(head: DocumentHead) -> DocumentView {
         id: head.id.to_string(),
         lang: lang(&head.title),
         title: head.title,
-        uri: head.uri,
+        // A source may lie above the application; how far is of no interest here.
+        uri: head.uri.trim_start_matches("../").to_owned(),
         passages: count(head.chunks, "passage"),
         problem: head.error.map(|error| match head.hint {
             Some(hint) => format!("{error}: {hint}"),

@@ -50,7 +50,7 @@ test("what is finished stays as it is while the answer goes on", async () => {
 });
 
 test("who reads above is not pulled down", async () => {
-  await desk.page.setViewportSize({ width: 1280, height: 400 });
+  await desk.page.setViewportSize({ width: 1280, height: 300 });
   await desk.ask(`${QUESTION} As rich text, please.`);
   await desk.page.locator(".answer blockquote").waitFor();
   await desk.page.evaluate(() => scrollTo({ top: 0 }));

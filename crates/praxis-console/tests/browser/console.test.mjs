@@ -118,6 +118,7 @@ test("a phone shows the source as a sheet and scrolls nowhere sideways", async (
   await desk.page.locator("#source-text mark").waitFor();
   const sheet = await desk.page.locator("#source").boundingBox();
   assert.ok(sheet.width >= 389 && sheet.y > 100, `not a sheet: ${JSON.stringify(sheet)}`);
+  await desk.page.locator("#source-close").tap({ trial: true });
   assert.equal(await overflows(), false);
   await picture("console-phone");
   const pages = ["/documents", "/traces", await desk.page.locator("#source-open").getAttribute("href"),

@@ -5,8 +5,8 @@
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
-const QUESTION = "What does praxis.scope: knowledge do?";
-const CHINESE = "Praxis 能离线运行吗？需要 GPU 吗？";
+const QUESTION = "How do I add a document loader?";
+const CHINESE = "Praxis 支持哪些文件格式？";
 const DESK = { viewport: { width: 1280, height: 800 }, deviceScaleFactor: 1 };
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
 
