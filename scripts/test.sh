@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The whole test suite, as CI runs it: format, lints, repository checks, tests, and the real binary
-# driven by the official SDK.
+# driven by the official SDK and by a browser.
 
 source "$(dirname "$0")/lib/common.sh"
 
@@ -35,6 +35,15 @@ sdk() {
     done
 }
 
+# The driver of the browser is installed once, and again when the lock file changes.
+browser_tests() {
+    cd crates/praxis-console/tests/browser
+    [ node_modules/.package-lock.json -nt package-lock.json ] ||
+        npm ci --silent --no-audit --no-fund --prefer-offline
+    PRAXIS_CHROMIUM="$(browser)" npm test --silent
+    cd "$ROOT"
+}
+
 step "Setup" scripts/setup.sh test
 step "Format" cargo fmt --check
 step "Build" build
@@ -45,6 +54,7 @@ step "Lints" cargo clippy --locked --workspace --all-targets --quiet -- -D warni
 step "Tests" cargo nextest run --locked --workspace
 step "Documentation tests" cargo test --locked --workspace --doc --quiet
 step "OpenAI SDK against the real binary" sdk
+step "Browser against the real binary" browser_tests
 
 heading "All passed in $((SECONDS / 60)) min $((SECONDS % 60)) s"
 printf '%s\n' "${summary[@]}"

@@ -3,43 +3,84 @@
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use praxis_core::ErrorCode;
 
 use crate::error::ApiError;
 use crate::state::ApiState;
 
-/// Lets through who sends the key, where the application has one.
+/// Lets through who may ask, where the application has a key; all others get an error in JSON.
 pub(crate) async fn api_key(
     State(state): State<ApiState>,
     request: Request,
     next: Next,
 ) -> Response {
-    let Some(key) = &state.api_key else {
+    if admitted(&state, &request) {
         return next.run(request).await;
-    };
-    let sent = request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.strip_prefix("Bearer "))
-        .unwrap_or_default();
-    if equal(sent.as_bytes(), key.expose().as_bytes()) {
-        next.run(request).await
-    } else {
-        ApiError::new(
-            ErrorCode::Unauthorized,
-            "send the server's key as `Authorization: Bearer KEY`",
-        )
-        .into_response()
     }
+    ApiError::new(
+        ErrorCode::Unauthorized,
+        "send the server's key as `Authorization: Bearer KEY`",
+    )
+    .into_response()
 }
 
-/// Compares in time that does not tell where two keys part.
-fn equal(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |d, (x, y)| d | (x ^ y)) == 0
+/// The same for pages: who may not ask is led to the login page, and from there back. No page stays
+/// behind in the browser for those who come after.
+pub(crate) async fn page_key(
+    State(state): State<ApiState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = if admitted(&state, &request) {
+        next.run(request).await
+    } else {
+        let wanted = request.uri().path_and_query().map_or("/", |p| p.as_str());
+        Redirect::to(&format!("/login?next={}", escaped(wanted))).into_response()
+    };
+    if state.access.is_some() {
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}
+
+fn admitted(state: &ApiState, request: &Request) -> bool {
+    state.access.as_ref().is_none_or(|access| {
+        let headers = request.headers();
+        match bearer(headers) {
+            Some(key) => access.is_key(key),
+            None => {
+                says_where_from(request.method(), headers) && access.admits(headers, Instant::now())
+            }
+        }
+    })
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let sent = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    sent.strip_prefix("Bearer ")
+}
+
+/// Browsers send a cookie along whoever wrote the page, at least between ports of one host. So it
+/// counts only where the request comes from this server's own pages: what changes something must
+/// say so, as browsers do, and what only reads must not say otherwise.
+fn says_where_from(method: &Method, headers: &HeaderMap) -> bool {
+    (method.is_safe() || headers.contains_key(header::ORIGIN)) && foreign_origin(headers).is_none()
+}
+
+/// A path as the value of a query.
+fn escaped(path: &str) -> String {
+    path.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+        out
+    })
 }
 
 /// Refuses what another site's page sends with a browser: a page that a user happens to visit must
@@ -49,7 +90,7 @@ pub(crate) async fn same_origin(
     request: Request,
     next: Next,
 ) -> Response {
-    if state.api_key.is_none()
+    if state.access.is_none()
         && let Some(host) = foreign_host(request.headers())
     {
         let message = format!("this server does not answer for the host `{host}` without a key");
@@ -135,8 +176,30 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_equal_only_whole() {
-        assert!(equal(b"abc", b"abc"));
-        assert!(!equal(b"abc", b"abd") && !equal(b"abc", b"ab") && !equal(b"", b"a"));
+    fn a_cookie_counts_only_on_this_servers_own_pages() {
+        for (method, origin, counts) in [
+            (Method::GET, None, true),
+            (Method::GET, Some("http://127.0.0.1:8787"), true),
+            (Method::GET, Some("http://127.0.0.1:3000"), false),
+            (Method::POST, Some("http://127.0.0.1:8787"), true),
+            (Method::POST, Some("http://127.0.0.1:3000"), false),
+            (Method::POST, Some("https://evil.example"), false),
+            (Method::POST, Some("null"), false),
+            (Method::POST, None, false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1:8787"));
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
+            }
+            let found = says_where_from(&method, &headers);
+            assert_eq!(found, counts, "{method} from {origin:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_survives_the_way_through_the_login_page() {
+        let path = "/documents/a?start=1&end=2";
+        assert_eq!(escaped(path), "/documents/a%3Fstart%3D1%26end%3D2");
     }
 }

@@ -3,6 +3,7 @@
 //! [`router`] is the map of all routes. Handlers parse, call a port, and shape the answer; no
 //! product logic lives here.
 
+pub mod access;
 mod error;
 mod guard;
 mod routes;
@@ -22,6 +23,7 @@ use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetReques
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
+pub use access::Access;
 pub use error::ApiError;
 pub use server::serve;
 pub use state::{ApiState, AppInfo, EmbedderSource, ModelInfo, ModelList};
@@ -65,10 +67,18 @@ pub fn router(state: ApiState) -> Router {
 }
 
 /// Puts a router behind the application's key, if it has one. `/healthz` alone stays open.
-pub fn keyed_by(state: &ApiState, router: Router) -> Router {
+fn keyed_by(state: &ApiState, router: Router) -> Router {
     router.layer(middleware::from_fn_with_state(
         state.clone(),
         guard::api_key,
+    ))
+}
+
+/// The same for pages, which lead to the login page instead of answering with an error.
+pub fn pages_keyed_by(state: &ApiState, router: Router) -> Router {
+    router.layer(middleware::from_fn_with_state(
+        state.clone(),
+        guard::page_key,
     ))
 }
 

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use praxis_core::{CallContext, ChatGateway, Embedder, ModelError, Secret, TraceSink};
+use praxis_core::{CallContext, ChatGateway, Embedder, ModelError, TraceSink};
 use praxis_function::Library;
 use praxis_knowledge::Knowledge;
 use praxis_store::Store;
 use serde::Serialize;
+
+use crate::access::Access;
 
 /// Gives the embedder of a name, or the application's default.
 pub type EmbedderSource =
@@ -61,8 +63,8 @@ pub struct ApiState {
     pub store: Store,
     /// Where spans go.
     pub sink: Arc<dyn TraceSink>,
-    /// The key that clients must send.
-    pub api_key: Option<Secret>,
+    /// Who may ask, where the application has a key.
+    pub access: Option<Arc<Access>>,
     /// The metrics of this process.
     pub metrics: PrometheusHandle,
 }

@@ -46,9 +46,42 @@ max_retries = 0
 suggestions = ["Who taught anatomy to Lu Xun?", "鲁迅的解剖学老师是谁？", "What was Sendai like in winter?"]
 `;
 
+const SERVER = `
+[server]
+api_key = "env:PRAXIS_TEST_KEY"
+`;
+
+// All that Markdown can do, and what it must not.
+const RICH = `# Fujino *Genkuro* [1]
+
+He taught **anatomy** in ~~Tokyo~~ Sendai [1], as [the archive](https://archive.example/a?b=1&c=2) and
+[the list](/documents) say; not [this](javascript:alert(1)), [that](data:text/html,x) or
+![a picture](https://tracker.example/p.png). AT&amp;T, snake_case_name, 这是**“重要”**的一点。
+
+> He corrected the notes [1]
+
+- every week
+  - in red ink [1]
+- to the last line
+
+3. third
+4. fourth
+
+| Who | Notes |
+| --- | ---: |
+| Fujino | \`red\` [1] |
+
+\`\`\`sh
+echo "<b>[1]</b>"
+\`\`\`
+
+<script>document.title = "broken in"</script>
+`;
+
 // The answer to a question, in pieces.
 function pieces(question) {
   if (question.includes("slowly")) return Array.from({ length: 400 }, (_, i) => `word${i} `);
+  if (question.includes("rich text")) return RICH.match(/[\s\S]{1,12}/g);
   const text = /老师/.test(question)
     ? "教鲁迅解剖学的老师是**藤野严九郎**[1]。"
     : "Anatomy was taught by **Fujino Genkuro** [1].\n\n- He corrected the notes *every week*\n"
@@ -79,30 +112,35 @@ function scriptedModel() {
       for (const content of pieces(question)) {
         if (gone) return;
         send({ choices: [{ index: 0, delta: { content }, finish_reason: null }] });
-        await new Promise((resolve) => setTimeout(resolve, 40));
+        await new Promise((resolve) => setTimeout(resolve, 30));
       }
       send({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] });
       send({ choices: [], usage: { prompt_tokens: 120, completion_tokens: 24, total_tokens: 144 } });
       response.end("data: [DONE]\n\n");
     });
   });
+  // A connection that is closed just when it is used again would look like a failing model.
+  server.keepAliveTimeout = 0;
   return new Promise((resolve) => server.listen(0, "127.0.0.1", () => {
     resolve({ server, state, url: `http://127.0.0.1:${server.address().port}` });
   }));
 }
 
-/** Starts the application; `binary` is the path of `praxis`. */
-export async function startApplication(binary) {
+/** Starts the application, behind a key where one is given; PRAXIS_BIN is the binary. */
+export async function startApplication(key) {
+  const binary = process.env.PRAXIS_BIN;
+  if (!binary) throw new Error("PRAXIS_BIN must name the praxis binary");
   const model = await scriptedModel();
   const root = mkdtempSync(join(tmpdir(), "praxis-console-"));
   const app = join(root, "sendai");
   execFileSync(binary, ["new", app, "--template", "knowledge-qa", "--quiet"], { stdio: "ignore" });
-  writeFileSync(join(app, "praxis.toml"), CONFIG(model.url));
+  writeFileSync(join(app, "praxis.toml"), CONFIG(model.url) + (key ? SERVER : ""));
   mkdirSync(join(app, "knowledge"), { recursive: true });
   for (const [name, text] of Object.entries(DOCUMENTS)) writeFileSync(join(app, "knowledge", name), text);
   execFileSync(binary, ["ingest", "--app", app, "--quiet"], { stdio: ["ignore", "ignore", "inherit"] });
   const server = spawn(binary, ["serve", "--app", app, "--port", "0", "--json"], {
     stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, PRAXIS_TEST_KEY: key },
   });
   const url = await new Promise((resolve, reject) => {
     let out = "";

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
-use praxis_api::{ApiState, AppInfo, ModelInfo};
+use praxis_api::{Access, ApiState, AppInfo, ModelInfo};
 use praxis_core::Secret;
 use praxis_gateway::KeyReference;
 use tokio::net::TcpListener;
@@ -46,7 +46,7 @@ pub async fn run(app: &App, args: Serve, global: &Global) -> Result<(), Failure>
         .local_addr()
         .map_err(|e| Failure::message(e.to_string()))?;
     let state = state(app, api_key)?;
-    let pages = praxis_api::keyed_by(&state, praxis_console::router(state.clone()));
+    let pages = praxis_console::router(state.clone());
     let router = praxis_api::hardened(&state, praxis_api::router(state.clone()).merge(pages));
     announce(app, address, global);
     praxis_api::serve(listener, router, stop())
@@ -86,7 +86,7 @@ fn state(app: &App, api_key: Option<Secret>) -> Result<ApiState, Failure> {
         knowledge: Arc::clone(&app.knowledge),
         store: app.store.clone(),
         sink: app.sink(),
-        api_key,
+        access: api_key.map(|key| Arc::new(Access::new(&key))),
         metrics,
     })
 }

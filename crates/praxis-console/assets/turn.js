@@ -1,0 +1,92 @@
+// A question and its answer on the page, while it is written and when it is done.
+
+import { connect, render } from "./answer.js";
+import { element, speak } from "./element.js";
+import { atEnd, follow } from "./scroll.js";
+import { openSource } from "./source.js";
+
+/** Puts a turn at the end of the log. `turn` is plain data: question, text, citations, trace, failed,
+ *  and seconds that it took. */
+export class TurnView {
+  constructor(log, turn) {
+    this.turn = turn;
+    this.frame = null;
+    const asked = log.appendChild(element("div", "turn user"));
+    speak(asked.appendChild(element("p", "", turn.question)), turn.question);
+    this.node = log.appendChild(element("div", "turn"));
+    this.status = this.node.appendChild(element("p", "status", "Searching the documents"));
+    this.status.setAttribute("role", "status");
+    this.answer = this.node.appendChild(element("div", "answer"));
+  }
+
+  say(status) {
+    this.status.firstChild.data = status;
+  }
+
+  /** Shows the text so far, at most once in each frame of the screen. */
+  grow() {
+    this.frame ??= requestAnimationFrame(() => {
+      const near = atEnd();
+      this.frame = null;
+      this.status.hidden = true;
+      render(this.answer, this.turn.text);
+      follow(near);
+    });
+  }
+
+  /** Shows the whole turn. */
+  finish() {
+    const { turn, node } = this;
+    cancelAnimationFrame(this.frame);
+    this.status.remove();
+    speak(this.answer, turn.text);
+    render(this.answer, turn.text);
+    connect(this.answer, turn.citations, openSource);
+    if (turn.failed) {
+      const notice = node.appendChild(element("p", "notice", turn.failed));
+      notice.setAttribute("role", "alert");
+      if (turn.login) {
+        const anchor = notice.appendChild(element("a", "", "Log in again"));
+        anchor.href = "/login";
+      }
+    }
+    if (turn.citations.length) node.append(sources(turn.citations));
+    if (turn.trace) node.append(meta(turn));
+  }
+}
+
+function sources(citations) {
+  const list = element("ul", "sources");
+  list.setAttribute("aria-label", "Sources");
+  for (const citation of citations) {
+    const button = element("button");
+    button.type = "button";
+    button.append(element("b", "", String(citation.number)));
+    button.append([citation.title, ...citation.headings.filter((h) => h !== citation.title)].join(" › ")
+      + (citation.page ? `, page ${citation.page}` : ""));
+    speak(button, button.textContent);
+    button.addEventListener("click", () => openSource(citation, button));
+    list.appendChild(element("li")).append(button);
+  }
+  return list;
+}
+
+function meta(turn) {
+  const line = element("p", "meta", `${turn.seconds.toFixed(1)} s`);
+  if (turn.first !== null) line.append(`, first word after ${turn.first.toFixed(1)} s`);
+  line.append(" · ");
+  const link = line.appendChild(element("a", "", "trace"));
+  link.href = `/traces/${turn.trace}`;
+  if (navigator.clipboard) {
+    line.append(" · ");
+    const copy = line.appendChild(element("button", "plain", "copy"));
+    copy.type = "button";
+    copy.setAttribute("aria-label", "Copy the answer");
+    copy.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(turn.text);
+      copy.textContent = "copied";
+      setTimeout(() => (copy.textContent = "copy"), 1500);
+    });
+  }
+  return line;
+}

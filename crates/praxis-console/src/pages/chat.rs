@@ -1,0 +1,75 @@
+//! The conversation. The page holds the frame; scripts fill it.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use praxis_api::ApiState;
+
+use super::{Frame, count, lang, render};
+
+#[derive(Template)]
+#[template(path = "chat.html")]
+struct ChatPage {
+    frame: Frame,
+    description: String,
+    functions: Vec<FunctionView>,
+    suggestions: Vec<Suggestion>,
+    documents: Documents,
+    missing: Vec<String>,
+}
+
+struct FunctionView {
+    name: String,
+    description: String,
+}
+
+struct Suggestion {
+    text: String,
+    lang: &'static str,
+}
+
+/// What there is to answer from.
+enum Documents {
+    /// The application has no knowledge base and needs none.
+    NoBase,
+    /// It has one, without a document.
+    NoneYet,
+    /// So many, as a phrase.
+    Ready(String),
+}
+
+/// The conversation.
+pub(crate) async fn show(State(state): State<ApiState>) -> Response {
+    let (mut bases, mut documents) = (0, 0);
+    for name in state.knowledge.names() {
+        let found = state.knowledge.documents(name).await.unwrap_or_default();
+        documents += found.iter().filter(|d| d.error.is_none()).count();
+        bases += 1;
+    }
+    let documents = match (bases, documents) {
+        (0, _) => Documents::NoBase,
+        (_, 0) => Documents::NoneYet,
+        (_, 1) => Documents::Ready("1 document is ready".to_owned()),
+        (_, n) => Documents::Ready(format!("{} are ready", count(n as u64, "document"))),
+    };
+    let functions = state.library.list().into_iter().map(|f| FunctionView {
+        name: f.name,
+        description: f.description,
+    });
+    let suggestions = state.app.suggestions.iter().map(|text| Suggestion {
+        text: text.clone(),
+        lang: lang(text),
+    });
+    let missing = (state.models)().into_iter();
+    render(&ChatPage {
+        frame: Frame::new(&state, "chat", ""),
+        description: state.app.description.clone(),
+        functions: functions.collect(),
+        suggestions: suggestions.collect(),
+        documents,
+        missing: missing
+            .filter(|m| m.declared && !m.available)
+            .map(|m| m.id)
+            .collect(),
+    })
+}

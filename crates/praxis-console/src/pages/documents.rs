@@ -1,0 +1,147 @@
+//! Documents as a list, and each to be read, with a cited passage marked.
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use praxis_api::ApiState;
+use praxis_core::DocumentId;
+use praxis_store::DocumentHead;
+
+use super::{Frame, count, failed, lang, render};
+use crate::reading::{self, Block};
+
+/// Characters of a document that one page shows; a longer one is cut around the cited passage.
+const SHOWN: usize = 60_000;
+
+#[derive(Template)]
+#[template(path = "documents.html")]
+struct ListPage {
+    frame: Frame,
+    bases: Vec<BaseView>,
+}
+
+struct BaseView {
+    name: String,
+    summary: String,
+    documents: Vec<DocumentView>,
+}
+
+struct DocumentView {
+    id: String,
+    title: String,
+    lang: &'static str,
+    uri: String,
+    passages: String,
+    /// Why it could not be read, and what to do.
+    problem: Option<String>,
+}
+
+/// All documents.
+pub(crate) async fn list(State(state): State<ApiState>) -> Response {
+    let mut bases = Vec::new();
+    for name in state.knowledge.names() {
+        match state.knowledge.documents(name).await {
+            Ok(documents) => bases.push(base_view(name, documents)),
+            Err(error) => return failed(&state, &error),
+        }
+    }
+    render(&ListPage {
+        frame: Frame::new(&state, "documents", "Documents"),
+        bases,
+    })
+}
+
+fn base_view(name: &str, documents: Vec<DocumentHead>) -> BaseView {
+    let broken = documents.iter().filter(|d| d.error.is_some()).count();
+    let ready = documents.len() - broken;
+    let chunks = documents.iter().map(|d| d.chunks).sum();
+    let mut summary = format!(
+        "{}, {}",
+        count(ready as u64, "document"),
+        count(chunks, "passage")
+    );
+    if broken > 0 {
+        summary.push_str(&format!(
+            "; {} could not be read",
+            count(broken as u64, "file")
+        ));
+    }
+    BaseView {
+        name: name.to_owned(),
+        summary,
+        documents: documents.into_iter().map(document_view).collect(),
+    }
+}
+
+fn document_view(head: DocumentHead) -> DocumentView {
+    DocumentView {
+        id: head.id.to_string(),
+        lang: lang(&head.title),
+        title: head.title,
+        // A source may lie above the application; how far is of no interest here.
+        uri: head.uri.trim_start_matches("../").to_owned(),
+        passages: count(head.chunks, "passage"),
+        problem: head.error.map(|error| match head.hint {
+            Some(hint) => format!("{error}: {hint}"),
+            None => error,
+        }),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "document.html")]
+struct DocumentPage {
+    frame: Frame,
+    base: String,
+    head: DocumentView,
+    lang: &'static str,
+    cited: bool,
+    cut_before: bool,
+    blocks: Vec<Block>,
+    cut_after: bool,
+}
+
+/// Characters to mark.
+#[derive(serde::Deserialize, Default)]
+pub(crate) struct Range {
+    start: Option<usize>,
+    end: Option<usize>,
+}
+
+/// One document, with a passage marked.
+pub(crate) async fn show(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    Query(range): Query<Range>,
+) -> Response {
+    let document = match state.knowledge.document(&DocumentId::from_string(id)).await {
+        Ok(document) => document,
+        Err(error) => return failed(&state, &error),
+    };
+    let length = document.text.chars().count();
+    let start = range.start.unwrap_or(0).min(length);
+    let end = range.end.unwrap_or(start).clamp(start, length);
+    let from = start.saturating_sub(SHOWN / 2);
+    let to = (end + SHOWN / 2).min(length);
+    let text: String = document.text.chars().skip(from).take(to - from).collect();
+    let headings = document.chunks.iter().map(|c| c.headings.as_slice());
+    let mut blocks = reading::blocks(&text, start - from..end - from, headings);
+    // The page's own heading says it already.
+    if from == 0
+        && blocks
+            .first()
+            .is_some_and(|b| b.repeats(&document.head.title))
+    {
+        blocks.remove(0);
+    }
+    render(&DocumentPage {
+        frame: Frame::new(&state, "documents", document.head.title.clone()),
+        base: document.base,
+        lang: lang(&text),
+        cited: end > start,
+        cut_before: from > 0,
+        blocks,
+        cut_after: to < length,
+        head: document_view(document.head),
+    })
+}

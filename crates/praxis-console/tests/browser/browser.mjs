@@ -1,0 +1,62 @@
+// A browser before a running application, new for each test. PRAXIS_CHROMIUM is the browser;
+// PRAXIS_SCREENSHOTS is a folder for pictures of the pages.
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { after, afterEach, before, beforeEach } from "node:test";
+import { chromium } from "playwright-core";
+
+import { startApplication } from "./app.mjs";
+
+const BROWSER = process.env.PRAXIS_CHROMIUM || "/usr/bin/chromium";
+const PICTURES = process.env.PRAXIS_SCREENSHOTS;
+const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+  "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const DESKTOP = { viewport: { width: 1280, height: 800 }, colorScheme: "light" };
+
+/** Sets up the tests of a file; `key` is the application's, if it has one. */
+export function useBrowser(key) {
+  const desk = { application: null, page: null, problems: [] };
+  let browser;
+
+  before(async () => {
+    if (PICTURES) mkdirSync(PICTURES, { recursive: true });
+    desk.application = await startApplication(key);
+    browser = await chromium.launch({ executablePath: BROWSER, args: FLAGS });
+  });
+  after(async () => {
+    await browser?.close();
+    await desk.application?.close();
+  });
+  beforeEach(() => desk.open(DESKTOP));
+  afterEach(() => desk.page.context().close());
+
+  /** Opens the first page in a browser that remembers nothing. */
+  desk.open = async (options) => {
+    await desk.page?.context().close();
+    const context = await browser.newContext({ deviceScaleFactor: 2, ...options });
+    desk.page = await context.newPage();
+    desk.page.setDefaultTimeout(60000);
+    desk.problems = [];
+    desk.page.on("pageerror", (error) => desk.problems.push(String(error)));
+    desk.page.on("console", (message) => {
+      if (/Content Security Policy/.test(message.text())) desk.problems.push(message.text());
+    });
+    await desk.page.goto(desk.application.url);
+  };
+
+  desk.picture = async (name) => {
+    if (PICTURES) await desk.page.screenshot({ path: join(PICTURES, `${name}.png`) });
+  };
+
+  desk.ask = async (question) => {
+    await desk.page.fill("#question", question);
+    await desk.page.press("#question", "Enter");
+  };
+
+  desk.answered = () => desk.page.locator(".meta a", { hasText: "trace" }).last().waitFor();
+
+  desk.overflows = () => desk.page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+
+  return desk;
+}
