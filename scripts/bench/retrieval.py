@@ -26,7 +26,7 @@ from quality import DATA, need_data, post, praxis, serving, squad
 
 EMBEDDER = "multilingual-e5-small"
 DEPTH = 50
-READ = 5  # passages that a function reads, unless its front matter says otherwise
+READ = 4  # passages that a function reads, unless its front matter says otherwise
 WEIGHTS = {"default": (0.5, 0.5), "keywords": (1, 0), "vectors": (0, 1)}
 
 
