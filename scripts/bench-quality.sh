@@ -7,8 +7,8 @@ source "$(dirname "$0")/lib/common.sh"
 
 what="${1:-}"
 case "$what" in
-    retrieval) models=(multilingual-e5-small) packages=(bm25s PyStemmer jieba) ;;
-    answers) models=(multilingual-e5-small qwen2.5-coder-1.5b-instruct) packages=() ;;
+    retrieval) models=(multilingual-e5-small) ;;
+    answers) models=(multilingual-e5-small qwen2.5-coder-1.5b-instruct) ;;
     *) fail "usage: bench-quality.sh retrieval|answers" ;;
 esac
 shift
@@ -19,7 +19,7 @@ python=target/peers/bin/python
 [ -x "$python" ] || python3 -m venv target/peers
 if [ "$what" = retrieval ] && ! "$python" -c 'import bm25s, jieba, Stemmer' 2>/dev/null; then
     heading "Installing the peers"
-    "$python" -m pip install --quiet --disable-pip-version-check "${packages[@]}"
+    "$python" -m pip install --quiet --disable-pip-version-check bm25s PyStemmer jieba
 fi
 
 heading "Building Praxis"

@@ -14,7 +14,7 @@ export async function openSource(citation, from) {
   opener = from;
   from.setAttribute("aria-expanded", "true");
   $("source-title").textContent = citation.title;
-  $("source-place").textContent = place(citation);
+  $("source-place").textContent = place(citation.uri.replace(/^(\.\.\/)+/, ""), citation);
   $("source-open").href = `/documents/${encodeURIComponent(citation.document)}?start=${citation.start}&end=${citation.end}#passage`;
   const text = $("source-text");
   speak(text, citation.text);
@@ -50,10 +50,10 @@ export function closeSource() {
   return true;
 }
 
-/** Where a passage stands, in words: file, headings, page. */
-export function place(citation) {
+/** Where a passage stands, in words: its document's `name`, headings, page. */
+export function place(name, citation) {
   const headings = citation.headings.filter((h) => h !== citation.title);
-  return [citation.uri.replace(/^(\.\.\/)+/, ""), ...headings].join(" › ") + (citation.page ? `, page ${citation.page}` : "");
+  return [name, ...headings].join(" › ") + (citation.page ? `, page ${citation.page}` : "");
 }
 
 // Lines that an editor broke flow anew in the narrow panel; rows of a table do not.

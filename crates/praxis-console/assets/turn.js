@@ -3,7 +3,7 @@
 import { connect, render } from "./answer.js";
 import { element, speak } from "./element.js";
 import { atEnd, follow } from "./scroll.js";
-import { openSource } from "./source.js";
+import { openSource, place } from "./source.js";
 
 /** Puts a turn at the end of the log. `turn` is plain data: question, text, citations, trace, failed,
  *  and seconds that it took. */
@@ -62,8 +62,7 @@ function sources(citations) {
     const button = element("button");
     button.type = "button";
     button.append(element("b", "", String(citation.number)));
-    button.append([citation.title, ...citation.headings.filter((h) => h !== citation.title)].join(" › ")
-      + (citation.page ? `, page ${citation.page}` : ""));
+    button.append(place(citation.title, citation));
     speak(button, button.textContent);
     button.addEventListener("click", () => openSource(citation, button));
     list.appendChild(element("li")).append(button);

@@ -77,6 +77,13 @@ impl MappedTensor {
         // The range was checked when the header was read.
         &self.map[self.info.start..self.info.start + self.info.len]
     }
+
+    /// The bytes of one row of a matrix.
+    pub(crate) fn row_bytes(&self, index: usize) -> &[u8] {
+        let bytes = self.bytes();
+        let len = bytes.len() / self.info.shape[0];
+        &bytes[index * len..(index + 1) * len]
+    }
 }
 
 impl Gguf {

@@ -202,9 +202,7 @@ impl AnswerFilter {
             }
         }
     }
-}
 
-impl AnswerFilter {
     /// Lets the first `end` bytes of what is held through.
     fn say(&mut self, end: usize, out: &mut String) {
         if !self.leading.is_empty() {

@@ -297,17 +297,19 @@ impl PromptFunction {
         if self.prompt.knowledge.is_some() {
             data.insert("passages".to_owned(), passages::template_value(passages));
         }
-        let mut messages = self
-            .templates
-            .render(&self.signature.name, &Value::Object(data), &extras.past)
-            .map_err(|e| {
+        let data = Value::Object(data);
+        let render = |template: &str, past: &[Message]| {
+            self.templates.render(template, &data, past).map_err(|e| {
                 CallError::new(
                     ErrorCode::InvalidRequest,
                     format!("`{}`: {e}", self.signature.name),
                 )
-            })?;
+            })
+        };
+        let mut messages = render(&self.signature.name, &extras.past)?;
         if self.prompt.knowledge.is_some() && !self.places_passages {
-            passages::put_before_question(&mut messages, passages);
+            let passages = render(passages::PARTIAL_NAME, &[])?;
+            passages::put_before_question(&mut messages, &passages);
         }
         let request = ChatRequest {
             model: self.prompt.model.clone(),

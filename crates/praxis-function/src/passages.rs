@@ -34,23 +34,13 @@ pub(crate) fn template_value(passages: &[Passage]) -> Value {
         .collect()
 }
 
-/// Puts the passages before the text of the user's last message, for templates that give them no
-/// place of their own.
-pub(crate) fn put_before_question(messages: &mut Vec<Message>, passages: &[Passage]) {
+/// Puts the passages, as the partial renders them, before the text of the user's last message, for
+/// templates that give them no place of their own.
+pub(crate) fn put_before_question(messages: &mut Vec<Message>, passages: &[Message]) {
     let mut text = "Passages:\n\n".to_owned();
-    for (i, passage) in template_value(passages)
-        .as_array()
-        .into_iter()
-        .flatten()
-        .enumerate()
-    {
-        let field = |key: &str| passage[key].as_str().unwrap_or_default().to_owned();
-        text.push_str(&format!(
-            "[{}] {}\n{}\n\n",
-            i + 1,
-            field("place"),
-            field("text")
-        ));
+    for part in passages {
+        text.push_str(&part.content);
+        text.push_str("\n\n");
     }
     match messages.iter_mut().rev().find(|m| m.role == Role::User) {
         Some(last) => last.content.insert_str(0, &text),

@@ -153,9 +153,12 @@ impl Cache {
         if !dir.exists() {
             return Ok(false);
         }
-        let _lock = self.try_lock(entry)?.ok_or_else(|| HubError::Busy {
-            model: entry.name.clone(),
-        })?;
+        let (lock, path) = self.lock_file(entry)?;
+        if !try_lock(&lock, &path)? {
+            return Err(HubError::Busy {
+                model: entry.name.clone(),
+            });
+        }
         match std::fs::remove_dir_all(&dir) {
             Ok(()) => Ok(true),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
@@ -218,10 +221,11 @@ impl Cache {
         progress: &(dyn Fn(Progress) + Send + Sync),
         cancel: &CancellationToken,
     ) -> Result<File, HubError> {
+        let (file, path) = self.lock_file(entry)?;
         let mut told = false;
         loop {
-            if let Some(lock) = self.try_lock(entry)? {
-                return Ok(lock);
+            if try_lock(&file, &path)? {
+                return Ok(file);
             }
             if !std::mem::replace(&mut told, true) {
                 progress(Progress::Note(format!(
@@ -237,8 +241,8 @@ impl Cache {
         }
     }
 
-    /// The model's lock, if nobody holds it.
-    fn try_lock(&self, entry: &ModelEntry) -> Result<Option<File>, HubError> {
+    /// The file whose lock stands for the model, and its path.
+    fn lock_file(&self, entry: &ModelEntry) -> Result<(File, PathBuf), HubError> {
         std::fs::create_dir_all(&self.root)
             .map_err(|e| HubError::io("cannot create", &self.root, e))?;
         // Beside the model's folder, not in it: `remove` must not take the lock away.
@@ -249,11 +253,16 @@ impl Cache {
             .write(true)
             .open(&path)
             .map_err(|e| HubError::io("cannot create", &path, e))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
-            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-            Err(std::fs::TryLockError::Error(e)) => Err(HubError::io("cannot lock", &path, e)),
-        }
+        Ok((file, path))
+    }
+}
+
+/// Locks a file unless somebody else has; says whether. Dropping the file unlocks it.
+fn try_lock(file: &File, path: &Path) -> Result<bool, HubError> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(false),
+        Err(std::fs::TryLockError::Error(e)) => Err(HubError::io("cannot lock", path, e)),
     }
 }
 

@@ -39,10 +39,9 @@ pub(crate) fn matrix(
     if rows == 0 || columns == 0 {
         return Err(file.damaged(format!("tensor `{name}` is empty")));
     }
-    let portable = Box::new(Portable::new(tensor.clone()));
     #[cfg(test)]
     if tests::EXACT.get() {
-        return Ok(portable);
+        return Ok(Box::new(Portable::new(tensor)));
     }
     #[cfg(all(
         target_arch = "x86_64",
@@ -50,15 +49,10 @@ pub(crate) fn matrix(
         target_feature = "fma",
         target_feature = "f16c"
     ))]
-    let fastest = super::tiled::matrix(&tensor, portable);
-    #[cfg(not(all(
-        target_arch = "x86_64",
-        target_feature = "avx2",
-        target_feature = "fma",
-        target_feature = "f16c"
-    )))]
-    let fastest = portable;
-    Ok(fastest)
+    if let Some(tiled) = super::tiled::matrix(&tensor) {
+        return Ok(tiled);
+    }
+    Ok(Box::new(Portable::new(tensor)))
 }
 
 /// Opens the vector `name` as `f32`.
@@ -124,9 +118,9 @@ impl Matrix for Portable {
     }
 
     fn row(&self, index: usize, out: &mut [f32]) {
-        let start = index * self.row_bytes;
-        let bytes = &self.tensor.bytes()[start..start + self.row_bytes];
-        self.tensor.dtype().decode(bytes, out);
+        self.tensor
+            .dtype()
+            .decode(self.tensor.row_bytes(index), out);
     }
 
     fn rows(&self) -> usize {

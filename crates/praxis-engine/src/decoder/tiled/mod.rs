@@ -35,28 +35,24 @@ const TILES: usize = 4;
 /// Rows of activations that share the load of a weight.
 const ROWS: usize = 4;
 
-/// A matrix of one of the formats that have a kernel.
-pub(super) fn matrix(tensor: &MappedTensor, fallback: Box<dyn Matrix>) -> Box<dyn Matrix> {
-    fn boxed<F: Format + 'static>(
-        tensor: &MappedTensor,
-        fallback: Box<dyn Matrix>,
-    ) -> Box<dyn Matrix> {
+/// A matrix of one of the formats that have a kernel; `None` for others.
+pub(super) fn matrix(tensor: &MappedTensor) -> Option<Box<dyn Matrix>> {
+    fn boxed<F: Format + 'static>(tensor: &MappedTensor) -> Option<Box<dyn Matrix>> {
         let (rows, columns) = (tensor.shape()[0], tensor.shape()[1]);
-        Box::new(Tiled::<F> {
+        Some(Box::new(Tiled::<F> {
             tensor: tensor.clone(),
             rows,
             columns,
-            fallback,
             kind: PhantomData,
-        })
+        }))
     }
     match tensor.dtype() {
-        Dtype::Q4_0 => boxed::<Q4_0>(tensor, fallback),
-        Dtype::Q4_1 => boxed::<Q4_1>(tensor, fallback),
-        Dtype::Q4K => boxed::<Q4K>(tensor, fallback),
-        Dtype::Q5K => boxed::<Q5K>(tensor, fallback),
-        Dtype::Q6K => boxed::<Q6K>(tensor, fallback),
-        _ => fallback,
+        Dtype::Q4_0 => boxed::<Q4_0>(tensor),
+        Dtype::Q4_1 => boxed::<Q4_1>(tensor),
+        Dtype::Q4K => boxed::<Q4K>(tensor),
+        Dtype::Q5K => boxed::<Q5K>(tensor),
+        Dtype::Q6K => boxed::<Q6K>(tensor),
+        _ => None,
     }
 }
 
@@ -64,8 +60,6 @@ struct Tiled<F> {
     tensor: MappedTensor,
     rows: usize,
     columns: usize,
-    /// Reads single rows.
-    fallback: Box<dyn Matrix>,
     kind: PhantomData<fn() -> F>,
 }
 
@@ -240,7 +234,9 @@ impl<F: Format + 'static> Matrix for Tiled<F> {
     }
 
     fn row(&self, index: usize, out: &mut [f32]) {
-        self.fallback.row(index, out);
+        self.tensor
+            .dtype()
+            .decode(self.tensor.row_bytes(index), out);
     }
 
     fn rows(&self) -> usize {

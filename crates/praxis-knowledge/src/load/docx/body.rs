@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::numbering::Numbering;
-use super::styles::Styles;
+use super::styles::{Styles, set_list};
 use super::xml::{self, Attributes, Event};
 use crate::document::{BlockKind, Builder};
 use crate::load::LoadError;
@@ -186,19 +186,10 @@ impl<'a> Walk<'a> {
 
     fn property(&mut self, name: &str, attributes: &Attributes<'_>) {
         let value = attributes.get("val");
-        let number = || value.as_deref().and_then(|v| v.parse::<u8>().ok());
         match name {
             "pStyle" => self.paragraph.style = value,
-            "outlineLvl" => self.paragraph.outline = number(),
-            "ilvl" => {
-                let level = number().unwrap_or(0);
-                let id = self.paragraph.list.take().map(|l| l.0).unwrap_or_default();
-                self.paragraph.list = Some((id, level));
-            }
-            "numId" => {
-                let level = self.paragraph.list.as_ref().map_or(0, |l| l.1);
-                self.paragraph.list = value.map(|id| (id, level));
-            }
+            "outlineLvl" => self.paragraph.outline = value.and_then(|v| v.parse().ok()),
+            "ilvl" | "numId" => set_list(&mut self.paragraph.list, name, value),
             "numPr" => {
                 self.paragraph.list.get_or_insert_default();
             }

@@ -47,14 +47,8 @@ impl Styles {
             Event::Start("outlineLvl", attributes) => {
                 style.outline = attributes.get("val").and_then(|v| v.parse().ok());
             }
-            Event::Start("numId", attributes) => {
-                let level = style.list.as_ref().map_or(0, |l| l.1);
-                style.list = attributes.get("val").map(|id| (id, level));
-            }
-            Event::Start("ilvl", attributes) => {
-                let level = attributes.get("val").and_then(|v| v.parse().ok());
-                let id = style.list.take().map(|l| l.0).unwrap_or_default();
-                style.list = Some((id, level.unwrap_or(0)));
+            Event::Start(name @ ("numId" | "ilvl"), attributes) => {
+                set_list(&mut style.list, name, attributes.get("val"));
             }
             Event::End("style") => {
                 if let Some(id) = id.take() {
@@ -106,6 +100,15 @@ impl Styles {
         let level = name.strip_prefix("toc").unwrap_or_default();
         level.len() == 1 && level.starts_with(|c: char| c.is_ascii_digit())
     }
+}
+
+/// Takes up one of the two elements that say which list a paragraph is in, and how deep.
+pub(super) fn set_list(list: &mut Option<(String, u8)>, element: &str, value: Option<String>) {
+    let (id, level) = list.take().unwrap_or_default();
+    *list = match element {
+        "numId" => value.map(|id| (id, level)),
+        _ => Some((id, value.and_then(|v| v.parse().ok()).unwrap_or(0))),
+    };
 }
 
 /// The level of `heading1`, `title`, or of the bare digits that Chinese editions use as ids.

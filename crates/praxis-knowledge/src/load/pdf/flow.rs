@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::layout::{Line, Zone};
+use super::layout::{Line, Zone, extent};
 use super::prose::{breaks, bullet, ends_sentence, has_leader, is_numbered, join};
 use crate::document::{BlockKind, Builder};
 
@@ -131,16 +131,7 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn zone(&mut self, zone: &Zone) {
-        let left = zone
-            .lines
-            .iter()
-            .map(|l| l.start)
-            .fold(f64::INFINITY, f64::min);
-        let right = zone
-            .lines
-            .iter()
-            .map(|l| l.end)
-            .fold(f64::NEG_INFINITY, f64::max);
+        let (left, right) = extent(zone.lines.iter().map(|l| (l.start, l.end)));
         for (index, line) in zone.lines.iter().enumerate() {
             let next = zone.lines.get(index + 1);
             let kind = self.kind(zone, index);

@@ -165,8 +165,7 @@ fn flush(side: &mut Vec<Run>, depth: usize, out: &mut Vec<Vec<Line>>) {
 fn gutter(runs: &[Run]) -> Option<f64> {
     const BIN: f64 = 2.0;
     const MAX_BINS: usize = 4000;
-    let left = runs.iter().map(|r| r.start).fold(f64::INFINITY, f64::min);
-    let right = runs.iter().map(|r| r.end).fold(f64::NEG_INFINITY, f64::max);
+    let (left, right) = extent(runs.iter().map(|r| (r.start, r.end)));
     let bins = ((right - left) / BIN).ceil();
     if !(6..MAX_RUNS).contains(&runs.len()) || !(8.0..MAX_BINS as f64).contains(&bins) {
         return None;
@@ -210,14 +209,7 @@ fn gutter(runs: &[Run]) -> Option<f64> {
 fn columns(runs: &[Run], x: f64) -> Option<usize> {
     let side = |is_in: &dyn Fn(&Run) -> bool| -> Option<usize> {
         let members: Vec<&Run> = runs.iter().filter(|r| is_in(r)).collect();
-        let start = members
-            .iter()
-            .map(|r| r.start)
-            .fold(f64::INFINITY, f64::min);
-        let end = members
-            .iter()
-            .map(|r| r.end)
-            .fold(f64::NEG_INFINITY, f64::max);
+        let (start, end) = extent(members.iter().map(|r| (r.start, r.end)));
         let rows = rows_of(&members);
         let characters: usize = members
             .iter()
@@ -233,6 +225,14 @@ fn columns(runs: &[Run], x: f64) -> Option<usize> {
     let right = side(&|r| r.start >= x)?;
     let crossing: Vec<&Run> = runs.iter().filter(|r| r.start < x && r.end > x).collect();
     (rows_of(&crossing) <= left.max(right)).then_some(left.min(right))
+}
+
+/// Where the first of some spans begins, and where the last ends.
+pub(super) fn extent(spans: impl Iterator<Item = (f64, f64)>) -> (f64, f64) {
+    spans.fold(
+        (f64::INFINITY, f64::NEG_INFINITY),
+        |(left, right), (start, end)| (left.min(start), right.max(end)),
+    )
 }
 
 /// Distinct baselines.
