@@ -78,6 +78,29 @@ impl MappedTensor {
         &self.map[self.info.start..self.info.start + self.info.len]
     }
 
+    /// Says that the bytes will not be read soon again: the system may use their memory for other
+    /// things, and fetches them from the file where they are.
+    pub(crate) fn release(&self) {
+        // Only a hint; and only whole pages of this tensor.
+        #[cfg(target_os = "linux")]
+        {
+            const PAGE: usize = 4096;
+            let start = self.info.start.next_multiple_of(PAGE);
+            let end = (self.info.start + self.info.len) / PAGE * PAGE;
+            if start < end {
+                // SAFETY: the map is of a file and read-only: pages that were given up are read
+                // from it again, with the same content.
+                let _ = unsafe {
+                    self.map.unchecked_advise_range(
+                        memmap2::UncheckedAdvice::DontNeed,
+                        start,
+                        end - start,
+                    )
+                };
+            }
+        }
+    }
+
     /// The bytes of one row of a matrix.
     pub(crate) fn row_bytes(&self, index: usize) -> &[u8] {
         let bytes = self.bytes();

@@ -182,10 +182,7 @@ async fn a_common_beginning_is_reused_and_gives_the_same_answer() {
         "{:?}",
         turn.usage
     );
-    let fresh = common::smollm2(ChatOptions {
-        kept_sequences: 0,
-        ..ChatOptions::default()
-    });
+    let fresh = common::smollm2(ChatOptions::default());
     let uncached = answer(&fresh.unwrap(), next).await;
     assert_eq!(uncached.usage.cached_tokens, 0);
     assert_eq!(uncached.text, turn.text, "reuse must not change the answer");
@@ -313,7 +310,10 @@ fn endless() -> ChatRequest {
 
 #[tokio::test]
 async fn cancelling_or_dropping_an_answer_frees_the_model_at_once() {
-    let Some(engine) = common::smollm2(ChatOptions::default()) else {
+    let Some(engine) = common::smollm2(ChatOptions {
+        parallel: 1,
+        ..ChatOptions::default()
+    }) else {
         return;
     };
     let short = || request("Say hi.", greedy(2));
@@ -362,6 +362,7 @@ async fn cancelling_or_dropping_an_answer_frees_the_model_at_once() {
 async fn a_full_queue_refuses_and_an_abandoned_request_gives_its_place_back() {
     let Some(engine) = common::smollm2(ChatOptions {
         queue: 1,
+        parallel: 1,
         ..ChatOptions::default()
     }) else {
         return;
@@ -402,6 +403,99 @@ async fn requests_at_the_same_time_are_all_answered() {
     for (task, alone) in together.into_iter().zip(alone) {
         assert_eq!(task.await.unwrap(), alone);
     }
+}
+
+#[tokio::test]
+async fn requests_with_a_common_beginning_compute_it_once_between_them() {
+    let Some(engine) = common::smollm2(ChatOptions::default()) else {
+        return;
+    };
+    let system = Message::system("You answer in one word, and never in two. ".repeat(40));
+    let ask = |i: usize| ChatRequest {
+        messages: vec![system.clone(), Message::user(format!("What is {i}?"))],
+        sampling: greedy(6),
+        ..ChatRequest::default()
+    };
+    let together: Vec<_> = (0..6)
+        .map(|i| {
+            let (engine, request) = (engine.clone(), ask(i));
+            tokio::spawn(async move { answer(&engine, request).await })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for task in together {
+        answers.push(task.await.unwrap());
+    }
+    let computed: u64 = answers
+        .iter()
+        .map(|a| a.usage.input_tokens - a.usage.cached_tokens)
+        .sum();
+    let each = answers[0].usage.input_tokens;
+    assert!(
+        computed < each + 6 * 100,
+        "{computed} of 6 times {each} tokens were computed"
+    );
+    let fresh = common::smollm2(ChatOptions::default()).unwrap();
+    for (i, together) in answers.iter().enumerate() {
+        assert_eq!(answer(&fresh, ask(i)).await.text, together.text);
+    }
+}
+
+#[tokio::test]
+async fn requests_that_do_not_fit_into_memory_together_are_all_answered() {
+    let options = ChatOptions {
+        context_length: Some(256),
+        cache_tokens: Some(256),
+        ..ChatOptions::default()
+    };
+    let Some(engine) = common::smollm2(options) else {
+        return;
+    };
+    let ask = |i: usize| {
+        let text = format!("Write a story about {}.", ["a cat", "a dog", "the sea"][i]);
+        request(&text, greedy(150))
+    };
+    let together: Vec<_> = (0..3)
+        .map(|i| {
+            let (engine, request) = (engine.clone(), ask(i));
+            tokio::spawn(async move { answer(&engine, request).await })
+        })
+        .collect();
+    let alone = common::smollm2(ChatOptions::default()).unwrap();
+    for (i, task) in together.into_iter().enumerate() {
+        let together = task.await.unwrap();
+        assert_eq!(together.usage.output_tokens, 150);
+        assert_eq!(together.text, answer(&alone, ask(i)).await.text);
+    }
+}
+
+#[tokio::test]
+async fn a_long_prompt_does_not_hold_up_answers_in_progress() {
+    let Some(engine) = common::smollm2(ChatOptions::default()) else {
+        return;
+    };
+    let mut writing = engine
+        .chat(endless(), CancellationToken::new())
+        .await
+        .unwrap();
+    assert!(writing.next().await.unwrap().is_ok());
+    let long = request(&"Reading takes its time. ".repeat(400), greedy(1));
+    let mut reading = engine.chat(long, CancellationToken::new()).await.unwrap();
+    let mut written = 0;
+    loop {
+        tokio::select! {
+            biased;
+            first = reading.next() => {
+                assert!(first.unwrap().is_ok());
+                break;
+            }
+            piece = writing.next() => {
+                assert!(piece.unwrap().is_ok());
+                written += 1;
+            }
+        }
+    }
+    assert!(written >= 8, "only {written} pieces came meanwhile");
 }
 
 #[tokio::test]

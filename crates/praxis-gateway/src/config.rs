@@ -74,6 +74,13 @@ pub struct ModelConfig {
     /// Local: threads that compute; default: all processors.
     #[serde(default)]
     pub threads: Option<usize>,
+    /// Local: requests that are answered at a time; default: 16.
+    #[serde(default)]
+    pub parallel: Option<usize>,
+    /// Local: tokens whose keys and values are kept in memory, of all requests together; default:
+    /// twice `context_length`.
+    #[serde(default)]
+    pub cache_tokens: Option<usize>,
     /// Embedders: length of the vectors to ask for, where the provider offers a choice.
     #[serde(default)]
     pub dimension: Option<usize>,

@@ -44,10 +44,23 @@ impl Place {
 pub(crate) struct LocalChat {
     pub place: Place,
     pub cache: Cache,
-    pub context_length: Option<usize>,
-    pub threads: Option<usize>,
+    options: ChatOptions,
     pub first_token_timeout: Option<Duration>,
     engine: OnceCell<ChatEngine>,
+}
+
+fn chat_options(config: Option<&ModelConfig>) -> ChatOptions {
+    let defaults = ChatOptions::default();
+    let Some(config) = config else {
+        return defaults;
+    };
+    ChatOptions {
+        context_length: config.context_length,
+        threads: config.threads,
+        parallel: config.parallel.unwrap_or(defaults.parallel),
+        cache_tokens: config.cache_tokens,
+        ..defaults
+    }
 }
 
 impl LocalChat {
@@ -55,8 +68,7 @@ impl LocalChat {
         Self {
             place,
             cache,
-            context_length: config.and_then(|c| c.context_length),
-            threads: config.and_then(|c| c.threads),
+            options: chat_options(config),
             first_token_timeout: config.and_then(|c| c.first_token_timeout).map(|p| p.0),
             engine: OnceCell::new(),
         }
@@ -67,11 +79,7 @@ impl LocalChat {
         self.engine
             .get_or_try_init(|| async {
                 let path = self.place.path(&self.cache)?;
-                let options = ChatOptions {
-                    context_length: self.context_length,
-                    threads: self.threads,
-                    ..ChatOptions::default()
-                };
+                let options = self.options;
                 load(move || ChatEngine::load(&path, options)).await
             })
             .await

@@ -121,9 +121,14 @@ impl Check<'_> {
                     let help = "e.g. base_url = \"https://api.openai.com/v1\"";
                     self.report(format!("models.{name}"), "`base_url` is missing", help);
                 }
-                if model.threads.is_some() {
-                    let message = "`threads` has no meaning for a remote model";
-                    self.report(at("threads"), message, "remove it");
+                let ours = [
+                    ("threads", model.threads),
+                    ("parallel", model.parallel),
+                    ("cache_tokens", model.cache_tokens),
+                ];
+                for (key, _) in ours.iter().filter(|(_, n)| n.is_some()) {
+                    let message = format!("`{key}` has no meaning for a remote model");
+                    self.report(at(key), message, "remove it");
                 }
                 if model
                     .api_key
@@ -143,6 +148,8 @@ impl Check<'_> {
         let at = |key: &str| format!("models.{name}.{key}");
         let zeros = [
             ("threads", model.threads),
+            ("parallel", model.parallel),
+            ("cache_tokens", model.cache_tokens),
             ("context_length", model.context_length),
             ("dimension", model.dimension),
         ];

@@ -1,11 +1,12 @@
-//! A chat model in this process: [`ChatEngine`]. One thread owns the model and serves requests in
-//! the order in which they came; handles are cheap to clone. A request is checked, rendered and
-//! tokenized before it is queued, so that its mistakes are errors of [`ChatModel::chat`] itself.
-//! Left out for now: serving several requests in one batch.
+//! A chat model in this process: [`ChatEngine`]. One thread owns the model and answers several
+//! requests together, begun in the order in which they came; handles are cheap to clone. A request
+//! is checked, rendered and tokenized before it is queued, so that its mistakes are errors of
+//! [`ChatModel::chat`] itself.
 
 mod answer;
+mod prefixes;
 mod queue;
-mod sequences;
+mod running;
 mod worker;
 
 use std::path::Path;
@@ -36,9 +37,12 @@ pub struct ChatOptions {
     pub threads: Option<usize>,
     /// Requests that may wait; more are refused with [`ModelError::RateLimited`].
     pub queue: usize,
-    /// Past sequences whose keys and values are kept for requests with the same beginning; together
-    /// they hold at most `context_length` tokens.
-    pub kept_sequences: usize,
+    /// Requests that are answered at a time; others wait.
+    pub parallel: usize,
+    /// Tokens whose keys and values are in memory, of requests that are being answered and of past
+    /// ones, kept for those with the same beginning; `None`: twice `context_length`. One sequence of
+    /// `context_length` always fits.
+    pub cache_tokens: Option<usize>,
     /// The current date for templates that print it, formatted as `strftime` does; `None` for a
     /// format that is invalid.
     pub today: fn(&str) -> Option<String>,
@@ -50,7 +54,8 @@ impl Default for ChatOptions {
             context_length: None,
             threads: None,
             queue: 64,
-            kept_sequences: 4,
+            parallel: 16,
+            cache_tokens: None,
             today: local_date,
         }
     }
@@ -157,13 +162,17 @@ impl ChatEngine {
         let worker = Worker::new(
             Arc::clone(&model),
             Arc::clone(&queue),
-            options.kept_sequences,
+            options.parallel.max(1),
+            options.cache_tokens.unwrap_or(2 * model.context),
         );
+        let cache_bytes = worker.max_cache_bytes();
         worker.spawn(threads)?;
         tracing::info!(
             path = %path.display(),
             context_length = model.context,
             threads,
+            weight_bytes = model.decoder.weight_bytes(),
+            max_cache_bytes = cache_bytes,
             elapsed_ms = started.elapsed().as_millis() as u64,
             "chat model loaded"
         );
@@ -204,14 +213,22 @@ impl ChatEngine {
     /// Logits after each of `positions` (ascending) of a sequence, for tests against a reference.
     #[doc(hidden)]
     pub fn logits(&self, tokens: &[u32], positions: &[usize]) -> Vec<Vec<f32>> {
+        use crate::decoder::{BlockPool, KvCache, Memory, Piece};
         let decoder = &self.handle.model.decoder;
-        let mut cache = decoder.new_cache();
+        let pool = BlockPool::new(decoder.cache_shape(), usize::MAX);
+        let (mut cache, mut memory) = (KvCache::new(decoder.cache_shape()), Memory::default());
         let mut start = 0;
         let mut all = Vec::new();
         for position in positions {
-            let chunk = &tokens[start..=*position];
-            let want = crate::decoder::Want::LastLogits;
-            all.extend(decoder.forward(chunk, start, &mut cache, want, &|| false));
+            let tokens = &tokens[start..=*position];
+            cache.reserve(tokens.len(), &pool);
+            let piece = Piece {
+                tokens,
+                cache: &mut cache,
+                logits: 1,
+            };
+            let logits = decoder.forward(&mut [piece], &mut memory, &|| false);
+            all.extend(logits.into_iter().flatten());
             start = position + 1;
         }
         all

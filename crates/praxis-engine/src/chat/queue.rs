@@ -33,7 +33,7 @@ impl Job {
 struct State {
     jobs: VecDeque<Job>,
     closed: bool,
-    /// Running mean of how long a request took.
+    /// Running mean of the time after which a request ends.
     mean: Duration,
 }
 
@@ -72,8 +72,18 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits for the next request; `None` when the queue is closed and empty.
+    /// Whether no request waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().jobs.is_empty()
+    }
+
+    /// The next request, if one waits.
     pub(super) fn pop(&self) -> Option<Job> {
+        self.lock().jobs.pop_front()
+    }
+
+    /// Waits for the next request; `None` when the queue is closed and empty.
+    pub(super) fn wait(&self) -> Option<Job> {
         let mut state = self.lock();
         loop {
             if let Some(job) = state.jobs.pop_front() {
@@ -89,10 +99,10 @@ impl Queue {
         }
     }
 
-    /// Notes how long a request took.
-    pub(super) fn took(&self, time: Duration) {
+    /// Notes how long a request took, beside others or alone.
+    pub(super) fn took(&self, time: Duration, together: usize) {
         let mut state = self.lock();
-        state.mean = (state.mean * 3 + time) / 4;
+        state.mean = (state.mean * 3 + time / together as u32) / 4;
     }
 
     /// Lets the worker end after the requests that wait.

@@ -1,52 +1,73 @@
-//! The thread that owns a model's sequences and computes the answers.
+//! The thread that owns a model and answers its requests together (continuous batching: Yu et al.
+//! 2022, "Orca"). Each pass computes the next token of every answer in progress and a piece of one
+//! prompt, so that a long prompt never holds the answers up (chunked prefill: Agrawal et al. 2024,
+//! "Sarathi-Serve"). Answers do not depend on what else is computed in the same pass.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
 
-use praxis_core::{ChatChunk, FinishReason, ModelError, TokenLogprob, Usage};
+use praxis_core::{FinishReason, ModelError};
 
 use super::Model;
-use super::answer::{Answer, Piece};
-use super::queue::{Job, Queue};
-use super::sequences::{Sequence, Sequences};
-use crate::decoder::{Interrupted, Want};
+use super::prefixes::{Prefixes, common};
+use super::queue::Queue;
+use super::running::{Failure, Running};
+use crate::decoder::{BLOCK, BlockPool, Interrupted, KvCache, Memory, Piece};
 use crate::error::EngineError;
-use crate::sampler::{best, log_denominator};
 
-/// Prompt tokens that are computed at a time: enough to reuse each weight many times.
-const PREFILL_CHUNK: usize = 256;
+/// Prompt tokens in a pass without answers in progress: enough to use each weight many times.
+const ALONE: usize = 512;
 
-/// Why a job ended without an answer.
-enum Failure {
-    /// Nobody waits any more.
-    Abandoned,
-    /// The model's numbers broke down.
-    Error(ModelError),
-}
-
-impl From<Interrupted> for Failure {
-    fn from(_: Interrupted) -> Self {
-        Failure::Abandoned
-    }
-}
+/// Prompt tokens in a pass beside answers, which wait for them.
+const BESIDE: usize = 128;
 
 /// The owner of a model's sequences.
 pub(super) struct Worker {
     model: Arc<Model>,
     queue: Arc<Queue>,
-    sequences: Sequences,
+    /// Requests that may be answered at a time.
+    parallel: usize,
+    pool: BlockPool,
+    prefixes: Prefixes,
+    /// In the order in which they came.
+    running: Vec<Running>,
+    memory: Memory,
+    /// Whether the last pass was given up for a request that came.
+    gave_way: bool,
+}
+
+/// What a pass computes of a request: its place among those that run, and how many tokens.
+#[derive(Clone, Copy)]
+struct Part {
+    place: usize,
+    tokens: usize,
 }
 
 impl Worker {
-    /// A worker for `queue` that keeps some past sequences.
-    pub(super) fn new(model: Arc<Model>, queue: Arc<Queue>, kept_sequences: usize) -> Self {
-        let sequences = Sequences::new(kept_sequences, model.context);
+    /// A worker for `queue` that answers `parallel` requests at a time and keeps `cache_tokens`.
+    pub(super) fn new(
+        model: Arc<Model>,
+        queue: Arc<Queue>,
+        parallel: usize,
+        cache_tokens: usize,
+    ) -> Self {
+        // The longest sequence must fit, its copy of a block that another one begins included.
+        let blocks = cache_tokens.max(model.context).div_ceil(BLOCK) + 1;
         Self {
+            pool: BlockPool::new(model.decoder.cache_shape(), blocks),
             model,
             queue,
-            sequences,
+            parallel,
+            prefixes: Prefixes::default(),
+            running: Vec::new(),
+            memory: Memory::default(),
+            gave_way: false,
         }
+    }
+
+    /// Bytes that keys and values may take.
+    pub(super) fn max_cache_bytes(&self) -> usize {
+        self.pool.max_bytes()
     }
 
     /// Starts the worker's thread and its computing threads.
@@ -59,151 +80,199 @@ impl Worker {
         std::thread::Builder::new()
             .name("praxis-chat".into())
             .spawn(move || {
-                while let Some(job) = self.queue.pop() {
-                    let started = Instant::now();
-                    pool.install(|| self.serve(job));
-                    self.queue.took(started.elapsed());
+                while self.admit() {
+                    pool.install(|| self.pass());
                 }
             })
             .map_err(|e| EngineError::Resource(e.to_string()))?;
         Ok(())
     }
 
-    fn serve(&mut self, mut job: Job) {
-        let sender = job.sender.clone();
-        // A defect in one answer must not take the model away from all others. The sequence in
-        // use is lost with it, the kept ones are untouched.
-        let result = std::panic::catch_unwind(AssertUnwindSafe(|| self.answer(&mut job)));
-        let end = match result {
-            Ok(Ok(end)) => Ok(end),
-            Ok(Err(Failure::Abandoned)) => Err(ModelError::Cancelled),
-            Ok(Err(Failure::Error(error))) => Err(error),
-            Err(_) => Err(ModelError::Internal(
-                "the engine failed on this request".into(),
-            )),
-        };
-        // Nobody may be listening any more, which is fine.
-        let _ = sender.send(end);
-    }
-
-    fn answer(&mut self, job: &mut Job) -> Result<ChatChunk, Failure> {
-        if job.is_abandoned() {
-            return Err(Failure::Abandoned);
-        }
-        let decoder = &self.model.decoder;
-        let mut sequence = self.sequences.take(&job.prompt, || decoder.new_cache());
-        let reused = sequence.tokens.len();
-        let mut usage = Usage {
-            input_tokens: job.prompt.len() as u64,
-            cached_tokens: reused as u64,
-            output_tokens: 0,
-        };
-        let result = self.generate(job, &mut sequence, &mut usage);
-        self.sequences.put(sequence);
-        result.map(|finish_reason| ChatChunk::Done {
-            finish_reason,
-            usage,
-        })
-    }
-
-    fn generate(
-        &self,
-        job: &mut Job,
-        sequence: &mut Sequence,
-        usage: &mut Usage,
-    ) -> Result<FinishReason, Failure> {
-        let mut logits = self.prefill(job, sequence)?;
-        let mut answer = Answer::new(std::mem::take(&mut job.stop));
-        loop {
-            logits.truncate(self.model.tokenizer.len());
-            if !logits.iter().all(|l| l.is_finite()) {
-                let problem = "the model computed no valid numbers; its file may be damaged";
-                return Err(Failure::Error(ModelError::Broken(problem.into())));
-            }
-            let unfiltered = job.top_logprobs.map(|_| logits.clone());
-            let token = job.sampler.sample(&mut logits);
-            if self.model.tokenizer.is_end(token) {
-                send(job, answer.finish())?;
-                return Ok(FinishReason::Stop);
-            }
-            usage.output_tokens += 1;
-            let logprob = unfiltered
-                .zip(job.top_logprobs)
-                .map(|(logits, n)| self.logprob(&logits, token, n));
-            let piece = answer.push(self.model.tokenizer.bytes(token), logprob);
-            let stopped = piece.stopped;
-            send(job, piece)?;
-            if stopped {
-                return Ok(FinishReason::Stop);
-            }
-            if usage.output_tokens >= job.max_tokens as u64 {
-                send(job, answer.finish())?;
-                return Ok(FinishReason::Length);
-            }
-            logits = self.forward(job, sequence, &[token], Want::LastLogits)?;
-        }
-    }
-
-    /// Computes what is new of the prompt; returns the logits after it.
-    fn prefill(&self, job: &Job, sequence: &mut Sequence) -> Result<Vec<f32>, Failure> {
-        loop {
-            let rest = &job.prompt[sequence.tokens.len()..];
-            let chunk = &rest[..rest.len().min(PREFILL_CHUNK)];
-            let last = chunk.len() == rest.len();
-            let want = if last {
-                Want::LastLogits
+    /// Takes requests from the queue while there is room, waiting for one where there is nothing
+    /// else to do. `false` when no more will come.
+    fn admit(&mut self) -> bool {
+        while self.running.len() < self.parallel {
+            let job = if self.running.is_empty() {
+                let Some(job) = self.queue.wait() else {
+                    return false;
+                };
+                job
             } else {
-                Want::Nothing
+                let Some(job) = self.queue.pop() else {
+                    break;
+                };
+                job
             };
-            let logits = self.forward(job, sequence, chunk, want)?;
-            if last {
-                return Ok(logits);
+            let cache = KvCache::new(self.model.decoder.cache_shape());
+            self.running.push(Running::new(job, cache));
+        }
+        true
+    }
+
+    /// One pass of the model over what the requests need next.
+    fn pass(&mut self) {
+        for place in (0..self.running.len()).rev() {
+            if self.running[place].job.is_abandoned() {
+                self.end(place, Err(Failure::Abandoned));
             }
         }
-    }
-
-    fn forward(
-        &self,
-        job: &Job,
-        sequence: &mut Sequence,
-        tokens: &[u32],
-        want: Want,
-    ) -> Result<Vec<f32>, Failure> {
-        let position = sequence.tokens.len();
-        let gone = || job.is_abandoned();
-        let logits =
-            self.model
-                .decoder
-                .forward(tokens, position, &mut sequence.cache, want, &gone)?;
-        sequence.tokens.extend_from_slice(tokens);
-        Ok(logits)
-    }
-
-    fn logprob(&self, logits: &[f32], token: u32, alternatives: usize) -> TokenLogprob {
-        let denominator = log_denominator(logits);
-        let entry = |token: u32| {
-            let bytes = self.model.tokenizer.bytes(token);
-            TokenLogprob {
-                token: String::from_utf8_lossy(bytes).into_owned(),
-                logprob: logits[token as usize] - denominator,
-                bytes: Some(bytes.to_vec()),
-                top_logprobs: Vec::new(),
+        let parts = self.plan();
+        if parts.is_empty() {
+            return;
+        }
+        // A defect in one pass must not take the model away from all other requests.
+        let logits = std::panic::catch_unwind(AssertUnwindSafe(|| self.compute(&parts)));
+        let logits = match logits {
+            Ok(Ok(logits)) => logits,
+            // All were abandoned, and the next pass ends them; or a request came, and begins with it.
+            Ok(Err(Interrupted)) => {
+                self.gave_way = true;
+                return;
+            }
+            Err(_) => {
+                for part in parts.iter().rev() {
+                    self.running[part.place].set_back();
+                    self.end(part.place, Err(failed()));
+                }
+                return;
             }
         };
-        let top_logprobs = best(logits, alternatives).into_iter().map(entry).collect();
-        TokenLogprob {
-            top_logprobs,
-            ..entry(token)
+        self.gave_way = false;
+        let mut logits = logits.into_iter();
+        let mut ended = Vec::new();
+        for part in &parts {
+            let request = &mut self.running[part.place];
+            self.prefixes
+                .keep(&request.tokens, &request.cache, &mut request.known, false);
+            if request.pending() > 0 {
+                continue;
+            }
+            let Some(mut logits) = logits.next() else {
+                continue;
+            };
+            let model = &self.model;
+            let next = AssertUnwindSafe(|| request.next(model, &mut logits));
+            match std::panic::catch_unwind(next) {
+                Ok(Ok(None)) => {}
+                Ok(Ok(Some(reason))) => ended.push((part.place, Ok(reason))),
+                Ok(Err(failure)) => ended.push((part.place, Err(failure))),
+                Err(_) => ended.push((part.place, Err(failed()))),
+            }
         }
+        for (place, result) in ended.into_iter().rev() {
+            self.end(place, result);
+        }
+    }
+
+    /// Ends a request and keeps what it computed for those that begin alike.
+    fn end(&mut self, place: usize, result: Result<FinishReason, Failure>) {
+        let mut request = self.running.remove(place);
+        self.prefixes
+            .keep(&request.tokens, &request.cache, &mut request.known, true);
+        self.queue
+            .took(request.started.elapsed(), self.running.len() + 1);
+        request.end(result);
+    }
+
+    /// Chooses what the next pass computes, and makes room for it.
+    fn plan(&mut self) -> Vec<Part> {
+        let mut parts = Vec::new();
+        let mut place = 0;
+        while place < self.running.len() {
+            if self.running[place].is_decoding() {
+                // Later requests may be set back for it; they are not planned yet.
+                if !self.reserve(place, 1, true) {
+                    break;
+                }
+                parts.push(Part { place, tokens: 1 });
+            }
+            place += 1;
+        }
+        let mut budget = if parts.is_empty() { ALONE } else { BESIDE };
+        // The first of those that have a beginning in common computes it for all.
+        let mut reading: Vec<usize> = Vec::new();
+        for place in 0..self.running.len() {
+            if self.running[place].is_decoding() || budget == 0 {
+                continue;
+            }
+            let request = &mut self.running[place];
+            if !request.has_begun() || request.pending() > 1 {
+                let Running {
+                    tokens,
+                    cache,
+                    known,
+                    ..
+                } = request;
+                self.prefixes.extend(tokens, cache, known, &self.pool);
+            }
+            let waits = reading.iter().any(|other| {
+                let shared = common(&self.running[*other].tokens, &self.running[place].tokens);
+                shared / BLOCK * BLOCK > self.running[place].cache.len()
+            });
+            if waits {
+                continue;
+            }
+            let tokens = self.running[place].pending().min(budget);
+            if !self.reserve(place, tokens, parts.is_empty()) {
+                break;
+            }
+            self.running[place].begin();
+            reading.push(place);
+            budget -= tokens;
+            parts.push(Part { place, tokens });
+        }
+        parts.sort_by_key(|part: &Part| part.place);
+        parts
+    }
+
+    /// Makes room for tokens of a request: by forgetting what no request reads and, where that is
+    /// allowed, by setting later requests back. `false` where there is still too little.
+    fn reserve(&mut self, place: usize, tokens: usize, set_back: bool) -> bool {
+        let needed = self.running[place].cache.blocks_for(tokens);
+        let mut later = self.running.len();
+        while !self.prefixes.make_room(needed, &self.pool) {
+            later -= 1;
+            if later <= place || !set_back {
+                return false;
+            }
+            self.running[later].set_back();
+        }
+        self.running[place].cache.reserve(tokens, &self.pool)
+    }
+
+    fn compute(&mut self, parts: &[Part]) -> Result<Vec<Vec<f32>>, Interrupted> {
+        let running_now = self.running.len();
+        let mut pieces = Vec::new();
+        let mut jobs = Vec::new();
+        let mut running = self.running.iter_mut().enumerate();
+        for part in parts {
+            let Some((_, request)) = running.find(|(place, _)| *place == part.place) else {
+                break;
+            };
+            let start = request.cache.len();
+            let end = start + part.tokens;
+            pieces.push(Piece {
+                logits: usize::from(end == request.tokens.len()),
+                tokens: &request.tokens[start..end],
+                cache: &mut request.cache,
+            });
+            jobs.push(&request.job);
+        }
+        // A pass of answers alone gives way to a request that comes, so that its first token does
+        // not wait for two passes; but not twice in a row.
+        let gives_way = !self.gave_way
+            && running_now < self.parallel
+            && pieces.iter().all(|piece| piece.tokens.len() == 1);
+        let interrupted =
+            || jobs.iter().all(|job| job.is_abandoned()) || (gives_way && !self.queue.is_empty());
+        self.model
+            .decoder
+            .forward(&mut pieces, &mut self.memory, &interrupted)
     }
 }
 
-fn send(job: &Job, piece: Piece) -> Result<(), Failure> {
-    let Piece { text, logprobs, .. } = piece;
-    if text.is_empty() && logprobs.is_empty() {
-        return Ok(());
-    }
-    job.sender
-        .send(Ok(ChatChunk::Delta { text, logprobs }))
-        .map_err(|_| Failure::Abandoned)
+fn failed() -> Failure {
+    Failure::Error(ModelError::Internal(
+        "the engine failed on this request".into(),
+    ))
 }

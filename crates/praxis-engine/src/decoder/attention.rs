@@ -1,19 +1,23 @@
-//! Causal attention with grouped queries over the cache of one layer: blocks of keys are widened
-//! to `f32` once for all queries that share them, with the running softmax of Milakov and
-//! Gimelshein (2018). Blocks lie at fixed positions of the sequence, so a query's result does not
-//! depend on which other queries were computed with it.
+//! Causal attention with grouped queries over the cached keys and values of a sequence, block by
+//! block with the running softmax of Milakov and Gimelshein (2018), as in FlashAttention (Dao et
+//! al. 2022): scores never leave the first-level cache. Blocks lie at fixed positions of the
+//! sequence and every query is computed alone, so its result does not depend on which others were
+//! computed with it.
 
-use half::slice::HalfFloatSliceExt;
+use std::cell::Cell;
+
+use half::f16;
 use rayon::prelude::*;
 
-use super::cache::HeadCache;
-use super::math::{add_scaled, dot, exp};
+use super::cache::{BLOCK, KvCache};
+use super::math::exp;
 use super::shared::Disjoint;
+use super::simd::{self, Isa, Kernel};
 
-/// Keys that are widened at a time.
-const KEY_BLOCK: usize = 64;
-/// Queries (per head) that share a widened block.
-const QUERY_BLOCK: usize = 16;
+/// Tokens whose queries share what is loaded of a block.
+const QUERY_TOKENS: usize = 16;
+/// Queries that are computed together.
+const ROWS: usize = 4;
 
 /// The shape of a layer's heads.
 #[derive(Clone, Copy)]
@@ -26,104 +30,335 @@ pub(crate) struct Heads {
     pub(crate) dim: usize,
 }
 
-/// Attends from `queries` (rows of all query heads, already rotated), the first of which stands
-/// at `position`, to all cached keys up to each query's own position.
+/// Some consecutive tokens of one sequence, whose queries are rows of a batch.
+pub(crate) struct Span<'a> {
+    /// What they attend to, their own keys and values included.
+    pub(crate) cache: &'a KvCache,
+    /// The position of the first in the sequence.
+    pub(crate) position: usize,
+    /// The row of the first in the batch.
+    pub(crate) row: usize,
+    /// How many there are.
+    pub(crate) tokens: usize,
+}
+
+/// Attends from `queries` (rows of all query heads, already rotated) to all cached keys of `layer`
+/// up to each query's own position.
 pub(crate) fn attend(
     queries: &[f32],
-    position: usize,
-    cache: &[HeadCache],
+    spans: &[Span<'_>],
+    layer: usize,
     heads: Heads,
     out: &mut [f32],
 ) {
-    let row = heads.queries * heads.dim;
-    let count = queries.len() / row;
-    let blocks = count.div_ceil(QUERY_BLOCK);
     let out = Disjoint::new(out);
-    (0..heads.keys * blocks).into_par_iter().for_each(|task| {
+    let mut tasks = Vec::new();
+    for span in spans {
         // Late queries see the most keys: they go first.
-        let (head, block) = (task % heads.keys, blocks - 1 - task / heads.keys);
-        let first = block * QUERY_BLOCK;
-        let last = count.min(first + QUERY_BLOCK);
-        let task = Task {
-            queries,
-            position,
-            first,
-            last,
-            head,
-            heads,
-        };
-        task.run(&cache[head], &out);
-    });
+        for first in (0..span.tokens).step_by(QUERY_TOKENS).rev() {
+            let last = span.tokens.min(first + QUERY_TOKENS);
+            tasks.extend((0..heads.keys).map(|head| Task {
+                queries,
+                span,
+                first,
+                last,
+                layer,
+                head,
+                heads,
+                out: &out,
+            }));
+        }
+    }
+    tasks.into_par_iter().for_each(simd::run);
 }
 
-/// The queries `first..last` of all query heads that share one key-value head.
+/// The queries of the tokens `first..last` of all query heads that share one key-value head.
 struct Task<'a> {
     queries: &'a [f32],
-    position: usize,
+    span: &'a Span<'a>,
     first: usize,
     last: usize,
+    layer: usize,
     head: usize,
     heads: Heads,
+    out: &'a Disjoint<'a>,
+}
+
+thread_local! {
+    static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch::EMPTY) };
+}
+
+/// Memory of a task, kept because it is needed all the time.
+struct Scratch {
+    /// A block's keys and values, widened.
+    keys: Vec<f32>,
+    values: Vec<f32>,
+    /// The running weighted sums, maxima and totals of weights of all queries.
+    sums: Vec<f32>,
+    maxima: Vec<f32>,
+    totals: Vec<f32>,
+    /// Queries, scaled, one a row.
+    queries: Vec<f32>,
+}
+
+impl Scratch {
+    const EMPTY: Self = Self {
+        keys: Vec::new(),
+        values: Vec::new(),
+        sums: Vec::new(),
+        maxima: Vec::new(),
+        totals: Vec::new(),
+        queries: Vec::new(),
+    };
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl Kernel for Task<'_> {
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let mut scratch = SCRATCH.take();
+        self.compute(isa, &mut scratch);
+        SCRATCH.set(scratch);
+    }
 }
 
 impl Task<'_> {
-    fn run(&self, cache: &HeadCache, out: &Disjoint<'_>) {
+    #[inline(always)]
+    fn group(&self) -> usize {
+        self.heads.queries / self.heads.keys
+    }
+
+    /// Where query `row` (token by token, then head by head of the group) lies in the batch.
+    #[inline(always)]
+    fn at(&self, row: usize) -> usize {
+        let (token, in_group) = (self.first + row / self.group(), row % self.group());
+        let head = self.head * self.group() + in_group;
+        ((self.span.row + token) * self.heads.queries + head) * self.heads.dim
+    }
+
+    #[inline(always)]
+    fn compute<I: Isa>(&self, isa: I, scratch: &mut Scratch) {
         let d = self.heads.dim;
-        let group = self.heads.queries / self.heads.keys;
-        let row = self.heads.queries * d;
-        let rows = (self.last - self.first) * group;
+        let rows = (self.last - self.first) * self.group();
         let scale = 1.0 / (d as f32).sqrt();
-        let visible = self.position + self.last;
-        let mut keys = vec![0.0f32; KEY_BLOCK * d];
-        let mut values = vec![0.0f32; KEY_BLOCK * d];
-        let mut sums = vec![0.0f32; rows * d];
-        let mut maxima = vec![f32::NEG_INFINITY; rows];
-        let mut totals = vec![0.0f32; rows];
-        let mut scores = [0.0f32; KEY_BLOCK];
-        for start in (0..visible).step_by(KEY_BLOCK) {
-            let end = visible.min(start + KEY_BLOCK);
-            let width = (end - start) * d;
-            cache.keys[start * d..end * d].convert_to_f32_slice(&mut keys[..width]);
-            cache.values[start * d..end * d].convert_to_f32_slice(&mut values[..width]);
-            for r in 0..rows {
-                let (query, in_group) = (self.first + r / group, r % group);
-                let seen = (self.position + query + 1).min(end).saturating_sub(start);
-                if seen == 0 {
-                    continue;
-                }
-                let at = query * row + (self.head * group + in_group) * d;
-                let q = &self.queries[at..at + d];
-                let scores = &mut scores[..seen];
-                let mut max = maxima[r];
-                for (score, key) in scores.iter_mut().zip(keys.chunks_exact(d)) {
-                    *score = dot(q, key) * scale;
-                    max = max.max(*score);
-                }
-                let sum = &mut sums[r * d..(r + 1) * d];
-                if max > maxima[r] {
-                    let shrink = if maxima[r] == f32::NEG_INFINITY {
-                        0.0
-                    } else {
-                        exp(maxima[r] - max)
-                    };
-                    totals[r] *= shrink;
-                    sum.iter_mut().for_each(|x| *x *= shrink);
-                    maxima[r] = max;
-                }
-                for (score, value) in scores.iter().zip(values.chunks_exact(d)) {
-                    let weight = exp(*score - max);
-                    totals[r] += weight;
-                    add_scaled(sum, weight, value);
+        scratch.queries.clear();
+        for row in 0..rows {
+            let query = &self.queries[self.at(row)..self.at(row) + d];
+            scratch.queries.extend(query.iter().map(|x| x * scale));
+        }
+        scratch.sums.clear();
+        scratch.sums.resize(rows * d, 0.0);
+        scratch.maxima.clear();
+        scratch.maxima.resize(rows, f32::NEG_INFINITY);
+        scratch.totals.clear();
+        scratch.totals.resize(rows, 0.0);
+        scratch.keys.resize(BLOCK * d, 0.0);
+        scratch.values.resize(BLOCK * d, 0.0);
+        let visible = self.span.position + self.last;
+        for block in 0..visible.div_ceil(BLOCK) {
+            let (keys, values) = self.span.cache.head(self.layer, self.head, block);
+            widen(isa, keys, &mut scratch.keys);
+            let present = BLOCK.min(visible - block * BLOCK);
+            widen(
+                isa,
+                &values[..present * d],
+                &mut scratch.values[..present * d],
+            );
+            let mut row = 0;
+            while row < rows {
+                let count = ROWS.min(rows - row);
+                if count == ROWS {
+                    self.block_rows::<I, ROWS>(isa, scratch, block, row);
+                    row += ROWS;
+                } else {
+                    self.block_rows::<I, 1>(isa, scratch, block, row);
+                    row += 1;
                 }
             }
         }
-        for r in 0..rows {
-            let (query, in_group) = (self.first + r / group, r % group);
-            let inverse = 1.0 / totals[r];
-            let sum = &mut sums[r * d..(r + 1) * d];
+        for row in 0..rows {
+            let inverse = 1.0 / scratch.totals[row];
+            let sum = &mut scratch.sums[row * d..(row + 1) * d];
             sum.iter_mut().for_each(|x| *x *= inverse);
-            // SAFETY: each (query, head) belongs to one task.
-            unsafe { out.write(query * row + (self.head * group + in_group) * d, sum) };
+            // SAFETY: each (token, head) belongs to one task.
+            unsafe { self.out.write(self.at(row), sum) };
+        }
+    }
+
+    /// One block of keys and values for `R` queries from `row`.
+    #[inline(always)]
+    fn block_rows<I: Isa, const R: usize>(
+        &self,
+        isa: I,
+        scratch: &mut Scratch,
+        block: usize,
+        row: usize,
+    ) {
+        let d = self.heads.dim;
+        let start = block * BLOCK;
+        let mut seen = [0usize; R];
+        for (r, seen) in seen.iter_mut().enumerate() {
+            let position = self.span.position + self.first + (row + r) / self.group();
+            *seen = (position + 1).saturating_sub(start).min(BLOCK);
+        }
+        let mut weights = [[0.0f32; BLOCK]; R];
+        let queries = &scratch.queries[row * d..(row + R) * d];
+        scores::<I, R>(isa, queries, &scratch.keys, &mut weights);
+        for r in 0..R {
+            let (weights, seen) = (&mut weights[r], seen[r]);
+            weights[seen..].fill(f32::NEG_INFINITY);
+            let before = scratch.maxima[row + r];
+            let max = weights.iter().fold(before, |max, x| max.max(*x));
+            if seen == 0 {
+                // A later token's block: it adds nothing.
+                weights.fill(0.0);
+                continue;
+            }
+            let shrink = if before == f32::NEG_INFINITY {
+                0.0
+            } else {
+                exp(before - max)
+            };
+            scratch.maxima[row + r] = max;
+            let mut lanes = [0.0f32; 16];
+            for chunk in weights.as_chunks_mut::<16>().0 {
+                for (lane, x) in lanes.iter_mut().zip(chunk) {
+                    *x = exp(*x - max);
+                    *lane += *x;
+                }
+            }
+            weights[seen..].fill(0.0);
+            scratch.totals[row + r] = scratch.totals[row + r] * shrink + lanes.iter().sum::<f32>();
+            if shrink != 1.0 {
+                let sum = &mut scratch.sums[(row + r) * d..(row + r + 1) * d];
+                sum.iter_mut().for_each(|x| *x *= shrink);
+            }
+        }
+        let tokens = seen.iter().fold(0, |max, seen| max.max(*seen));
+        let values = &scratch.values[..tokens * d];
+        let sums = &mut scratch.sums[row * d..(row + R) * d];
+        weigh::<I, R>(isa, &weights, values, d, sums);
+    }
+}
+
+/// Half precision to single.
+#[inline(always)]
+fn widen<I: Isa>(isa: I, from: &[f16], to: &mut [f32]) {
+    let lanes = I::LANES;
+    let whole = from.len() / lanes * lanes;
+    let mut at = 0;
+    while at < whole {
+        // SAFETY: as many numbers are there on both sides.
+        unsafe {
+            let floats = isa.load_halves(from.as_ptr().add(at).cast());
+            isa.store_floats(to.as_mut_ptr().add(at).cast(), floats);
+        }
+        at += lanes;
+    }
+    for (to, from) in to[whole..].iter_mut().zip(&from[whole..]) {
+        *to = from.to_f32();
+    }
+}
+
+/// Products of `R` queries with the 64 keys of a block, which lie as rows of tokens.
+#[inline(always)]
+fn scores<I: Isa, const R: usize>(
+    isa: I,
+    queries: &[f32],
+    keys: &[f32],
+    out: &mut [[f32; BLOCK]; R],
+) {
+    /// Registers of tokens that are computed together.
+    const WIDTH: usize = 2;
+    let d = queries.len() / R;
+    assert!(queries.len() == R * d && keys.len() >= d * BLOCK);
+    let mut token = 0;
+    while token < BLOCK {
+        let mut sums = [[isa.splat(0.0); WIDTH]; R];
+        for i in 0..d {
+            let mut row = [isa.splat(0.0); WIDTH];
+            for (w, row) in row.iter_mut().enumerate() {
+                // SAFETY: `token + WIDTH * LANES <= 64` tokens are in each of `d` rows.
+                *row = unsafe {
+                    isa.load_floats(keys.as_ptr().add(i * BLOCK + token + w * I::LANES).cast())
+                };
+            }
+            for (r, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: `i < d`, and there are `R` queries.
+                let x = isa.splat(unsafe { *queries.get_unchecked(r * d + i) });
+                for (sum, row) in sums.iter_mut().zip(row) {
+                    *sum = isa.mul_add(x, row, *sum);
+                }
+            }
+        }
+        for (out, sums) in out.iter_mut().zip(sums) {
+            for (w, sum) in sums.into_iter().enumerate() {
+                // SAFETY: as above, 64 numbers are there.
+                unsafe {
+                    isa.store_floats(out.as_mut_ptr().add(token + w * I::LANES).cast(), sum);
+                }
+            }
+        }
+        token += WIDTH * I::LANES;
+    }
+}
+
+/// Adds the weighted values (rows of `d`, one a token) to the sums of `R` queries.
+#[inline(always)]
+fn weigh<I: Isa, const R: usize>(
+    isa: I,
+    weights: &[[f32; BLOCK]; R],
+    values: &[f32],
+    d: usize,
+    sums: &mut [f32],
+) {
+    const WIDTH: usize = 2;
+    let tokens = values.len() / d;
+    assert!(tokens <= BLOCK && sums.len() == R * d && values.len() == tokens * d);
+    let step = WIDTH * I::LANES;
+    let whole = d / step * step;
+    let mut at = 0;
+    while at < whole {
+        let mut totals = [[isa.splat(0.0); WIDTH]; R];
+        for token in 0..tokens {
+            let mut row = [isa.splat(0.0); WIDTH];
+            for (w, row) in row.iter_mut().enumerate() {
+                // SAFETY: `at + WIDTH * LANES <= d` values are in each of the tokens' rows.
+                *row = unsafe {
+                    isa.load_floats(values.as_ptr().add(token * d + at + w * I::LANES).cast())
+                };
+            }
+            for (totals, weights) in totals.iter_mut().zip(weights) {
+                // SAFETY: there are at most 64 tokens.
+                let x = isa.splat(unsafe { *weights.get_unchecked(token) });
+                for (total, row) in totals.iter_mut().zip(row) {
+                    *total = isa.mul_add(x, row, *total);
+                }
+            }
+        }
+        for (r, totals) in totals.into_iter().enumerate() {
+            for (w, total) in totals.into_iter().enumerate() {
+                // SAFETY: as above, `d` sums are there for each query.
+                unsafe {
+                    let to = sums.as_mut_ptr().add(r * d + at + w * I::LANES);
+                    let sum = isa.load_floats(to.cast());
+                    isa.store_floats(to.cast(), isa.add(sum, total));
+                }
+            }
+        }
+        at += step;
+    }
+    // Heads whose size is no multiple of the registers'.
+    for (sums, weights) in sums.chunks_exact_mut(d).zip(weights) {
+        for (value, weight) in values.chunks_exact(d).zip(weights) {
+            for (sum, value) in sums[whole..].iter_mut().zip(&value[whole..]) {
+                *sum += weight * value;
+            }
         }
     }
 }

@@ -1,13 +1,15 @@
-//! Weight matrices as they lie in the file, and their products with activations: the portable way,
-//! which decodes weight rows and multiplies in `f32`, and the choice of a faster one. Each row of a
-//! product is computed the same way whatever the number of rows, so that a prompt gives the same
-//! logits bit for bit whether it was read at once or in pieces.
+//! Weight matrices and their products with activations: several matrices at once where they read
+//! the same activations, shared out to the threads in tasks. Here is also the plain way for formats
+//! without a kernel, which decodes weight rows and multiplies in `f32`. Each row of a product is
+//! computed the same way whatever the number of rows, so that a prompt gives the same logits bit for
+//! bit whether it was read at once or in pieces.
 
 use std::cell::Cell;
 
 use rayon::prelude::*;
 
 use super::math::dot;
+use super::packed::{self, Activations};
 use super::shared::Disjoint;
 use crate::error::EngineError;
 use crate::gguf::{Gguf, MappedTensor};
@@ -18,14 +20,94 @@ const ROWS: usize = 16;
 
 /// A matrix of `rows` outputs and `columns` inputs.
 pub(crate) trait Matrix: Send + Sync {
-    /// `out[i, j] = sum_k x[i, k] * self[j, k]` for `m` rows of `x`.
-    fn multiply(&self, x: &[f32], m: usize, out: &mut [f32]);
+    /// Into how many tasks a product with so many rows of activations is cut.
+    fn tasks(&self, rows: usize) -> usize;
+
+    /// Computes one task of `out[i, j] = sum_k x[i, k] * self[j, k]`: some `j` for all `i`.
+    fn run(&self, task: usize, x: &Input<'_>, out: &Disjoint<'_>);
 
     /// One row as `f32`.
     fn row(&self, index: usize, out: &mut [f32]);
 
+    /// Bytes of memory that it takes beside the file.
+    fn bytes(&self) -> usize;
+
     /// Number of outputs.
     fn rows(&self) -> usize;
+
+    /// Number of inputs.
+    fn columns(&self) -> usize;
+}
+
+/// Rows of activations.
+pub(crate) struct Input<'a> {
+    x: &'a [f32],
+    columns: usize,
+    /// The same in 8 bits, where a matrix wants that.
+    pub(crate) rounded: &'a Activations,
+}
+
+impl<'a> Input<'a> {
+    /// Rows of `columns` activations, rounded into memory that is used again.
+    pub(crate) fn new(x: &'a [f32], columns: usize, rounded: &'a mut Activations) -> Self {
+        assert!(x.len().is_multiple_of(columns), "whole rows of activations");
+        rounded.round(x, columns);
+        Self {
+            x,
+            columns,
+            rounded,
+        }
+    }
+
+    /// Number of rows.
+    pub(crate) fn rows(&self) -> usize {
+        self.x.len() / self.columns
+    }
+}
+
+/// Products of the same activations with several matrices, in one go.
+pub(crate) fn multiply<const N: usize>(
+    x: &Input<'_>,
+    matrices: [&dyn Matrix; N],
+    mut out: [&mut Vec<f32>; N],
+) {
+    let m = x.rows();
+    for (out, matrix) in out.iter_mut().zip(matrices) {
+        assert_eq!(matrix.columns(), x.columns, "shapes of a product");
+        out.resize(m * matrix.rows(), 0.0);
+    }
+    let tasks = matrices.map(|matrix| matrix.tasks(m));
+    let parts = out.map(|out| Disjoint::new(out));
+    (0..tasks.iter().sum()).into_par_iter().for_each(|task| {
+        let (mut task, mut which) = (task, 0);
+        while task >= tasks[which] {
+            task -= tasks[which];
+            which += 1;
+        }
+        matrices[which].run(task, x, &parts[which]);
+    });
+}
+
+/// Opens the matrix `name` of `rows` by `columns` for single rows: products are slow.
+pub(crate) fn table(
+    file: &Gguf,
+    name: &str,
+    rows: usize,
+    columns: usize,
+) -> Result<Box<dyn Matrix>, EngineError> {
+    Ok(Box::new(Plain::new(tensor(file, name, rows, columns)?)))
+}
+
+fn tensor(
+    file: &Gguf,
+    name: &str,
+    rows: usize,
+    columns: usize,
+) -> Result<MappedTensor, EngineError> {
+    if rows == 0 || columns == 0 {
+        return Err(file.damaged(format!("tensor `{name}` is empty")));
+    }
+    file.mapped(name, &[rows, columns])
 }
 
 /// Opens the matrix `name` of `rows` by `columns`.
@@ -35,26 +117,13 @@ pub(crate) fn matrix(
     rows: usize,
     columns: usize,
 ) -> Result<Box<dyn Matrix>, EngineError> {
-    let tensor = file.mapped(name, &[rows, columns])?;
-    if rows == 0 || columns == 0 {
-        return Err(file.damaged(format!("tensor `{name}` is empty")));
-    }
+    let tensor = tensor(file, name, rows, columns)?;
     #[cfg(test)]
     if tests::EXACT.get() {
-        return Ok(Box::new(Portable::new(tensor)));
+        return Ok(Box::new(Plain::new(tensor)));
     }
-    #[cfg(all(
-        target_arch = "x86_64",
-        target_feature = "avx2",
-        target_feature = "fma",
-        target_feature = "f16c"
-    ))]
-    if let Some(tiled) = super::tiled::matrix(&tensor) {
-        return Ok(tiled);
-    }
-    Ok(Box::new(Portable::new(tensor)))
+    Ok(packed::matrix(&tensor).unwrap_or_else(|| Box::new(Plain::new(tensor))))
 }
-
 /// Opens the vector `name` as `f32`.
 pub(crate) fn vector(file: &Gguf, name: &str, len: usize) -> Result<Vec<f32>, EngineError> {
     let tensor = file.mapped(name, &[len])?;
@@ -65,8 +134,8 @@ pub(crate) fn vector(file: &Gguf, name: &str, len: usize) -> Result<Vec<f32>, En
     file.f32s(name, &[len])
 }
 
-/// A matrix of any format, on any processor.
-struct Portable {
+/// A matrix of any format, multiplied without rounding.
+struct Plain {
     tensor: MappedTensor,
     rows: usize,
     columns: usize,
@@ -78,7 +147,7 @@ thread_local! {
     static DECODED: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
-impl Portable {
+impl Plain {
     fn new(tensor: MappedTensor) -> Self {
         let (rows, columns) = (tensor.shape()[0], tensor.shape()[1]);
         Self {
@@ -90,31 +159,27 @@ impl Portable {
     }
 }
 
-impl Matrix for Portable {
-    fn multiply(&self, x: &[f32], m: usize, out: &mut [f32]) {
+impl Matrix for Plain {
+    fn tasks(&self, _: usize) -> usize {
+        self.rows.div_ceil(ROWS)
+    }
+
+    fn run(&self, task: usize, x: &Input<'_>, out: &Disjoint<'_>) {
         let (n, k) = (self.rows, self.columns);
-        assert!(
-            x.len() == m * k && out.len() == m * n,
-            "shapes of a product"
-        );
-        let out = Disjoint::new(out);
-        (0..n.div_ceil(ROWS)).into_par_iter().for_each(|block| {
-            let mut decoded = DECODED.take();
-            decoded.resize(ROWS * k, 0.0);
-            let rows = block * ROWS..n.min((block + 1) * ROWS);
-            let bytes =
-                &self.tensor.bytes()[rows.start * self.row_bytes..rows.end * self.row_bytes];
-            self.tensor
-                .dtype()
-                .decode(bytes, &mut decoded[..rows.len() * k]);
-            for (i, x) in x.chunks_exact(k).enumerate() {
-                for (j, row) in rows.clone().zip(decoded.chunks_exact(k)) {
-                    // SAFETY: rows of different tasks are disjoint, and each (i, j) is written once.
-                    unsafe { out.write(i * n + j, &[dot(x, row)]) };
-                }
+        let mut decoded = DECODED.take();
+        decoded.resize(ROWS * k, 0.0);
+        let rows = task * ROWS..n.min((task + 1) * ROWS);
+        let bytes = &self.tensor.bytes()[rows.start * self.row_bytes..rows.end * self.row_bytes];
+        self.tensor
+            .dtype()
+            .decode(bytes, &mut decoded[..rows.len() * k]);
+        for (i, x) in x.x.chunks_exact(k).enumerate() {
+            for (j, row) in rows.clone().zip(decoded.chunks_exact(k)) {
+                // SAFETY: rows of different tasks are disjoint, and each (i, j) is written once.
+                unsafe { out.write(i * n + j, &[dot(x, row)]) };
             }
-            DECODED.set(decoded);
-        });
+        }
+        DECODED.set(decoded);
     }
 
     fn row(&self, index: usize, out: &mut [f32]) {
@@ -123,8 +188,16 @@ impl Matrix for Portable {
             .decode(self.tensor.row_bytes(index), out);
     }
 
+    fn bytes(&self) -> usize {
+        0
+    }
+
     fn rows(&self) -> usize {
         self.rows
+    }
+
+    fn columns(&self) -> usize {
+        self.columns
     }
 }
 

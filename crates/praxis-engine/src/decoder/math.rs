@@ -1,6 +1,8 @@
 //! The small functions of a transformer over plain slices, written so that the compiler turns them
 //! into vector instructions.
 
+use super::simd::{Isa, Kernel};
+
 /// `a * b + c`, fused where the processor does that in one instruction (elsewhere a fused
 /// multiply-add would be a slow library call).
 #[inline(always)]
@@ -34,14 +36,6 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     sums[0] + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
 }
 
-/// `y += a * x`.
-#[inline]
-pub(crate) fn add_scaled(y: &mut [f32], a: f32, x: &[f32]) {
-    for (y, x) in y.iter_mut().zip(x) {
-        *y = fma(a, *x, *y);
-    }
-}
-
 /// Root-mean-square normalization (Zhang and Sennrich 2019).
 pub(crate) fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
     let scale = 1.0 / (dot(x, x) / x.len() as f32 + eps).sqrt();
@@ -69,9 +63,17 @@ pub(crate) fn exp(x: f32) -> f32 {
 }
 
 /// `gate = silu(gate) * up`, the SwiGLU activation (Shazeer 2020).
-pub(crate) fn swiglu(gate: &mut [f32], up: &[f32]) {
-    for (g, u) in gate.iter_mut().zip(up) {
-        *g = *g / (1.0 + exp(-*g)) * u;
+pub(super) struct SwiGlu<'a> {
+    pub(super) gate: &'a mut [f32],
+    pub(super) up: &'a [f32],
+}
+
+impl Kernel for SwiGlu<'_> {
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) {
+        for (g, u) in self.gate.iter_mut().zip(self.up) {
+            *g = *g / (1.0 + exp(-*g)) * u;
+        }
     }
 }
 

@@ -7,40 +7,29 @@ mod cache;
 mod config;
 mod linear;
 mod math;
+mod packed;
 mod rope;
 mod shared;
+mod simd;
 #[cfg(test)]
 mod tests;
-#[cfg(all(
-    target_arch = "x86_64",
-    target_feature = "avx2",
-    target_feature = "fma",
-    target_feature = "f16c"
-))]
-mod tiled;
 
 use rayon::prelude::*;
 
-pub(crate) use cache::KvCache;
+pub(crate) use cache::{BLOCK, Block, BlockPool, CacheShape, KvCache};
 pub(crate) use math::exp;
 
 use crate::error::EngineError;
 use crate::gguf::Gguf;
+use attention::Span;
 use config::Config;
-use linear::{Matrix, matrix, vector};
+use linear::{Input, Matrix, matrix, table, vector};
+use math::SwiGlu;
+use packed::Activations;
 
 /// The computation was stopped on request; the cache is as it was before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Interrupted;
-
-/// What a pass over tokens should return.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Want {
-    /// Nothing: more of the prompt follows.
-    Nothing,
-    /// The logits after the last token.
-    LastLogits,
-}
 
 /// A projection with an optional bias.
 struct Linear {
@@ -65,16 +54,27 @@ impl Linear {
         Ok(Self { weight, bias })
     }
 
-    fn apply(&self, x: &[f32], m: usize) -> Vec<f32> {
-        let n = self.weight.rows();
-        let mut out = vec![0.0; m * n];
-        self.weight.multiply(x, m, &mut out);
+    fn add_bias(&self, rows: &mut [f32]) {
         if let Some(bias) = &self.bias {
-            for row in out.chunks_exact_mut(n) {
-                row.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
-            }
+            rows.par_chunks_exact_mut(bias.len())
+                .with_min_len(16)
+                .for_each(|row| row.iter_mut().zip(bias).for_each(|(x, b)| *x += b));
         }
-        out
+    }
+}
+
+/// The projections of `x`, rows of as many values as the projections take.
+fn project<const N: usize>(
+    x: &[f32],
+    projections: [&Linear; N],
+    rounded: &mut Activations,
+    mut out: [&mut Vec<f32>; N],
+) {
+    let weights = projections.map(|p| p.weight.as_ref());
+    let input = Input::new(x, weights[0].columns(), rounded);
+    linear::multiply(&input, weights, out.each_mut().map(|out| &mut **out));
+    for (out, projection) in out.iter_mut().zip(projections) {
+        projection.add_bias(out);
     }
 }
 
@@ -127,16 +127,19 @@ impl Decoder {
     pub(crate) fn open(file: &Gguf) -> Result<Self, EngineError> {
         let config = Config::read(file)?;
         let c = &config;
-        let embedding = matrix(file, "token_embd.weight", c.vocabulary, c.hidden)?;
+        // Where the embedding is used for the output as well, it is a matrix like others.
+        let tied = !file.has_tensor("output.weight");
+        let open = if tied { matrix } else { table };
+        let embedding = open(file, "token_embd.weight", c.vocabulary, c.hidden)?;
         let mut layers = Vec::new();
         for index in 0..c.layers {
             layers.push(Layer::open(file, index, c)?);
         }
         let norm = vector(file, "output_norm.weight", c.hidden)?;
-        let head = if file.has_tensor("output.weight") {
-            Some(matrix(file, "output.weight", c.vocabulary, c.hidden)?)
-        } else {
+        let head = if tied {
             None
+        } else {
+            Some(matrix(file, "output.weight", c.vocabulary, c.hidden)?)
         };
         Ok(Self {
             embedding,
@@ -157,96 +160,208 @@ impl Decoder {
         self.config.vocabulary
     }
 
-    /// An empty cache for a sequence of this model.
-    pub(crate) fn new_cache(&self) -> KvCache {
-        KvCache::new(
-            self.config.layers,
-            self.config.kv_heads,
-            self.config.head_dim,
-        )
+    /// Bytes of memory that its matrices take beside the file.
+    pub(crate) fn weight_bytes(&self) -> usize {
+        let layers = self.layers.iter().flat_map(|l| {
+            [
+                &l.query, &l.key, &l.value, &l.output, &l.gate, &l.up, &l.down,
+            ]
+        });
+        let head = self.head.as_ref().map_or(0, |head| head.bytes());
+        self.embedding.bytes() + head + layers.map(|l| l.weight.bytes()).sum::<usize>()
     }
 
-    /// Reads `tokens`, which stand at `position` after what `cache` holds, and appends them to it.
-    /// `interrupted` is asked between layers.
+    /// What it keeps of a token.
+    pub(crate) fn cache_shape(&self) -> CacheShape {
+        CacheShape {
+            layers: self.config.layers,
+            heads: self.config.kv_heads,
+            dim: self.config.head_dim,
+        }
+    }
+
+    /// Reads the tokens of all pieces and appends them to their caches, where room was reserved for
+    /// them. Returns the logits that the pieces want, row by row. `interrupted` is asked between
+    /// layers; after it the caches are as before.
     pub(crate) fn forward(
         &self,
-        tokens: &[u32],
-        position: usize,
-        cache: &mut KvCache,
-        want: Want,
+        pieces: &mut [Piece<'_>],
+        memory: &mut Memory,
         interrupted: &dyn Fn() -> bool,
-    ) -> Result<Vec<f32>, Interrupted> {
+    ) -> Result<Vec<Vec<f32>>, Interrupted> {
         let c = &self.config;
-        let mut m = tokens.len();
-        let mut x = vec![0.0; m * c.hidden];
+        let mut rows: Vec<Rows> = Rows::of(pieces);
+        let mut m: usize = pieces.iter().map(|piece| piece.tokens.len()).sum();
+        let wanted: usize = pieces.iter().map(|piece| piece.logits).sum();
+        let Memory {
+            x,
+            h,
+            queries,
+            keys,
+            values,
+            attended,
+            gate,
+            up,
+            added,
+            rounded,
+        } = memory;
+        x.resize(m * c.hidden, 0.0);
+        let tokens = pieces.iter().flat_map(|piece| piece.tokens);
         for (row, token) in x.chunks_exact_mut(c.hidden).zip(tokens) {
             self.embedding
                 .row((*token as usize).min(c.vocabulary - 1), row);
         }
-        let angles = c.rope.angles(position..position + m);
+        let positions = pieces.iter().flat_map(|piece| {
+            let start = piece.cache.len();
+            start..start + piece.tokens.len()
+        });
+        let angles = c.rope.angles(positions);
         let (q_len, kv_len) = (c.query_heads * c.head_dim, c.kv_heads * c.head_dim);
         for (index, layer) in self.layers.iter().enumerate() {
             if interrupted() {
-                cache.truncate(position);
                 return Err(Interrupted);
             }
-            let h = self.normalize(&x, &layer.attention_norm);
-            let mut keys = layer.key.apply(&h, m);
-            let values = layer.value.apply(&h, m);
-            c.rope.rotate(&mut keys, kv_len, c.head_dim, &angles);
-            cache.append(index, &keys, &values);
             let last = index + 1 == self.layers.len();
-            if last && want == Want::Nothing {
-                return Ok(Vec::new());
+            self.normalize(x, &layer.attention_norm, h);
+            let out = [&mut *queries, &mut *keys, &mut *values];
+            project(h, [&layer.query, &layer.key, &layer.value], rounded, out);
+            c.rope.rotate(keys, kv_len, c.head_dim, &angles);
+            c.rope.rotate(queries, q_len, c.head_dim, &angles);
+            let mut row = 0;
+            for piece in pieces.iter_mut() {
+                let range = row * kv_len..(row + piece.tokens.len()) * kv_len;
+                piece
+                    .cache
+                    .write(index, &keys[range.clone()], &values[range]);
+                row += piece.tokens.len();
             }
-            let mut queries = layer.query.apply(&h, m);
-            c.rope.rotate(&mut queries, q_len, c.head_dim, &angles);
-            let mut first = position;
             if last {
-                // Only the last token's logits are wanted, and nothing reads this layer's output.
-                queries.drain(..(m - 1) * q_len);
-                x.drain(..(m - 1) * c.hidden);
-                first = position + m - 1;
-                m = 1;
+                // Only the rows whose logits are wanted go on: nothing reads this layer's output.
+                keep(queries, q_len, &rows, pieces);
+                keep(x, c.hidden, &rows, pieces);
+                rows = Rows::of_wanted(pieces);
+                m = wanted;
+                if m == 0 {
+                    break;
+                }
             }
-            let mut attended = vec![0.0; m * q_len];
-            attention::attend(
-                &queries,
-                first,
-                cache.layer(index),
-                c.heads(),
-                &mut attended,
-            );
-            add(&mut x, &layer.output.apply(&attended, m));
-            let h = self.normalize(&x, &layer.feed_forward_norm);
-            let mut gate = layer.gate.apply(&h, m);
-            let up = layer.up.apply(&h, m);
+            let spans: Vec<Span<'_>> = pieces
+                .iter()
+                .zip(&rows)
+                .map(|(piece, rows)| Span {
+                    cache: piece.cache,
+                    position: piece.cache.len() + piece.tokens.len() - rows.count,
+                    row: rows.first,
+                    tokens: rows.count,
+                })
+                .collect();
+            attended.resize(m * q_len, 0.0);
+            attention::attend(queries, &spans, index, c.heads(), attended);
+            project(attended, [&layer.output], rounded, [&mut *added]);
+            add(x, added);
+            self.normalize(x, &layer.feed_forward_norm, h);
+            let out = [&mut *gate, &mut *up];
+            project(h, [&layer.gate, &layer.up], rounded, out);
             gate.par_chunks_mut(4096)
                 .zip(up.par_chunks(4096))
-                .for_each(|(gate, up)| math::swiglu(gate, up));
-            add(&mut x, &layer.down.apply(&gate, m));
+                .for_each(|(gate, up)| simd::run(SwiGlu { gate, up }));
+            project(gate, [&layer.down], rounded, [&mut *added]);
+            add(x, added);
         }
-        let h = self.normalize(&x, &self.norm);
+        for piece in pieces.iter_mut() {
+            piece.cache.advance(piece.tokens.len());
+        }
+        if wanted == 0 {
+            return Ok(Vec::new());
+        }
+        self.normalize(x, &self.norm, h);
         let head = self.head.as_deref().unwrap_or(self.embedding.as_ref());
-        let mut logits = vec![0.0; head.rows()];
-        head.multiply(&h, 1, &mut logits);
-        Ok(logits)
+        let mut logits = Vec::new();
+        let input = Input::new(h, c.hidden, rounded);
+        linear::multiply(&input, [head], [&mut logits]);
+        Ok(logits.chunks(head.rows()).map(<[f32]>::to_vec).collect())
     }
 
-    fn normalize(&self, x: &[f32], weight: &[f32]) -> Vec<f32> {
+    fn normalize(&self, x: &[f32], weight: &[f32], out: &mut Vec<f32>) {
         let (n, eps) = (self.config.hidden, self.config.eps);
-        let mut out = vec![0.0; x.len()];
+        out.resize(x.len(), 0.0);
         if x.len() == n {
-            math::rms_norm(x, weight, eps, &mut out);
+            math::rms_norm(x, weight, eps, out);
         } else {
             x.par_chunks(n)
                 .zip(out.par_chunks_mut(n))
                 .for_each(|(x, out)| math::rms_norm(x, weight, eps, out));
         }
-        out
     }
 }
 
+/// Tokens that follow what a cache holds.
+pub(crate) struct Piece<'a> {
+    /// The tokens.
+    pub(crate) tokens: &'a [u32],
+    /// Keys and values of what comes before them.
+    pub(crate) cache: &'a mut KvCache,
+    /// How many of the last tokens' logits are wanted.
+    pub(crate) logits: usize,
+}
+
+/// The rows of a piece in a batch.
+struct Rows {
+    first: usize,
+    count: usize,
+}
+
+impl Rows {
+    fn of(pieces: &[Piece<'_>]) -> Vec<Self> {
+        Self::counted(pieces.iter().map(|piece| piece.tokens.len()))
+    }
+
+    fn of_wanted(pieces: &[Piece<'_>]) -> Vec<Self> {
+        Self::counted(pieces.iter().map(|piece| piece.logits))
+    }
+
+    fn counted(counts: impl Iterator<Item = usize>) -> Vec<Self> {
+        let mut first = 0;
+        counts
+            .map(|count| {
+                let rows = Self { first, count };
+                first += count;
+                rows
+            })
+            .collect()
+    }
+}
+
+/// Keeps only the rows whose logits are wanted.
+fn keep(x: &mut Vec<f32>, len: usize, rows: &[Rows], pieces: &[Piece<'_>]) {
+    let mut to = 0;
+    for (rows, piece) in rows.iter().zip(pieces) {
+        let end = (rows.first + rows.count) * len;
+        let start = end - piece.logits * len;
+        x.copy_within(start..end, to);
+        to += end - start;
+    }
+    x.truncate(to);
+}
+
+/// Memory of a pass, kept from one to the next.
+#[derive(Default)]
+pub(crate) struct Memory {
+    x: Vec<f32>,
+    h: Vec<f32>,
+    queries: Vec<f32>,
+    keys: Vec<f32>,
+    values: Vec<f32>,
+    attended: Vec<f32>,
+    gate: Vec<f32>,
+    up: Vec<f32>,
+    added: Vec<f32>,
+    rounded: Activations,
+}
+
 fn add(x: &mut [f32], y: &[f32]) {
-    x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+    const PART: usize = 16 << 10;
+    x.par_chunks_mut(PART)
+        .zip(y.par_chunks(PART))
+        .for_each(|(x, y)| x.iter_mut().zip(y).for_each(|(x, y)| *x += y));
 }

@@ -1,6 +1,6 @@
 //! Rotary position embedding (Su et al. 2021) in the two layouts that GGUF files use.
 
-use std::ops::Range;
+use rayon::prelude::*;
 
 /// Which values of a head form a rotated pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +41,8 @@ impl Rope {
     }
 
     /// Sines and cosines for the given positions, one row a position.
-    pub(crate) fn angles(&self, positions: Range<usize>) -> Angles {
-        let mut cos = Vec::with_capacity(positions.len() * self.frequencies.len());
-        let mut sin = Vec::with_capacity(cos.capacity());
+    pub(crate) fn angles(&self, positions: impl Iterator<Item = usize>) -> Angles {
+        let (mut cos, mut sin) = (Vec::new(), Vec::new());
         for position in positions {
             for f in &self.frequencies {
                 let (s, c) = (position as f32 * f).sin_cos();
@@ -63,7 +62,8 @@ impl Rope {
         angles: &Angles,
     ) {
         let n = self.frequencies.len();
-        for (i, row) in rows.chunks_exact_mut(row_len).enumerate() {
+        let rows = rows.par_chunks_exact_mut(row_len).with_min_len(16);
+        rows.enumerate().for_each(|(i, row)| {
             let (cos, sin) = (
                 &angles.cos[i * n..(i + 1) * n],
                 &angles.sin[i * n..(i + 1) * n],
@@ -89,7 +89,7 @@ impl Rope {
                     }
                 }
             }
-        }
+        });
     }
 }
 

@@ -24,6 +24,14 @@ impl<'a> Disjoint<'a> {
         }
     }
 
+    /// The address of `len` elements from `at`, to be written under the same contract as
+    /// [`Disjoint::write`].
+    #[inline(always)]
+    pub(crate) fn at(&self, at: usize, len: usize) -> *mut f32 {
+        assert!(at + len <= self.len, "a write past the end of the buffer");
+        self.start.wrapping_add(at)
+    }
+
     /// Copies `values` to `at`.
     ///
     /// # Safety

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::linear::tests::EXACT;
-use super::{Decoder, Want};
+use super::{BlockPool, Decoder, KvCache, Memory, Piece};
 use crate::gguf::Gguf;
 
 fn model(name: &str) -> Option<PathBuf> {
@@ -31,15 +31,22 @@ fn logprobs(file: &Gguf, exact: bool, tokens: &[u32], positions: &[usize]) -> Ve
     EXACT.set(exact);
     let decoder = Decoder::open(file).unwrap();
     EXACT.set(false);
-    let mut cache = decoder.new_cache();
+    let pool = BlockPool::new(decoder.cache_shape(), usize::MAX);
+    let (mut cache, mut memory) = (KvCache::new(decoder.cache_shape()), Memory::default());
     let mut start = 0;
     positions
         .iter()
         .map(|position| {
-            let chunk = &tokens[start..=*position];
-            let logits = decoder.forward(chunk, start, &mut cache, Want::LastLogits, &|| false);
+            let tokens = &tokens[start..=*position];
             start = position + 1;
-            let logits = logits.unwrap();
+            assert!(cache.reserve(tokens.len(), &pool));
+            let piece = Piece {
+                tokens,
+                cache: &mut cache,
+                logits: 1,
+            };
+            let logits = decoder.forward(&mut [piece], &mut memory, &|| false);
+            let logits = logits.unwrap().remove(0);
             let z = crate::sampler::log_denominator(&logits);
             logits.iter().map(|l| l - z).collect()
         })

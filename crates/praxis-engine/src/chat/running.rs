@@ -1,0 +1,163 @@
+//! One request that is being answered: its tokens so far, their keys and values, and the text that
+//! came of them.
+
+use std::time::Instant;
+
+use praxis_core::{ChatChunk, FinishReason, ModelError, TokenLogprob, Usage};
+
+use super::Model;
+use super::answer::{Answer, Piece};
+use super::prefixes::Known;
+use super::queue::Job;
+use crate::decoder::KvCache;
+use crate::sampler::{best, log_denominator};
+
+/// Why a request ends without an answer.
+pub(super) enum Failure {
+    /// Nobody waits any more.
+    Abandoned,
+    /// The model's numbers broke down.
+    Error(ModelError),
+}
+
+/// A request that is being answered.
+pub(super) struct Running {
+    pub(super) job: Job,
+    /// Prompt and answer; the cache holds their beginning.
+    pub(super) tokens: Vec<u32>,
+    pub(super) cache: KvCache,
+    /// How far the kept beginnings reach into it.
+    pub(super) known: Known,
+    pub(super) started: Instant,
+    answer: Answer,
+    usage: Usage,
+    /// Whether the prompt was computed once.
+    begun: bool,
+}
+
+impl Running {
+    /// Starts a request with an empty cache.
+    pub(super) fn new(mut job: Job, cache: KvCache) -> Self {
+        Self {
+            tokens: std::mem::take(&mut job.prompt),
+            cache,
+            known: Known::default(),
+            started: Instant::now(),
+            answer: Answer::new(std::mem::take(&mut job.stop)),
+            usage: Usage::default(),
+            begun: false,
+            job,
+        }
+    }
+
+    /// Tokens whose keys and values are not there yet; the logits after the last are wanted next.
+    pub(super) fn pending(&self) -> usize {
+        self.tokens.len() - self.cache.len()
+    }
+
+    /// Whether it is answering, one token after the other, rather than reading its prompt.
+    pub(super) fn is_decoding(&self) -> bool {
+        self.begun && self.pending() == 1
+    }
+
+    /// Notes what was found of the prompt when computing begins.
+    pub(super) fn begin(&mut self) {
+        if !self.begun {
+            self.usage.input_tokens = self.tokens.len() as u64;
+            self.usage.cached_tokens = self.cache.len() as u64;
+            self.begun = true;
+        }
+    }
+
+    /// Whether [`Running::begin`] was called.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Gives up keys and values, to compute them again later.
+    pub(super) fn set_back(&mut self) {
+        self.cache.clear();
+        self.known = Known::default();
+    }
+
+    /// Chooses the next token by the logits after the last, and sends what text comes of it. The
+    /// reason, where the answer ends with it.
+    pub(super) fn next(
+        &mut self,
+        model: &Model,
+        logits: &mut Vec<f32>,
+    ) -> Result<Option<FinishReason>, Failure> {
+        logits.truncate(model.tokenizer.len());
+        if !logits.iter().all(|l| l.is_finite()) {
+            let problem = "the model computed no valid numbers; its file may be damaged";
+            return Err(Failure::Error(ModelError::Broken(problem.into())));
+        }
+        let unfiltered = self.job.top_logprobs.map(|_| logits.clone());
+        let token = self.job.sampler.sample(logits);
+        if model.tokenizer.is_end(token) {
+            let rest = self.answer.finish();
+            self.send(rest)?;
+            return Ok(Some(FinishReason::Stop));
+        }
+        self.usage.output_tokens += 1;
+        let logprob = unfiltered
+            .zip(self.job.top_logprobs)
+            .map(|(logits, n)| logprob(model, &logits, token, n));
+        let piece = self.answer.push(model.tokenizer.bytes(token), logprob);
+        let stopped = piece.stopped;
+        self.send(piece)?;
+        if stopped {
+            return Ok(Some(FinishReason::Stop));
+        }
+        if self.usage.output_tokens >= self.job.max_tokens as u64 {
+            let rest = self.answer.finish();
+            self.send(rest)?;
+            return Ok(Some(FinishReason::Length));
+        }
+        self.tokens.push(token);
+        Ok(None)
+    }
+
+    fn send(&self, piece: Piece) -> Result<(), Failure> {
+        let Piece { text, logprobs, .. } = piece;
+        if text.is_empty() && logprobs.is_empty() {
+            return Ok(());
+        }
+        self.job
+            .sender
+            .send(Ok(ChatChunk::Delta { text, logprobs }))
+            .map_err(|_| Failure::Abandoned)
+    }
+
+    /// Tells the caller how it ended.
+    pub(super) fn end(&self, result: Result<FinishReason, Failure>) {
+        let end = match result {
+            Ok(finish_reason) => Ok(ChatChunk::Done {
+                finish_reason,
+                usage: self.usage,
+            }),
+            Err(Failure::Abandoned) => Err(ModelError::Cancelled),
+            Err(Failure::Error(error)) => Err(error),
+        };
+        // Nobody may be listening any more, which is fine.
+        let _ = self.job.sender.send(end);
+    }
+}
+
+fn logprob(model: &Model, logits: &[f32], token: u32, alternatives: usize) -> TokenLogprob {
+    let denominator = log_denominator(logits);
+    let entry = |token: u32| {
+        let bytes = model.tokenizer.bytes(token);
+        TokenLogprob {
+            token: String::from_utf8_lossy(bytes).into_owned(),
+            logprob: logits[token as usize] - denominator,
+            bytes: Some(bytes.to_vec()),
+            top_logprobs: Vec::new(),
+        }
+    };
+    let top_logprobs = best(logits, alternatives).into_iter().map(entry).collect();
+    TokenLogprob {
+        top_logprobs,
+        ..entry(token)
+    }
+}

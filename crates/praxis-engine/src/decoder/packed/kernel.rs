@@ -1,0 +1,431 @@
+//! The product of a tile's weights with rows of activations, written once for all instruction sets
+//! and formats. Integers are multiplied with integers, four at a time in each lane; a group's sum
+//! becomes a float, and scale and offset are applied to it. No sum crosses lanes.
+//!
+//! Few rows of activations (decoding) take the integers apart in registers, as they come from
+//! memory; many (prefill) take them apart once, into the second-level cache. Both do the same
+//! arithmetic in the same order, so results do not depend on how a prompt was cut.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use super::activations::{Activations, Group, PANEL, Panel};
+use super::formats::{Format, Scales};
+use super::layout::{LINE, Layout};
+use super::{GROUP, QUADS};
+use crate::decoder::shared::Disjoint;
+use crate::decoder::simd::{Isa, Kernel};
+
+/// Rows of activations up to which weights are taken apart anew for each few of them.
+const FEW: usize = 16;
+
+/// Bytes of weights that are kept taken apart: half of a small second-level cache.
+const KEPT: usize = 384 << 10;
+
+/// How far ahead of its use a weight is asked for when it is read from memory.
+const AHEAD: usize = 4096;
+
+/// A part of a product: some tiles with all rows of activations.
+pub(super) struct Product<'a, F> {
+    /// All tiles.
+    pub(super) weights: &'a [u8],
+    pub(super) layout: Layout,
+    pub(super) x: &'a Activations,
+    pub(super) tiles: Range<usize>,
+    pub(super) out: &'a Disjoint<'a>,
+    pub(super) format: PhantomData<fn() -> F>,
+}
+
+/// A line of the cache.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+pub(super) struct Line(
+    #[expect(dead_code, reason = "lines are read as the bytes of their memory")] [u8; LINE],
+);
+
+impl Line {
+    const ZERO: Self = Self([0; LINE]);
+
+    /// As many lines of zeros as hold so many bytes.
+    pub(super) fn zeros(bytes: usize) -> Vec<Self> {
+        vec![Self::ZERO; bytes.div_ceil(LINE)]
+    }
+
+    /// Lines as bytes.
+    #[inline(always)]
+    pub(super) fn bytes(lines: &[Self]) -> &[u8] {
+        // SAFETY: lines are bytes without padding.
+        unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), size_of_val(lines)) }
+    }
+
+    /// Lines as bytes.
+    pub(super) fn bytes_mut(lines: &mut [Self]) -> &mut [u8] {
+        // SAFETY: lines are bytes without padding.
+        unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), size_of_val(lines)) }
+    }
+}
+
+/// Whether so many rows of activations take weights apart anew.
+pub(super) fn is_few(rows: usize) -> bool {
+    rows <= FEW
+}
+
+thread_local! {
+    static SCRATCH: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
+}
+
+/// Tiles whose integers may be kept taken apart together.
+pub(super) fn kept_tiles<I: Isa>(layout: &Layout) -> usize {
+    (KEPT / (layout.columns / GROUP * Wide::<I>::bytes(1))).clamp(1, 8)
+}
+
+impl<F: Format> Product<'_, F> {
+    /// The bytes of a tile.
+    #[inline(always)]
+    fn tile(&self, index: usize) -> &[u8] {
+        &self.weights[self.layout.tile(index)]
+    }
+
+    /// Writes the sums of a row with a tile's weight rows.
+    #[inline(always)]
+    fn write<I: Isa>(&self, isa: I, row: usize, tile: usize, sums: I::Float) {
+        let first = tile * I::LANES;
+        let at = row * self.layout.rows + first;
+        if first + I::LANES <= self.layout.rows {
+            // SAFETY: each tile belongs to one task, each row of it is written once, and there is
+            // room for a register.
+            unsafe { isa.store_floats(self.out.at(at, I::LANES).cast(), sums) };
+            return;
+        }
+        let mut values = [0.0f32; 16];
+        // SAFETY: no register has more than 16 lanes.
+        unsafe { isa.store_floats(values.as_mut_ptr().cast(), sums) };
+        // SAFETY: as above.
+        unsafe {
+            self.out.write(at, &values[..self.layout.rows - first]);
+        }
+    }
+}
+
+impl<F: Format> Kernel for Product<'_, F> {
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        multiply(isa, &self);
+    }
+}
+
+#[inline(always)]
+fn multiply<I: Isa, F: Format>(isa: I, task: &Product<'_, F>) {
+    if is_few(task.x.rows()) {
+        for tile in task.tiles.clone() {
+            few::<I, F>(isa, task, tile);
+        }
+        return;
+    }
+    // Not within a closure: that would be compiled without the instructions.
+    let mut scratch = SCRATCH.take();
+    let together = kept_tiles::<I>(&task.layout);
+    let mut first = task.tiles.start;
+    while first < task.tiles.end {
+        let tiles = first..task.tiles.end.min(first + together);
+        first = tiles.end;
+        many::<I, F>(isa, task, tiles, &mut scratch);
+    }
+    SCRATCH.set(scratch);
+}
+
+/// All rows of activations with one tile, straight from its packed bytes.
+#[inline(always)]
+fn few<I: Isa, F: Format>(isa: I, task: &Product<'_, F>, tile: usize) {
+    for first in (0..task.x.rows()).step_by(PANEL) {
+        let panel = task.x.panel(first);
+        let mut row = 0;
+        if I::ROWS == PANEL && panel.width == PANEL {
+            few_rows::<I, F, PANEL>(isa, task, tile, first, (panel, PANEL, 0));
+            continue;
+        }
+        while row + 4 <= panel.width {
+            few_rows::<I, F, 4>(isa, task, tile, first, (panel, panel.width, row));
+            row += 4;
+        }
+        while row + 2 <= panel.width {
+            few_rows::<I, F, 2>(isa, task, tile, first, (panel, panel.width, row));
+            row += 2;
+        }
+        if row < panel.width {
+            few_rows::<I, F, 1>(isa, task, tile, first, (panel, panel.width, row));
+        }
+    }
+}
+
+#[inline(always)]
+fn few_rows<I: Isa, F: Format, const R: usize>(
+    isa: I,
+    task: &Product<'_, F>,
+    tile: usize,
+    first: usize,
+    (panel, width, row): (Panel<'_>, usize, usize),
+) {
+    let packed = Packed::<F> {
+        bytes: task.tile(tile),
+        layout: &task.layout,
+        format: PhantomData,
+    };
+    let mut sums = [isa.splat(0.0); R];
+    // What follows in memory is asked for as far ahead as what was read so far is behind.
+    packed.prefetch(isa, 0, packed.layout.quants::<F>(0));
+    for group in 0..task.layout.columns / GROUP {
+        let at = packed.layout.quants::<F>(group);
+        packed.prefetch(isa, at, F::BITS * 4 * I::LANES);
+        let quads = packed.quads(isa, group);
+        let scales = packed.scales(isa, group);
+        let x = panel.group::<R>(width, row, group);
+        accumulate::<I, F, R>(isa, &quads, &scales, x, &mut sums);
+    }
+    for (i, sum) in sums.into_iter().enumerate() {
+        task.write(isa, first + row + i, tile, sum);
+    }
+}
+
+/// All rows of activations with some tiles, which are taken apart first.
+#[inline(always)]
+fn many<I: Isa, F: Format>(
+    isa: I,
+    task: &Product<'_, F>,
+    tiles: Range<usize>,
+    scratch: &mut Vec<Line>,
+) {
+    let groups = task.layout.columns / GROUP;
+    let size = groups * Wide::<I>::bytes(F::HALVES);
+    let lines = (tiles.len() * size).div_ceil(LINE);
+    if scratch.len() < lines {
+        scratch.resize(lines, Line::ZERO);
+    }
+    let start = scratch.as_mut_ptr().cast::<u8>();
+    let wide = |index: usize| Wide::<I> {
+        // The tile lies within the scratch lines.
+        start: start.wrapping_add(index * size),
+        halves: F::HALVES,
+        isa,
+    };
+    for (i, tile) in tiles.clone().enumerate() {
+        let packed = Packed::<F> {
+            bytes: task.tile(tile),
+            layout: &task.layout,
+            format: PhantomData,
+        };
+        for group in 0..groups {
+            // SAFETY: the scratch lines hold all groups of all these tiles.
+            unsafe {
+                wide(i).put(group, &packed.quads(isa, group), &packed.scales(isa, group));
+            }
+        }
+    }
+    for first in (0..task.x.rows()).step_by(PANEL) {
+        let panel = task.x.panel(first);
+        for (i, tile) in tiles.clone().enumerate() {
+            let wide = wide(i);
+            let mut row = 0;
+            if I::ROWS == PANEL && panel.width == PANEL {
+                many_rows::<I, F, PANEL>(isa, task, wide, tile, first, (panel, PANEL, 0));
+                continue;
+            }
+            while row + 4 <= panel.width {
+                many_rows::<I, F, 4>(isa, task, wide, tile, first, (panel, panel.width, row));
+                row += 4;
+            }
+            while row < panel.width {
+                many_rows::<I, F, 1>(isa, task, wide, tile, first, (panel, panel.width, row));
+                row += 1;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn many_rows<I: Isa, F: Format, const R: usize>(
+    isa: I,
+    task: &Product<'_, F>,
+    wide: Wide<I>,
+    tile: usize,
+    first: usize,
+    (panel, width, row): (Panel<'_>, usize, usize),
+) {
+    let mut sums = [isa.splat(0.0); R];
+    for group in 0..task.layout.columns / GROUP {
+        // SAFETY: all groups of the tile were put there.
+        let (quads, scales) = unsafe { wide.get(group) };
+        let x = panel.group::<R>(width, row, group);
+        accumulate::<I, F, R>(isa, &quads, &scales, x, &mut sums);
+    }
+    for (i, sum) in sums.into_iter().enumerate() {
+        task.write(isa, first + row + i, tile, sum);
+    }
+}
+
+/// Adds the products of one group for `R` rows of activations.
+#[inline(always)]
+fn accumulate<I: Isa, F: Format, const R: usize>(
+    isa: I,
+    quads: &[I::Int; QUADS],
+    scales: &Scales<I>,
+    (values, groups): (&[[i8; GROUP]; R], &[Group; R]),
+    sums: &mut [I::Float; R],
+) {
+    let count = QUADS / F::HALVES;
+    for half in 0..F::HALVES {
+        let quads = &quads[half * count..(half + 1) * count];
+        let rows = values
+            .each_ref()
+            .map(|values| values.as_ptr().wrapping_add(half * count * 4));
+        // SAFETY: each row has as many quads in a group.
+        let dots = unsafe { isa.dots(F::BITS, quads, rows) };
+        for ((sum, dot), of_group) in sums.iter_mut().zip(dots).zip(groups) {
+            let whole = if F::HALVES == 2 {
+                of_group.halves[half]
+            } else {
+                of_group.whole
+            };
+            let scale = isa.mul(scales.scale[half], isa.splat(of_group.scale));
+            *sum = isa.mul_add(isa.to_float(dot), scale, *sum);
+            *sum = isa.mul_add(scales.offset[half], isa.splat(whole), *sum);
+        }
+    }
+}
+
+/// A packed tile.
+struct Packed<'a, F> {
+    bytes: &'a [u8],
+    layout: &'a Layout,
+    format: PhantomData<fn() -> F>,
+}
+
+impl<F: Format> Packed<'_, F> {
+    /// Asks for what lies [`AHEAD`] of a stretch of the tile, in this tile or the next.
+    #[inline(always)]
+    fn prefetch<I: Isa>(&self, isa: I, at: usize, len: usize) {
+        let start = self.bytes.as_ptr().wrapping_add(at + AHEAD);
+        for line in (0..len).step_by(LINE) {
+            isa.prefetch(start.wrapping_add(line));
+        }
+    }
+
+    /// The integers of a group.
+    #[inline(always)]
+    fn quads<I: Isa>(&self, isa: I, group: usize) -> [I::Int; QUADS] {
+        let at = self.layout.quants::<F>(group);
+        debug_assert!(at + F::BITS * 4 * I::LANES <= self.bytes.len());
+        // SAFETY: a tile holds all its groups, packed for as many lanes.
+        let plane = |i: usize| unsafe { isa.load(self.bytes.as_ptr().add(at + i * 4 * I::LANES)) };
+        let mut quads = [isa.bytes(0); QUADS];
+        if F::BITS == 8 {
+            for (i, quad) in quads.iter_mut().enumerate() {
+                *quad = plane(i);
+            }
+            return quads;
+        }
+        for (i, pair) in quads.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+            let both = plane(i);
+            pair[0] = isa.and(both, isa.bytes(0x0f));
+            pair[1] = isa.and(isa.shift_right(both, 4), isa.bytes(0x0f));
+        }
+        // The upper bits of quad `q` go to bits 4 and up.
+        let (per_plane, width) = match F::BITS {
+            5 => (8, 1),
+            6 => (4, 2),
+            _ => return quads,
+        };
+        let mask = isa.bytes(((1 << width) - 1) << 4);
+        for (i, four) in quads.chunks_exact_mut(per_plane).enumerate() {
+            let high = plane(4 + i);
+            for (q, quad) in four.iter_mut().enumerate() {
+                let moved = if q * width <= 4 {
+                    isa.shift_left(high, 4 - q * width)
+                } else {
+                    isa.shift_right(high, q * width - 4)
+                };
+                *quad = isa.or(*quad, isa.and(moved, mask));
+            }
+        }
+        quads
+    }
+
+    /// The scales of a group.
+    #[inline(always)]
+    fn scales<I: Isa>(&self, isa: I, group: usize) -> Scales<I> {
+        let block = group / (F::VALUES / GROUP);
+        let header = self
+            .bytes
+            .as_ptr()
+            .wrapping_add(self.layout.header::<F>(block));
+        let scales = self
+            .bytes
+            .as_ptr()
+            .wrapping_add(self.layout.scales::<F>(group));
+        // SAFETY: a tile holds the headers of all its blocks and the scales of all its groups.
+        unsafe { F::unpack(isa, header, scales) }
+    }
+}
+
+/// A tile taken apart: of each group the quads, then scales and offsets.
+#[derive(Clone, Copy)]
+struct Wide<I> {
+    start: *mut u8,
+    halves: usize,
+    isa: I,
+}
+
+impl<I: Isa> Wide<I> {
+    /// Bytes of a group.
+    #[inline(always)]
+    const fn bytes(halves: usize) -> usize {
+        (QUADS + 2 * halves) * 4 * I::LANES
+    }
+
+    #[inline(always)]
+    fn at(&self, group: usize, register: usize) -> *mut u8 {
+        let at = group * Self::bytes(self.halves) + register * 4 * I::LANES;
+        self.start.wrapping_add(at)
+    }
+
+    /// # Safety
+    /// `start` points to as many groups.
+    #[inline(always)]
+    unsafe fn put(&self, group: usize, quads: &[I::Int; QUADS], scales: &Scales<I>) {
+        let isa = self.isa;
+        for (i, quad) in quads.iter().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe { isa.store(self.at(group, i), *quad) };
+        }
+        for half in 0..self.halves {
+            let at = QUADS + 2 * half;
+            // SAFETY: the caller's promise.
+            unsafe {
+                isa.store_floats(self.at(group, at), scales.scale[half]);
+                isa.store_floats(self.at(group, at + 1), scales.offset[half]);
+            }
+        }
+    }
+
+    /// # Safety
+    /// The group was put there.
+    #[inline(always)]
+    unsafe fn get(&self, group: usize) -> ([I::Int; QUADS], Scales<I>) {
+        let isa = self.isa;
+        let mut quads = [isa.bytes(0); QUADS];
+        for (i, quad) in quads.iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            *quad = unsafe { isa.load(self.at(group, i)) };
+        }
+        let number = |i: usize| {
+            // SAFETY: the caller's promise.
+            unsafe { isa.load_floats(self.at(group, QUADS + i)) }
+        };
+        let mut scales = Scales::whole(number(0), number(1));
+        if self.halves == 2 {
+            (scales.scale[1], scales.offset[1]) = (number(2), number(3));
+        }
+        (quads, scales)
+    }
+}

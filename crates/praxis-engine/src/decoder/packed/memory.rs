@@ -1,0 +1,48 @@
+//! Memory for weights: read from front to back for every token, so it is taken in huge pages where
+//! the system has them.
+
+use std::ops::{Deref, DerefMut};
+
+use memmap2::MmapMut;
+
+/// Bytes that begin at a page.
+pub(super) enum Memory {
+    Mapped(MmapMut),
+    /// Where the system gives no map: lines of the cache, so that they begin at one.
+    Allocated(Vec<super::kernel::Line>),
+}
+
+impl Memory {
+    /// So many zeros.
+    pub(super) fn new(len: usize) -> Self {
+        match MmapMut::map_anon(len.max(1)) {
+            Ok(map) => {
+                // Only a hint.
+                #[cfg(target_os = "linux")]
+                let _ = map.advise(memmap2::Advice::HugePage);
+                Self::Mapped(map)
+            }
+            Err(_) => Self::Allocated(super::kernel::Line::zeros(len)),
+        }
+    }
+}
+
+impl Deref for Memory {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Allocated(lines) => super::kernel::Line::bytes(lines),
+        }
+    }
+}
+
+impl DerefMut for Memory {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Allocated(lines) => super::kernel::Line::bytes_mut(lines),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Quantized weights, packed anew when a model is loaded for the widest vector instructions that
+//! the processor has, and their products with activations rounded to 8 bits.
+//!
+//! As many weight rows as a register has 32-bit lanes form a tile, one row to a lane, so that one
+//! instruction multiplies four values of all of them with four activations. [`formats`] reads the
+//! formats of files, [`layout`] says how tiles lie in memory, [`kernel`] multiplies them.
+//!
+//! Formats that have no entry here are multiplied the plain way, see [`super::linear`].
+
+mod activations;
+mod formats;
+mod kernel;
+mod layout;
+mod memory;
+#[cfg(test)]
+mod tests;
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::linear::{Input, Matrix};
+use super::shared::Disjoint;
+use super::simd::{self, Isa};
+use crate::dtype::Dtype;
+use crate::gguf::MappedTensor;
+pub(crate) use activations::Activations;
+use formats::{Format, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
+use kernel::Product;
+use layout::Layout;
+use memory::Memory;
+
+/// Values in a group: those that share a scale, of weights and activations.
+const GROUP: usize = 32;
+/// Quads in a group: four consecutive values, those of one instruction.
+const QUADS: usize = GROUP / 4;
+
+/// Packs a matrix of one of the formats that have a kernel; `None` for others.
+pub(super) fn matrix(tensor: &MappedTensor) -> Option<Box<dyn Matrix>> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if let Some(isa) = simd::Avx512::detect() {
+            return packed(isa, tensor);
+        }
+        if let Some(isa) = simd::Avx2::detect() {
+            return packed(isa, tensor);
+        }
+    }
+    packed(simd::Portable, tensor)
+}
+
+fn packed<I: Isa>(isa: I, tensor: &MappedTensor) -> Option<Box<dyn Matrix>> {
+    fn of<I: Isa, F: Format>(isa: I, tensor: &MappedTensor) -> Option<Box<dyn Matrix>> {
+        Some(Box::new(Packed::<I, F>::new(isa, tensor)))
+    }
+    match tensor.dtype() {
+        Dtype::Q4_0 => of::<I, Q4_0>(isa, tensor),
+        Dtype::Q4_1 => of::<I, Q4_1>(isa, tensor),
+        Dtype::Q5_0 => of::<I, Q5_0>(isa, tensor),
+        Dtype::Q5_1 => of::<I, Q5_1>(isa, tensor),
+        Dtype::Q8_0 => of::<I, Q8_0>(isa, tensor),
+        Dtype::Q4K => of::<I, Q4K>(isa, tensor),
+        Dtype::Q5K => of::<I, Q5K>(isa, tensor),
+        Dtype::Q6K => of::<I, Q6K>(isa, tensor),
+        _ => None,
+    }
+}
+
+/// The matrix packed for each set of instructions that this processor has.
+#[cfg(test)]
+fn all(tensor: &MappedTensor) -> Vec<(&'static str, Box<dyn Matrix>)> {
+    let mut all = vec![("portable", packed(simd::Portable, tensor))];
+    #[cfg(target_arch = "x86_64")]
+    {
+        all.extend(simd::Avx2::detect().map(|isa| ("avx2", packed(isa, tensor))));
+        all.extend(simd::Avx512::detect().map(|isa| ("avx512", packed(isa, tensor))));
+    }
+    all.into_iter()
+        .filter_map(|(name, matrix)| Some((name, matrix?)))
+        .collect()
+}
+
+/// A matrix packed for some instructions.
+struct Packed<I, F> {
+    isa: I,
+    layout: Layout,
+    tiles: Memory,
+    /// The file's bytes, for single rows.
+    tensor: MappedTensor,
+    format: PhantomData<fn() -> F>,
+}
+
+impl<I: Isa, F: Format> Packed<I, F> {
+    fn new(isa: I, tensor: &MappedTensor) -> Self {
+        let (rows, columns) = (tensor.shape()[0], tensor.shape()[1]);
+        let layout = Layout::new::<F>(rows, columns, I::LANES);
+        let mut tiles = Memory::new(layout.bytes());
+        tiles
+            .par_chunks_mut(layout.tile_bytes())
+            .enumerate()
+            .for_each(|(index, tile)| {
+                let row = |row| tensor.row_bytes(row);
+                layout.pack::<F>(index, row, tile);
+            });
+        tensor.release();
+        Self {
+            isa,
+            layout,
+            tiles,
+            tensor: tensor.clone(),
+            format: PhantomData,
+        }
+    }
+
+    /// Tiles that one task takes: enough to be worth waking a thread, few enough to share fairly.
+    fn share(&self, rows: usize) -> usize {
+        let fair = self
+            .layout
+            .tiles()
+            .div_ceil(rayon::current_num_threads() * 4);
+        if kernel::is_few(rows) {
+            fair.max(2)
+        } else {
+            fair.min(kernel::kept_tiles::<I>(&self.layout)).max(1)
+        }
+    }
+}
+
+impl<I: Isa, F: Format> Matrix for Packed<I, F> {
+    fn tasks(&self, rows: usize) -> usize {
+        self.layout.tiles().div_ceil(self.share(rows))
+    }
+
+    fn run(&self, task: usize, x: &Input<'_>, out: &Disjoint<'_>) {
+        let share = self.share(x.rows());
+        let tiles: Range<usize> = task * share..self.layout.tiles().min((task + 1) * share);
+        self.isa.run(Product::<F> {
+            weights: &self.tiles,
+            layout: self.layout,
+            x: x.rounded,
+            tiles,
+            out,
+            format: PhantomData,
+        });
+    }
+
+    fn row(&self, index: usize, out: &mut [f32]) {
+        self.tensor
+            .dtype()
+            .decode(self.tensor.row_bytes(index), out);
+    }
+
+    fn bytes(&self) -> usize {
+        self.tiles.len()
+    }
+
+    fn rows(&self) -> usize {
+        self.layout.rows
+    }
+
+    fn columns(&self) -> usize {
+        self.layout.columns
+    }
+}

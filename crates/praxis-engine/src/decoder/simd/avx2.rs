@@ -1,0 +1,193 @@
+//! The kernels' instructions on AVX2 with FMA and F16C: every x86-64 server and laptop since 2015.
+
+use std::arch::x86_64::*;
+
+use super::{Isa, Kernel};
+
+/// Proof that the processor has AVX2, FMA and F16C.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::decoder) struct Avx2(());
+
+impl Avx2 {
+    /// Asks the processor.
+    pub(in crate::decoder) fn detect() -> Option<Self> {
+        let has = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c");
+        has.then_some(Self(()))
+    }
+}
+
+/// Products of pairs of weights of so many bits with activations that fit into 16 bits together.
+const fn products_in_16_bits(bits: usize) -> usize {
+    match bits {
+        4 => 8,
+        5 => 4,
+        6 => 2,
+        _ => 1,
+    }
+}
+
+/// An instruction that works on registers, or on memory that the caller vouches for.
+macro_rules! instruction {
+    ($call:expr) => {
+        // SAFETY: `self` proves that the processor has the instruction; where it reads or writes
+        // memory, that is the caller's promise.
+        unsafe { $call }
+    };
+}
+
+impl Isa for Avx2 {
+    const LANES: usize = 8;
+    const ROWS: usize = 4;
+    const CENTERED: bool = true;
+    type Int = __m256i;
+    type Float = __m256;
+
+    fn run<K: Kernel>(self, kernel: K) {
+        #[target_feature(enable = "avx2,fma,f16c")]
+        fn inner<I: Isa, K: Kernel>(isa: I, kernel: K) {
+            kernel.run(isa);
+        }
+        // SAFETY: `self` proves that the processor has the instructions.
+        unsafe { inner(self, kernel) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, at: *const u8) -> Self::Int {
+        instruction!(_mm256_loadu_si256(at.cast()))
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, at: *mut u8, value: Self::Int) {
+        instruction!(_mm256_storeu_si256(at.cast(), value));
+    }
+
+    #[inline(always)]
+    fn prefetch(self, at: *const u8) {
+        instruction!(_mm_prefetch::<_MM_HINT_T0>(at.cast()));
+    }
+
+    #[inline(always)]
+    fn bytes(self, byte: u8) -> Self::Int {
+        instruction!(_mm256_set1_epi8(byte as i8))
+    }
+
+    #[inline(always)]
+    fn and(self, a: Self::Int, b: Self::Int) -> Self::Int {
+        instruction!(_mm256_and_si256(a, b))
+    }
+
+    #[inline(always)]
+    fn or(self, a: Self::Int, b: Self::Int) -> Self::Int {
+        instruction!(_mm256_or_si256(a, b))
+    }
+
+    #[inline(always)]
+    fn shift_right(self, a: Self::Int, bits: usize) -> Self::Int {
+        instruction!(_mm256_srl_epi16(a, _mm_cvtsi32_si128(bits as i32)))
+    }
+
+    #[inline(always)]
+    fn shift_left(self, a: Self::Int, bits: usize) -> Self::Int {
+        instruction!(_mm256_sll_epi16(a, _mm_cvtsi32_si128(bits as i32)))
+    }
+
+    #[inline(always)]
+    unsafe fn dots<const R: usize>(
+        self,
+        bits: usize,
+        quads: &[Self::Int],
+        rows: [*const i8; R],
+    ) -> [Self::Int; R] {
+        let x = |row: *const i8, quad: usize| {
+            instruction!(_mm256_set1_epi32(
+                row.add(4 * quad).cast::<i32>().read_unaligned()
+            ))
+        };
+        let zero = instruction!(_mm256_setzero_si256());
+        let mut totals = [zero; R];
+        let steps = products_in_16_bits(bits).min(quads.len());
+        for (chunk, quads) in quads.chunks_exact(steps).enumerate() {
+            let mut parts = [zero; R];
+            for (i, quad) in quads.iter().enumerate() {
+                for (part, row) in parts.iter_mut().zip(rows) {
+                    let x = x(row, chunk * steps + i);
+                    // One factor must be unsigned and the sum of two products fit 16 bits: 8-bit
+                    // weights give their sign to the activation.
+                    let products = if bits == 8 {
+                        let weight = instruction!(_mm256_xor_si256(*quad, _mm256_set1_epi8(-128)));
+                        instruction!(_mm256_maddubs_epi16(
+                            _mm256_abs_epi8(weight),
+                            _mm256_sign_epi8(x, weight)
+                        ))
+                    } else {
+                        instruction!(_mm256_maddubs_epi16(*quad, x))
+                    };
+                    *part = instruction!(_mm256_add_epi16(*part, products));
+                }
+            }
+            for (total, part) in totals.iter_mut().zip(parts) {
+                *total = instruction!(_mm256_add_epi32(
+                    *total,
+                    _mm256_madd_epi16(part, _mm256_set1_epi16(1))
+                ));
+            }
+        }
+        totals
+    }
+
+    #[inline(always)]
+    fn to_float(self, a: Self::Int) -> Self::Float {
+        instruction!(_mm256_cvtepi32_ps(a))
+    }
+
+    #[inline(always)]
+    unsafe fn load_halves(self, at: *const u8) -> Self::Float {
+        instruction!(_mm256_cvtph_ps(_mm_loadu_si128(at.cast())))
+    }
+
+    #[inline(always)]
+    unsafe fn load_unsigned(self, at: *const u8) -> Self::Float {
+        instruction!(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(
+            at.cast()
+        ))))
+    }
+
+    #[inline(always)]
+    unsafe fn load_signed(self, at: *const u8) -> Self::Float {
+        instruction!(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(
+            at.cast()
+        ))))
+    }
+
+    #[inline(always)]
+    unsafe fn load_floats(self, at: *const u8) -> Self::Float {
+        instruction!(_mm256_loadu_ps(at.cast()))
+    }
+
+    #[inline(always)]
+    unsafe fn store_floats(self, at: *mut u8, value: Self::Float) {
+        instruction!(_mm256_storeu_ps(at.cast(), value));
+    }
+
+    #[inline(always)]
+    fn splat(self, a: f32) -> Self::Float {
+        instruction!(_mm256_set1_ps(a))
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::Float, b: Self::Float) -> Self::Float {
+        instruction!(_mm256_add_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::Float, b: Self::Float) -> Self::Float {
+        instruction!(_mm256_mul_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: Self::Float, b: Self::Float, c: Self::Float) -> Self::Float {
+        instruction!(_mm256_fmadd_ps(a, b, c))
+    }
+}

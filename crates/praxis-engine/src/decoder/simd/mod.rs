@@ -1,0 +1,142 @@
+//! What the kernels need of a processor: one set of vector instructions behind a trait, so that a
+//! kernel is written once and compiled for each. A value of an implementing type proves that the
+//! processor has the instructions; it can only be made by asking it.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub(super) use avx512::Avx512;
+pub(super) use portable::Portable;
+
+/// A computation that is compiled once for each instruction set.
+pub(super) trait Kernel {
+    /// Computes. Implementations are `#[inline(always)]`, and so is all that they call with
+    /// `isa`, closures of other functions excepted: code that is not inlined into [`Isa::run`] is
+    /// compiled without the instructions, and slow.
+    fn run<I: Isa>(self, isa: I);
+}
+
+/// Runs a kernel with the widest instructions that the processor has.
+pub(super) fn run(kernel: impl Kernel) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if let Some(isa) = Avx512::detect() {
+            return isa.run(kernel);
+        }
+        if let Some(isa) = Avx2::detect() {
+            return isa.run(kernel);
+        }
+    }
+    Portable.run(kernel);
+}
+
+/// Vector registers of 32-bit lanes and the instructions on them.
+pub(super) trait Isa: Copy + Send + Sync + 'static {
+    /// Lanes of a register, which is also the number of weight rows in a tile.
+    const LANES: usize;
+    /// Rows of activations that share the load of a weight when there are many: as many as leave
+    /// registers for their sums.
+    const ROWS: usize;
+    /// Whether [`Isa::dots`] takes 8-bit weights as they were before 128 was added to them.
+    const CENTERED: bool;
+    /// 32 bits a lane: four small integers, or one.
+    type Int: Copy;
+    /// One single-precision number a lane.
+    type Float: Copy;
+
+    /// Runs a kernel compiled for these instructions.
+    fn run<K: Kernel>(self, kernel: K);
+
+    /// Loads a register.
+    ///
+    /// # Safety
+    /// `4 * LANES` bytes can be read.
+    unsafe fn load(self, at: *const u8) -> Self::Int;
+
+    /// Stores a register.
+    ///
+    /// # Safety
+    /// `4 * LANES` bytes can be written.
+    unsafe fn store(self, at: *mut u8, value: Self::Int);
+
+    /// Asks for a line of the cache, whether or not the address is one of the program's.
+    fn prefetch(self, at: *const u8);
+
+    /// The byte in all places.
+    fn bytes(self, byte: u8) -> Self::Int;
+
+    /// Bitwise and.
+    fn and(self, a: Self::Int, b: Self::Int) -> Self::Int;
+
+    /// Bitwise or.
+    fn or(self, a: Self::Int, b: Self::Int) -> Self::Int;
+
+    /// Shifts 16-bit parts.
+    fn shift_right(self, a: Self::Int, bits: usize) -> Self::Int;
+
+    /// Shifts 16-bit parts.
+    fn shift_left(self, a: Self::Int, bits: usize) -> Self::Int;
+
+    /// For each of `R` rows of activations: the sum over all quads of the products of four unsigned
+    /// weights of `bits` bits a lane with the row's four signed activations of that quad.
+    ///
+    /// # Safety
+    /// Each row can be read as far as there are quads.
+    unsafe fn dots<const R: usize>(
+        self,
+        bits: usize,
+        quads: &[Self::Int],
+        rows: [*const i8; R],
+    ) -> [Self::Int; R];
+
+    /// Whole numbers as floats.
+    fn to_float(self, a: Self::Int) -> Self::Float;
+
+    /// Loads one half-precision number a lane.
+    ///
+    /// # Safety
+    /// `2 * LANES` bytes can be read.
+    unsafe fn load_halves(self, at: *const u8) -> Self::Float;
+
+    /// Loads one unsigned byte a lane.
+    ///
+    /// # Safety
+    /// `LANES` bytes can be read.
+    unsafe fn load_unsigned(self, at: *const u8) -> Self::Float;
+
+    /// Loads one signed byte a lane.
+    ///
+    /// # Safety
+    /// `LANES` bytes can be read.
+    unsafe fn load_signed(self, at: *const u8) -> Self::Float;
+
+    /// Loads one float a lane.
+    ///
+    /// # Safety
+    /// `4 * LANES` bytes can be read.
+    unsafe fn load_floats(self, at: *const u8) -> Self::Float;
+
+    /// Stores one float a lane.
+    ///
+    /// # Safety
+    /// `4 * LANES` bytes can be written.
+    unsafe fn store_floats(self, at: *mut u8, value: Self::Float);
+
+    /// The number in all lanes.
+    fn splat(self, a: f32) -> Self::Float;
+
+    /// `a + b`.
+    fn add(self, a: Self::Float, b: Self::Float) -> Self::Float;
+
+    /// `a * b`.
+    fn mul(self, a: Self::Float, b: Self::Float) -> Self::Float;
+
+    /// `a * b + c`.
+    fn mul_add(self, a: Self::Float, b: Self::Float, c: Self::Float) -> Self::Float;
+}
