@@ -2,7 +2,7 @@
 # The work is in scripts/; each script says what it does.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build check docs bench bench-retrieval bench-answers lint-deps
+.PHONY: help demo test build check docs bench bench-engine bench-retrieval bench-answers lint-deps
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -27,6 +27,9 @@ docs: ## Write the generated documents
 
 bench: ## Measure speed beside llama.cpp and sentence-transformers
 	@scripts/bench.sh
+
+bench-engine: ## Measure the chat engine beside llama.cpp and its server
+	@scripts/bench-engine.sh
 
 bench-retrieval: ## Measure the quality of retrieval beside a plain BM25
 	@scripts/bench-quality.sh retrieval

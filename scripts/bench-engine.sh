@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# The chat engine beside llama.cpp and its server on this machine, in one run: speed of long and short
+# prompts, of many requests at a time, and perplexity.
+
+source "$(dirname "$0")/lib/common.sh"
+source scripts/lib/peers.sh
+
+scripts/setup.sh bench
+build_peers
+build_llama_server
+
+heading "Building Praxis"
+cargo build --release --locked
+cargo build --release --locked -p praxis-engine --examples
+
+heading "Models"
+target/release/praxis models pull smollm2-135m-instruct qwen2.5-coder-1.5b-instruct
+
+heading "Measuring (about ten minutes; the machine should do nothing else)"
+measure scripts/bench/engine.py "$llama_server"
