@@ -70,6 +70,7 @@ def load(server: Path) -> None:
     peer, ours = served_by_llama(server), served_by_praxis()
     what = "8 requests at once, 1,000 tokens in common"
     row(what, ours["aggregate_tok_s"], peer["aggregate_tok_s"], "tokens/s in all")
+    row("an answer that repeats a text of its prompt", ours["copy_tok_s"], peer["copy_tok_s"], "tokens/s")
     for what, key in [("a ninth request", "ttft_beside_s"), ("the same, alone", "ttft_alone_s")]:
         if ours[key] and peer[key]:
             row(f"first token of {what}", ours[key], peer[key], "s", less_is_better=True)

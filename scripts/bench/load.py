@@ -9,6 +9,7 @@ Prints one line of JSON:
                     answered by all, divided by the time until the last has ended
   ttft_alone_s      time to the first token of a short request that is alone
   ttft_beside_s     the same beside 8 requests that are being answered: 95th percentile
+  copy_tok_s        tokens/s of one answer that repeats a text of the prompt, after its first token
   one_s, eight_s    time of one answer, and of eight to the same prompt at once (self-consistency)
 """
 
@@ -109,6 +110,13 @@ def main() -> None:
     for writer in writers:
         writer.join()
 
+    copy = 0.0
+    for salt in range(2):
+        text = f"Chapter {salt}. " + RULES + "Readers return books at the desk on the left of the door."
+        request = ask(f"Repeat this text word by word, and write nothing else.\n\n{text}", 120)
+        together([request])
+        copy = max(copy, (request.tokens - 1) / (request.last - request.first))
+
     def reason(salt):
         return f"Case {salt}. " + RULES * 8 + "A reader has 3 books for 5 weeks at 2 coins a week. Think step by step."
 
@@ -122,6 +130,7 @@ def main() -> None:
         "aggregate_tok_s": round(aggregate, 1),
         "ttft_alone_s": round(middle, 3),
         "ttft_beside_s": worst and round(worst, 3),
+        "copy_tok_s": round(copy, 1),
         "one_s": round(one, 2),
         "eight_s": round(eight, 2),
     }

@@ -442,6 +442,41 @@ async fn requests_with_a_common_beginning_compute_it_once_between_them() {
 }
 
 #[tokio::test]
+async fn guesses_from_the_prompt_do_not_change_an_answer() {
+    let Some(guessing) = common::smollm2(ChatOptions::default()) else {
+        return;
+    };
+    let plain = common::smollm2(ChatOptions {
+        prompt_lookup: false,
+        ..ChatOptions::default()
+    });
+    let plain = plain.unwrap();
+    let text = "Repeat this list: one apple, two pears, three plums, four figs, five limes, six \
+                nuts, seven dates, eight kiwis, nine grapes, ten melons.";
+    for (temperature, seed) in [(0.0, 0), (0.5, 1), (0.5, 2), (1.0, 3), (1.5, 4)] {
+        let mut request = request(
+            text,
+            Sampling {
+                temperature: Some(temperature),
+                seed: Some(seed),
+                frequency_penalty: (seed == 2).then_some(0.3),
+                ..greedy(120)
+            },
+        );
+        request.top_logprobs = Some(1);
+        let (with, without) = (
+            answer(&guessing, request.clone()).await,
+            answer(&plain, request).await,
+        );
+        assert_eq!(with.text, without.text, "temperature {temperature}");
+        assert_eq!(with.usage.output_tokens, without.usage.output_tokens);
+        for (a, b) in with.logprobs.iter().zip(&without.logprobs) {
+            assert_eq!(a.logprob.to_bits(), b.logprob.to_bits());
+        }
+    }
+}
+
+#[tokio::test]
 async fn requests_that_do_not_fit_into_memory_together_are_all_answered() {
     let options = ChatOptions {
         context_length: Some(256),

@@ -4,6 +4,7 @@
 //! [`ChatModel::chat`] itself.
 
 mod answer;
+mod lookup;
 mod prefixes;
 mod queue;
 mod running;
@@ -43,6 +44,9 @@ pub struct ChatOptions {
     /// ones, kept for those with the same beginning; `None`: twice `context_length`. One sequence of
     /// `context_length` always fits.
     pub cache_tokens: Option<usize>,
+    /// Whether tokens that an answer may copy from its prompt are guessed and checked together. It
+    /// changes how soon answers come, not what they are.
+    pub prompt_lookup: bool,
     /// The current date for templates that print it, formatted as `strftime` does; `None` for a
     /// format that is invalid.
     pub today: fn(&str) -> Option<String>,
@@ -56,6 +60,7 @@ impl Default for ChatOptions {
             queue: 64,
             parallel: 16,
             cache_tokens: None,
+            prompt_lookup: true,
             today: local_date,
         }
     }
@@ -159,12 +164,7 @@ impl ChatEngine {
         let model = Arc::new(Model::open(path, &options)?);
         let threads = options.threads.unwrap_or_else(cpu::threads).max(1);
         let queue = Arc::new(Queue::new(options.queue.max(1)));
-        let worker = Worker::new(
-            Arc::clone(&model),
-            Arc::clone(&queue),
-            options.parallel.max(1),
-            options.cache_tokens.unwrap_or(2 * model.context),
-        );
+        let worker = Worker::new(Arc::clone(&model), Arc::clone(&queue), &options);
         let cache_bytes = worker.max_cache_bytes();
         worker.spawn(threads)?;
         tracing::info!(

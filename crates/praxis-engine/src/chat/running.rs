@@ -7,6 +7,7 @@ use praxis_core::{ChatChunk, FinishReason, ModelError, TokenLogprob, Usage};
 
 use super::Model;
 use super::answer::{Answer, Piece};
+use super::lookup::Lookup;
 use super::prefixes::Known;
 use super::queue::Job;
 use crate::decoder::KvCache;
@@ -23,8 +24,10 @@ pub(super) enum Failure {
 /// A request that is being answered.
 pub(super) struct Running {
     pub(super) job: Job,
-    /// Prompt and answer; the cache holds their beginning.
+    /// Prompt and answer, during a pass guesses behind them; the cache holds their beginning.
     pub(super) tokens: Vec<u32>,
+    guesses: usize,
+    lookup: Option<Lookup>,
     pub(super) cache: KvCache,
     /// How far the kept beginnings reach into it.
     pub(super) known: Known,
@@ -36,10 +39,12 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts a request with an empty cache.
-    pub(super) fn new(mut job: Job, cache: KvCache) -> Self {
+    /// Starts a request with an empty cache; `guess`: whether with guesses.
+    pub(super) fn new(mut job: Job, cache: KvCache, guess: bool) -> Self {
         Self {
             tokens: std::mem::take(&mut job.prompt),
+            guesses: 0,
+            lookup: guess.then(Lookup::new),
             cache,
             known: Known::default(),
             started: Instant::now(),
@@ -80,9 +85,58 @@ impl Running {
         self.known = Known::default();
     }
 
+    /// Adds guesses at what follows, at most so many; returns how many.
+    pub(super) fn guess(&mut self, most: usize) -> usize {
+        let Some(lookup) = &mut self.lookup else {
+            return 0;
+        };
+        let guesses = lookup.guess(&self.tokens, most);
+        self.guesses = guesses.len();
+        self.tokens.extend(guesses);
+        self.guesses
+    }
+
+    /// How many logits are wanted of a pass that computes all tokens.
+    pub(super) fn wanted(&self) -> usize {
+        1 + self.guesses
+    }
+
+    /// Removes guesses that no pass has checked.
+    pub(super) fn forget_guesses(&mut self) {
+        self.tokens.truncate(self.tokens.len() - self.guesses);
+        self.guesses = 0;
+    }
+
+    /// Goes on by the logits after the last token and after each guess, as far as the guesses were
+    /// right. The reason, where the answer ends.
+    pub(super) fn go_on(
+        &mut self,
+        model: &Model,
+        logits: impl Iterator<Item = Vec<f32>>,
+    ) -> Result<Option<FinishReason>, Failure> {
+        let guesses = self.tokens.split_off(self.tokens.len() - self.guesses);
+        self.guesses = 0;
+        let (mut right, mut end) = (0, Ok(None));
+        for mut logits in logits {
+            end = self.next(model, &mut logits);
+            if !matches!(end, Ok(None)) || guesses.get(right) != self.tokens.last() {
+                break;
+            }
+            right += 1;
+        }
+        // The last token was chosen and not computed; what was computed behind it are wrong guesses.
+        let goes_on = matches!(end, Ok(None));
+        self.cache
+            .truncate(self.tokens.len() - usize::from(goes_on));
+        if let Some(lookup) = &mut self.lookup {
+            lookup.learn(guesses.len(), right, self.tokens.len());
+        }
+        end
+    }
+
     /// Chooses the next token by the logits after the last, and sends what text comes of it. The
     /// reason, where the answer ends with it.
-    pub(super) fn next(
+    fn next(
         &mut self,
         model: &Model,
         logits: &mut Vec<f32>,

@@ -8,15 +8,18 @@ use std::sync::Arc;
 
 use praxis_core::{FinishReason, ModelError};
 
-use super::Model;
 use super::prefixes::{Prefixes, common};
 use super::queue::Queue;
 use super::running::{Failure, Running};
+use super::{ChatOptions, Model};
 use crate::decoder::{BLOCK, BlockPool, Interrupted, KvCache, Memory, Piece};
 use crate::error::EngineError;
 
 /// Prompt tokens in a pass without answers in progress: enough to use each weight many times.
 const ALONE: usize = 512;
+
+/// Rows of all answers in a pass, guesses included: those of one panel of activations.
+const ROWS: usize = 8;
 
 /// Prompt tokens in a pass beside answers, which wait for them.
 const BESIDE: usize = 128;
@@ -27,6 +30,8 @@ pub(super) struct Worker {
     queue: Arc<Queue>,
     /// Requests that may be answered at a time.
     parallel: usize,
+    /// Whether what answers copy from their prompts is guessed.
+    guess: bool,
     pool: BlockPool,
     prefixes: Prefixes,
     /// In the order in which they came.
@@ -41,23 +46,22 @@ pub(super) struct Worker {
 struct Part {
     place: usize,
     tokens: usize,
+    /// Whether it reads a prompt.
+    reads: bool,
 }
 
 impl Worker {
-    /// A worker for `queue` that answers `parallel` requests at a time and keeps `cache_tokens`.
-    pub(super) fn new(
-        model: Arc<Model>,
-        queue: Arc<Queue>,
-        parallel: usize,
-        cache_tokens: usize,
-    ) -> Self {
+    /// A worker for `queue`.
+    pub(super) fn new(model: Arc<Model>, queue: Arc<Queue>, options: &ChatOptions) -> Self {
+        let cache_tokens = options.cache_tokens.unwrap_or(2 * model.context);
         // The longest sequence must fit, its copy of a block that another one begins included.
         let blocks = cache_tokens.max(model.context).div_ceil(BLOCK) + 1;
         Self {
             pool: BlockPool::new(model.decoder.cache_shape(), blocks),
             model,
             queue,
-            parallel,
+            parallel: options.parallel.max(1),
+            guess: options.prompt_lookup,
             prefixes: Prefixes::default(),
             running: Vec::new(),
             memory: Memory::default(),
@@ -104,7 +108,7 @@ impl Worker {
                 job
             };
             let cache = KvCache::new(self.model.decoder.cache_shape());
-            self.running.push(Running::new(job, cache));
+            self.running.push(Running::new(job, cache, self.guess));
         }
         true
     }
@@ -127,10 +131,14 @@ impl Worker {
             // All were abandoned, and the next pass ends them; or a request came, and begins with it.
             Ok(Err(Interrupted)) => {
                 self.gave_way = true;
+                for part in &parts {
+                    self.running[part.place].forget_guesses();
+                }
                 return;
             }
             Err(_) => {
                 for part in parts.iter().rev() {
+                    self.running[part.place].forget_guesses();
                     self.running[part.place].set_back();
                     self.end(part.place, Err(failed()));
                 }
@@ -142,22 +150,23 @@ impl Worker {
         let mut ended = Vec::new();
         for part in &parts {
             let request = &mut self.running[part.place];
+            if request.pending() == 0 {
+                let logits = logits.by_ref().take(request.wanted()).collect::<Vec<_>>();
+                let model = &self.model;
+                let go_on = AssertUnwindSafe(|| request.go_on(model, logits.into_iter()));
+                match std::panic::catch_unwind(go_on) {
+                    Ok(Ok(None)) => {}
+                    Ok(Ok(Some(reason))) => ended.push((part.place, Ok(reason))),
+                    Ok(Err(failure)) => ended.push((part.place, Err(failure))),
+                    Err(_) => {
+                        request.set_back();
+                        ended.push((part.place, Err(failed())));
+                    }
+                }
+            }
+            let request = &mut self.running[part.place];
             self.prefixes
                 .keep(&request.tokens, &request.cache, &mut request.known, false);
-            if request.pending() > 0 {
-                continue;
-            }
-            let Some(mut logits) = logits.next() else {
-                continue;
-            };
-            let model = &self.model;
-            let next = AssertUnwindSafe(|| request.next(model, &mut logits));
-            match std::panic::catch_unwind(next) {
-                Ok(Ok(None)) => {}
-                Ok(Ok(Some(reason))) => ended.push((part.place, Ok(reason))),
-                Ok(Err(failure)) => ended.push((part.place, Err(failure))),
-                Err(_) => ended.push((part.place, Err(failed()))),
-            }
         }
         for (place, result) in ended.into_iter().rev() {
             self.end(place, result);
@@ -177,22 +186,31 @@ impl Worker {
     /// Chooses what the next pass computes, and makes room for it.
     fn plan(&mut self) -> Vec<Part> {
         let mut parts = Vec::new();
-        let mut place = 0;
-        while place < self.running.len() {
-            if self.running[place].is_decoding() {
-                // Later requests may be set back for it; they are not planned yet.
-                if !self.reserve(place, 1, true) {
-                    break;
-                }
-                parts.push(Part { place, tokens: 1 });
+        let decoding = self.running.iter().filter(|r| r.is_decoding()).count();
+        for place in 0..self.running.len() {
+            if !self.running[place].is_decoding() {
+                continue;
             }
-            place += 1;
+            // Later requests may be set back for it; they are not planned yet.
+            if !self.reserve(place, 1, true) {
+                break;
+            }
+            // Checking guesses is nearly free where weights are read for one row anyway.
+            let guesses = self.running[place].guess((ROWS / decoding).saturating_sub(1));
+            if guesses > 0 && !self.reserve(place, 1 + guesses, false) {
+                self.running[place].forget_guesses();
+            }
+            parts.push(Part {
+                place,
+                tokens: self.running[place].pending(),
+                reads: false,
+            });
         }
         let mut budget = if parts.is_empty() { ALONE } else { BESIDE };
         // The first of those that have a beginning in common computes it for all.
         let mut reading: Vec<usize> = Vec::new();
         for place in 0..self.running.len() {
-            if self.running[place].is_decoding() || budget == 0 {
+            if parts.iter().any(|part: &Part| part.place == place) || budget == 0 {
                 continue;
             }
             let request = &mut self.running[place];
@@ -219,7 +237,11 @@ impl Worker {
             self.running[place].begin();
             reading.push(place);
             budget -= tokens;
-            parts.push(Part { place, tokens });
+            parts.push(Part {
+                place,
+                tokens,
+                reads: true,
+            });
         }
         parts.sort_by_key(|part: &Part| part.place);
         parts
@@ -249,10 +271,15 @@ impl Worker {
             let Some((_, request)) = running.find(|(place, _)| *place == part.place) else {
                 break;
             };
+            let wanted = request.wanted();
             let start = request.cache.len();
             let end = start + part.tokens;
             pieces.push(Piece {
-                logits: usize::from(end == request.tokens.len()),
+                logits: if end == request.tokens.len() {
+                    wanted
+                } else {
+                    0
+                },
                 tokens: &request.tokens[start..end],
                 cache: &mut request.cache,
             });
@@ -260,9 +287,8 @@ impl Worker {
         }
         // A pass of answers alone gives way to a request that comes, so that its first token does
         // not wait for two passes; but not twice in a row.
-        let gives_way = !self.gave_way
-            && running_now < self.parallel
-            && pieces.iter().all(|piece| piece.tokens.len() == 1);
+        let gives_way =
+            !self.gave_way && running_now < self.parallel && parts.iter().all(|part| !part.reads);
         let interrupted =
             || jobs.iter().all(|job| job.is_abandoned()) || (gives_way && !self.queue.is_empty());
         self.model

@@ -159,6 +159,12 @@ impl KvCache {
         true
     }
 
+    /// Forgets all after the first `tokens`, which are not all of full blocks that were shared.
+    pub(crate) fn truncate(&mut self, tokens: usize) {
+        self.len = self.len.min(tokens);
+        self.blocks.truncate(self.len.div_ceil(BLOCK));
+    }
+
     /// Forgets all.
     pub(crate) fn clear(&mut self) {
         self.blocks.clear();
