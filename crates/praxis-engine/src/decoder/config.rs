@@ -29,23 +29,67 @@ pub(crate) struct Config {
     pub(crate) eps: f32,
     /// Whether query, key and value projections have biases.
     pub(crate) qkv_bias: bool,
+    /// Whether each head's queries and keys are normalized before they are rotated.
+    pub(crate) head_norms: bool,
+    /// Every so many layers, queries and keys are not rotated.
+    pub(crate) unrotated_every: Option<usize>,
     /// The rotation of queries and keys.
     pub(crate) rope: Rope,
+}
+
+/// What tells the architectures apart that this decoder computes.
+struct Family {
+    layout: RopeLayout,
+    qkv_bias: bool,
+    head_norms: bool,
+    unrotated_every: Option<usize>,
+}
+
+impl Family {
+    fn of(architecture: &str) -> Option<Self> {
+        let llama = Self {
+            layout: RopeLayout::Neighbours,
+            qkv_bias: false,
+            head_norms: false,
+            unrotated_every: None,
+        };
+        Some(match architecture {
+            "llama" => llama,
+            "qwen2" => Self {
+                layout: RopeLayout::Halves,
+                qkv_bias: true,
+                ..llama
+            },
+            "qwen3" => Self {
+                layout: RopeLayout::Halves,
+                head_norms: true,
+                ..llama
+            },
+            // Layers without positions (Yang et al. 2025, "Rope to Nope and Back Again").
+            "smollm3" => Self {
+                unrotated_every: Some(4),
+                ..llama
+            },
+            _ => return None,
+        })
+    }
 }
 
 impl Config {
     /// Reads and checks the metadata.
     pub(crate) fn read(file: &Gguf) -> Result<Self, EngineError> {
         let architecture = file.text("general.architecture")?;
-        let (layout, qkv_bias) = match architecture {
-            "llama" => (RopeLayout::Neighbours, false),
-            "qwen2" => (RopeLayout::Halves, true),
-            other => {
-                return Err(file.unsupported(format!(
-                    "the architecture `{other}`; `llama` and `qwen2` are implemented"
-                )));
-            }
-        };
+        let Family {
+            layout,
+            qkv_bias,
+            head_norms,
+            unrotated_every,
+        } = Family::of(architecture).ok_or_else(|| {
+            file.unsupported(format!(
+                "the architecture `{architecture}`; implemented are `llama` (Llama, Mistral, \
+                 SmolLM2), `qwen2`, `qwen3` and `smollm3`"
+            ))
+        })?;
         let optional = |name: &str| file.optional_number(&format!("{architecture}.{name}"));
         let positive = |name: &str| {
             let key = format!("{architecture}.{name}");
@@ -125,8 +169,16 @@ impl Config {
             context: positive("context_length")?,
             eps,
             qkv_bias,
+            head_norms,
+            unrotated_every,
             rope: Rope::new(layout, rope_dim, base, scaling, factors.as_deref()),
         })
+    }
+
+    /// Whether a layer rotates queries and keys.
+    pub(crate) fn rotates(&self, layer: usize) -> bool {
+        self.unrotated_every
+            .is_none_or(|every| !(layer + 1).is_multiple_of(every))
     }
 
     /// The shape of a layer's heads.

@@ -1,6 +1,8 @@
 //! The small functions of a transformer over plain slices, written so that the compiler turns them
 //! into vector instructions.
 
+use rayon::prelude::*;
+
 use super::simd::{Isa, Kernel};
 
 /// `a * b + c`, fused where the processor does that in one instruction (elsewhere a fused
@@ -42,6 +44,18 @@ pub(crate) fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
     for ((out, x), w) in out.iter_mut().zip(x).zip(weight) {
         *out = x * scale * w;
     }
+}
+
+/// [`rms_norm`] of every head in rows of heads.
+pub(crate) fn normalize_heads(rows: &mut [f32], weight: &[f32], eps: f32) {
+    rows.par_chunks_exact_mut(weight.len())
+        .with_min_len(64)
+        .for_each(|head| {
+            let scale = 1.0 / (dot(head, head) / head.len() as f32 + eps).sqrt();
+            for (x, w) in head.iter_mut().zip(weight) {
+                *x *= scale * w;
+            }
+        });
 }
 
 /// e^x to about one unit in the last place, by a polynomial (Cephes' `expf`), without branches.

@@ -1,5 +1,5 @@
-//! The decoder of the llama family (RMS norm, rotary positions, grouped queries, SwiGLU), as one
-//! configurable model over plain slices. It knows tokens and logits; text, sampling and requests
+//! The decoder of the llama family (RMS norm, rotary positions, grouped queries, SwiGLU; biases, norms
+//! of heads and layers without positions where a relative has them), as one configurable model over plain slices. It knows tokens and logits; text, sampling and requests
 //! are other modules' business.
 
 mod attention;
@@ -84,6 +84,8 @@ struct Layer {
     key: Linear,
     value: Linear,
     output: Linear,
+    /// Of each query and key head, where the family has them.
+    head_norms: Option<[Vec<f32>; 2]>,
     feed_forward_norm: Vec<f32>,
     gate: Linear,
     up: Linear,
@@ -104,6 +106,12 @@ impl Layer {
             key: linear("attn_k", keys, c.hidden, c.qkv_bias)?,
             value: linear("attn_v", keys, c.hidden, c.qkv_bias)?,
             output: linear("attn_output", c.hidden, queries, false)?,
+            head_norms: if c.head_norms {
+                let norm = |part: &str| vector(file, &name(part), c.head_dim);
+                Some([norm("attn_q_norm.weight")?, norm("attn_k_norm.weight")?])
+            } else {
+                None
+            },
             feed_forward_norm: vector(file, &name("ffn_norm.weight"), c.hidden)?,
             gate: linear("ffn_gate", c.feed_forward, c.hidden, false)?,
             up: linear("ffn_up", c.feed_forward, c.hidden, false)?,
@@ -225,8 +233,14 @@ impl Decoder {
             self.normalize(x, &layer.attention_norm, h);
             let out = [&mut *queries, &mut *keys, &mut *values];
             project(h, [&layer.query, &layer.key, &layer.value], rounded, out);
-            c.rope.rotate(keys, kv_len, c.head_dim, &angles);
-            c.rope.rotate(queries, q_len, c.head_dim, &angles);
+            if let Some([query_norm, key_norm]) = &layer.head_norms {
+                math::normalize_heads(queries, query_norm, c.eps);
+                math::normalize_heads(keys, key_norm, c.eps);
+            }
+            if c.rotates(index) {
+                c.rope.rotate(keys, kv_len, c.head_dim, &angles);
+                c.rope.rotate(queries, q_len, c.head_dim, &angles);
+            }
             let mut row = 0;
             for piece in pieces.iter_mut() {
                 let range = row * kv_len..(row + piece.tokens.len()) * kv_len;

@@ -110,3 +110,25 @@ fn qwen2_is_as_near_to_exact_arithmetic_as_llama_cpp() {
         assert!(ours < 1.25 * theirs, "ours {ours}, llama.cpp {theirs}");
     }
 }
+
+/// Every architecture on a tiny model of random weights (`scripts/reference/tiny_models.py`).
+#[test]
+fn architectures_agree_with_llama_cpp() {
+    for architecture in ["llama", "qwen2", "qwen3", "smollm3"] {
+        let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        let file = Gguf::open(&fixtures.join(format!("tiny-{architecture}.gguf"))).unwrap();
+        let fixture = std::fs::read(fixtures.join(format!("tiny-{architecture}.json"))).unwrap();
+        let fixture: serde_json::Value = serde_json::from_slice(&fixture).unwrap();
+        let tokens: Vec<u32> = serde_json::from_value(fixture["tokens"].clone()).unwrap();
+        let positions: Vec<usize> = serde_json::from_value(fixture["positions"].clone()).unwrap();
+        let reference: Vec<Vec<f32>> = serde_json::from_value(fixture["logits"].clone()).unwrap();
+        let ours = logprobs(&file, false, &tokens, &positions);
+        for (ours, reference) in ours.iter().zip(&reference) {
+            let z = crate::sampler::log_denominator(reference);
+            for (ours, reference) in ours.iter().zip(reference) {
+                let difference = (ours - (reference - z)).abs();
+                assert!(difference < 0.02, "{architecture}: {difference}");
+            }
+        }
+    }
+}
