@@ -160,8 +160,15 @@ impl Task<'_> {
         scratch.keys.resize(BLOCK * d, 0.0);
         scratch.values.resize(BLOCK * d, 0.0);
         let visible = self.span.position + self.last;
-        for block in 0..visible.div_ceil(BLOCK) {
+        let blocks = visible.div_ceil(BLOCK);
+        for block in 0..blocks {
             let (keys, values) = self.span.cache.head(self.layer, self.head, block);
+            if block + 1 < blocks {
+                // Blocks lie apart, so the processor does not foresee the next.
+                let (keys, values) = self.span.cache.head(self.layer, self.head, block + 1);
+                prefetch(isa, keys);
+                prefetch(isa, values);
+            }
             widen(isa, keys, &mut scratch.keys);
             let present = BLOCK.min(visible - block * BLOCK);
             widen(
@@ -243,6 +250,15 @@ impl Task<'_> {
         let values = &scratch.values[..tokens * d];
         let sums = &mut scratch.sums[row * d..(row + R) * d];
         weigh::<I, R>(isa, &weights, values, d, sums);
+    }
+}
+
+/// Asks for numbers that are read soon.
+#[inline(always)]
+fn prefetch<I: Isa>(isa: I, numbers: &[f16]) {
+    const LINE: usize = 64 / size_of::<f16>();
+    for at in (0..numbers.len()).step_by(LINE) {
+        isa.prefetch(numbers.as_ptr().wrapping_add(at).cast());
     }
 }
 
