@@ -2,7 +2,7 @@
 # The work is in scripts/; each script says what it does.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build check docs bench bench-engine bench-retrieval bench-answers lint-deps
+.PHONY: help demo test build check docs bench bench-engine bench-retrieval bench-answers soak lint-deps
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -36,6 +36,11 @@ bench-retrieval: ## Measure the quality of retrieval beside a plain BM25
 
 bench-answers: ## Measure the quality of answers of the default model
 	@scripts/bench-quality.sh answers
+
+soak: ## Hold the server under mixed load, MINUTES=60 by default
+	@cargo build --release --locked
+	@target/release/praxis models pull smollm2-135m-instruct
+	@python3 scripts/bench/soak.py $(or $(MINUTES),60)
 
 lint-deps: ## Check licences, sources and advisories of all dependencies, and spelling
 	@scripts/lint-deps.sh

@@ -74,15 +74,19 @@ impl Prefixes {
 
     /// Keeps what a sequence has computed: its full blocks, which it goes on sharing, and, where it
     /// has ended, what follows them.
-    pub(super) fn keep(&mut self, tokens: &[u32], cache: &KvCache, known: &mut Known, ended: bool) {
-        let forgotten = |id: NodeId| !self.nodes.contains_key(&id);
-        if known.node.is_some_and(forgotten) {
-            // Another sequence's equal blocks stood there; ours follow nothing now.
-            return;
-        }
+    pub(super) fn keep(
+        &mut self,
+        tokens: &[u32],
+        cache: &mut KvCache,
+        known: &mut Known,
+        ended: bool,
+    ) {
         while let Some(block) = cache.full_block(known.blocks) {
             let start = known.blocks * BLOCK;
             let id = self.insert(known.node, &tokens[start..start + BLOCK], block);
+            if let Some(node) = self.nodes.get(&id) {
+                cache.share_full(known.blocks, Arc::clone(&node.block));
+            }
             *known = Known {
                 node: Some(id),
                 blocks: known.blocks + 1,
@@ -219,7 +223,7 @@ mod tests {
             let (key, value) = (keys[i % BLOCK].to_f32(), values[i % BLOCK].to_f32());
             assert_eq!((key, value), (*token as f32, *token as f32), "token {i}");
         }
-        prefixes.keep(tokens, &cache, &mut known, true);
+        prefixes.keep(tokens, &mut cache, &mut known, true);
         reused
     }
 
@@ -246,6 +250,25 @@ mod tests {
         assert_eq!(serve(&longer, &mut prefixes, &pool), 170);
         assert_eq!(serve(&longer[..300], &mut prefixes, &pool), 299);
         assert_eq!(serve(&sequence(&[(9, 70)]), &mut prefixes, &pool), 0);
+    }
+
+    #[test]
+    fn what_two_sequences_compute_beside_each_other_is_kept_once() {
+        let (mut prefixes, pool) = (Prefixes::default(), BlockPool::new(SHAPE, 100));
+        let tokens = sequence(&[(1, 200), (2, 100)]);
+        let mut caches = [KvCache::new(SHAPE), KvCache::new(SHAPE)];
+        for cache in &mut caches {
+            compute(&tokens, cache, &pool, &mut prefixes);
+        }
+        assert_eq!(pool.free(), 100 - 2 * 5);
+        for cache in &mut caches {
+            prefixes.keep(&tokens, cache, &mut Known::default(), false);
+        }
+        assert_eq!(
+            pool.free(),
+            100 - 4 - 2,
+            "four full blocks, two that are being filled"
+        );
     }
 
     #[test]

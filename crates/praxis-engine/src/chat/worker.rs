@@ -122,6 +122,11 @@ impl Worker {
         }
         let parts = self.plan();
         if parts.is_empty() {
+            // The memory suffices for the first request whatever else there is; were that not so,
+            // waiting would not help.
+            if !self.running.is_empty() {
+                self.end(0, Err(failed()));
+            }
             return;
         }
         // A defect in one pass must not take the model away from all other requests.
@@ -165,8 +170,12 @@ impl Worker {
                 }
             }
             let request = &mut self.running[part.place];
-            self.prefixes
-                .keep(&request.tokens, &request.cache, &mut request.known, false);
+            self.prefixes.keep(
+                &request.tokens,
+                &mut request.cache,
+                &mut request.known,
+                false,
+            );
         }
         for (place, result) in ended.into_iter().rev() {
             self.end(place, result);
@@ -176,8 +185,12 @@ impl Worker {
     /// Ends a request and keeps what it computed for those that begin alike.
     fn end(&mut self, place: usize, result: Result<FinishReason, Failure>) {
         let mut request = self.running.remove(place);
-        self.prefixes
-            .keep(&request.tokens, &request.cache, &mut request.known, true);
+        self.prefixes.keep(
+            &request.tokens,
+            &mut request.cache,
+            &mut request.known,
+            true,
+        );
         self.queue
             .took(request.started.elapsed(), self.running.len() + 1);
         request.end(result);

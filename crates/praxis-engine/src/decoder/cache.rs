@@ -130,6 +130,12 @@ impl KvCache {
         ((index + 1) * BLOCK <= self.len).then(|| &self.blocks[index])
     }
 
+    /// Puts another sequence's block of the same tokens into the place of a full one.
+    pub(crate) fn share_full(&mut self, index: usize, block: Arc<Block>) {
+        debug_assert!((index + 1) * BLOCK <= self.len);
+        self.blocks[index] = block;
+    }
+
     /// The block behind the full ones and how many tokens are in it.
     pub(crate) fn last_part(&self) -> Option<(&Arc<Block>, usize)> {
         let (full, rest) = (self.len / BLOCK, self.len % BLOCK);
