@@ -46,7 +46,7 @@ Three things to try:
   2. Through the OpenAI API:
        curl $url/v1/chat/completions -H 'content-type: application/json' -d '{
          "model": "function:answer",
-         "messages": [{"role": "user", "content": "What does praxis.scope do?"}]}'
+         "messages": [{"role": "user", "content": "Which file formats can be ingested?"}]}'
   3. On the command line, in another terminal:
        cd examples/handbook
        ../../target/release/praxis call answer question="How do I add a document loader?"
