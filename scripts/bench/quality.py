@@ -29,22 +29,25 @@ def praxis(*arguments: object) -> None:
     subprocess.run([PRAXIS, *map(str, arguments)], check=True)
 
 
+def start(app: Path) -> tuple[subprocess.Popen, str]:
+    """A server over an application, and its address."""
+    command = [PRAXIS, "serve", "--app", app, "--port", "0", "--json"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    out = ""
+    for line in server.stdout:
+        out += line
+        try:
+            return server, json.loads(out)["url"]
+        except json.JSONDecodeError:
+            continue
+    sys.exit(f"praxis serve ended: {out}")
+
+
 @contextmanager
 def serving(app: Path):
     """The address of a server over an application."""
-    command = [PRAXIS, "serve", "--app", app, "--port", "0", "--json"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    server, url = start(app)
     try:
-        out = ""
-        for line in server.stdout:
-            out += line
-            try:
-                url = json.loads(out)["url"]
-            except json.JSONDecodeError:
-                continue
-            break
-        else:
-            sys.exit(f"praxis serve ended: {out}")
         yield url
     finally:
         server.terminate()

@@ -10,7 +10,6 @@ import http.client
 import json
 import random
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -18,7 +17,7 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from quality import PRAXIS, praxis
+from quality import praxis, start
 
 CLIENTS = 12
 LEVEL = 0.05
@@ -26,14 +25,8 @@ LEVEL = 0.05
 
 class Server:
     def __init__(self, app: Path):
-        command = [PRAXIS, "serve", "--app", app, "--port", "0", "--json"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        out = ""
-        for line in self.process.stdout:
-            out += line
-            if line.rstrip() == "}" or out.rstrip().endswith("}"):
-                break
-        self.host = urlsplit(json.loads(out)["url"]).netloc
+        self.process, url = start(app)
+        self.host = urlsplit(url).netloc
 
     def memory(self) -> float:
         """Resident MiB."""

@@ -74,11 +74,6 @@ impl Running {
         }
     }
 
-    /// Whether [`Running::begin`] was called.
-    pub(super) fn has_begun(&self) -> bool {
-        self.begun
-    }
-
     /// Gives up keys and values, to compute them again later.
     pub(super) fn set_back(&mut self) {
         self.cache.clear();

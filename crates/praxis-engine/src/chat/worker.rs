@@ -97,15 +97,12 @@ impl Worker {
     fn admit(&mut self) -> bool {
         while self.running.len() < self.parallel {
             let job = if self.running.is_empty() {
-                let Some(job) = self.queue.wait() else {
-                    return false;
-                };
-                job
+                self.queue.wait()
             } else {
-                let Some(job) = self.queue.pop() else {
-                    break;
-                };
-                job
+                self.queue.pop()
+            };
+            let Some(job) = job else {
+                return !self.running.is_empty();
             };
             let cache = KvCache::new(self.model.decoder.cache_shape());
             self.running.push(Running::new(job, cache, self.guess));
@@ -159,17 +156,12 @@ impl Worker {
                 let logits = logits.by_ref().take(request.wanted()).collect::<Vec<_>>();
                 let model = &self.model;
                 let go_on = AssertUnwindSafe(|| request.go_on(model, logits.into_iter()));
-                match std::panic::catch_unwind(go_on) {
-                    Ok(Ok(None)) => {}
-                    Ok(Ok(Some(reason))) => ended.push((part.place, Ok(reason))),
-                    Ok(Err(failure)) => ended.push((part.place, Err(failure))),
-                    Err(_) => {
-                        request.set_back();
-                        ended.push((part.place, Err(failed())));
-                    }
-                }
+                let result = std::panic::catch_unwind(go_on).unwrap_or_else(|_| {
+                    request.set_back();
+                    Err(failed())
+                });
+                ended.extend(result.transpose().map(|end| (part.place, end)));
             }
-            let request = &mut self.running[part.place];
             self.prefixes.keep(
                 &request.tokens,
                 &mut request.cache,
@@ -227,7 +219,7 @@ impl Worker {
                 continue;
             }
             let request = &mut self.running[place];
-            if !request.has_begun() || request.pending() > 1 {
+            if !request.is_decoding() {
                 let Running {
                     tokens,
                     cache,

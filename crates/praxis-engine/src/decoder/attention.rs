@@ -85,10 +85,11 @@ struct Task<'a> {
 }
 
 thread_local! {
-    static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch::EMPTY) };
+    static SCRATCH: Cell<Scratch> = Cell::default();
 }
 
 /// Memory of a task, kept because it is needed all the time.
+#[derive(Default)]
 struct Scratch {
     /// A block's keys and values, widened.
     keys: Vec<f32>,
@@ -101,24 +102,9 @@ struct Scratch {
     queries: Vec<f32>,
 }
 
-impl Scratch {
-    const EMPTY: Self = Self {
-        keys: Vec::new(),
-        values: Vec::new(),
-        sums: Vec::new(),
-        maxima: Vec::new(),
-        totals: Vec::new(),
-        queries: Vec::new(),
-    };
-}
-
-impl Default for Scratch {
-    fn default() -> Self {
-        Self::EMPTY
-    }
-}
-
 impl Kernel for Task<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let mut scratch = SCRATCH.take();

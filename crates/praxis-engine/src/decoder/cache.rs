@@ -111,7 +111,9 @@ impl KvCache {
 
     /// Blocks that `more` tokens need beyond those that are there.
     pub(crate) fn blocks_for(&self, more: usize) -> usize {
-        (self.len + more).div_ceil(BLOCK) - self.blocks.len().min((self.len + more).div_ceil(BLOCK))
+        (self.len + more)
+            .div_ceil(BLOCK)
+            .saturating_sub(self.blocks.len())
     }
 
     /// Makes room for `more` tokens; `false`, with nothing changed, where the pool has too little.

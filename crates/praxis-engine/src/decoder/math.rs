@@ -38,9 +38,14 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     sums[0] + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
 }
 
+/// What brings the root mean square of some values to one.
+fn rms_scale(x: &[f32], eps: f32) -> f32 {
+    1.0 / (dot(x, x) / x.len() as f32 + eps).sqrt()
+}
+
 /// Root-mean-square normalization (Zhang and Sennrich 2019).
 pub(crate) fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
-    let scale = 1.0 / (dot(x, x) / x.len() as f32 + eps).sqrt();
+    let scale = rms_scale(x, eps);
     for ((out, x), w) in out.iter_mut().zip(x).zip(weight) {
         *out = x * scale * w;
     }
@@ -51,7 +56,7 @@ pub(crate) fn normalize_heads(rows: &mut [f32], weight: &[f32], eps: f32) {
     rows.par_chunks_exact_mut(weight.len())
         .with_min_len(64)
         .for_each(|head| {
-            let scale = 1.0 / (dot(head, head) / head.len() as f32 + eps).sqrt();
+            let scale = rms_scale(head, eps);
             for (x, w) in head.iter_mut().zip(weight) {
                 *x *= scale * w;
             }
@@ -83,6 +88,8 @@ pub(super) struct SwiGlu<'a> {
 }
 
 impl Kernel for SwiGlu<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run<I: Isa>(self, _: I) {
         for (g, u) in self.gate.iter_mut().zip(self.up) {

@@ -109,6 +109,8 @@ impl<F: Format> Product<'_, F> {
 }
 
 impl<F: Format> Kernel for Product<'_, F> {
+    type Output = ();
+
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         multiply(isa, &self);

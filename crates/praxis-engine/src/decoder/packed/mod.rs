@@ -22,7 +22,7 @@ use rayon::prelude::*;
 
 use super::linear::{Input, Matrix};
 use super::shared::Disjoint;
-use super::simd::{self, Isa};
+use super::simd::{self, Isa, Kernel};
 use crate::dtype::Dtype;
 use crate::gguf::MappedTensor;
 pub(crate) use activations::Activations;
@@ -38,16 +38,17 @@ const QUADS: usize = GROUP / 4;
 
 /// Packs a matrix of one of the formats that have a kernel; `None` for others.
 pub(super) fn matrix(tensor: &MappedTensor) -> Option<Box<dyn Matrix>> {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if let Some(isa) = simd::Avx512::detect() {
-            return packed(isa, tensor);
-        }
-        if let Some(isa) = simd::Avx2::detect() {
-            return packed(isa, tensor);
-        }
+    simd::run(Pack(tensor))
+}
+
+struct Pack<'a>(&'a MappedTensor);
+
+impl Kernel for Pack<'_> {
+    type Output = Option<Box<dyn Matrix>>;
+
+    fn run<I: Isa>(self, isa: I) -> Self::Output {
+        packed(isa, self.0)
     }
-    packed(simd::Portable, tensor)
 }
 
 fn packed<I: Isa>(isa: I, tensor: &MappedTensor) -> Option<Box<dyn Matrix>> {

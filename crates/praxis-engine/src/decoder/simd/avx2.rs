@@ -28,15 +28,6 @@ const fn products_in_16_bits(bits: usize) -> usize {
     }
 }
 
-/// An instruction that works on registers, or on memory that the caller vouches for.
-macro_rules! instruction {
-    ($call:expr) => {
-        // SAFETY: `self` proves that the processor has the instruction; where it reads or writes
-        // memory, that is the caller's promise.
-        unsafe { $call }
-    };
-}
-
 impl Isa for Avx2 {
     const LANES: usize = 8;
     const ROWS: usize = 4;
@@ -44,10 +35,10 @@ impl Isa for Avx2 {
     type Int = __m256i;
     type Float = __m256;
 
-    fn run<K: Kernel>(self, kernel: K) {
+    fn run<K: Kernel>(self, kernel: K) -> K::Output {
         #[target_feature(enable = "avx2,fma,f16c")]
-        fn inner<I: Isa, K: Kernel>(isa: I, kernel: K) {
-            kernel.run(isa);
+        fn inner<I: Isa, K: Kernel>(isa: I, kernel: K) -> K::Output {
+            kernel.run(isa)
         }
         // SAFETY: `self` proves that the processor has the instructions.
         unsafe { inner(self, kernel) }

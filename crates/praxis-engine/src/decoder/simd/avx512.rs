@@ -19,15 +19,6 @@ impl Avx512 {
     }
 }
 
-/// An instruction that works on registers, or on memory that the caller vouches for.
-macro_rules! instruction {
-    ($call:expr) => {
-        // SAFETY: `self` proves that the processor has the instruction; where it reads or writes
-        // memory, that is the caller's promise.
-        unsafe { $call }
-    };
-}
-
 impl Isa for Avx512 {
     const LANES: usize = 16;
     const ROWS: usize = 8;
@@ -35,10 +26,10 @@ impl Isa for Avx512 {
     type Int = __m512i;
     type Float = __m512;
 
-    fn run<K: Kernel>(self, kernel: K) {
+    fn run<K: Kernel>(self, kernel: K) -> K::Output {
         #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-        fn inner<I: Isa, K: Kernel>(isa: I, kernel: K) {
-            kernel.run(isa);
+        fn inner<I: Isa, K: Kernel>(isa: I, kernel: K) -> K::Output {
+            kernel.run(isa)
         }
         // SAFETY: `self` proves that the processor has the instructions.
         unsafe { inner(self, kernel) }

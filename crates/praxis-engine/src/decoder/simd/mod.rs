@@ -2,6 +2,16 @@
 //! kernel is written once and compiled for each. A value of an implementing type proves that the
 //! processor has the instructions; it can only be made by asking it.
 
+/// An instruction that works on registers, or on memory that the caller vouches for.
+#[cfg(target_arch = "x86_64")]
+macro_rules! instruction {
+    ($call:expr) => {
+        // SAFETY: `self` proves that the processor has the instruction; where it reads or writes
+        // memory, that is the caller's promise.
+        unsafe { $call }
+    };
+}
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -16,14 +26,17 @@ pub(super) use portable::Portable;
 
 /// A computation that is compiled once for each instruction set.
 pub(super) trait Kernel {
+    /// What comes of it.
+    type Output;
+
     /// Computes. Implementations are `#[inline(always)]`, and so is all that they call with
     /// `isa`, closures of other functions excepted: code that is not inlined into [`Isa::run`] is
     /// compiled without the instructions, and slow.
-    fn run<I: Isa>(self, isa: I);
+    fn run<I: Isa>(self, isa: I) -> Self::Output;
 }
 
 /// Runs a kernel with the widest instructions that the processor has.
-pub(super) fn run(kernel: impl Kernel) {
+pub(super) fn run<K: Kernel>(kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
     {
         if let Some(isa) = Avx512::detect() {
@@ -33,7 +46,7 @@ pub(super) fn run(kernel: impl Kernel) {
             return isa.run(kernel);
         }
     }
-    Portable.run(kernel);
+    Portable.run(kernel)
 }
 
 /// Vector registers of 32-bit lanes and the instructions on them.
@@ -51,7 +64,7 @@ pub(super) trait Isa: Copy + Send + Sync + 'static {
     type Float: Copy;
 
     /// Runs a kernel compiled for these instructions.
-    fn run<K: Kernel>(self, kernel: K);
+    fn run<K: Kernel>(self, kernel: K) -> K::Output;
 
     /// Loads a register.
     ///

@@ -23,8 +23,8 @@ impl Isa for Portable {
     type Int = [u32; LANES];
     type Float = [f32; LANES];
 
-    fn run<K: Kernel>(self, kernel: K) {
-        kernel.run(self);
+    fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        kernel.run(self)
     }
 
     #[inline(always)]
