@@ -5,6 +5,7 @@
 //! out.
 
 mod chat;
+mod compute;
 pub mod convert;
 mod cpu;
 mod decoder;

@@ -7,7 +7,7 @@ use praxis_core::{ModelError, Sampling};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::decoder::exp;
+use crate::compute::math::exp;
 
 /// The most alternatives that OpenAI's API offers.
 const MAX_TOP_LOGPROBS: u8 = 20;

@@ -10,9 +10,9 @@ use half::f16;
 use rayon::prelude::*;
 
 use super::cache::{BLOCK, KvCache};
-use super::math::exp;
-use super::shared::Disjoint;
-use super::simd::{self, Isa, Kernel};
+use crate::compute::Disjoint;
+use crate::compute::math::exp;
+use crate::compute::simd::{self, Isa, Kernel};
 
 /// Tokens whose queries share what is loaded of a block.
 const QUERY_TOKENS: usize = 16;

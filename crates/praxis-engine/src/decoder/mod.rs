@@ -1,31 +1,26 @@
-//! The decoder of the llama family (RMS norm, rotary positions, grouped queries, SwiGLU; biases, norms
-//! of heads and layers without positions where a relative has them), as one configurable model over plain slices. It knows tokens and logits; text, sampling and requests
-//! are other modules' business.
+//! The decoder of the llama family (RMS norm, rotary positions, grouped queries, SwiGLU; biases,
+//! norms of heads and layers without positions where a relative has them), as one configurable model
+//! over plain slices. It knows tokens and logits; text, sampling and requests are other modules'
+//! business.
 
 mod attention;
 mod cache;
 mod config;
-mod linear;
-mod math;
-mod packed;
 mod rope;
-mod shared;
-mod simd;
 #[cfg(test)]
 mod tests;
 
 use rayon::prelude::*;
 
 pub(crate) use cache::{BLOCK, Block, BlockPool, CacheShape, KvCache};
-pub(crate) use math::exp;
 
+use crate::compute::linear::{self, Input, Matrix, matrix, table, vector};
+use crate::compute::math::{self, SwiGlu};
+use crate::compute::{Activations, simd};
 use crate::error::EngineError;
 use crate::gguf::Gguf;
 use attention::Span;
 use config::Config;
-use linear::{Input, Matrix, matrix, table, vector};
-use math::SwiGlu;
-use packed::Activations;
 
 /// The computation was stopped on request; the cache is as it was before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::linear::tests::EXACT;
 use super::{BlockPool, Decoder, KvCache, Memory, Piece};
+use crate::compute::linear::tests::EXACT;
 use crate::gguf::Gguf;
 
 fn model(name: &str) -> Option<PathBuf> {

@@ -202,7 +202,7 @@ impl Matrix for Plain {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     //! Choosing products without rounded activations, the truth that kernels are judged by.
 
     use std::cell::Cell;

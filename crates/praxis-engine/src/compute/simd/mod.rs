@@ -25,7 +25,7 @@ pub(super) use avx512::Avx512;
 pub(super) use portable::Portable;
 
 /// A computation that is compiled once for each instruction set.
-pub(super) trait Kernel {
+pub(crate) trait Kernel {
     /// What comes of it.
     type Output;
 
@@ -36,7 +36,7 @@ pub(super) trait Kernel {
 }
 
 /// Runs a kernel with the widest instructions that the processor has.
-pub(super) fn run<K: Kernel>(kernel: K) -> K::Output {
+pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
     {
         if let Some(isa) = Avx512::detect() {
@@ -50,7 +50,7 @@ pub(super) fn run<K: Kernel>(kernel: K) -> K::Output {
 }
 
 /// Vector registers of 32-bit lanes and the instructions on them.
-pub(super) trait Isa: Copy + Send + Sync + 'static {
+pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// Lanes of a register, which is also the number of weight rows in a tile.
     const LANES: usize;
     /// Rows of activations that share the load of a weight when there are many: as many as leave

@@ -7,7 +7,7 @@ use super::{Isa, Kernel};
 
 /// Any processor.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::decoder) struct Portable;
+pub(in crate::compute) struct Portable;
 
 const LANES: usize = 8;
 

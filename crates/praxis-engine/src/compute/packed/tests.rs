@@ -7,8 +7,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::{Activations, all};
-use crate::decoder::linear::{Input, Matrix};
-use crate::decoder::shared::Disjoint;
+use crate::compute::linear::{Input, Matrix};
+use crate::compute::shared::Disjoint;
 use crate::gguf::Gguf;
 
 const FORMATS: [GgmlDType; 8] = [

@@ -82,9 +82,9 @@ pub(crate) fn exp(x: f32) -> f32 {
 }
 
 /// `gate = silu(gate) * up`, the SwiGLU activation (Shazeer 2020).
-pub(super) struct SwiGlu<'a> {
-    pub(super) gate: &'a mut [f32],
-    pub(super) up: &'a [f32],
+pub(crate) struct SwiGlu<'a> {
+    pub(crate) gate: &'a mut [f32],
+    pub(crate) up: &'a [f32],
 }
 
 impl Kernel for SwiGlu<'_> {

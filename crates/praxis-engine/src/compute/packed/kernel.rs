@@ -14,8 +14,8 @@ use super::activations::{Activations, Group, PANEL, Panel};
 use super::formats::{Format, Scales};
 use super::layout::{LINE, Layout};
 use super::{GROUP, QUADS};
-use crate::decoder::shared::Disjoint;
-use crate::decoder::simd::{Isa, Kernel};
+use crate::compute::shared::Disjoint;
+use crate::compute::simd::{Isa, Kernel};
 
 /// Rows of activations up to which weights are taken apart anew for each few of them.
 const FEW: usize = 16;

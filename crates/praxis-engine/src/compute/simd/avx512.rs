@@ -7,11 +7,11 @@ use super::{Isa, Kernel};
 
 /// Proof that the processor has AVX-512 F, BW and VNNI.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::decoder) struct Avx512(());
+pub(in crate::compute) struct Avx512(());
 
 impl Avx512 {
     /// Asks the processor.
-    pub(in crate::decoder) fn detect() -> Option<Self> {
+    pub(in crate::compute) fn detect() -> Option<Self> {
         let has = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vnni");

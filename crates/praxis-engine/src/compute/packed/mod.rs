@@ -37,7 +37,7 @@ const GROUP: usize = 32;
 const QUADS: usize = GROUP / 4;
 
 /// Packs a matrix of one of the formats that have a kernel; `None` for others.
-pub(super) fn matrix(tensor: &MappedTensor) -> Option<Box<dyn Matrix>> {
+pub(crate) fn matrix(tensor: &MappedTensor) -> Option<Box<dyn Matrix>> {
     simd::run(Pack(tensor))
 }
 

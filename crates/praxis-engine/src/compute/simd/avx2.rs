@@ -6,11 +6,11 @@ use super::{Isa, Kernel};
 
 /// Proof that the processor has AVX2, FMA and F16C.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::decoder) struct Avx2(());
+pub(in crate::compute) struct Avx2(());
 
 impl Avx2 {
     /// Asks the processor.
-    pub(in crate::decoder) fn detect() -> Option<Self> {
+    pub(in crate::compute) fn detect() -> Option<Self> {
         let has = is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("fma")
             && is_x86_feature_detected!("f16c");

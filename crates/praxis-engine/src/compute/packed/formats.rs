@@ -2,7 +2,7 @@
 //! are laid out again in tiles. All are `weight = scale * integer + offset` with small unsigned
 //! integers, scale and offset shared by a group of 32 or half of one.
 
-use crate::decoder::simd::Isa;
+use crate::compute::simd::Isa;
 
 /// The largest header of a block: two half-precision numbers.
 const HEADER: usize = 2;
