@@ -217,21 +217,24 @@ impl ChatEngine {
         let decoder = &self.handle.model.decoder;
         let pool = BlockPool::new(decoder.cache_shape(), usize::MAX);
         let (mut cache, mut memory) = (KvCache::new(decoder.cache_shape()), Memory::default());
-        let mut start = 0;
-        let mut all = Vec::new();
-        for position in positions {
-            let tokens = &tokens[start..=*position];
-            cache.reserve(tokens.len(), &pool);
-            let piece = Piece {
-                tokens,
-                cache: &mut cache,
-                logits: 1,
-            };
-            let logits = decoder.forward(&mut [piece], &mut memory, &|| false);
-            all.extend(logits.into_iter().flatten());
-            start = position + 1;
-        }
-        all
+        let (Some(first), Some(last)) = (positions.first(), positions.last()) else {
+            return Vec::new();
+        };
+        cache.reserve(last + 1, &pool);
+        let piece = Piece {
+            tokens: &tokens[..=*last],
+            cache: &mut cache,
+            logits: last + 1 - first,
+            reads: true,
+        };
+        let logits = decoder.forward(&mut [piece], &mut memory, &|| false);
+        logits
+            .into_iter()
+            .flatten()
+            .enumerate()
+            .filter(|(i, _)| positions.binary_search(&(first + i)).is_ok())
+            .map(|(_, logits)| logits)
+            .collect()
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Running {
     pub(super) job: Job,
     /// Prompt and answer, during a pass guesses behind them; the cache holds their beginning.
     pub(super) tokens: Vec<u32>,
+    /// How many of them are the prompt.
+    prompt: usize,
     guesses: usize,
     lookup: Option<Lookup>,
     pub(super) cache: KvCache,
@@ -42,6 +44,7 @@ impl Running {
     /// Starts a request with an empty cache; `guess`: whether with guesses.
     pub(super) fn new(mut job: Job, cache: KvCache, guess: bool) -> Self {
         Self {
+            prompt: job.prompt.len(),
             tokens: std::mem::take(&mut job.prompt),
             guesses: 0,
             lookup: guess.then(Lookup::new),
@@ -60,6 +63,11 @@ impl Running {
         self.tokens.len() - self.cache.len()
     }
 
+    /// How many tokens of the prompt are not computed.
+    pub(super) fn unread(&self) -> usize {
+        self.prompt.saturating_sub(self.cache.len())
+    }
+
     /// Whether it is answering, one token after the other, rather than reading its prompt.
     pub(super) fn is_decoding(&self) -> bool {
         self.begun && self.pending() == 1
@@ -68,7 +76,7 @@ impl Running {
     /// Notes what was found of the prompt when computing begins.
     pub(super) fn begin(&mut self) {
         if !self.begun {
-            self.usage.input_tokens = self.tokens.len() as u64;
+            self.usage.input_tokens = self.prompt as u64;
             self.usage.cached_tokens = self.cache.len() as u64;
             self.begun = true;
         }

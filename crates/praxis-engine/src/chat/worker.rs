@@ -46,8 +46,10 @@ pub(super) struct Worker {
 struct Part {
     place: usize,
     tokens: usize,
-    /// Whether it reads a prompt.
+    /// Whether it reads what is known, rather than answering.
     reads: bool,
+    /// Whether the tokens are of the prompt, not of an answer that is read again.
+    of_prompt: bool,
 }
 
 impl Worker {
@@ -139,10 +141,12 @@ impl Worker {
                 return;
             }
             Err(_) => {
-                for part in parts.iter().rev() {
-                    self.running[part.place].forget_guesses();
-                    self.running[part.place].set_back();
-                    self.end(part.place, Err(failed()));
+                let mut places: Vec<_> = parts.iter().map(|part| part.place).collect();
+                places.sort_unstable();
+                for place in places.into_iter().rev() {
+                    self.running[place].forget_guesses();
+                    self.running[place].set_back();
+                    self.end(place, Err(failed()));
                 }
                 return;
             }
@@ -169,6 +173,7 @@ impl Worker {
                 false,
             );
         }
+        ended.sort_by_key(|(place, _)| *place);
         for (place, result) in ended.into_iter().rev() {
             self.end(place, result);
         }
@@ -209,6 +214,7 @@ impl Worker {
                 place,
                 tokens: self.running[place].pending(),
                 reads: false,
+                of_prompt: false,
             });
         }
         let mut budget = if parts.is_empty() { ALONE } else { BESIDE };
@@ -235,10 +241,16 @@ impl Worker {
             if waits {
                 continue;
             }
-            let tokens = self.running[place].pending().min(budget);
+            let request = &self.running[place];
+            // An answer that was set back is read again, but computed as an answer.
+            let tokens = match request.unread() {
+                0 => request.pending().min(budget),
+                unread => unread.min(budget),
+            };
             if !self.reserve(place, tokens, parts.is_empty()) {
                 break;
             }
+            let of_prompt = self.running[place].unread() > 0;
             self.running[place].begin();
             reading.push(place);
             budget -= tokens;
@@ -246,9 +258,10 @@ impl Worker {
                 place,
                 tokens,
                 reads: true,
+                of_prompt,
             });
         }
-        parts.sort_by_key(|part: &Part| part.place);
+        parts.sort_by_key(|part: &Part| (part.of_prompt, part.place));
         parts
     }
 
@@ -269,22 +282,22 @@ impl Worker {
 
     fn compute(&mut self, parts: &[Part]) -> Result<Vec<Vec<f32>>, Interrupted> {
         let running_now = self.running.len();
-        let mut pieces = Vec::new();
         let mut jobs = Vec::new();
-        let mut running = self.running.iter_mut().enumerate();
+        let mut pieces = Vec::new();
+        let mut running: Vec<_> = self.running.iter_mut().map(Some).collect();
         for part in parts {
-            let Some((_, request)) = running.find(|(place, _)| *place == part.place) else {
-                break;
+            let Some(request) = running[part.place].take() else {
+                continue;
             };
-            let wanted = request.wanted();
             let start = request.cache.len();
             let end = start + part.tokens;
             pieces.push(Piece {
                 logits: if end == request.tokens.len() {
-                    wanted
+                    request.wanted()
                 } else {
                     0
                 },
+                reads: part.of_prompt,
                 tokens: &request.tokens[start..end],
                 cache: &mut request.cache,
             });

@@ -8,9 +8,12 @@ use std::cell::Cell;
 
 use rayon::prelude::*;
 
-use super::math::dot;
+use super::amx::Amx;
+use super::bulk::{self, Bulk, Gated, Wide};
+use super::math::{SwiGlu, dot};
 use super::packed::{self, Activations};
 use super::shared::Disjoint;
+use super::simd;
 use crate::error::EngineError;
 use crate::gguf::{Gguf, MappedTensor};
 
@@ -20,11 +23,17 @@ const ROWS: usize = 16;
 
 /// A matrix of `rows` outputs and `columns` inputs.
 pub(crate) trait Matrix: Send + Sync {
-    /// Into how many tasks a product with so many rows of activations is cut.
-    fn tasks(&self, rows: usize) -> usize;
+    /// Into how many tasks a product with these rows of activations is cut.
+    fn tasks(&self, x: &Input<'_>) -> usize;
 
     /// Computes one task of `out[i, j] = sum_k x[i, k] * self[j, k]`: some `j` for all `i`.
     fn run(&self, task: usize, x: &Input<'_>, out: &Disjoint<'_>);
+
+    /// The matrix for the matrix unit, where it can be had so: then only the first rows, those not in
+    /// bulk, are computed by [`Matrix::run`].
+    fn wide(&self) -> Option<&dyn Wide> {
+        None
+    }
 
     /// One row as `f32`.
     fn row(&self, index: usize, out: &mut [f32]);
@@ -39,29 +48,54 @@ pub(crate) trait Matrix: Send + Sync {
     fn columns(&self) -> usize;
 }
 
+/// Memory for rounded activations, kept from one product to the next.
+#[derive(Default)]
+pub(crate) struct Rounded {
+    bytes: Activations,
+    bulk: Bulk,
+}
+
 /// Rows of activations.
 pub(crate) struct Input<'a> {
+    /// Rows, those in bulk left out where they are only there rounded.
     x: &'a [f32],
+    rows: usize,
     columns: usize,
-    /// The same in 8 bits, where a matrix wants that.
+    /// The first rows in 8 bits.
     pub(crate) rounded: &'a Activations,
+    /// The other rows, for the matrix unit.
+    pub(crate) bulk: &'a Bulk,
 }
 
 impl<'a> Input<'a> {
-    /// Rows of `columns` activations, rounded into memory that is used again.
-    pub(crate) fn new(x: &'a [f32], columns: usize, rounded: &'a mut Activations) -> Self {
+    /// Rows of `columns` activations, rounded into memory that is used again. Those behind the first
+    /// `single` come in bulk and are multiplied by the matrix unit, where there is one: which way a
+    /// row goes must not depend on the other rows of a pass, or its result would.
+    pub(crate) fn new(
+        x: &'a [f32],
+        columns: usize,
+        single: usize,
+        rounded: &'a mut Rounded,
+    ) -> Self {
         assert!(x.len().is_multiple_of(columns), "whole rows of activations");
-        rounded.round(x, columns);
+        let single = match Amx::detect() {
+            Some(_) => &x[..single * columns],
+            None => x,
+        };
+        rounded.bytes.round(single, columns);
+        rounded.bulk.round(&x[single.len()..], columns);
         Self {
             x,
+            rows: x.len() / columns,
             columns,
-            rounded,
+            rounded: &rounded.bytes,
+            bulk: &rounded.bulk,
         }
     }
 
     /// Number of rows.
     pub(crate) fn rows(&self) -> usize {
-        self.x.len() / self.columns
+        self.rows
     }
 }
 
@@ -76,16 +110,77 @@ pub(crate) fn multiply<const N: usize>(
         assert_eq!(matrix.columns(), x.columns, "shapes of a product");
         out.resize(m * matrix.rows(), 0.0);
     }
-    let tasks = matrices.map(|matrix| matrix.tasks(m));
+    let bulk = matrices.map(|matrix| {
+        let wide = matrix.wide()?;
+        Some(bulk::Product::new(
+            x.bulk,
+            wide,
+            matrix.rows(),
+            x.rounded.rows(),
+        ))
+    });
+    let tasks: [[usize; 2]; N] = std::array::from_fn(|i| {
+        let in_bulk = bulk[i].as_ref().map_or(0, bulk::Product::tasks);
+        [matrices[i].tasks(x), in_bulk]
+    });
     let parts = out.map(|out| Disjoint::new(out));
+    let tasks = tasks.as_flattened();
     (0..tasks.iter().sum()).into_par_iter().for_each(|task| {
         let (mut task, mut which) = (task, 0);
         while task >= tasks[which] {
             task -= tasks[which];
             which += 1;
         }
-        matrices[which].run(task, x, &parts[which]);
+        let (matrix, out) = (which / 2, &parts[which / 2]);
+        match (&bulk[matrix], Amx::detect()) {
+            (Some(product), Some(amx)) if which % 2 == 1 => product.run(amx, task, out),
+            _ => matrices[matrix].run(task, x, out),
+        }
     });
+}
+
+/// The first half of a gated feed-forward layer (Shazeer 2020), `silu(x * gate) * (x * up)`, as the
+/// input of the second half, a product with `down`. `between` is memory for what lies between.
+pub(crate) fn gated<'a>(
+    x: &Input<'_>,
+    [gate, up]: [&dyn Matrix; 2],
+    down: &dyn Matrix,
+    [between, other]: [&'a mut Vec<f32>; 2],
+    rounded: &'a mut Rounded,
+) -> Input<'a> {
+    let columns = down.columns();
+    let in_bulk = Amx::detect().and_then(|amx| {
+        down.wide()?;
+        let matrices = [gate.wide()?, up.wide()?];
+        (x.bulk.rows() > 0).then(|| (amx, Gated::new(x.bulk, matrices, columns)))
+    });
+    let single = x.rounded.rows();
+    if let Some((amx, in_bulk)) = &in_bulk {
+        in_bulk.run(*amx, &mut rounded.bulk);
+        let x = Input {
+            bulk: &Bulk::default(),
+            rows: single,
+            ..*x
+        };
+        multiply(&x, [gate, up], [between, other]);
+    } else {
+        multiply(x, [gate, up], [between, other]);
+    }
+    between
+        .par_chunks_mut(4096)
+        .zip(other.par_chunks(4096))
+        .for_each(|(gate, up)| simd::run(SwiGlu { gate, up }));
+    if in_bulk.is_none() {
+        return Input::new(between, columns, single, rounded);
+    }
+    rounded.bytes.round(between, columns);
+    Input {
+        x: between,
+        rows: x.rows,
+        columns,
+        rounded: &rounded.bytes,
+        bulk: &rounded.bulk,
+    }
 }
 
 /// Opens the matrix `name` of `rows` by `columns` for single rows: products are slow.
@@ -160,7 +255,7 @@ impl Plain {
 }
 
 impl Matrix for Plain {
-    fn tasks(&self, _: usize) -> usize {
+    fn tasks(&self, _: &Input<'_>) -> usize {
         self.rows.div_ceil(ROWS)
     }
 

@@ -68,7 +68,10 @@ pub(crate) fn normalize_heads(rows: &mut [f32], weight: &[f32], eps: f32) {
 pub(crate) fn exp(x: f32) -> f32 {
     // Beyond these the result is 0 or infinity in single precision.
     let x = x.clamp(-87.3, 88.3);
-    let n = fma(x, std::f32::consts::LOG2_E, 0.5).floor();
+    // Added to a small number, it leaves the number's nearest integer in the lowest bits.
+    const MAGIC: f32 = 12_582_912.0;
+    let shifted = fma(x, std::f32::consts::LOG2_E, MAGIC);
+    let n = shifted - MAGIC;
     let r = fma(n, 2.121_944_4e-4, fma(n, -0.693_359_4, x));
     let mut p = 1.987_569_1e-4;
     p = fma(p, r, 1.398_199_9e-3);
@@ -77,8 +80,14 @@ pub(crate) fn exp(x: f32) -> f32 {
     p = fma(p, r, 1.666_666_5e-1);
     p = fma(p, r, 0.5);
     let p = fma(p, r * r, r) + 1.0;
-    let power = f32::from_bits((((n as i32) + 127) << 23) as u32);
+    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
     p * power
+}
+
+/// `x * sigmoid(x)`.
+#[inline(always)]
+pub(crate) fn silu(x: f32) -> f32 {
+    x / (1.0 + exp(-x))
 }
 
 /// `gate = silu(gate) * up`, the SwiGLU activation (Shazeer 2020).
@@ -93,7 +102,7 @@ impl Kernel for SwiGlu<'_> {
     #[inline(always)]
     fn run<I: Isa>(self, _: I) {
         for (g, u) in self.gate.iter_mut().zip(self.up) {
-            *g = *g / (1.0 + exp(-*g)) * u;
+            *g = silu(*g) * u;
         }
     }
 }

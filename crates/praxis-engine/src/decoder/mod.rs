@@ -14,9 +14,9 @@ use rayon::prelude::*;
 
 pub(crate) use cache::{BLOCK, Block, BlockPool, CacheShape, KvCache};
 
+use crate::compute::Rounded;
 use crate::compute::linear::{self, Input, Matrix, matrix, table, vector};
-use crate::compute::math::{self, SwiGlu};
-use crate::compute::{Activations, simd};
+use crate::compute::math;
 use crate::error::EngineError;
 use crate::gguf::Gguf;
 use attention::Span;
@@ -58,15 +58,17 @@ impl Linear {
     }
 }
 
-/// The projections of `x`, rows of as many values as the projections take.
+/// The projections of `x`, rows of as many values as the projections take, the first `single` not in
+/// bulk.
 fn project<const N: usize>(
     x: &[f32],
+    single: usize,
     projections: [&Linear; N],
-    rounded: &mut Activations,
+    rounded: &mut Rounded,
     mut out: [&mut Vec<f32>; N],
 ) {
     let weights = projections.map(|p| p.weight.as_ref());
-    let input = Input::new(x, weights[0].columns(), rounded);
+    let input = Input::new(x, weights[0].columns(), single, rounded);
     linear::multiply(&input, weights, out.each_mut().map(|out| &mut **out));
     for (out, projection) in out.iter_mut().zip(projections) {
         projection.add_bias(out);
@@ -95,6 +97,14 @@ impl Layer {
         let linear = |part: &str, rows, columns, bias| {
             Linear::open(file, &name(part), (rows, columns), bias)
         };
+        for part in ["ffn_gate", "ffn_up", "ffn_down"] {
+            let bias = format!("{}.bias", name(part));
+            if file.has_tensor(&bias) {
+                return Err(
+                    file.unsupported(format!("it has biases where none are computed: `{bias}`"))
+                );
+            }
+        }
         Ok(Self {
             attention_norm: vector(file, &name("attn_norm.weight"), c.hidden)?,
             query: linear("attn_q", queries, c.hidden, c.qkv_bias)?,
@@ -112,6 +122,22 @@ impl Layer {
             up: linear("ffn_up", c.feed_forward, c.hidden, false)?,
             down: linear("ffn_down", c.hidden, c.feed_forward, false)?,
         })
+    }
+}
+
+impl Layer {
+    /// The feed-forward half of the layer.
+    fn feed_forward(
+        &self,
+        x: &Input<'_>,
+        [gate, up]: [&mut Vec<f32>; 2],
+        hidden: &mut Rounded,
+        out: &mut Vec<f32>,
+    ) {
+        let weights = [&self.gate, &self.up].map(|p| p.weight.as_ref());
+        let down = self.down.weight.as_ref();
+        let input = linear::gated(x, weights, down, [gate, up], hidden);
+        linear::multiply(&input, [down], [out]);
     }
 }
 
@@ -183,7 +209,7 @@ impl Decoder {
         }
     }
 
-    /// Reads the tokens of all pieces and appends them to their caches, where room was reserved for
+    /// Reads the tokens of all pieces, those of prompts behind the others, and appends them to their caches, where room was reserved for
     /// them. Returns the logits that the pieces want, row by row. `interrupted` is asked between
     /// layers; after it the caches are as before.
     pub(crate) fn forward(
@@ -195,6 +221,9 @@ impl Decoder {
         let c = &self.config;
         let mut rows: Vec<Rows> = Rows::of(pieces);
         let mut m: usize = pieces.iter().map(|piece| piece.tokens.len()).sum();
+        let answers = pieces.iter().take_while(|piece| !piece.reads);
+        // Rows that are computed as those of answers.
+        let mut single: usize = answers.map(|piece| piece.tokens.len()).sum();
         let wanted: usize = pieces.iter().map(|piece| piece.logits).sum();
         let Memory {
             x,
@@ -207,6 +236,7 @@ impl Decoder {
             up,
             added,
             rounded,
+            hidden,
         } = memory;
         x.resize(m * c.hidden, 0.0);
         let tokens = pieces.iter().flat_map(|piece| piece.tokens);
@@ -227,7 +257,8 @@ impl Decoder {
             let last = index + 1 == self.layers.len();
             self.normalize(x, &layer.attention_norm, h);
             let out = [&mut *queries, &mut *keys, &mut *values];
-            project(h, [&layer.query, &layer.key, &layer.value], rounded, out);
+            let weights = [&layer.query, &layer.key, &layer.value];
+            project(h, single, weights, rounded, out);
             if let Some([query_norm, key_norm]) = &layer.head_norms {
                 math::normalize_heads(queries, query_norm, c.eps);
                 math::normalize_heads(keys, key_norm, c.eps);
@@ -249,7 +280,7 @@ impl Decoder {
                 keep(queries, q_len, &rows, pieces);
                 keep(x, c.hidden, &rows, pieces);
                 rows = Rows::of_wanted(pieces);
-                m = wanted;
+                (m, single) = (wanted, wanted);
                 if m == 0 {
                     break;
                 }
@@ -262,19 +293,16 @@ impl Decoder {
                     position: piece.cache.len() + piece.tokens.len() - rows.count,
                     row: rows.first,
                     tokens: rows.count,
+                    bulk: piece.reads && !last,
                 })
                 .collect();
             attended.resize(m * q_len, 0.0);
             attention::attend(queries, &spans, index, c.heads(), attended);
-            project(attended, [&layer.output], rounded, [&mut *added]);
+            project(attended, single, [&layer.output], rounded, [&mut *added]);
             add(x, added);
             self.normalize(x, &layer.feed_forward_norm, h);
-            let out = [&mut *gate, &mut *up];
-            project(h, [&layer.gate, &layer.up], rounded, out);
-            gate.par_chunks_mut(4096)
-                .zip(up.par_chunks(4096))
-                .for_each(|(gate, up)| simd::run(SwiGlu { gate, up }));
-            project(gate, [&layer.down], rounded, [&mut *added]);
+            let input = Input::new(h, c.hidden, single, rounded);
+            layer.feed_forward(&input, [&mut *gate, &mut *up], hidden, added);
             add(x, added);
         }
         for piece in pieces.iter_mut() {
@@ -286,7 +314,7 @@ impl Decoder {
         self.normalize(x, &self.norm, h);
         let head = self.head.as_deref().unwrap_or(self.embedding.as_ref());
         let mut logits = Vec::new();
-        let input = Input::new(h, c.hidden, rounded);
+        let input = Input::new(h, c.hidden, wanted, rounded);
         linear::multiply(&input, [head], [&mut logits]);
         Ok(logits.chunks(head.rows()).map(<[f32]>::to_vec).collect())
     }
@@ -312,6 +340,8 @@ pub(crate) struct Piece<'a> {
     pub(crate) cache: &'a mut KvCache,
     /// How many of the last tokens' logits are wanted.
     pub(crate) logits: usize,
+    /// Whether the tokens are of a prompt: read in bulk, with other rounding than an answer's.
+    pub(crate) reads: bool,
 }
 
 /// The rows of a piece in a batch.
@@ -365,7 +395,8 @@ pub(crate) struct Memory {
     gate: Vec<f32>,
     up: Vec<f32>,
     added: Vec<f32>,
-    rounded: Activations,
+    rounded: Rounded,
+    hidden: Rounded,
 }
 
 fn add(x: &mut [f32], y: &[f32]) {

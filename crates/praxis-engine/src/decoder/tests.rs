@@ -44,6 +44,7 @@ fn logprobs(file: &Gguf, exact: bool, tokens: &[u32], positions: &[usize]) -> Ve
                 tokens,
                 cache: &mut cache,
                 logits: 1,
+                reads: true,
             };
             let logits = decoder.forward(&mut [piece], &mut memory, &|| false);
             let logits = logits.unwrap().remove(0);

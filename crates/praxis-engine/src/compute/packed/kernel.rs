@@ -12,8 +12,9 @@ use std::ops::Range;
 
 use super::activations::{Activations, Group, PANEL, Panel};
 use super::formats::{Format, Scales};
-use super::layout::{LINE, Layout};
+use super::layout::Layout;
 use super::{GROUP, QUADS};
+use crate::compute::line::{LINE, Line};
 use crate::compute::shared::Disjoint;
 use crate::compute::simd::{Isa, Kernel};
 
@@ -35,35 +36,6 @@ pub(super) struct Product<'a, F> {
     pub(super) tiles: Range<usize>,
     pub(super) out: &'a Disjoint<'a>,
     pub(super) format: PhantomData<fn() -> F>,
-}
-
-/// A line of the cache.
-#[derive(Debug, Clone, Copy)]
-#[repr(align(64))]
-pub(super) struct Line(
-    #[expect(dead_code, reason = "lines are read as the bytes of their memory")] [u8; LINE],
-);
-
-impl Line {
-    const ZERO: Self = Self([0; LINE]);
-
-    /// As many lines of zeros as hold so many bytes.
-    pub(super) fn zeros(bytes: usize) -> Vec<Self> {
-        vec![Self::ZERO; bytes.div_ceil(LINE)]
-    }
-
-    /// Lines as bytes.
-    #[inline(always)]
-    pub(super) fn bytes(lines: &[Self]) -> &[u8] {
-        // SAFETY: lines are bytes without padding.
-        unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), size_of_val(lines)) }
-    }
-
-    /// Lines as bytes.
-    pub(super) fn bytes_mut(lines: &mut [Self]) -> &mut [u8] {
-        // SAFETY: lines are bytes without padding.
-        unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), size_of_val(lines)) }
-    }
 }
 
 /// Whether so many rows of activations take weights apart anew.
@@ -429,5 +401,68 @@ impl<I: Isa> Wide<I> {
             (scales.scale[1], scales.offset[1]) = (number(2), number(3));
         }
         (quads, scales)
+    }
+}
+
+/// Makes bfloat16 tiles of weights, as [`crate::compute::bulk`] wants them.
+pub(super) struct Widen<'a, F> {
+    /// All tiles.
+    pub(super) weights: &'a [u8],
+    pub(super) layout: Layout,
+    pub(super) tiles: Range<usize>,
+    pub(super) groups: Range<usize>,
+    pub(super) panel: &'a mut [Line],
+    pub(super) format: PhantomData<fn() -> F>,
+}
+
+impl<F: Format> Kernel for Widen<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        debug_assert_eq!(I::LANES * 4, LINE);
+        let lines = self.panel.chunks_exact_mut(self.groups.len() * 2 * QUADS);
+        for (tile, lines) in self.tiles.clone().zip(lines) {
+            let packed = Packed::<F> {
+                bytes: &self.weights[self.layout.tile(tile)],
+                layout: &self.layout,
+                format: PhantomData,
+            };
+            let mut group = self.groups.start;
+            for lines in lines.as_chunks_mut::<{ 2 * QUADS }>().0 {
+                widen(isa, &packed, group, lines);
+                group += 1;
+            }
+        }
+    }
+}
+
+/// A group's weights of 16 rows as a tile: pairs of values, each for all rows.
+#[inline(always)]
+fn widen<I: Isa, F: Format>(
+    isa: I,
+    packed: &Packed<'_, F>,
+    group: usize,
+    tile: &mut [Line; 2 * QUADS],
+) {
+    let quads = packed.quads(isa, group);
+    let scales = packed.scales(isa, group);
+    for (i, quad) in quads.into_iter().enumerate() {
+        let half = if F::HALVES == 2 { i / (QUADS / 2) } else { 0 };
+        let weight = |x| isa.mul_add(x, scales.scale[half], scales.offset[half]);
+        let pairs = [
+            isa.pair_bf16(
+                weight(isa.byte_to_float::<0>(quad)),
+                weight(isa.byte_to_float::<1>(quad)),
+            ),
+            isa.pair_bf16(
+                weight(isa.byte_to_float::<2>(quad)),
+                weight(isa.byte_to_float::<3>(quad)),
+            ),
+        ];
+        for (line, pair) in tile[2 * i..2 * i + 2].iter_mut().zip(pairs) {
+            // SAFETY: a line holds a register.
+            unsafe { isa.store(std::ptr::from_mut(line).cast(), pair) };
+        }
     }
 }

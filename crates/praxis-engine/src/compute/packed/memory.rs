@@ -5,11 +5,13 @@ use std::ops::{Deref, DerefMut};
 
 use memmap2::MmapMut;
 
+use crate::compute::line::Line;
+
 /// Bytes that begin at a page.
 pub(super) enum Memory {
     Mapped(MmapMut),
     /// Where the system gives no map: lines of the cache, so that they begin at one.
-    Allocated(Vec<super::kernel::Line>),
+    Allocated(Vec<Line>),
 }
 
 impl Memory {
@@ -22,7 +24,7 @@ impl Memory {
                 let _ = map.advise(memmap2::Advice::HugePage);
                 Self::Mapped(map)
             }
-            Err(_) => Self::Allocated(super::kernel::Line::zeros(len)),
+            Err(_) => Self::Allocated(Line::zeros(len)),
         }
     }
 }
@@ -33,7 +35,7 @@ impl Deref for Memory {
     fn deref(&self) -> &[u8] {
         match self {
             Self::Mapped(map) => map,
-            Self::Allocated(lines) => super::kernel::Line::bytes(lines),
+            Self::Allocated(lines) => Line::bytes(lines),
         }
     }
 }
@@ -42,7 +44,7 @@ impl DerefMut for Memory {
     fn deref_mut(&mut self) -> &mut [u8] {
         match self {
             Self::Mapped(map) => map,
-            Self::Allocated(lines) => super::kernel::Line::bytes_mut(lines),
+            Self::Allocated(lines) => Line::bytes_mut(lines),
         }
     }
 }

@@ -5,6 +5,8 @@
 //! instruction multiplies four values of all of them with four activations. [`formats`] reads the
 //! formats of files, [`layout`] says how tiles lie in memory, [`kernel`] multiplies them.
 //!
+//! Where the processor has a matrix unit, [`super::bulk`] multiplies the rows of prompts on it.
+//!
 //! Formats that have no entry here are multiplied the plain way, see [`super::linear`].
 
 mod activations;
@@ -20,6 +22,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::bulk::{self, Wide};
+use super::line::Line;
 use super::linear::{Input, Matrix};
 use super::shared::Disjoint;
 use super::simd::{self, Isa, Kernel};
@@ -27,7 +31,7 @@ use crate::dtype::Dtype;
 use crate::gguf::MappedTensor;
 pub(crate) use activations::Activations;
 use formats::{Format, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
-use kernel::Product;
+use kernel::{Product, Widen};
 use layout::Layout;
 use memory::Memory;
 
@@ -129,13 +133,16 @@ impl<I: Isa, F: Format> Packed<I, F> {
 }
 
 impl<I: Isa, F: Format> Matrix for Packed<I, F> {
-    fn tasks(&self, rows: usize) -> usize {
-        self.layout.tiles().div_ceil(self.share(rows))
+    fn tasks(&self, x: &Input<'_>) -> usize {
+        match x.rounded.rows() {
+            0 => 0,
+            rows => self.layout.tiles().div_ceil(self.share(rows)),
+        }
     }
 
     fn run(&self, task: usize, x: &Input<'_>, out: &Disjoint<'_>) {
-        let share = self.share(x.rows());
-        let tiles: Range<usize> = task * share..self.layout.tiles().min((task + 1) * share);
+        let share = self.share(x.rounded.rows());
+        let tiles = task * share..self.layout.tiles().min((task + 1) * share);
         self.isa.run(Product::<F> {
             weights: &self.tiles,
             layout: self.layout,
@@ -144,6 +151,10 @@ impl<I: Isa, F: Format> Matrix for Packed<I, F> {
             out,
             format: PhantomData,
         });
+    }
+
+    fn wide(&self) -> Option<&dyn Wide> {
+        (I::LANES == bulk::ROWS).then_some(self)
     }
 
     fn row(&self, index: usize, out: &mut [f32]) {
@@ -162,5 +173,18 @@ impl<I: Isa, F: Format> Matrix for Packed<I, F> {
 
     fn columns(&self) -> usize {
         self.layout.columns
+    }
+}
+
+impl<I: Isa, F: Format> Wide for Packed<I, F> {
+    fn widen(&self, tiles: Range<usize>, groups: Range<usize>, panel: &mut [Line]) {
+        self.isa.run(Widen::<F> {
+            weights: &self.tiles,
+            layout: self.layout,
+            tiles,
+            groups,
+            panel,
+            format: PhantomData,
+        });
     }
 }

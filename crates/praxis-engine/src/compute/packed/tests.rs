@@ -6,8 +6,8 @@ use candle_core::{Device, Tensor};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::{Activations, all};
-use crate::compute::linear::{Input, Matrix};
+use super::all;
+use crate::compute::linear::{Input, Matrix, Rounded};
 use crate::compute::shared::Disjoint;
 use crate::gguf::Gguf;
 
@@ -49,12 +49,13 @@ fn file_of(
 
 /// The product, into memory that holds no numbers before.
 fn product(matrix: &dyn Matrix, x: &[f32]) -> Vec<f32> {
-    let mut rounded = Activations::default();
-    let x = Input::new(x, matrix.columns(), &mut rounded);
+    let mut rounded = Rounded::default();
+    let rows = x.len() / matrix.columns();
+    let x = Input::new(x, matrix.columns(), rows, &mut rounded);
     let mut out = vec![f32::NAN; x.rows() * matrix.rows()];
     {
         let out = Disjoint::new(&mut out);
-        for task in 0..matrix.tasks(x.rows()) {
+        for task in 0..matrix.tasks(&x) {
             matrix.run(task, &x, &out);
         }
     }

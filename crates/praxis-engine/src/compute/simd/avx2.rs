@@ -28,6 +28,21 @@ const fn products_in_16_bits(bits: usize) -> usize {
     }
 }
 
+impl Avx2 {
+    /// Floats whose upper halves are the nearest bfloat16 numbers.
+    #[inline(always)]
+    fn round_bf16(self, x: __m256) -> __m256i {
+        let bits = instruction!(_mm256_castps_si256(x));
+        // Half a step less one, and one more where the last bit that stays is odd.
+        let odd = instruction!(_mm256_and_si256(
+            _mm256_srli_epi32::<16>(bits),
+            _mm256_set1_epi32(1)
+        ));
+        let half = instruction!(_mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+        instruction!(_mm256_add_epi32(bits, half))
+    }
+}
+
 impl Isa for Avx2 {
     const LANES: usize = 8;
     const ROWS: usize = 4;
@@ -131,6 +146,34 @@ impl Isa for Avx2 {
     #[inline(always)]
     fn to_float(self, a: Self::Int) -> Self::Float {
         instruction!(_mm256_cvtepi32_ps(a))
+    }
+
+    #[inline(always)]
+    fn byte_to_float<const BYTE: usize>(self, a: Self::Int) -> Self::Float {
+        let low = instruction!(_mm256_srl_epi32(a, _mm_cvtsi32_si128(8 * BYTE as i32)));
+        instruction!(_mm256_cvtepi32_ps(_mm256_and_si256(
+            low,
+            _mm256_set1_epi32(0xff)
+        )))
+    }
+
+    #[inline(always)]
+    fn pair_bf16(self, low: Self::Float, high: Self::Float) -> Self::Int {
+        let [low, high] = [low, high].map(|x| self.round_bf16(x));
+        instruction!(_mm256_blend_epi16::<0xaa>(
+            _mm256_srli_epi32::<16>(low),
+            high
+        ))
+    }
+
+    #[inline(always)]
+    unsafe fn store_bf16(self, at: *mut u8, value: Self::Float) {
+        let bits = self.round_bf16(value);
+        let high = instruction!(_mm256_srli_epi32::<16>(bits));
+        let packed = instruction!(_mm256_permute4x64_epi64::<0b1000>(_mm256_packus_epi32(
+            high, high
+        )));
+        instruction!(_mm_storeu_si128(at.cast(), _mm256_castsi256_si128(packed)));
     }
 
     #[inline(always)]

@@ -19,6 +19,21 @@ impl Avx512 {
     }
 }
 
+impl Avx512 {
+    /// Floats whose upper halves are the nearest bfloat16 numbers.
+    #[inline(always)]
+    fn round_bf16(self, x: __m512) -> __m512i {
+        let bits = instruction!(_mm512_castps_si512(x));
+        // Half a step less one, and one more where the last bit that stays is odd.
+        let odd = instruction!(_mm512_and_si512(
+            _mm512_srli_epi32::<16>(bits),
+            _mm512_set1_epi32(1)
+        ));
+        let half = instruction!(_mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+        instruction!(_mm512_add_epi32(bits, half))
+    }
+}
+
 impl Isa for Avx512 {
     const LANES: usize = 16;
     const ROWS: usize = 8;
@@ -95,6 +110,34 @@ impl Isa for Avx512 {
     #[inline(always)]
     fn to_float(self, a: Self::Int) -> Self::Float {
         instruction!(_mm512_cvtepi32_ps(a))
+    }
+
+    #[inline(always)]
+    fn byte_to_float<const BYTE: usize>(self, a: Self::Int) -> Self::Float {
+        let low = instruction!(_mm512_srl_epi32(a, _mm_cvtsi32_si128(8 * BYTE as i32)));
+        instruction!(_mm512_cvtepi32_ps(_mm512_and_si512(
+            low,
+            _mm512_set1_epi32(0xff)
+        )))
+    }
+
+    #[inline(always)]
+    fn pair_bf16(self, low: Self::Float, high: Self::Float) -> Self::Int {
+        let [low, high] = [low, high].map(|x| self.round_bf16(x));
+        instruction!(_mm512_mask_blend_epi16(
+            0xaaaa_aaaa,
+            _mm512_srli_epi32::<16>(low),
+            high
+        ))
+    }
+
+    #[inline(always)]
+    unsafe fn store_bf16(self, at: *mut u8, value: Self::Float) {
+        let bits = self.round_bf16(value);
+        instruction!(_mm256_storeu_si256(
+            at.cast(),
+            _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(bits))
+        ));
     }
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! The kernels' instructions in plain Rust, for processors that have none of the others. The
 //! compiler makes vector instructions of the loops where it can.
 
-use half::f16;
+use half::{bf16, f16};
 
 use super::{Isa, Kernel};
 
@@ -92,6 +92,24 @@ impl Isa for Portable {
     #[inline(always)]
     fn to_float(self, a: Self::Int) -> Self::Float {
         a.map(|a| a as i32 as f32)
+    }
+
+    #[inline(always)]
+    fn byte_to_float<const BYTE: usize>(self, a: Self::Int) -> Self::Float {
+        a.map(|a| f32::from((a >> (8 * BYTE)) as u8))
+    }
+
+    #[inline(always)]
+    fn pair_bf16(self, low: Self::Float, high: Self::Float) -> Self::Int {
+        let round = |x: f32| u32::from(bf16::from_f32(x).to_bits());
+        std::array::from_fn(|i| round(low[i]) | round(high[i]) << 16)
+    }
+
+    #[inline(always)]
+    unsafe fn store_bf16(self, at: *mut u8, value: Self::Float) {
+        let rounded = value.map(|x| bf16::from_f32(x).to_bits());
+        // SAFETY: the caller's promise.
+        unsafe { at.cast::<[u16; LANES]>().write_unaligned(rounded) }
     }
 
     #[inline(always)]

@@ -4,6 +4,8 @@
 //! sequence and every query is computed alone, so its result does not depend on which others were
 //! computed with it.
 
+mod bulk;
+
 use std::cell::Cell;
 
 use half::f16;
@@ -11,11 +13,14 @@ use rayon::prelude::*;
 
 use super::cache::{BLOCK, KvCache};
 use crate::compute::Disjoint;
+use crate::compute::amx::Amx;
 use crate::compute::math::exp;
 use crate::compute::simd::{self, Isa, Kernel};
 
 /// Tokens whose queries share what is loaded of a block.
 const QUERY_TOKENS: usize = 16;
+/// The same where the matrix unit computes them.
+const BULK_TOKENS: usize = 32;
 /// Queries that are computed together.
 const ROWS: usize = 4;
 
@@ -40,6 +45,8 @@ pub(crate) struct Span<'a> {
     pub(crate) row: usize,
     /// How many there are.
     pub(crate) tokens: usize,
+    /// Whether they come in bulk, for the matrix unit.
+    pub(crate) bulk: bool,
 }
 
 /// Attends from `queries` (rows of all query heads, already rotated) to all cached keys of `layer`
@@ -54,10 +61,13 @@ pub(crate) fn attend(
     let out = Disjoint::new(out);
     let mut tasks = Vec::new();
     for span in spans {
+        let amx = Amx::detect().filter(|_| span.bulk && bulk::fits(heads.dim));
+        let step = amx.map_or(QUERY_TOKENS, |_| BULK_TOKENS);
         // Late queries see the most keys: they go first.
-        for first in (0..span.tokens).step_by(QUERY_TOKENS).rev() {
-            let last = span.tokens.min(first + QUERY_TOKENS);
+        for first in (0..span.tokens).step_by(step).rev() {
+            let last = span.tokens.min(first + step);
             tasks.extend((0..heads.keys).map(|head| Task {
+                amx,
                 queries,
                 span,
                 first,
@@ -74,6 +84,8 @@ pub(crate) fn attend(
 
 /// The queries of the tokens `first..last` of all query heads that share one key-value head.
 struct Task<'a> {
+    /// The matrix unit, where it is to compute them.
+    amx: Option<Amx>,
     queries: &'a [f32],
     span: &'a Span<'a>,
     first: usize,
@@ -107,6 +119,10 @@ impl Kernel for Task<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        if let Some(amx) = self.amx {
+            bulk::compute(isa, amx, &self);
+            return;
+        }
         let mut scratch = SCRATCH.take();
         self.compute(isa, &mut scratch);
         SCRATCH.set(scratch);
