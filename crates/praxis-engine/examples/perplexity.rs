@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (mut sum, mut count) = (0.0, 0);
     for window in tokens.chunks_exact(WINDOW) {
         let positions: Vec<usize> = (WINDOW / 2 - 1..WINDOW - 1).collect();
-        let logits = engine.logits(&window[..WINDOW - 1], &positions);
+        let logits = engine.logits(&window[..WINDOW - 1], WINDOW, &positions);
         for (position, logits) in positions.iter().zip(logits) {
             let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let total: f64 = logits.iter().map(|l| f64::from(l - max).exp()).sum();

@@ -113,7 +113,7 @@ async fn max_tokens_and_stop_strings_end_an_answer() {
     let Some(engine) = common::smollm2(ChatOptions::default()) else {
         return;
     };
-    let text = "Count from one to twenty in words.";
+    let text = "Tell me a long story about a river.";
     let long = answer(&engine, request(text, greedy(30))).await;
     assert_eq!(long.finish_reason, FinishReason::Length);
     assert_eq!(long.usage.output_tokens, 30);

@@ -86,7 +86,7 @@ fn check(model: &str, fixture: &str, tolerance: &Tolerance) {
         let tokens = engine.prompt_tokens(&conversation.messages).unwrap();
         assert_eq!(tokens, conversation.tokens, "{what}");
         let positions: Vec<usize> = conversation.top.iter().map(|t| t.position).collect();
-        let logits = engine.logits(&tokens, &positions);
+        let logits = engine.logits(&tokens, tokens.len(), &positions);
         for (top, logits) in conversation.top.iter().zip(&logits) {
             let ours = log_softmax(logits);
             let differences: Vec<f32> = top
@@ -117,7 +117,7 @@ fn check(model: &str, fixture: &str, tolerance: &Tolerance) {
         let positions: Vec<usize> = (0..conversation.greedy.len())
             .map(|i| tokens.len() - 1 + i)
             .collect();
-        let logits = engine.logits(&sequence, &positions);
+        let logits = engine.logits(&sequence, sequence.len(), &positions);
         for (i, logits) in logits.iter().enumerate() {
             let ours = argmax(logits);
             if conversation.margins[i] > tolerance.tie {
@@ -182,8 +182,11 @@ async fn a_greedy_answer_is_the_argmax_of_its_own_logits() {
         .unwrap();
     let answer = chat::collect(stream).await.unwrap();
     let mut tokens = engine.prompt_tokens(&messages).unwrap();
+    let prompt = tokens.len();
     for entry in &answer.logprobs {
-        let logits = engine.logits(&tokens, &[tokens.len() - 1]).remove(0);
+        let logits = engine
+            .logits(&tokens, prompt, &[tokens.len() - 1])
+            .remove(0);
         let token = argmax(&logits);
         let expected = log_softmax(&logits)[token as usize];
         assert!(

@@ -210,31 +210,38 @@ impl ChatEngine {
             .map_err(ModelError::Internal)
     }
 
-    /// Logits after each of `positions` (ascending) of a sequence, for tests against a reference.
+    /// Logits after each of `positions` (ascending) of a sequence whose first `prompt` tokens are
+    /// read as a prompt and the others as an answer, for tests against a reference.
     #[doc(hidden)]
-    pub fn logits(&self, tokens: &[u32], positions: &[usize]) -> Vec<Vec<f32>> {
+    pub fn logits(&self, tokens: &[u32], prompt: usize, positions: &[usize]) -> Vec<Vec<f32>> {
         use crate::decoder::{BlockPool, KvCache, Memory, Piece};
         let decoder = &self.handle.model.decoder;
         let pool = BlockPool::new(decoder.cache_shape(), usize::MAX);
         let (mut cache, mut memory) = (KvCache::new(decoder.cache_shape()), Memory::default());
-        let (Some(first), Some(last)) = (positions.first(), positions.last()) else {
-            return Vec::new();
-        };
-        cache.reserve(last + 1, &pool);
-        let piece = Piece {
-            tokens: &tokens[..=*last],
-            cache: &mut cache,
-            logits: last + 1 - first,
-            reads: true,
-        };
-        let logits = decoder.forward(&mut [piece], &mut memory, &|| false);
-        logits
-            .into_iter()
-            .flatten()
-            .enumerate()
-            .filter(|(i, _)| positions.binary_search(&(first + i)).is_ok())
-            .map(|(_, logits)| logits)
-            .collect()
+        let end = positions.last().map_or(0, |last| last + 1);
+        let mut all = Vec::new();
+        for (part, reads) in [(0..end.min(prompt), true), (end.min(prompt)..end, false)] {
+            if part.is_empty() {
+                continue;
+            }
+            let first = positions.iter().find(|at| part.contains(at));
+            let first = *first.unwrap_or(&part.end);
+            cache.reserve(part.len(), &pool);
+            let piece = Piece {
+                tokens: &tokens[part.clone()],
+                cache: &mut cache,
+                logits: part.end - first,
+                reads,
+            };
+            let logits = decoder.forward(&mut [piece], &mut memory, &|| false);
+            let logits = logits.into_iter().flatten().zip(first..);
+            all.extend(
+                logits
+                    .filter(|(_, at)| positions.contains(at))
+                    .map(|(l, _)| l),
+            );
+        }
+        all
     }
 }
 

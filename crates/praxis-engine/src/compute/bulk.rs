@@ -148,7 +148,7 @@ impl Kernel for Round<'_> {
     }
 }
 
-/// Rounds 32 numbers to the nearest bfloat16, halves to even.
+/// Rounds 32 numbers to the nearest bfloat16.
 #[inline(always)]
 pub(crate) fn round<I: Isa>(isa: I, x: &[f32], line: &mut Line) {
     assert_eq!(x.len(), GROUP, "numbers of a line");

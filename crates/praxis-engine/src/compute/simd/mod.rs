@@ -114,8 +114,8 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// One byte of every lane, unsigned, as a float; the lowest is byte 0.
     fn byte_to_float<const BYTE: usize>(self, a: Self::Int) -> Self::Float;
 
-    /// Two floats a lane, rounded to the nearest bfloat16 numbers (halves to even; no NaN goes in),
-    /// the first in the lower half.
+    /// Two floats a lane, rounded to the nearest bfloat16 numbers (halves away from zero), the
+    /// first in the lower half.
     fn pair_bf16(self, low: Self::Float, high: Self::Float) -> Self::Int;
 
     /// Stores one bfloat16 number a lane, rounded as by [`Isa::pair_bf16`].

@@ -1,7 +1,7 @@
 //! The kernels' instructions in plain Rust, for processors that have none of the others. The
 //! compiler makes vector instructions of the loops where it can.
 
-use half::{bf16, f16};
+use half::f16;
 
 use super::{Isa, Kernel};
 
@@ -14,6 +14,11 @@ const LANES: usize = 8;
 #[inline(always)]
 fn halves(a: u32, change: impl Fn(u16) -> u16) -> u32 {
     u32::from(change(a as u16)) | u32::from(change((a >> 16) as u16)) << 16
+}
+
+#[inline(always)]
+fn round_bf16(x: f32) -> u16 {
+    (x.to_bits().wrapping_add(0x8000) >> 16) as u16
 }
 
 impl Isa for Portable {
@@ -101,13 +106,14 @@ impl Isa for Portable {
 
     #[inline(always)]
     fn pair_bf16(self, low: Self::Float, high: Self::Float) -> Self::Int {
-        let round = |x: f32| u32::from(bf16::from_f32(x).to_bits());
-        std::array::from_fn(|i| round(low[i]) | round(high[i]) << 16)
+        std::array::from_fn(|i| {
+            u32::from(round_bf16(low[i])) | u32::from(round_bf16(high[i])) << 16
+        })
     }
 
     #[inline(always)]
     unsafe fn store_bf16(self, at: *mut u8, value: Self::Float) {
-        let rounded = value.map(|x| bf16::from_f32(x).to_bits());
+        let rounded = value.map(round_bf16);
         // SAFETY: the caller's promise.
         unsafe { at.cast::<[u16; LANES]>().write_unaligned(rounded) }
     }

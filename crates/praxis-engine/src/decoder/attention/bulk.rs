@@ -250,7 +250,9 @@ fn softmax(
         }
     }
     let before = *max;
-    *max = lanes.iter().fold(before, |max, x| max.max(*x));
+    *max = lanes
+        .iter()
+        .fold(before, |max, x| if *x > max { *x } else { max });
     let mut lanes = [0.0f32; 16];
     for chunk in scores.as_chunks_mut::<16>().0 {
         for (lane, x) in lanes.iter_mut().zip(chunk) {
