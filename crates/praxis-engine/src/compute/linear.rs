@@ -8,6 +8,7 @@ use std::cell::Cell;
 
 use rayon::prelude::*;
 
+use super::floats;
 use super::math::dot;
 use super::packed::{self, Activations};
 use super::shared::Disjoint;
@@ -26,6 +27,11 @@ pub(crate) trait Matrix: Send + Sync {
     /// Computes one task of `out[i, j] = sum_k x[i, k] * self[j, k]`: some `j` for all `i`.
     fn run(&self, task: usize, x: &Input<'_>, out: &Disjoint<'_>);
 
+    /// Whether it is multiplied with activations rounded to 8 bits.
+    fn rounds(&self) -> bool {
+        false
+    }
+
     /// One row as `f32`.
     fn row(&self, index: usize, out: &mut [f32]);
 
@@ -39,41 +45,55 @@ pub(crate) trait Matrix: Send + Sync {
     fn columns(&self) -> usize;
 }
 
-/// Rows of activations.
+/// Rows of activations, as the matrices of a product want them.
 pub(crate) struct Input<'a> {
-    x: &'a [f32],
     columns: usize,
-    /// The same in 8 bits, where a matrix wants that.
-    pub(crate) rounded: &'a Activations,
+    /// As they are.
+    pub(super) x: &'a [f32],
+    /// In 8 bits, where a matrix wants that.
+    pub(super) rounded: &'a Activations,
 }
 
 impl<'a> Input<'a> {
-    /// Rows of `columns` activations, rounded into memory that is used again.
-    pub(crate) fn new(x: &'a [f32], columns: usize, rounded: &'a mut Activations) -> Self {
-        assert!(x.len().is_multiple_of(columns), "whole rows of activations");
-        rounded.round(x, columns);
+    /// Rows of as many activations as the matrices have columns. `rounded` is memory that is used
+    /// again.
+    pub(super) fn new(
+        x: &'a [f32],
+        matrices: &[&dyn Matrix],
+        rounded: &'a mut Activations,
+    ) -> Self {
+        let columns = matrices.first().map_or(1, |matrix| matrix.columns());
+        assert!(
+            x.len().is_multiple_of(columns) && matrices.iter().all(|m| m.columns() == columns),
+            "shapes of a product"
+        );
+        if matrices.iter().any(|matrix| matrix.rounds()) {
+            rounded.round(x, columns);
+        }
         Self {
-            x,
             columns,
+            x,
             rounded,
         }
     }
 
     /// Number of rows.
-    pub(crate) fn rows(&self) -> usize {
+    pub(super) fn rows(&self) -> usize {
         self.x.len() / self.columns
     }
 }
 
-/// Products of the same activations with several matrices, in one go.
+/// Products of the same activations with several matrices, in one go. `rounded` is memory that is
+/// used again, and what comes into `out` takes the place of what was there.
 pub(crate) fn multiply<const N: usize>(
-    x: &Input<'_>,
+    x: &[f32],
     matrices: [&dyn Matrix; N],
+    rounded: &mut Activations,
     mut out: [&mut Vec<f32>; N],
 ) {
+    let x = Input::new(x, &matrices, rounded);
     let m = x.rows();
     for (out, matrix) in out.iter_mut().zip(matrices) {
-        assert_eq!(matrix.columns(), x.columns, "shapes of a product");
         out.resize(m * matrix.rows(), 0.0);
     }
     let tasks = matrices.map(|matrix| matrix.tasks(m));
@@ -84,7 +104,7 @@ pub(crate) fn multiply<const N: usize>(
             task -= tasks[which];
             which += 1;
         }
-        matrices[which].run(task, x, &parts[which]);
+        matrices[which].run(task, &x, &parts[which]);
     });
 }
 
@@ -122,8 +142,11 @@ pub(crate) fn matrix(
     if tests::EXACT.get() {
         return Ok(Box::new(Plain::new(tensor)));
     }
-    Ok(packed::matrix(&tensor).unwrap_or_else(|| Box::new(Plain::new(tensor))))
+    Ok(packed::matrix(&tensor)
+        .or_else(|| floats::matrix(&tensor))
+        .unwrap_or_else(|| Box::new(Plain::new(tensor))))
 }
+
 /// Opens the vector `name` as `f32`.
 pub(crate) fn vector(file: &Gguf, name: &str, len: usize) -> Result<Vec<f32>, EngineError> {
     let tensor = file.mapped(name, &[len])?;

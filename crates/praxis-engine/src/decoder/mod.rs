@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 pub(crate) use cache::{BLOCK, Block, BlockPool, CacheShape, KvCache};
 
-use crate::compute::linear::{self, Input, Matrix, matrix, table, vector};
+use crate::compute::linear::{self, Matrix, matrix, table, vector};
 use crate::compute::math::{self, SwiGlu};
 use crate::compute::{Activations, simd};
 use crate::error::EngineError;
@@ -66,8 +66,7 @@ fn project<const N: usize>(
     mut out: [&mut Vec<f32>; N],
 ) {
     let weights = projections.map(|p| p.weight.as_ref());
-    let input = Input::new(x, weights[0].columns(), rounded);
-    linear::multiply(&input, weights, out.each_mut().map(|out| &mut **out));
+    linear::multiply(x, weights, rounded, out.each_mut().map(|out| &mut **out));
     for (out, projection) in out.iter_mut().zip(projections) {
         projection.add_bias(out);
     }
@@ -286,8 +285,7 @@ impl Decoder {
         self.normalize(x, &self.norm, h);
         let head = self.head.as_deref().unwrap_or(self.embedding.as_ref());
         let mut logits = Vec::new();
-        let input = Input::new(h, c.hidden, rounded);
-        linear::multiply(&input, [head], [&mut logits]);
+        linear::multiply(h, [head], rounded, [&mut logits]);
         Ok(logits.chunks(head.rows()).map(<[f32]>::to_vec).collect())
     }
 

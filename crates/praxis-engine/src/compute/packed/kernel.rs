@@ -12,8 +12,9 @@ use std::ops::Range;
 
 use super::activations::{Activations, Group, PANEL, Panel};
 use super::formats::{Format, Scales};
-use super::layout::{LINE, Layout};
+use super::layout::Layout;
 use super::{GROUP, QUADS};
+use crate::compute::pages::{LINE, Line};
 use crate::compute::shared::Disjoint;
 use crate::compute::simd::{Isa, Kernel};
 
@@ -35,35 +36,6 @@ pub(super) struct Product<'a, F> {
     pub(super) tiles: Range<usize>,
     pub(super) out: &'a Disjoint<'a>,
     pub(super) format: PhantomData<fn() -> F>,
-}
-
-/// A line of the cache.
-#[derive(Debug, Clone, Copy)]
-#[repr(align(64))]
-pub(super) struct Line(
-    #[expect(dead_code, reason = "lines are read as the bytes of their memory")] [u8; LINE],
-);
-
-impl Line {
-    const ZERO: Self = Self([0; LINE]);
-
-    /// As many lines of zeros as hold so many bytes.
-    pub(super) fn zeros(bytes: usize) -> Vec<Self> {
-        vec![Self::ZERO; bytes.div_ceil(LINE)]
-    }
-
-    /// Lines as bytes.
-    #[inline(always)]
-    pub(super) fn bytes(lines: &[Self]) -> &[u8] {
-        // SAFETY: lines are bytes without padding.
-        unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), size_of_val(lines)) }
-    }
-
-    /// Lines as bytes.
-    pub(super) fn bytes_mut(lines: &mut [Self]) -> &mut [u8] {
-        // SAFETY: lines are bytes without padding.
-        unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), size_of_val(lines)) }
-    }
 }
 
 /// Whether so many rows of activations take weights apart anew.

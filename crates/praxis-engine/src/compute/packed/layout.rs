@@ -12,9 +12,7 @@ use std::ops::Range;
 
 use super::formats::Format;
 use super::{GROUP, QUADS};
-
-/// The alignment of tiles and of their integers: a line of the cache.
-pub(super) const LINE: usize = 64;
+use crate::compute::pages::LINE;
 
 /// Where things lie in the tiles of a matrix.
 #[derive(Debug, Clone, Copy)]

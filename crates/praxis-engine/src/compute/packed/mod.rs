@@ -5,13 +5,13 @@
 //! instruction multiplies four values of all of them with four activations. [`formats`] reads the
 //! formats of files, [`layout`] says how tiles lie in memory, [`kernel`] multiplies them.
 //!
-//! Formats that have no entry here are multiplied the plain way, see [`super::linear`].
+//! Floats are [`super::floats`]' business, and the formats that neither knows are multiplied the plain
+//! way, see [`super::linear`].
 
 mod activations;
 mod formats;
 mod kernel;
 mod layout;
-mod memory;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +21,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::linear::{Input, Matrix};
+use super::pages::Pages;
 use super::shared::Disjoint;
 use super::simd::{self, Isa, Kernel};
 use crate::dtype::Dtype;
@@ -29,7 +30,6 @@ pub(crate) use activations::Activations;
 use formats::{Format, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
 use kernel::Product;
 use layout::Layout;
-use memory::Memory;
 
 /// Values in a group: those that share a scale, of weights and activations.
 const GROUP: usize = 32;
@@ -41,6 +41,8 @@ pub(crate) fn matrix(tensor: &MappedTensor) -> Option<Box<dyn Matrix>> {
     simd::run(Pack(tensor))
 }
 
+/// Packs for the instructions that it runs with.
+#[derive(Clone, Copy)]
 struct Pack<'a>(&'a MappedTensor);
 
 impl Kernel for Pack<'_> {
@@ -68,25 +70,11 @@ fn packed<I: Isa>(isa: I, tensor: &MappedTensor) -> Option<Box<dyn Matrix>> {
     }
 }
 
-/// The matrix packed for each set of instructions that this processor has.
-#[cfg(test)]
-fn all(tensor: &MappedTensor) -> Vec<(&'static str, Box<dyn Matrix>)> {
-    let mut all = vec![("portable", packed(simd::Portable, tensor))];
-    #[cfg(target_arch = "x86_64")]
-    {
-        all.extend(simd::Avx2::detect().map(|isa| ("avx2", packed(isa, tensor))));
-        all.extend(simd::Avx512::detect().map(|isa| ("avx512", packed(isa, tensor))));
-    }
-    all.into_iter()
-        .filter_map(|(name, matrix)| Some((name, matrix?)))
-        .collect()
-}
-
 /// A matrix packed for some instructions.
 struct Packed<I, F> {
     isa: I,
     layout: Layout,
-    tiles: Memory,
+    tiles: Pages,
     /// The file's bytes, for single rows.
     tensor: MappedTensor,
     format: PhantomData<fn() -> F>,
@@ -96,7 +84,7 @@ impl<I: Isa, F: Format> Packed<I, F> {
     fn new(isa: I, tensor: &MappedTensor) -> Self {
         let (rows, columns) = (tensor.shape()[0], tensor.shape()[1]);
         let layout = Layout::new::<F>(rows, columns, I::LANES);
-        let mut tiles = Memory::new(layout.bytes());
+        let mut tiles = Pages::new(layout.bytes());
         tiles
             .par_chunks_mut(layout.tile_bytes())
             .enumerate()
@@ -144,6 +132,10 @@ impl<I: Isa, F: Format> Matrix for Packed<I, F> {
             out,
             format: PhantomData,
         });
+    }
+
+    fn rounds(&self) -> bool {
+        true
     }
 
     fn row(&self, index: usize, out: &mut [f32]) {
