@@ -41,7 +41,7 @@ pub(super) fn matrix(tensor: &MappedTensor) -> Option<Box<dyn Matrix>> {
 
 /// Packs for the instructions that it runs with.
 #[derive(Clone, Copy)]
-struct Pack<'a>(&'a MappedTensor);
+pub(super) struct Pack<'a>(pub(super) &'a MappedTensor);
 
 impl Kernel for Pack<'_> {
     type Output = Option<Box<dyn Matrix>>;

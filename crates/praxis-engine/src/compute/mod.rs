@@ -10,6 +10,8 @@ mod pages;
 mod shared;
 pub(crate) mod simd;
 #[cfg(test)]
+mod speed;
+#[cfg(test)]
 mod testing;
 
 pub(crate) use packed::Activations;

@@ -31,11 +31,7 @@ pub(super) struct Stored {
 
 impl Stored {
     /// Writes a matrix of a format.
-    pub(super) fn new(
-        dtype: GgmlDType,
-        (rows, columns): (usize, usize),
-        values: Vec<f32>,
-    ) -> Self {
+    pub(super) fn new(dtype: GgmlDType, (rows, columns): (usize, usize), values: Vec<f32>) -> Self {
         let weights = Tensor::from_vec(values, (rows, columns), &Device::Cpu);
         let tensor = QTensor::quantize(&weights.unwrap(), dtype).unwrap();
         let mut file = tempfile::NamedTempFile::new().unwrap();

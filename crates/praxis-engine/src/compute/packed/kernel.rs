@@ -299,28 +299,32 @@ impl<F: Format> Packed<'_, F> {
             }
             return quads;
         }
-        for (i, pair) in quads.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-            let both = plane(i);
-            pair[0] = isa.and(both, isa.bytes(0x0f));
-            pair[1] = isa.and(isa.shift_right(both, 4), isa.bytes(0x0f));
-        }
-        // The upper bits of quad `q` go to bits 4 and up.
-        let (per_plane, width) = match F::BITS {
-            5 => (8, 1),
-            6 => (4, 2),
-            _ => return quads,
-        };
-        let mask = isa.bytes(((1 << width) - 1) << 4);
-        for (i, four) in quads.chunks_exact_mut(per_plane).enumerate() {
-            let high = plane(4 + i);
-            for (q, quad) in four.iter_mut().enumerate() {
-                let moved = if q * width <= 4 {
-                    isa.shift_left(high, 4 - q * width)
-                } else {
-                    isa.shift_right(high, q * width - 4)
-                };
-                *quad = isa.or(*quad, isa.and(moved, mask));
+        let (mut planes, mut bits) = (0, 0);
+        if F::BITS & 4 != 0 {
+            for (i, pair) in quads.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+                let both = plane(i);
+                pair[0] = isa.and(both, isa.bytes(0x0f));
+                pair[1] = isa.and(isa.shift_right(both, 4), isa.bytes(0x0f));
             }
+            (planes, bits) = (4, 4);
+        }
+        for width in [2, 1] {
+            if F::BITS & width == 0 {
+                continue;
+            }
+            let mask = isa.bytes(((1 << width) - 1) << bits);
+            for (i, quads) in quads.chunks_exact_mut(8 / width).enumerate() {
+                let next = plane(planes + i);
+                for (q, quad) in quads.iter_mut().enumerate() {
+                    let moved = if q * width <= bits {
+                        isa.shift_left(next, bits - q * width)
+                    } else {
+                        isa.shift_right(next, q * width - bits)
+                    };
+                    *quad = isa.or(*quad, isa.and(moved, mask));
+                }
+            }
+            (planes, bits) = (planes + width, bits + width);
         }
         quads
     }

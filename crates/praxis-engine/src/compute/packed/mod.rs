@@ -27,7 +27,7 @@ use super::simd::{self, Isa, Kernel};
 use crate::dtype::Dtype;
 use crate::gguf::MappedTensor;
 pub(crate) use activations::Activations;
-use formats::{Format, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
+use formats::{Format, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
 use kernel::Product;
 use layout::Layout;
 
@@ -43,7 +43,7 @@ pub(crate) fn matrix(tensor: &MappedTensor) -> Option<Box<dyn Matrix>> {
 
 /// Packs for the instructions that it runs with.
 #[derive(Clone, Copy)]
-struct Pack<'a>(&'a MappedTensor);
+pub(super) struct Pack<'a>(pub(super) &'a MappedTensor);
 
 impl Kernel for Pack<'_> {
     type Output = Option<Box<dyn Matrix>>;
@@ -63,6 +63,8 @@ fn packed<I: Isa>(isa: I, tensor: &MappedTensor) -> Option<Box<dyn Matrix>> {
         Dtype::Q5_0 => of::<I, Q5_0>(isa, tensor),
         Dtype::Q5_1 => of::<I, Q5_1>(isa, tensor),
         Dtype::Q8_0 => of::<I, Q8_0>(isa, tensor),
+        Dtype::Q2K => of::<I, Q2K>(isa, tensor),
+        Dtype::Q3K => of::<I, Q3K>(isa, tensor),
         Dtype::Q4K => of::<I, Q4K>(isa, tensor),
         Dtype::Q5K => of::<I, Q5K>(isa, tensor),
         Dtype::Q6K => of::<I, Q6K>(isa, tensor),

@@ -8,12 +8,14 @@ use crate::compute::testing::{
     Stored, assert_products_agree, assert_rows_are_alone, product, random,
 };
 
-const FORMATS: [GgmlDType; 8] = [
+const FORMATS: [GgmlDType; 10] = [
     GgmlDType::Q4_0,
     GgmlDType::Q4_1,
     GgmlDType::Q5_0,
     GgmlDType::Q5_1,
     GgmlDType::Q8_0,
+    GgmlDType::Q2K,
+    GgmlDType::Q3K,
     GgmlDType::Q4K,
     GgmlDType::Q5K,
     GgmlDType::Q6K,

@@ -98,7 +98,7 @@ pub(crate) fn all<K: Kernel + Copy>(kernel: K) -> Vec<(&'static str, K::Output)>
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 const fn quads_in_16_bits(bits: usize) -> usize {
     match bits {
-        4 => 8,
+        ..=4 => 8,
         5 => 4,
         6 => 2,
         _ => 1,
