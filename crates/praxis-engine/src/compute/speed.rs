@@ -1,5 +1,6 @@
 //! How fast the kernels of every instruction set that this processor has are:
-//! `cargo test --release -p praxis-engine --lib -- --ignored speed --nocapture`.
+//! `cargo test --release -p praxis-engine --lib -- --ignored speed --nocapture`; `FORMAT=Q4K` in the
+//! environment takes those whose name has that in it.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -30,16 +31,22 @@ fn time(matrix: &dyn Matrix, rows: usize) -> f64 {
 fn speed_of_products() {
     let (rows, columns) = (16 << 10, 2048);
     let values = random(rows * columns, 1);
+    let wanted = std::env::var("FORMAT").unwrap_or_default();
     println!("kernel and format, then 1 and 8 rows in GB/s of weights, 512 rows in GFLOP/s");
     for dtype in [
         GgmlDType::F32,
         GgmlDType::F16,
         GgmlDType::BF16,
+        GgmlDType::Q2K,
+        GgmlDType::Q3K,
         GgmlDType::Q4K,
         GgmlDType::Q5K,
         GgmlDType::Q6K,
         GgmlDType::Q8_0,
     ] {
+        if !format!("{dtype:?}").contains(&wanted) {
+            continue;
+        }
         let stored = Stored::new(dtype, (rows, columns), values.clone());
         let mut matrices = stored.packed(floats::Pack);
         matrices.extend(stored.packed(packed::Pack));
