@@ -2,16 +2,19 @@
 # The work is in scripts/; each script says what it does.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build check docs bench bench-engine bench-retrieval bench-answers soak lint-deps
+.PHONY: help demo test test-aarch64 build check docs bench bench-engine bench-retrieval bench-answers soak lint-deps
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
 demo: ## Build, fetch the models, and serve the demo assistant
 	@scripts/demo.sh
 
 test: ## Run everything that CI runs
 	@scripts/test.sh
+
+test-aarch64: ## Run the engine's tests on an emulated Arm; needs a cross compiler and qemu
+	@scripts/test-aarch64.sh
 
 build: ## Build the release binary, target/release/praxis
 	@scripts/setup.sh build

@@ -65,11 +65,6 @@ impl Bulk {
         lines > 0
     }
 
-    /// Number of rows.
-    pub(crate) fn rows(&self) -> usize {
-        self.rows
-    }
-
     /// Number of tiles of rows.
     #[inline(always)]
     fn row_tiles(&self) -> usize {
@@ -441,3 +436,6 @@ impl Kernel for Gate<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use super::amx::Amx;
 use super::bulk::{self, Bulk, Gated, Wide};
+use super::floats;
 use super::math::{SwiGlu, dot};
 use super::packed::{self, Activations};
 use super::shared::Disjoint;
@@ -23,8 +24,8 @@ const ROWS: usize = 16;
 
 /// A matrix of `rows` outputs and `columns` inputs.
 pub(crate) trait Matrix: Send + Sync {
-    /// Into how many tasks a product with these rows of activations is cut.
-    fn tasks(&self, x: &Input<'_>) -> usize;
+    /// Into how many tasks a product with so many rows of activations is cut.
+    fn tasks(&self, rows: usize) -> usize;
 
     /// Computes one task of `out[i, j] = sum_k x[i, k] * self[j, k]`: some `j` for all `i`.
     fn run(&self, task: usize, x: &Input<'_>, out: &Disjoint<'_>);
@@ -33,6 +34,11 @@ pub(crate) trait Matrix: Send + Sync {
     /// bulk, are computed by [`Matrix::run`].
     fn wide(&self) -> Option<&dyn Wide> {
         None
+    }
+
+    /// Whether [`Matrix::run`] multiplies with activations rounded to 8 bits.
+    fn rounds(&self) -> bool {
+        false
     }
 
     /// One row as `f32`.
@@ -55,73 +61,87 @@ pub(crate) struct Rounded {
     bulk: Bulk,
 }
 
-/// Rows of activations.
+/// Rows of activations, as the matrices of a product want them.
 pub(crate) struct Input<'a> {
-    /// Rows, those in bulk left out where they are only there rounded.
-    x: &'a [f32],
-    rows: usize,
     columns: usize,
-    /// The first rows in 8 bits.
-    pub(crate) rounded: &'a Activations,
+    rows: usize,
+    /// How many of the rows do not come in bulk: the first.
+    single: usize,
+    /// As they are; those in bulk may be missing.
+    pub(super) x: &'a [f32],
+    /// The single rows in 8 bits, where a matrix wants that.
+    pub(super) rounded: &'a Activations,
     /// The other rows, for the matrix unit.
-    pub(crate) bulk: &'a Bulk,
+    bulk: &'a Bulk,
 }
 
 impl<'a> Input<'a> {
-    /// Rows of `columns` activations, rounded into memory that is used again. Those behind the first
-    /// `single` come in bulk and are multiplied by the matrix unit, where there is one: which way a
-    /// row goes must not depend on the other rows of a pass, or its result would.
+    /// Rows of as many activations as the matrices have columns. Those behind the first `single` come
+    /// in bulk and are multiplied by the matrix unit, where there is one: which way a row goes must
+    /// not depend on the other rows of a pass, or its result would. `rounded` is memory that is used
+    /// again.
     pub(crate) fn new(
         x: &'a [f32],
-        columns: usize,
         single: usize,
+        matrices: &[&dyn Matrix],
         rounded: &'a mut Rounded,
     ) -> Self {
-        assert!(x.len().is_multiple_of(columns), "whole rows of activations");
-        let single = match Amx::detect() {
-            Some(_) => &x[..single * columns],
-            None => x,
-        };
-        rounded.bytes.round(single, columns);
-        rounded.bulk.round(&x[single.len()..], columns);
+        let columns = matrices.first().map_or(1, |matrix| matrix.columns());
+        assert!(
+            x.len().is_multiple_of(columns) && matrices.iter().all(|m| m.columns() == columns),
+            "shapes of a product"
+        );
+        let rows = x.len() / columns;
+        let single = Amx::detect().map_or(rows, |_| single);
+        if matrices.iter().any(|matrix| matrix.rounds()) {
+            rounded.bytes.round(&x[..single * columns], columns);
+        }
+        if matrices.iter().any(|matrix| matrix.wide().is_some()) {
+            rounded.bulk.round(&x[single * columns..], columns);
+        }
         Self {
-            x,
-            rows: x.len() / columns,
             columns,
+            rows,
+            single,
+            x,
             rounded: &rounded.bytes,
             bulk: &rounded.bulk,
         }
     }
 
     /// Number of rows.
-    pub(crate) fn rows(&self) -> usize {
+    pub(super) fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Number of rows that [`Matrix::run`] of a matrix computes.
+    pub(super) fn rows_for(&self, matrix: &dyn Matrix) -> usize {
+        if matrix.wide().is_some() {
+            self.single
+        } else {
+            self.rows
+        }
     }
 }
 
-/// Products of the same activations with several matrices, in one go.
+/// Products of the same activations with several matrices, in one go. What comes into `out` takes the
+/// place of what was there.
 pub(crate) fn multiply<const N: usize>(
     x: &Input<'_>,
     matrices: [&dyn Matrix; N],
     mut out: [&mut Vec<f32>; N],
 ) {
-    let m = x.rows();
     for (out, matrix) in out.iter_mut().zip(matrices) {
         assert_eq!(matrix.columns(), x.columns, "shapes of a product");
-        out.resize(m * matrix.rows(), 0.0);
+        out.resize(x.rows * matrix.rows(), 0.0);
     }
     let bulk = matrices.map(|matrix| {
         let wide = matrix.wide()?;
-        Some(bulk::Product::new(
-            x.bulk,
-            wide,
-            matrix.rows(),
-            x.rounded.rows(),
-        ))
+        (x.single < x.rows).then(|| bulk::Product::new(x.bulk, wide, matrix.rows(), x.single))
     });
     let tasks: [[usize; 2]; N] = std::array::from_fn(|i| {
         let in_bulk = bulk[i].as_ref().map_or(0, bulk::Product::tasks);
-        [matrices[i].tasks(x), in_bulk]
+        [matrices[i].tasks(x.rows_for(matrices[i])), in_bulk]
     });
     let parts = out.map(|out| Disjoint::new(out));
     let tasks = tasks.as_flattened();
@@ -152,32 +172,29 @@ pub(crate) fn gated<'a>(
     let in_bulk = Amx::detect().and_then(|amx| {
         down.wide()?;
         let matrices = [gate.wide()?, up.wide()?];
-        (x.bulk.rows() > 0).then(|| (amx, Gated::new(x.bulk, matrices, columns)))
+        (x.single < x.rows).then(|| (amx, Gated::new(x.bulk, matrices, columns)))
     });
-    let single = x.rounded.rows();
-    if let Some((amx, in_bulk)) = &in_bulk {
-        in_bulk.run(*amx, &mut rounded.bulk);
-        let x = Input {
-            bulk: &Bulk::default(),
-            rows: single,
-            ..*x
-        };
-        multiply(&x, [gate, up], [between, other]);
-    } else {
-        multiply(x, [gate, up], [between, other]);
-    }
+    let single = Input {
+        rows: if in_bulk.is_some() { x.single } else { x.rows },
+        ..*x
+    };
+    multiply(&single, [gate, up], [&mut *between, &mut *other]);
     between
         .par_chunks_mut(4096)
         .zip(other.par_chunks(4096))
         .for_each(|(gate, up)| simd::run(SwiGlu { gate, up }));
-    if in_bulk.is_none() {
-        return Input::new(between, columns, single, rounded);
+    let Some((amx, in_bulk)) = in_bulk else {
+        return Input::new(between, x.single, &[down], rounded);
+    };
+    if down.rounds() {
+        rounded.bytes.round(between, columns);
     }
-    rounded.bytes.round(between, columns);
+    in_bulk.run(amx, &mut rounded.bulk);
     Input {
-        x: between,
-        rows: x.rows,
         columns,
+        rows: x.rows,
+        single: x.single,
+        x: between,
         rounded: &rounded.bytes,
         bulk: &rounded.bulk,
     }
@@ -217,8 +234,11 @@ pub(crate) fn matrix(
     if tests::EXACT.get() {
         return Ok(Box::new(Plain::new(tensor)));
     }
-    Ok(packed::matrix(&tensor).unwrap_or_else(|| Box::new(Plain::new(tensor))))
+    Ok(packed::matrix(&tensor)
+        .or_else(|| floats::matrix(&tensor))
+        .unwrap_or_else(|| Box::new(Plain::new(tensor))))
 }
+
 /// Opens the vector `name` as `f32`.
 pub(crate) fn vector(file: &Gguf, name: &str, len: usize) -> Result<Vec<f32>, EngineError> {
     let tensor = file.mapped(name, &[len])?;
@@ -255,7 +275,7 @@ impl Plain {
 }
 
 impl Matrix for Plain {
-    fn tasks(&self, _: &Input<'_>) -> usize {
+    fn tasks(&self, _: usize) -> usize {
         self.rows.div_ceil(ROWS)
     }
 

@@ -8,12 +8,18 @@ pub(crate) mod amx;
 #[path = "amx_absent.rs"]
 pub(crate) mod amx;
 pub(crate) mod bulk;
+mod floats;
 pub(crate) mod line;
 pub(crate) mod linear;
 pub(crate) mod math;
 mod packed;
+mod pages;
 mod shared;
 pub(crate) mod simd;
+#[cfg(test)]
+mod speed;
+#[cfg(test)]
+mod testing;
 
 pub(crate) use linear::Rounded;
 pub(crate) use shared::Disjoint;

@@ -68,7 +68,7 @@ fn project<const N: usize>(
     mut out: [&mut Vec<f32>; N],
 ) {
     let weights = projections.map(|p| p.weight.as_ref());
-    let input = Input::new(x, weights[0].columns(), single, rounded);
+    let input = Input::new(x, single, &weights, rounded);
     linear::multiply(&input, weights, out.each_mut().map(|out| &mut **out));
     for (out, projection) in out.iter_mut().zip(projections) {
         projection.add_bias(out);
@@ -129,14 +129,15 @@ impl Layer {
     /// The feed-forward half of the layer.
     fn feed_forward(
         &self,
-        x: &Input<'_>,
+        (x, single): (&[f32], usize),
         [gate, up]: [&mut Vec<f32>; 2],
-        hidden: &mut Rounded,
+        [rounded, hidden]: [&mut Rounded; 2],
         out: &mut Vec<f32>,
     ) {
         let weights = [&self.gate, &self.up].map(|p| p.weight.as_ref());
         let down = self.down.weight.as_ref();
-        let input = linear::gated(x, weights, down, [gate, up], hidden);
+        let input = Input::new(x, single, &weights, rounded);
+        let input = linear::gated(&input, weights, down, [gate, up], hidden);
         linear::multiply(&input, [down], [out]);
     }
 }
@@ -301,8 +302,8 @@ impl Decoder {
             project(attended, single, [&layer.output], rounded, [&mut *added]);
             add(x, added);
             self.normalize(x, &layer.feed_forward_norm, h);
-            let input = Input::new(h, c.hidden, single, rounded);
-            layer.feed_forward(&input, [&mut *gate, &mut *up], hidden, added);
+            let memory = [&mut *rounded, &mut *hidden];
+            layer.feed_forward((h, single), [&mut *gate, &mut *up], memory, added);
             add(x, added);
         }
         for piece in pieces.iter_mut() {
@@ -314,7 +315,7 @@ impl Decoder {
         self.normalize(x, &self.norm, h);
         let head = self.head.as_deref().unwrap_or(self.embedding.as_ref());
         let mut logits = Vec::new();
-        let input = Input::new(h, c.hidden, wanted, rounded);
+        let input = Input::new(h, wanted, &[head], rounded);
         linear::multiply(&input, [head], [&mut logits]);
         Ok(logits.chunks(head.rows()).map(<[f32]>::to_vec).collect())
     }

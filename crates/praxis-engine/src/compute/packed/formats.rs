@@ -182,6 +182,94 @@ impl<const BITS: usize> Format for Super<BITS> {
     }
 }
 
+/// Blocks of 256: 2-bit integers, 4-bit scales and minima of 16 halves of groups.
+pub(super) struct Q2K;
+
+impl Format for Q2K {
+    const VALUES: usize = 256;
+    const BYTES: usize = 84;
+    const BITS: usize = 2;
+    const HALVES: usize = 2;
+    const HEADERS: usize = 2;
+    const SCALES: usize = 4;
+    const SCALE_WIDTH: usize = 1;
+
+    fn header(block: &[u8]) -> [[u8; 2]; HEADER] {
+        [[block[80], block[81]], [block[82], block[83]]]
+    }
+
+    fn scales(block: &[u8], group: usize) -> [u8; 4] {
+        let (first, second) = (block[2 * group], block[2 * group + 1]);
+        [first & 15, second & 15, first >> 4, second >> 4]
+    }
+
+    #[inline(always)]
+    fn quad(block: &[u8], group: usize, quad: usize) -> u32 {
+        two_bits(&block[16..], group, quad)
+    }
+
+    #[inline(always)]
+    unsafe fn unpack<I: Isa>(isa: I, header: *const u8, scales: *const u8) -> Scales<I> {
+        // SAFETY: the caller's promise: two numbers a lane are in the header, four bytes a lane are
+        // the group's.
+        let (d, minimum, scale, steps) = unsafe {
+            let number = |i: usize| isa.load_unsigned(scales.add(i * I::LANES));
+            (
+                isa.load_halves(header),
+                isa.load_halves(header.add(2 * I::LANES)),
+                [number(0), number(1)],
+                [number(2), number(3)],
+            )
+        };
+        let minimum = isa.mul(minimum, isa.splat(-1.0));
+        Scales {
+            scale: [isa.mul(d, scale[0]), isa.mul(d, scale[1])],
+            offset: [isa.mul(minimum, steps[0]), isa.mul(minimum, steps[1])],
+        }
+    }
+}
+
+/// Blocks of 256: 3-bit integers that stand for -4 to 3, 6-bit scales of 16 halves of groups.
+pub(super) struct Q3K;
+
+impl Format for Q3K {
+    const VALUES: usize = 256;
+    const BYTES: usize = 110;
+    const BITS: usize = 3;
+    const HALVES: usize = 2;
+    const HEADERS: usize = 1;
+    const SCALES: usize = 2;
+    const SCALE_WIDTH: usize = 1;
+
+    fn header(block: &[u8]) -> [[u8; 2]; HEADER] {
+        [[block[108], block[109]], [0, 0]]
+    }
+
+    fn scales(block: &[u8], group: usize) -> [u8; 4] {
+        // Four low bits of the 16 scales in the first 8 bytes, two high bits in the last 4; 32 is
+        // added to them.
+        let packed = &block[96..108];
+        let scale = |half: usize| {
+            let low = packed[half % 8] >> (half / 8 * 4) & 15;
+            let high = packed[8 + half % 4] >> (half / 4 * 2) & 3;
+            (low | high << 4).wrapping_sub(32)
+        };
+        [scale(2 * group), scale(2 * group + 1), 0, 0]
+    }
+
+    #[inline(always)]
+    fn quad(block: &[u8], group: usize, quad: usize) -> u32 {
+        let high = word(block, 4 * quad) >> group & 0x0101_0101;
+        two_bits(&block[32..], group, quad) | high << 2
+    }
+
+    #[inline(always)]
+    unsafe fn unpack<I: Isa>(isa: I, header: *const u8, scales: *const u8) -> Scales<I> {
+        // SAFETY: the caller's promise.
+        unsafe { signed_halves(isa, header, scales, 4.0) }
+    }
+}
+
 /// Blocks of 256: 6-bit integers that stand for -32 to 31, 8-bit scales of 16 halves of groups.
 pub(super) struct Q6K;
 
@@ -214,21 +302,36 @@ impl Format for Q6K {
 
     #[inline(always)]
     unsafe fn unpack<I: Isa>(isa: I, header: *const u8, scales: *const u8) -> Scales<I> {
-        // SAFETY: the caller's promise: a number a lane is in the header, two bytes a lane are the
-        // group's.
-        let (d, first, second) = unsafe {
-            (
-                isa.load_halves(header),
-                isa.load_signed(scales),
-                isa.load_signed(scales.add(I::LANES)),
-            )
-        };
-        let scale = [isa.mul(d, first), isa.mul(d, second)];
-        let minus_32 = isa.splat(-32.0);
-        Scales {
-            scale,
-            offset: [isa.mul(scale[0], minus_32), isa.mul(scale[1], minus_32)],
-        }
+        // SAFETY: the caller's promise.
+        unsafe { signed_halves(isa, header, scales, 32.0) }
+    }
+}
+
+/// The scales of a group whose halves have a signed byte each, and whose integers stand for as much
+/// as `zero` less.
+///
+/// # Safety
+/// A number a lane is in the header, two bytes a lane are the group's.
+#[inline(always)]
+unsafe fn signed_halves<I: Isa>(
+    isa: I,
+    header: *const u8,
+    scales: *const u8,
+    zero: f32,
+) -> Scales<I> {
+    // SAFETY: the caller's promise.
+    let (d, first, second) = unsafe {
+        (
+            isa.load_halves(header),
+            isa.load_signed(scales),
+            isa.load_signed(scales.add(I::LANES)),
+        )
+    };
+    let scale = [isa.mul(d, first), isa.mul(d, second)];
+    let minus = isa.splat(-zero);
+    Scales {
+        scale,
+        offset: [isa.mul(scale[0], minus), isa.mul(scale[1], minus)],
     }
 }
 
@@ -242,4 +345,10 @@ fn word(bytes: &[u8], at: usize) -> u32 {
 #[inline(always)]
 fn nibbles(bytes: &[u8], quad: usize) -> u32 {
     word(bytes, quad % 4 * 4) >> (quad / 4 * 4) & 0x0f0f_0f0f
+}
+
+/// Four integers of 2 bits: 32 bytes hold those of four groups.
+#[inline(always)]
+fn two_bits(bytes: &[u8], group: usize, quad: usize) -> u32 {
+    word(&bytes[group / 4 * 32..], 4 * quad) >> (group % 4 * 2) & 0x0303_0303
 }

@@ -299,28 +299,19 @@ impl<F: Format> Packed<'_, F> {
             }
             return quads;
         }
-        for (i, pair) in quads.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-            let both = plane(i);
-            pair[0] = isa.and(both, isa.bytes(0x0f));
-            pair[1] = isa.and(isa.shift_right(both, 4), isa.bytes(0x0f));
-        }
-        // The upper bits of quad `q` go to bits 4 and up.
-        let (per_plane, width) = match F::BITS {
-            5 => (8, 1),
-            6 => (4, 2),
-            _ => return quads,
-        };
-        let mask = isa.bytes(((1 << width) - 1) << 4);
-        for (i, four) in quads.chunks_exact_mut(per_plane).enumerate() {
-            let high = plane(4 + i);
-            for (q, quad) in four.iter_mut().enumerate() {
-                let moved = if q * width <= 4 {
-                    isa.shift_left(high, 4 - q * width)
-                } else {
-                    isa.shift_right(high, q * width - 4)
-                };
-                *quad = isa.or(*quad, isa.and(moved, mask));
+        if F::BITS & 4 != 0 {
+            for (i, pair) in quads.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+                let both = plane(i);
+                pair[0] = isa.and(both, isa.bytes(0x0f));
+                pair[1] = isa.and(isa.shift_right(both, 4), isa.bytes(0x0f));
             }
+        }
+        if F::BITS & 2 != 0 {
+            let planes = [plane(F::BITS & 4), plane((F::BITS & 4) + 1)];
+            merge::<I, 2>(isa, &planes, F::BITS & 4, &mut quads);
+        }
+        if F::BITS & 1 != 0 {
+            merge::<I, 1>(isa, &[plane(F::BITS & 6)], F::BITS & 6, &mut quads);
         }
         quads
     }
@@ -339,6 +330,28 @@ impl<F: Format> Packed<'_, F> {
             .wrapping_add(self.layout.scales::<F>(group));
         // SAFETY: a tile holds the headers of all its blocks and the scales of all its groups.
         unsafe { F::unpack(isa, header, scales) }
+    }
+}
+
+/// Puts the next `WIDTH` bits of all quads above the lowest `bits`. Both are constants where this is
+/// inlined, so that each shift is one instruction.
+#[inline(always)]
+fn merge<I: Isa, const WIDTH: usize>(
+    isa: I,
+    planes: &[I::Int; WIDTH],
+    bits: usize,
+    quads: &mut [I::Int; QUADS],
+) {
+    let mask = isa.bytes(((1 << WIDTH) - 1) << bits);
+    for (plane, quads) in planes.iter().zip(quads.chunks_exact_mut(8 / WIDTH)) {
+        for (q, quad) in quads.iter_mut().enumerate() {
+            let moved = if q * WIDTH <= bits {
+                isa.shift_left(*plane, bits - q * WIDTH)
+            } else {
+                isa.shift_right(*plane, q * WIDTH - bits)
+            };
+            *quad = isa.or(*quad, isa.and(moved, mask));
+        }
     }
 }
 

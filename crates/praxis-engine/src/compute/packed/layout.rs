@@ -3,10 +3,11 @@
 //!
 //! 1. the blocks' headers;
 //! 2. the groups' scales and offsets;
-//! 3. the groups' integers, in bit planes: four registers whose low nibbles are the even and whose
-//!    high nibbles the odd quads (four consecutive integers) of the 32; then, for 5 bits, one with
-//!    the fifth bit of quad `q` as its bit `q`; for 6 bits, two with the upper bits of four quads
-//!    each. Integers of 8 bits are eight registers.
+//! 3. the groups' integers, in bit planes, each with the lowest bits that those before it left:
+//!    where a format has 4 bits or more, four registers whose low nibbles are the even and whose
+//!    high nibbles the odd quads (four consecutive integers) of the 32; where two more bits remain,
+//!    two with those of four quads each; where one remains, one with that of quad `q` as its bit
+//!    `q`. Integers of 8 bits are eight registers.
 
 use std::ops::Range;
 
@@ -119,18 +120,25 @@ impl Layout {
                         quads.into_iter().for_each(plane);
                         continue;
                     }
-                    for pair in quads.as_chunks::<2>().0 {
-                        plane(pair[0] & 0x0f0f_0f0f | (pair[1] & 0x0f0f_0f0f) << 4);
-                    }
-                    let high = |q: usize| quads[q] >> 4 & 0x0f0f_0f0f;
-                    match F::BITS {
-                        5 => plane((0..QUADS).fold(0, |bits, q| bits | high(q) << q)),
-                        6 => {
-                            for four in [0, 4] {
-                                plane((0..4).fold(0, |bits, q| bits | high(four + q) << (2 * q)));
-                            }
+                    let mut bits = 0;
+                    if F::BITS & 4 != 0 {
+                        for pair in quads.as_chunks::<2>().0 {
+                            plane(pair[0] & 0x0f0f_0f0f | (pair[1] & 0x0f0f_0f0f) << 4);
                         }
-                        _ => {}
+                        bits = 4;
+                    }
+                    for width in [2, 1] {
+                        if F::BITS & width == 0 {
+                            continue;
+                        }
+                        let mask = ((1 << width) - 1) * 0x0101_0101;
+                        for quads in quads.chunks_exact(8 / width) {
+                            let quads = quads.iter().enumerate();
+                            plane(quads.fold(0, |plane, (q, quad)| {
+                                plane | (quad >> bits & mask) << (q * width)
+                            }));
+                        }
+                        bits += width;
                     }
                 }
             }

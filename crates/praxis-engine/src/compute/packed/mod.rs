@@ -6,14 +6,13 @@
 //! formats of files, [`layout`] says how tiles lie in memory, [`kernel`] multiplies them.
 //!
 //! Where the processor has a matrix unit, [`super::bulk`] multiplies the rows of prompts on it.
-//!
-//! Formats that have no entry here are multiplied the plain way, see [`super::linear`].
+//! Floats are [`super::floats`]' business, and the formats that neither knows are multiplied the plain
+//! way, see [`super::linear`].
 
 mod activations;
 mod formats;
 mod kernel;
 mod layout;
-mod memory;
 #[cfg(test)]
 mod tests;
 
@@ -25,15 +24,15 @@ use rayon::prelude::*;
 use super::bulk::{self, Wide};
 use super::line::Line;
 use super::linear::{Input, Matrix};
+use super::pages::Pages;
 use super::shared::Disjoint;
 use super::simd::{self, Isa, Kernel};
 use crate::dtype::Dtype;
 use crate::gguf::MappedTensor;
 pub(crate) use activations::Activations;
-use formats::{Format, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
+use formats::{Format, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
 use kernel::{Product, Widen};
 use layout::Layout;
-use memory::Memory;
 
 /// Values in a group: those that share a scale, of weights and activations.
 const GROUP: usize = 32;
@@ -45,7 +44,9 @@ pub(crate) fn matrix(tensor: &MappedTensor) -> Option<Box<dyn Matrix>> {
     simd::run(Pack(tensor))
 }
 
-struct Pack<'a>(&'a MappedTensor);
+/// Packs for the instructions that it runs with.
+#[derive(Clone, Copy)]
+pub(super) struct Pack<'a>(pub(super) &'a MappedTensor);
 
 impl Kernel for Pack<'_> {
     type Output = Option<Box<dyn Matrix>>;
@@ -65,6 +66,8 @@ fn packed<I: Isa>(isa: I, tensor: &MappedTensor) -> Option<Box<dyn Matrix>> {
         Dtype::Q5_0 => of::<I, Q5_0>(isa, tensor),
         Dtype::Q5_1 => of::<I, Q5_1>(isa, tensor),
         Dtype::Q8_0 => of::<I, Q8_0>(isa, tensor),
+        Dtype::Q2K => of::<I, Q2K>(isa, tensor),
+        Dtype::Q3K => of::<I, Q3K>(isa, tensor),
         Dtype::Q4K => of::<I, Q4K>(isa, tensor),
         Dtype::Q5K => of::<I, Q5K>(isa, tensor),
         Dtype::Q6K => of::<I, Q6K>(isa, tensor),
@@ -72,25 +75,11 @@ fn packed<I: Isa>(isa: I, tensor: &MappedTensor) -> Option<Box<dyn Matrix>> {
     }
 }
 
-/// The matrix packed for each set of instructions that this processor has.
-#[cfg(test)]
-fn all(tensor: &MappedTensor) -> Vec<(&'static str, Box<dyn Matrix>)> {
-    let mut all = vec![("portable", packed(simd::Portable, tensor))];
-    #[cfg(target_arch = "x86_64")]
-    {
-        all.extend(simd::Avx2::detect().map(|isa| ("avx2", packed(isa, tensor))));
-        all.extend(simd::Avx512::detect().map(|isa| ("avx512", packed(isa, tensor))));
-    }
-    all.into_iter()
-        .filter_map(|(name, matrix)| Some((name, matrix?)))
-        .collect()
-}
-
 /// A matrix packed for some instructions.
 struct Packed<I, F> {
     isa: I,
     layout: Layout,
-    tiles: Memory,
+    tiles: Pages,
     /// The file's bytes, for single rows.
     tensor: MappedTensor,
     format: PhantomData<fn() -> F>,
@@ -100,7 +89,7 @@ impl<I: Isa, F: Format> Packed<I, F> {
     fn new(isa: I, tensor: &MappedTensor) -> Self {
         let (rows, columns) = (tensor.shape()[0], tensor.shape()[1]);
         let layout = Layout::new::<F>(rows, columns, I::LANES);
-        let mut tiles = Memory::new(layout.bytes());
+        let mut tiles = Pages::new(layout.bytes());
         tiles
             .par_chunks_mut(layout.tile_bytes())
             .enumerate()
@@ -133,8 +122,8 @@ impl<I: Isa, F: Format> Packed<I, F> {
 }
 
 impl<I: Isa, F: Format> Matrix for Packed<I, F> {
-    fn tasks(&self, x: &Input<'_>) -> usize {
-        match x.rounded.rows() {
+    fn tasks(&self, rows: usize) -> usize {
+        match rows {
             0 => 0,
             rows => self.layout.tiles().div_ceil(self.share(rows)),
         }
@@ -155,6 +144,10 @@ impl<I: Isa, F: Format> Matrix for Packed<I, F> {
 
     fn wide(&self) -> Option<&dyn Wide> {
         (I::LANES == bulk::ROWS).then_some(self)
+    }
+
+    fn rounds(&self) -> bool {
+        true
     }
 
     fn row(&self, index: usize, out: &mut [f32]) {

@@ -1,66 +1,25 @@
 //! The kernels of every instruction set that this processor has, against products of the decoded
 //! weights in double precision.
 
-use candle_core::quantized::{GgmlDType, QTensor, gguf_file};
-use candle_core::{Device, Tensor};
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use candle_core::quantized::GgmlDType;
 
-use super::all;
-use crate::compute::linear::{Input, Matrix, Rounded};
-use crate::compute::shared::Disjoint;
-use crate::gguf::Gguf;
+use super::Pack;
+use crate::compute::testing::{
+    Stored, assert_products_agree, assert_rows_are_alone, product, random,
+};
 
-const FORMATS: [GgmlDType; 8] = [
+const FORMATS: [GgmlDType; 10] = [
     GgmlDType::Q4_0,
     GgmlDType::Q4_1,
     GgmlDType::Q5_0,
     GgmlDType::Q5_1,
     GgmlDType::Q8_0,
+    GgmlDType::Q2K,
+    GgmlDType::Q3K,
     GgmlDType::Q4K,
     GgmlDType::Q5K,
     GgmlDType::Q6K,
 ];
-
-fn random(len: usize, seed: u64) -> Vec<f32> {
-    let mut random = StdRng::seed_from_u64(seed);
-    (0..len)
-        .map(|_| random.random::<f32>() * 2.0 - 1.0)
-        .collect()
-}
-
-/// Writes a matrix of a format, and returns its file and its values as the format holds them.
-fn file_of(
-    dtype: GgmlDType,
-    (rows, columns): (usize, usize),
-    values: Vec<f32>,
-) -> (tempfile::NamedTempFile, Vec<f32>) {
-    let weights = Tensor::from_vec(values, (rows, columns), &Device::Cpu);
-    let tensor = QTensor::quantize(&weights.unwrap(), dtype).unwrap();
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    gguf_file::write(&mut file, &[], &[("w", &tensor)]).unwrap();
-    let weights = tensor
-        .dequantize(&Device::Cpu)
-        .unwrap()
-        .flatten_all()
-        .unwrap();
-    (file, weights.to_vec1().unwrap())
-}
-
-/// The product, into memory that holds no numbers before.
-fn product(matrix: &dyn Matrix, x: &[f32]) -> Vec<f32> {
-    let mut rounded = Rounded::default();
-    let rows = x.len() / matrix.columns();
-    let x = Input::new(x, matrix.columns(), rows, &mut rounded);
-    let mut out = vec![f32::NAN; x.rows() * matrix.rows()];
-    {
-        let out = Disjoint::new(&mut out);
-        for task in 0..matrix.tasks(&x) {
-            matrix.run(task, &x, &out);
-        }
-    }
-    out
-}
 
 /// Activations as the kernels round them: 8 bits in groups of 32.
 fn rounded(x: &[f32]) -> Vec<f64> {
@@ -85,33 +44,11 @@ fn products_agree_with_double_precision_on_odd_shapes() {
             (1, 3 * block),
             (17, 5 * block),
         ] {
-            let (file, weights) = file_of(dtype, (rows, columns), random(rows * columns, 1));
-            let tensor = Gguf::open(file.path()).unwrap();
-            let tensor = tensor.mapped("w", &[rows, columns]).unwrap();
-            let x = random(45 * columns, 2);
-            for (kernel, matrix) in all(&tensor) {
-                for m in [1, 2, 3, 7, 16, 17, 24, 45] {
-                    let x = &x[..m * columns];
-                    let out = product(matrix.as_ref(), x);
-                    let x = rounded(x);
-                    for (at, ours) in out.iter().enumerate() {
-                        let (i, j) = (at / rows, at % rows);
-                        let terms = x[i * columns..(i + 1) * columns]
-                            .iter()
-                            .zip(&weights[j * columns..(j + 1) * columns])
-                            .map(|(x, w)| x * f64::from(*w));
-                        let (exact, size) = terms.fold((0.0, 0.0), |(sum, size), term| {
-                            (sum + term, size + term.abs())
-                        });
-                        assert!(
-                            (f64::from(*ours) - exact).abs() < 2e-6 * size + 1e-6,
-                            "{kernel} {dtype:?} {rows}x{columns}, {m} rows, {i},{j}: {ours} {exact}"
-                        );
-                    }
-                }
-                let mut row = vec![0.0; columns];
-                matrix.row(rows - 1, &mut row);
-                assert_eq!(row, weights[(rows - 1) * columns..], "{dtype:?}");
+            let stored = Stored::new(dtype, (rows, columns), random(rows * columns, 1));
+            for (kernel, matrix) in stored.packed(Pack) {
+                let name = format!("{kernel} {dtype:?}");
+                let matrix = (name.as_str(), matrix.as_ref());
+                assert_products_agree(matrix, &stored.values, rounded, 2e-6);
             }
         }
     }
@@ -121,15 +58,9 @@ fn products_agree_with_double_precision_on_odd_shapes() {
 fn a_row_of_a_product_does_not_depend_on_the_others() {
     for dtype in FORMATS {
         let (rows, columns) = (41, 512);
-        let (file, _) = file_of(dtype, (rows, columns), random(rows * columns, 3));
-        let tensor = Gguf::open(file.path()).unwrap();
-        let tensor = tensor.mapped("w", &[rows, columns]).unwrap();
-        let x = random(45 * columns, 4);
-        for (kernel, matrix) in all(&tensor) {
-            let together = product(matrix.as_ref(), &x);
-            for (x, row) in x.chunks_exact(columns).zip(together.chunks_exact(rows)) {
-                assert_eq!(product(matrix.as_ref(), x), row, "{kernel} {dtype:?}");
-            }
+        let stored = Stored::new(dtype, (rows, columns), random(rows * columns, 3));
+        for (kernel, matrix) in stored.packed(Pack) {
+            assert_rows_are_alone((&format!("{kernel} {dtype:?}"), matrix.as_ref()));
         }
     }
 }
@@ -143,14 +74,12 @@ fn the_largest_integers_do_not_overflow() {
             let values = (0..rows * columns)
                 .map(|i| if i % 16 == 0 { -weight } else { weight })
                 .collect();
-            let (file, weights) = file_of(dtype, (rows, columns), values);
-            let tensor = Gguf::open(file.path()).unwrap();
-            let tensor = tensor.mapped("w", &[rows, columns]).unwrap();
-            for (kernel, matrix) in all(&tensor) {
+            let stored = Stored::new(dtype, (rows, columns), values);
+            for (kernel, matrix) in stored.packed(Pack) {
                 for x in [1.0f32, -1.0] {
                     let out = product(matrix.as_ref(), &vec![x; 18 * columns]);
                     for (i, ours) in out.iter().enumerate() {
-                        let w = &weights[i % rows * columns..(i % rows + 1) * columns];
+                        let w = &stored.values[i % rows * columns..(i % rows + 1) * columns];
                         // Equal activations are rounded without an error.
                         let exact = x * w.iter().sum::<f32>();
                         assert!(

@@ -1,34 +1,80 @@
 //! The kernels' instructions on AVX2 with FMA and F16C: every x86-64 server and laptop since 2015.
+//! With AVX-VNNI (laptops and desktops since Alder Lake and Zen 5), the dot product of bytes needs no
+//! step through 16 bits.
 
 use std::arch::x86_64::*;
 
-use super::{Isa, Kernel};
+use super::{Isa, Kernel, quads_in_16_bits};
 
-/// Proof that the processor has AVX2, FMA and F16C.
+/// Proof that the processor has AVX2, FMA and F16C; and AVX-VNNI, where `VNNI`.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::compute) struct Avx2(());
+pub(super) struct Avx2<const VNNI: bool>(());
 
-impl Avx2 {
+impl<const VNNI: bool> Avx2<VNNI> {
     /// Asks the processor.
-    pub(in crate::compute) fn detect() -> Option<Self> {
+    pub(super) fn detect() -> Option<Self> {
         let has = is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("fma")
-            && is_x86_feature_detected!("f16c");
+            && is_x86_feature_detected!("f16c")
+            && (!VNNI || is_x86_feature_detected!("avxvnni"));
         has.then_some(Self(()))
     }
-}
 
-/// Products of pairs of weights of so many bits with activations that fit into 16 bits together.
-const fn products_in_16_bits(bits: usize) -> usize {
-    match bits {
-        4 => 8,
-        5 => 4,
-        6 => 2,
-        _ => 1,
+    /// Dots by products of bytes that are summed up in 16 bits as long as they fit.
+    ///
+    /// # Safety
+    /// That of [`Isa::dots`].
+    #[inline(always)]
+    unsafe fn dots_by_products<const R: usize>(
+        self,
+        bits: usize,
+        quads: &[__m256i],
+        rows: [*const i8; R],
+    ) -> [__m256i; R] {
+        let zero = instruction!(_mm256_setzero_si256());
+        let mut totals = [zero; R];
+        let steps = quads_in_16_bits(bits).min(quads.len());
+        for (chunk, quads) in quads.chunks_exact(steps).enumerate() {
+            let mut parts = [zero; R];
+            for (i, quad) in quads.iter().enumerate() {
+                for (part, row) in parts.iter_mut().zip(rows) {
+                    let x = instruction!(broadcast(row, chunk * steps + i));
+                    // One factor must be unsigned and the sum of two products fit 16 bits: 8-bit
+                    // weights give their sign to the activation.
+                    let products = if bits == 8 {
+                        let weight = instruction!(_mm256_xor_si256(*quad, _mm256_set1_epi8(-128)));
+                        instruction!(_mm256_maddubs_epi16(
+                            _mm256_abs_epi8(weight),
+                            _mm256_sign_epi8(x, weight)
+                        ))
+                    } else {
+                        instruction!(_mm256_maddubs_epi16(*quad, x))
+                    };
+                    *part = instruction!(_mm256_add_epi16(*part, products));
+                }
+            }
+            for (total, part) in totals.iter_mut().zip(parts) {
+                *total = instruction!(_mm256_add_epi32(
+                    *total,
+                    _mm256_madd_epi16(part, _mm256_set1_epi16(1))
+                ));
+            }
+        }
+        totals
     }
 }
 
-impl Avx2 {
+/// Four activations in all lanes.
+///
+/// # Safety
+/// The processor has AVX2, and there are as many quads in the row.
+#[inline(always)]
+unsafe fn broadcast(row: *const i8, quad: usize) -> __m256i {
+    // SAFETY: the caller's promise.
+    unsafe { _mm256_set1_epi32(row.add(4 * quad).cast::<i32>().read_unaligned()) }
+}
+
+impl<const VNNI: bool> Avx2<VNNI> {
     /// Floats whose upper halves are the nearest bfloat16 numbers.
     #[inline(always)]
     fn round_bf16(self, x: __m256) -> __m256i {
@@ -39,20 +85,27 @@ impl Avx2 {
     }
 }
 
-impl Isa for Avx2 {
+impl<const VNNI: bool> Isa for Avx2<VNNI> {
     const LANES: usize = 8;
     const ROWS: usize = 4;
-    const CENTERED: bool = true;
+    const CENTERED: bool = !VNNI;
     type Int = __m256i;
     type Float = __m256;
 
     fn run<K: Kernel>(self, kernel: K) -> K::Output {
         #[target_feature(enable = "avx2,fma,f16c")]
-        fn inner<I: Isa, K: Kernel>(isa: I, kernel: K) -> K::Output {
+        fn without<I: Isa, K: Kernel>(isa: I, kernel: K) -> K::Output {
             kernel.run(isa)
         }
-        // SAFETY: `self` proves that the processor has the instructions.
-        unsafe { inner(self, kernel) }
+        #[target_feature(enable = "avx2,fma,f16c,avxvnni")]
+        fn with_vnni<I: Isa, K: Kernel>(isa: I, kernel: K) -> K::Output {
+            kernel.run(isa)
+        }
+        if VNNI {
+            instruction!(with_vnni(self, kernel))
+        } else {
+            instruction!(without(self, kernel))
+        }
     }
 
     #[inline(always)]
@@ -102,38 +155,14 @@ impl Isa for Avx2 {
         quads: &[Self::Int],
         rows: [*const i8; R],
     ) -> [Self::Int; R] {
-        let x = |row: *const i8, quad: usize| {
-            instruction!(_mm256_set1_epi32(
-                row.add(4 * quad).cast::<i32>().read_unaligned()
-            ))
-        };
-        let zero = instruction!(_mm256_setzero_si256());
-        let mut totals = [zero; R];
-        let steps = products_in_16_bits(bits).min(quads.len());
-        for (chunk, quads) in quads.chunks_exact(steps).enumerate() {
-            let mut parts = [zero; R];
-            for (i, quad) in quads.iter().enumerate() {
-                for (part, row) in parts.iter_mut().zip(rows) {
-                    let x = x(row, chunk * steps + i);
-                    // One factor must be unsigned and the sum of two products fit 16 bits: 8-bit
-                    // weights give their sign to the activation.
-                    let products = if bits == 8 {
-                        let weight = instruction!(_mm256_xor_si256(*quad, _mm256_set1_epi8(-128)));
-                        instruction!(_mm256_maddubs_epi16(
-                            _mm256_abs_epi8(weight),
-                            _mm256_sign_epi8(x, weight)
-                        ))
-                    } else {
-                        instruction!(_mm256_maddubs_epi16(*quad, x))
-                    };
-                    *part = instruction!(_mm256_add_epi16(*part, products));
-                }
-            }
-            for (total, part) in totals.iter_mut().zip(parts) {
-                *total = instruction!(_mm256_add_epi32(
-                    *total,
-                    _mm256_madd_epi16(part, _mm256_set1_epi16(1))
-                ));
+        if !VNNI {
+            return instruction!(self.dots_by_products(bits, quads, rows));
+        }
+        let mut totals = [instruction!(_mm256_setzero_si256()); R];
+        for (i, quad) in quads.iter().enumerate() {
+            for (total, row) in totals.iter_mut().zip(rows) {
+                let x = instruction!(broadcast(row, i));
+                *total = instruction!(_mm256_dpbusd_avx_epi32(*total, *quad, x));
             }
         }
         totals
@@ -176,6 +205,13 @@ impl Isa for Avx2 {
     #[inline(always)]
     unsafe fn load_halves(self, at: *const u8) -> Self::Float {
         instruction!(_mm256_cvtph_ps(_mm_loadu_si128(at.cast())))
+    }
+
+    #[inline(always)]
+    unsafe fn load_upper_halves(self, at: *const u8) -> Self::Float {
+        instruction!(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(
+            _mm256_cvtepu16_epi32(_mm_loadu_si128(at.cast()))
+        )))
     }
 
     #[inline(always)]

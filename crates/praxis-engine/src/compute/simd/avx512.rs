@@ -143,6 +143,13 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn load_upper_halves(self, at: *const u8) -> Self::Float {
+        instruction!(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(
+            _mm512_cvtepu16_epi32(_mm256_loadu_si256(at.cast()))
+        )))
+    }
+
+    #[inline(always)]
     unsafe fn load_unsigned(self, at: *const u8) -> Self::Float {
         instruction!(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(
             at.cast()

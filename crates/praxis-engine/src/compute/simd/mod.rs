@@ -3,7 +3,7 @@
 //! processor has the instructions; it can only be made by asking it.
 
 /// An instruction that works on registers, or on memory that the caller vouches for.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! instruction {
     ($call:expr) => {
         // SAFETY: `self` proves that the processor has the instruction; where it reads or writes
@@ -16,13 +16,23 @@ macro_rules! instruction {
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use avx2::Avx2;
+use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx512::Avx512;
-pub(super) use portable::Portable;
+#[cfg(target_arch = "aarch64")]
+use neon::Neon;
+#[cfg(any(not(target_arch = "aarch64"), test))]
+use portable::Portable;
+
+/// Whether dots are one instruction where the processor has it.
+const DOTS: bool = true;
+/// Dots through products of 16 bits.
+const NO_DOTS: bool = false;
 
 /// A computation that is compiled once for each instruction set.
 pub(crate) trait Kernel {
@@ -35,18 +45,64 @@ pub(crate) trait Kernel {
     fn run<I: Isa>(self, isa: I) -> Self::Output;
 }
 
-/// Runs a kernel with the widest instructions that the processor has.
+/// Runs a kernel with the best instructions that the processor has.
+#[cfg(target_arch = "x86_64")]
 pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if let Some(isa) = Avx512::detect() {
-            return isa.run(kernel);
-        }
-        if let Some(isa) = Avx2::detect() {
-            return isa.run(kernel);
-        }
+    if let Some(isa) = Avx512::detect() {
+        return isa.run(kernel);
+    }
+    if let Some(isa) = Avx2::<DOTS>::detect() {
+        return isa.run(kernel);
+    }
+    if let Some(isa) = Avx2::<NO_DOTS>::detect() {
+        return isa.run(kernel);
     }
     Portable.run(kernel)
+}
+
+/// Runs a kernel with the best instructions that the processor has.
+#[cfg(target_arch = "aarch64")]
+pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
+    match Neon::<DOTS>::detect() {
+        Some(isa) => isa.run(kernel),
+        None => Neon::<NO_DOTS>::BASELINE.run(kernel),
+    }
+}
+
+/// Runs a kernel with the best instructions that the processor has.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
+    Portable.run(kernel)
+}
+
+/// Runs a kernel with all instructions that the processor has, by their names.
+#[cfg(test)]
+pub(crate) fn all<K: Kernel + Copy>(kernel: K) -> Vec<(&'static str, K::Output)> {
+    let mut all = vec![("portable", Portable.run(kernel))];
+    #[cfg(target_arch = "x86_64")]
+    {
+        all.extend(Avx2::<NO_DOTS>::detect().map(|isa| ("avx2", isa.run(kernel))));
+        all.extend(Avx2::<DOTS>::detect().map(|isa| ("avx-vnni", isa.run(kernel))));
+        all.extend(Avx512::detect().map(|isa| ("avx512", isa.run(kernel))));
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        all.push(("neon", Neon::<NO_DOTS>::BASELINE.run(kernel)));
+        all.extend(Neon::<DOTS>::detect().map(|isa| ("neon-dotprod", isa.run(kernel))));
+    }
+    all
+}
+
+/// For how many quads the products of weights of so many unsigned bits (8: signed) with activations
+/// may be summed up in 16 bits, two products of a quad at a time.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+const fn quads_in_16_bits(bits: usize) -> usize {
+    match bits {
+        ..=4 => 8,
+        5 => 4,
+        6 => 2,
+        _ => 1,
+    }
 }
 
 /// Vector registers of 32-bit lanes and the instructions on them.
@@ -96,7 +152,7 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// Shifts 16-bit parts.
     fn shift_left(self, a: Self::Int, bits: usize) -> Self::Int;
 
-    /// For each of `R` rows of activations: the sum over all quads of the products of four unsigned
+    /// For each of `R` rows of activations: the sum over all quads, a multiple of four, of the products of four unsigned
     /// weights of `bits` bits a lane with the row's four signed activations of that quad.
     ///
     /// # Safety
@@ -129,6 +185,12 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// # Safety
     /// `2 * LANES` bytes can be read.
     unsafe fn load_halves(self, at: *const u8) -> Self::Float;
+
+    /// Loads the upper half of one single-precision number (bfloat16) a lane.
+    ///
+    /// # Safety
+    /// `2 * LANES` bytes can be read.
+    unsafe fn load_upper_halves(self, at: *const u8) -> Self::Float;
 
     /// Loads one unsigned byte a lane.
     ///

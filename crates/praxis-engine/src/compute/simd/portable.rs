@@ -126,6 +126,13 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
+    unsafe fn load_upper_halves(self, at: *const u8) -> Self::Float {
+        // SAFETY: the caller's promise; any bits are numbers.
+        let bits = unsafe { at.cast::<[u16; LANES]>().read_unaligned() };
+        bits.map(|bits| f32::from_bits(u32::from(bits) << 16))
+    }
+
+    #[inline(always)]
     unsafe fn load_unsigned(self, at: *const u8) -> Self::Float {
         // SAFETY: the caller's promise.
         unsafe { at.cast::<[u8; LANES]>().read() }.map(f32::from)

@@ -271,3 +271,6 @@ fn softmax(
         sum.iter_mut().for_each(|x| *x *= shrink);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,16 +5,16 @@ use std::ops::{Deref, DerefMut};
 
 use memmap2::MmapMut;
 
-use crate::compute::line::Line;
+use super::line::Line;
 
 /// Bytes that begin at a page.
-pub(super) enum Memory {
+pub(super) enum Pages {
     Mapped(MmapMut),
     /// Where the system gives no map: lines of the cache, so that they begin at one.
     Allocated(Vec<Line>),
 }
 
-impl Memory {
+impl Pages {
     /// So many zeros.
     pub(super) fn new(len: usize) -> Self {
         match MmapMut::map_anon(len.max(1)) {
@@ -29,7 +29,7 @@ impl Memory {
     }
 }
 
-impl Deref for Memory {
+impl Deref for Pages {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -40,7 +40,7 @@ impl Deref for Memory {
     }
 }
 
-impl DerefMut for Memory {
+impl DerefMut for Pages {
     fn deref_mut(&mut self) -> &mut [u8] {
         match self {
             Self::Mapped(map) => map,
