@@ -79,6 +79,9 @@ impl Account {
         if let (Some(n), Some(map)) = (request.top_logprobs, input.as_object_mut()) {
             map.insert("top_logprobs".to_owned(), n.into());
         }
+        if let (Some(constraint), Some(map)) = (&request.constraint, input.as_object_mut()) {
+            map.insert("constraint".to_owned(), json!(constraint));
+        }
         let (span, _) = cx.span(SpanKind::Chat, model, input);
         Self {
             span: Some(span),
@@ -114,8 +117,8 @@ impl Account {
     fn estimate(&self) -> Usage {
         Usage {
             input_tokens: self.prompt_estimate,
-            cached_tokens: 0,
             output_tokens: tokens::estimate(&self.text),
+            ..Usage::default()
         }
     }
 
