@@ -22,7 +22,7 @@ pub(crate) fn describe_metrics() {
     use metrics::{Unit, describe_counter, describe_histogram};
     describe_counter!(
         "praxis_model_tokens_total",
-        "Tokens read and written by models"
+        "Tokens read and written by models; those that constraints forced are among those written"
     );
     describe_counter!(
         "praxis_model_requests_total",
@@ -52,6 +52,7 @@ pub(crate) fn count(model: &str, outcome: &str, usage: Usage, began: Instant) {
     for (direction, tokens) in [
         ("input", usage.input_tokens),
         ("output", usage.output_tokens),
+        ("forced", usage.forced_tokens),
     ] {
         metrics::counter!("praxis_model_tokens_total", "model" => model.clone(), "direction" => direction)
             .increment(tokens);

@@ -4,8 +4,10 @@
 
 use serde_json::{Map, Value, json};
 
+use super::rewrite::Rewriter;
+
 /// Formats that JSON Schema defines (2020-12 Validation, 7.3). All others are annotations.
-const FORMATS: &[&str] = &[
+pub(super) const FORMATS: &[&str] = &[
     "date-time",
     "date",
     "time",
@@ -37,13 +39,16 @@ const CALENDAR: &str = "^(?:[0-9]{4}-(?:(?:0[13-9]|1[0-2])-[0-9]{2}|02-(?:[01][0
 /// # Errors
 /// Says what cannot be followed, and where.
 pub(super) fn prepare(schema: &Value) -> Result<Value, String> {
+    let rewriter = Rewriter { root: schema };
     let mut schema = match schema {
         Value::Bool(true) => json!({}),
         other => other.clone(),
     };
     visit(&mut schema, "", &mut |schema, place| {
         normalize(schema);
-        check(schema, place)
+        check(schema, place)?;
+        rewriter.rewrite(schema);
+        Ok(())
     })?;
     let Some(root) = schema.as_object_mut() else {
         return Err("it is not a schema: an object is expected".into());
@@ -108,9 +113,10 @@ fn check(schema: &Map<String, Value>, place: &str) -> Result<(), String> {
 
 /// The compiler's complaint about a schema, with the place that it is about where that can be told.
 pub(super) fn explain(schema: &Value, complaint: &str) -> String {
+    let prepared = prepare(schema).unwrap_or_else(|_| schema.clone());
     let find = |wanted: &dyn Fn(&Map<String, Value>) -> bool| {
         let mut found = None;
-        let _ = visit(&mut schema.clone(), "", &mut |schema, place| {
+        let _ = visit(&mut prepared.clone(), "", &mut |schema, place| {
             if wanted(schema) {
                 found = Some(place.to_owned());
                 return Err(String::new());
