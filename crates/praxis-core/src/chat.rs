@@ -1,12 +1,15 @@
 //! The port to chat models: one request, one stream of chunks. A caller that wants the whole
 //! answer folds the stream ([`collect`]); there is no second, non-streaming path.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use crate::constraint::Constraint;
 use crate::error::ModelError;
 use crate::message::Message;
 use crate::usage::Usage;
@@ -59,6 +62,29 @@ pub struct ChatRequest {
     pub sampling: Sampling,
     /// How many alternatives to report per token (OpenAI's `top_logprobs`); `None`: no logprobs.
     pub top_logprobs: Option<u8>,
+    /// What the answer must be; a model that cannot be held to it refuses the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub constraint: Option<Constraint>,
+    /// Who is served first where requests wait for the local engine; providers ignore it.
+    #[serde(default)]
+    pub priority: Priority,
+    /// How long the local engine may take for the whole answer, waiting included; what takes longer
+    /// ends with [`ModelError::Timeout`]. Providers ignore it: their models have time-outs of their
+    /// own in `praxis.toml`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
+}
+
+/// How urgent a request is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// Someone waits for the answer (OpenAI's service tiers `default` and `priority`).
+    #[default]
+    Interactive,
+    /// Nobody does: it is answered when there is room, though never put off for ever (OpenAI's
+    /// service tier `flex`).
+    Batch,
 }
 
 /// Why an answer ended (OpenAI's `finish_reason`).

@@ -5,6 +5,7 @@
 //! [`knowledge`]; traces leave through [`TraceSink`]. Left out on purpose: HTTP, files, SQL, clocks.
 
 pub mod chat;
+pub mod constraint;
 pub mod diagnostic;
 pub mod embed;
 pub mod error;
@@ -19,9 +20,10 @@ pub mod trace;
 pub mod usage;
 
 pub use chat::{
-    ChatChunk, ChatGateway, ChatModel, ChatRequest, ChatStream, FinishReason, Sampling,
+    ChatChunk, ChatGateway, ChatModel, ChatRequest, ChatStream, FinishReason, Priority, Sampling,
     TokenLogprob,
 };
+pub use constraint::Constraint;
 pub use diagnostic::{Diagnostic, Problem, Severity, SourceSpan};
 pub use embed::{EmbedKind, Embedder};
 pub use error::{ErrorCode, ModelError};

@@ -14,6 +14,18 @@ pub struct Usage {
     pub cached_tokens: u64,
     /// Tokens generated.
     pub output_tokens: u64,
+    /// Those of them that a constraint left no choice about: they were read rather than generated,
+    /// several in one pass.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub forced_tokens: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl Add for Usage {
@@ -23,6 +35,7 @@ impl Add for Usage {
             input_tokens: self.input_tokens + other.input_tokens,
             cached_tokens: self.cached_tokens + other.cached_tokens,
             output_tokens: self.output_tokens + other.output_tokens,
+            forced_tokens: self.forced_tokens + other.forced_tokens,
         }
     }
 }

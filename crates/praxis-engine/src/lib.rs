@@ -6,6 +6,7 @@
 
 mod chat;
 mod compute;
+mod constraint;
 pub mod convert;
 mod cpu;
 mod decoder;
@@ -18,5 +19,7 @@ mod template;
 mod tokenizer;
 
 pub use chat::{ChatEngine, ChatOptions};
+#[doc(hidden)]
+pub use constraint::walk::Walk;
 pub use encoder::{EmbedEngine, EmbedOptions, Pooling};
 pub use error::EngineError;

@@ -1,5 +1,5 @@
-//! Chooses the next token from logits: penalties, temperature, then the filters min-p, top-k and
-//! top-p in this order (as vLLM does), then one random number.
+//! Chooses the next token from logits: penalties, the constraint's mask, temperature, then the filters
+//! min-p, top-k and top-p in this order (as vLLM does), then one random number.
 
 use std::collections::HashMap;
 
@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::compute::math::exp;
+use crate::constraint::Mask;
 
 /// The most alternatives that OpenAI's API offers.
 const MAX_TOP_LOGPROBS: u8 = 20;
@@ -122,16 +123,28 @@ impl Sampler {
         }
     }
 
-    /// Chooses a token. The logits are changed by the penalties.
-    pub(crate) fn sample(&mut self, logits: &mut [f32]) -> u32 {
-        self.penalize(logits);
-        let token = if self.temperature == 0.0 {
-            argmax(logits)
-        } else {
-            self.draw(logits)
-        };
-        *self.seen.entry(token).or_insert(0) += 1;
+    /// Chooses a token, of those in `mask` if there is one. The logits are changed. Where there is no
+    /// choice no random number is taken: answers are the same whether what a constraint forces is
+    /// chosen here or not.
+    pub(crate) fn sample(&mut self, logits: &mut [f32], mask: Option<&Mask>) -> u32 {
+        let token = mask.and_then(Mask::only).unwrap_or_else(|| {
+            self.penalize(logits);
+            if let Some(mask) = mask {
+                mask.apply(logits);
+            }
+            if self.temperature == 0.0 {
+                argmax(logits)
+            } else {
+                self.draw(logits)
+            }
+        });
+        self.note(token);
         token
+    }
+
+    /// Notes a token of the answer that was not chosen here.
+    pub(crate) fn note(&mut self, token: u32) {
+        *self.seen.entry(token).or_insert(0) += 1;
     }
 
     fn penalize(&self, logits: &mut [f32]) {
@@ -266,7 +279,7 @@ mod tests {
                 },
                 &[],
             );
-            histogram[sampler.sample(&mut logits.to_vec()) as usize] += 1;
+            histogram[sampler.sample(&mut logits.to_vec(), None) as usize] += 1;
         }
         histogram
     }
@@ -376,8 +389,8 @@ mod tests {
                 ..sampling
             };
             let mut sampler = Sampler::new(&greedy, &[]);
-            assert_eq!(sampler.sample(&mut [2.0, 1.2]), 0);
-            assert_eq!(sampler.sample(&mut [2.0, 1.2]), 1, "{greedy:?}");
+            assert_eq!(sampler.sample(&mut [2.0, 1.2], None), 0);
+            assert_eq!(sampler.sample(&mut [2.0, 1.2], None), 1, "{greedy:?}");
         }
         let repetition = Sampling {
             repetition_penalty: Some(2.0),
@@ -385,7 +398,7 @@ mod tests {
             ..Sampling::default()
         };
         assert_eq!(
-            Sampler::new(&repetition, &[0]).sample(&mut [2.0, 1.2]),
+            Sampler::new(&repetition, &[0]).sample(&mut [2.0, 1.2], None),
             1,
             "prompt counts"
         );

@@ -184,6 +184,20 @@ impl TextTokenizer {
         self.bytes.get(token as usize).map_or(&[], Vec::as_slice)
     }
 
+    /// The name of a control token, which adds nothing to the text.
+    pub(crate) fn control_name(&self, token: u32) -> Option<&str> {
+        let name = |(_, id): &&(String, u32)| *id == token;
+        if self.bytes(token).is_empty() || self.is_end(token) {
+            return Some(self.specials.iter().find(name).map_or("", |(text, _)| text));
+        }
+        None
+    }
+
+    /// The tokens that end the model's turn, ascending; at least one.
+    pub(crate) fn end(&self) -> &[u32] {
+        &self.end
+    }
+
     /// Whether a token ends the model's turn.
     pub(crate) fn is_end(&self, token: u32) -> bool {
         self.end.binary_search(&token).is_ok()

@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use praxis_core::chat::{ChatAnswer, collect};
-use praxis_core::{ChatChunk, ChatModel, ChatRequest, FinishReason, Message, ModelError, Sampling};
+use praxis_core::{
+    ChatChunk, ChatModel, ChatRequest, FinishReason, Message, ModelError, Priority, Sampling,
+};
 use praxis_engine::{ChatEngine, ChatOptions};
 use tokio_util::sync::CancellationToken;
 
@@ -356,6 +358,80 @@ async fn cancelling_or_dropping_an_answer_frees_the_model_at_once() {
         "{:?} for a request of {alone:?}",
         started.elapsed()
     );
+}
+
+#[tokio::test]
+async fn a_request_whose_time_is_up_ends_with_a_timeout_and_frees_its_slot() {
+    let Some(engine) = common::smollm2(ChatOptions {
+        parallel: 1,
+        ..ChatOptions::default()
+    }) else {
+        return;
+    };
+    let chat = |request| engine.chat(request, CancellationToken::new());
+    let within = |ms| ChatRequest {
+        timeout: Some(Duration::from_millis(ms)),
+        ..endless()
+    };
+    let started = Instant::now();
+    // One is being answered when its time is up, the other waits.
+    let mut running = chat(within(1500)).await.unwrap();
+    let mut waiting = chat(within(700)).await.unwrap();
+    for (stream, ms) in [(&mut waiting, 700), (&mut running, 1500)] {
+        let error = loop {
+            match stream.next().await {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => break error,
+                None => panic!("the stream ended without an error"),
+            }
+        };
+        assert!(matches!(error, ModelError::Timeout(t) if t == Duration::from_millis(ms)));
+        let late = started.elapsed().saturating_sub(Duration::from_millis(ms));
+        assert!(late < Duration::from_millis(500), "{late:?} late");
+        assert!(stream.next().await.is_none());
+    }
+    // Whoever does not listen does not keep the slot either.
+    let unheard = chat(within(300)).await.unwrap();
+    let next = answer(&engine, request("Say hi.", greedy(2))).await;
+    assert_eq!(next.usage.output_tokens, 2);
+    drop(unheard);
+}
+
+#[tokio::test]
+async fn whoever_waits_is_answered_before_batch_requests() {
+    let Some(engine) = common::smollm2(ChatOptions {
+        parallel: 1,
+        ..ChatOptions::default()
+    }) else {
+        return;
+    };
+    let started = Instant::now();
+    let mut first = engine
+        .chat(request("Say hi.", greedy(40)), CancellationToken::new())
+        .await
+        .unwrap();
+    assert!(first.next().await.unwrap().is_ok(), "it left the queue");
+    let ask = |priority| {
+        let request = ChatRequest {
+            priority,
+            ..request("Say hi.", greedy(8))
+        };
+        let engine = engine.clone();
+        async move {
+            let stream = engine
+                .chat(request, CancellationToken::new())
+                .await
+                .unwrap();
+            tokio::spawn(async move {
+                collect(stream).await.unwrap();
+                started.elapsed()
+            })
+        }
+    };
+    let batch = ask(Priority::Batch).await;
+    let interactive = ask(Priority::Interactive).await;
+    while first.next().await.is_some() {}
+    assert!(interactive.await.unwrap() < batch.await.unwrap());
 }
 
 #[tokio::test]

@@ -316,6 +316,7 @@ impl PromptFunction {
             messages,
             sampling: merged(&self.prompt.sampling, &extras.sampling),
             top_logprobs: extras.top_logprobs,
+            ..ChatRequest::default()
         };
         let mut stream = self.deps.chat.chat(request, cx).await?;
         let mut filter = AnswerFilter::new(passages);

@@ -22,7 +22,7 @@ pub(crate) fn describe_metrics() {
     use metrics::{Unit, describe_counter, describe_histogram};
     describe_counter!(
         "praxis_model_tokens_total",
-        "Tokens read and written by models"
+        "Tokens read and written by models; those that constraints forced are among those written"
     );
     describe_counter!(
         "praxis_model_requests_total",
@@ -52,6 +52,7 @@ pub(crate) fn count(model: &str, outcome: &str, usage: Usage, began: Instant) {
     for (direction, tokens) in [
         ("input", usage.input_tokens),
         ("output", usage.output_tokens),
+        ("forced", usage.forced_tokens),
     ] {
         metrics::counter!("praxis_model_tokens_total", "model" => model.clone(), "direction" => direction)
             .increment(tokens);
@@ -78,6 +79,9 @@ impl Account {
         let mut input = json!({ "messages": request.messages, "sampling": request.sampling });
         if let (Some(n), Some(map)) = (request.top_logprobs, input.as_object_mut()) {
             map.insert("top_logprobs".to_owned(), n.into());
+        }
+        if let (Some(constraint), Some(map)) = (&request.constraint, input.as_object_mut()) {
+            map.insert("constraint".to_owned(), json!(constraint));
         }
         let (span, _) = cx.span(SpanKind::Chat, model, input);
         Self {
@@ -114,8 +118,8 @@ impl Account {
     fn estimate(&self) -> Usage {
         Usage {
             input_tokens: self.prompt_estimate,
-            cached_tokens: 0,
             output_tokens: tokens::estimate(&self.text),
+            ..Usage::default()
         }
     }
 

@@ -46,6 +46,7 @@ pub(crate) struct LocalChat {
     pub cache: Cache,
     options: ChatOptions,
     pub first_token_timeout: Option<Duration>,
+    timeout: Option<Duration>,
     engine: OnceCell<ChatEngine>,
 }
 
@@ -70,6 +71,7 @@ impl LocalChat {
             cache,
             options: chat_options(config),
             first_token_timeout: config.and_then(|c| c.first_token_timeout).map(|p| p.0),
+            timeout: config.and_then(|c| c.timeout).map(|p| p.0),
             engine: OnceCell::new(),
         }
     }
@@ -87,9 +89,10 @@ impl LocalChat {
 
     pub(crate) async fn chat(
         &self,
-        request: ChatRequest,
+        mut request: ChatRequest,
         cancel: CancellationToken,
     ) -> Result<Pieces, ModelError> {
+        request.timeout = request.timeout.or(self.timeout);
         let stream = self.engine().await?.chat(request, cancel).await?;
         let pieces = stream.map(|chunk| {
             chunk.map(|chunk| match chunk {

@@ -18,8 +18,8 @@ use std::time::Duration;
 use futures::StreamExt;
 use praxis_core::chat::{ChatAnswer, collect};
 use praxis_core::{
-    ChatChunk, ChatGateway, ChatRequest, FinishReason, Message, ModelError, Money, Sampling, Span,
-    SpanKind, SpanStatus, Usage,
+    ChatChunk, ChatGateway, ChatRequest, Constraint, FinishReason, Message, ModelError, Money,
+    Sampling, Span, SpanKind, SpanStatus, Usage,
 };
 use serde_json::json;
 use support::{Exchange, Replay, Spans, fixture, gateway, model_dir};
@@ -84,8 +84,8 @@ async fn an_answer_streams_and_leaves_one_span() {
         answer.usage,
         Usage {
             input_tokens: 25,
-            cached_tokens: 0,
-            output_tokens: 8
+            output_tokens: 8,
+            ..Usage::default()
         }
     );
     let span = outcome.span;
@@ -110,12 +110,36 @@ async fn an_answer_streams_and_leaves_one_span() {
 }
 
 #[tokio::test]
+async fn a_schema_is_passed_on_and_other_constraints_are_refused() {
+    let schema = json!({ "type": "object", "properties": { "a": { "type": "integer" } } });
+    let constrained = |constraint| ChatRequest {
+        constraint: Some(constraint),
+        ..request()
+    };
+    let asked = fixture("openai_usage").asked_with(json!({ "response_format": {
+        "type": "json_schema",
+        "json_schema": { "name": "answer", "strict": true, "schema": schema },
+    } }));
+    let outcome = ask(vec![asked], "", constrained(Constraint::JsonSchema(schema))).await;
+    outcome.answer.unwrap();
+    assert!(outcome.span.input["constraint"]["json_schema"].is_object());
+    let outcome = ask(vec![], "", constrained(Constraint::Regex("a+".into()))).await;
+    match outcome.answer {
+        Err(ModelError::InvalidRequest(message)) => {
+            assert!(message.contains("`regex`"), "{message}")
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
 async fn reported_usage_is_charged_at_the_listed_price() {
     let outcome = ask(vec![fixture("openai_usage")], "", request()).await;
     let usage = Usage {
         input_tokens: 1000,
         cached_tokens: 64,
         output_tokens: 200,
+        ..Usage::default()
     };
     assert_eq!(outcome.answer.unwrap().usage, usage);
     assert_eq!(

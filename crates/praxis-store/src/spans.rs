@@ -67,6 +67,7 @@ impl Store {
                     input_tokens: row.try_get::<i64, _>("sum_in")? as u64,
                     cached_tokens: row.try_get::<i64, _>("sum_cached")? as u64,
                     output_tokens: row.try_get::<i64, _>("sum_out")? as u64,
+                    ..Usage::default()
                 };
                 root.cost = Money(row.try_get("sum_cost")?);
                 Ok(root)
@@ -125,6 +126,7 @@ fn span(row: &SqliteRow) -> Result<Span, StoreError> {
             input_tokens: row.try_get::<i64, _>("input_tokens")? as u64,
             cached_tokens: row.try_get::<i64, _>("cached_tokens")? as u64,
             output_tokens: row.try_get::<i64, _>("output_tokens")? as u64,
+            ..Usage::default()
         },
         cost: Money(row.try_get("cost_micros")?),
         status,

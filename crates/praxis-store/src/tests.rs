@@ -146,6 +146,7 @@ fn span(trace: &TraceId, parent: Option<&SpanId>, tokens: u64) -> Span {
             input_tokens: tokens,
             cached_tokens: 1,
             output_tokens: 2,
+            ..Usage::default()
         },
         cost: Money(3),
         status: SpanStatus::Error("x".into()),

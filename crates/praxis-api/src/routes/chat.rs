@@ -9,8 +9,8 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt};
 use praxis_core::{
-    CallEvent, ChatChunk, ChatRequest, Citation, FinishReason, Message, ModelError, Role, Sampling,
-    TokenLogprob, Usage, now_s,
+    CallEvent, ChatChunk, ChatRequest, Citation, Constraint, FinishReason, Message, ModelError,
+    Priority, Role, Sampling, TokenLogprob, Usage, now_s,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -49,8 +49,35 @@ pub(crate) struct Request {
     #[serde(default)]
     logprobs: Option<bool>,
     top_logprobs: Option<u8>,
+    response_format: Option<ResponseFormat>,
+    structured_outputs: Option<StructuredOutputs>,
+    service_tier: Option<String>,
     #[serde(flatten)]
     rest: Map<String, Value>,
+}
+
+/// What the answer must be, in OpenAI's words.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ResponseFormat {
+    Text,
+    JsonObject,
+    JsonSchema { json_schema: NamedSchema },
+}
+
+#[derive(Deserialize)]
+struct NamedSchema {
+    schema: Value,
+}
+
+/// What the answer must be, in vLLM's words, which say more.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StructuredOutputs {
+    Json(Value),
+    Regex(String),
+    Choice(Vec<String>),
+    Grammar(String),
 }
 
 #[derive(Deserialize)]
@@ -121,16 +148,38 @@ impl Request {
         if self.rest.get("n").is_some_and(|n| n != 1) {
             return Err(ApiError::invalid("n", "`n` can only be 1"));
         }
-        match self
-            .rest
-            .get("response_format")
-            .and_then(|f| f["type"].as_str())
-        {
-            None | Some("text") => Ok(()),
-            Some(other) => Err(ApiError::invalid(
+        if self.constraint().is_some() && self.model.starts_with(FUNCTION_PREFIX) {
+            return Err(ApiError::invalid(
                 "response_format",
-                format!("`response_format` of type `{other}` is not supported"),
-            )),
+                "a function's answer has the form that its prompt gives it",
+            ));
+        }
+        Ok(())
+    }
+
+    fn constraint(&self) -> Option<Constraint> {
+        if let Some(outputs) = &self.structured_outputs {
+            return Some(match outputs {
+                StructuredOutputs::Json(schema) => Constraint::JsonSchema(schema.clone()),
+                StructuredOutputs::Regex(regex) => Constraint::Regex(regex.clone()),
+                StructuredOutputs::Choice(texts) => Constraint::Choice(texts.clone()),
+                StructuredOutputs::Grammar(lark) => Constraint::Grammar(lark.clone()),
+            });
+        }
+        match self.response_format.as_ref()? {
+            ResponseFormat::Text => None,
+            ResponseFormat::JsonObject => Some(Constraint::JsonSchema(json!({ "type": "object" }))),
+            ResponseFormat::JsonSchema { json_schema } => {
+                Some(Constraint::JsonSchema(json_schema.schema.clone()))
+            }
+        }
+    }
+
+    /// OpenAI's cheap tier is for requests that nobody waits for.
+    fn priority(&self) -> Priority {
+        match self.service_tier.as_deref() {
+            Some("flex") => Priority::Batch,
+            _ => Priority::Interactive,
         }
     }
 
@@ -237,10 +286,13 @@ pub(crate) async fn completions(
         }
         None => {
             let chat = ChatRequest {
+                constraint: request.constraint(),
+                priority: request.priority(),
                 model: request.model,
                 messages,
                 sampling,
                 top_logprobs: top,
+                timeout: None,
             };
             state.chat.chat(chat, &cx).await?.map(of_chunk).boxed()
         }
@@ -482,5 +534,6 @@ fn usage_value(usage: Usage) -> Value {
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.input_tokens + usage.output_tokens,
         "prompt_tokens_details": { "cached_tokens": usage.cached_tokens },
+        "completion_tokens_details": { "forced_tokens": usage.forced_tokens },
     })
 }

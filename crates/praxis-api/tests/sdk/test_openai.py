@@ -271,6 +271,44 @@ class Embeddings(unittest.TestCase):
                 self.embed(texts, **options)
 
 
+class Constraints(unittest.TestCase):
+    def ask(self, **options):
+        completion = client.chat.completions.create(
+            model=MODEL, messages=user("Invent a person, as JSON."), max_tokens=80, seed=1, **options
+        )
+        return completion.choices[0].message.content, completion.usage
+
+    def test_an_answer_is_held_to_a_schema(self):
+        schema = {
+            "type": "object",
+            "properties": {
+                "name": {"type": "string", "maxLength": 12},
+                "age": {"type": "integer", "minimum": 0, "maximum": 120},
+                "kind": {"enum": ["friend", "stranger"]},
+            },
+            "required": ["name", "age", "kind"],
+            "additionalProperties": False,
+        }
+        named = {"name": "person", "strict": True, "schema": schema}
+        text, usage = self.ask(response_format={"type": "json_schema", "json_schema": named})
+        person = json.loads(text)
+        self.assertEqual(list(person), ["name", "age", "kind"])
+        self.assertIn(person["kind"], ["friend", "stranger"])
+        self.assertGreater(usage.completion_tokens_details.forced_tokens, 5)
+
+    def test_an_answer_is_one_of_a_few(self):
+        choice = ["a friend", "a stranger"]
+        text, _ = self.ask(extra_body={"structured_outputs": {"choice": choice}})
+        self.assertIn(text, choice)
+
+    def test_a_schema_that_cannot_be_kept_is_refused_with_the_place(self):
+        schema = {"properties": {"a": {"not": {"pattern": "x"}}}}
+        named = {"name": "a", "schema": schema}
+        with self.assertRaises(openai.BadRequestError) as caught:
+            self.ask(response_format={"type": "json_schema", "json_schema": named})
+        self.assertIn("/properties/a", str(caught.exception))
+
+
 class Errors(unittest.TestCase):
     def refused(self, kind, **options):
         options = {"model": MODEL, "messages": user("x"), "max_tokens": 2, **options}
@@ -283,7 +321,6 @@ class Errors(unittest.TestCase):
         for name, value in [
             ("tools", [tool]),
             ("n", 2),
-            ("response_format", {"type": "json_object"}),
             ("logit_bias", {"5": -100}),
             ("temperature", 9),
             ("top_p", 2),

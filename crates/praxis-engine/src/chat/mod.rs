@@ -1,7 +1,7 @@
 //! A chat model in this process: [`ChatEngine`]. One thread owns the model and answers several
-//! requests together, begun in the order in which they came; handles are cheap to clone. A request
-//! is checked, rendered and tokenized before it is queued, so that its mistakes are errors of
-//! [`ChatModel::chat`] itself.
+//! requests together, begun in the order of the queue; handles are cheap to clone. A request is
+//! checked, rendered and tokenized and its constraint compiled before it is queued, so that its
+//! mistakes are errors of [`ChatModel::chat`] itself.
 
 mod answer;
 mod lookup;
@@ -12,13 +12,16 @@ mod worker;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use praxis_core::{ChatChunk, ChatModel, ChatRequest, ChatStream, Message, ModelError};
+use praxis_core::{ChatChunk, ChatModel, ChatRequest, ChatStream, Constraint, Message, ModelError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::constraint::Constraints;
+use crate::constraint::walk::{Walk, walk};
 use crate::cpu;
 use crate::decoder::Decoder;
 use crate::error::EngineError;
@@ -47,6 +50,9 @@ pub struct ChatOptions {
     /// Whether tokens that an answer may copy from its prompt are guessed and checked together. It
     /// changes how soon answers come, not what they are.
     pub prompt_lookup: bool,
+    /// Whether tokens that a constraint leaves no choice about are read together rather than generated
+    /// one by one. It changes how soon answers come, not what they are.
+    pub jump_forward: bool,
     /// The current date for templates that print it, formatted as `strftime` does; `None` for a
     /// format that is invalid.
     pub today: fn(&str) -> Option<String>,
@@ -61,6 +67,7 @@ impl Default for ChatOptions {
             parallel: 16,
             cache_tokens: None,
             prompt_lookup: true,
+            jump_forward: true,
             today: local_date,
         }
     }
@@ -77,7 +84,8 @@ fn local_date(format: &str) -> Option<String> {
 /// What all threads share of a model.
 struct Model {
     decoder: Decoder,
-    tokenizer: TextTokenizer,
+    tokenizer: Arc<TextTokenizer>,
+    constraints: Constraints,
     template: ChatTemplate,
     context: usize,
 }
@@ -108,8 +116,10 @@ impl Model {
             .context_length
             .unwrap_or(DEFAULT_CONTEXT)
             .clamp(1, trained);
+        let tokenizer = Arc::new(tokenizer);
         Ok(Self {
             decoder,
+            constraints: Constraints::new(Arc::clone(&tokenizer)),
             tokenizer,
             template,
             context,
@@ -210,6 +220,14 @@ impl ChatEngine {
             .map_err(ModelError::Internal)
     }
 
+    /// A text walked through a constraint as if the model had written it, for tests and benchmarks.
+    #[doc(hidden)]
+    pub fn walk(&self, constraint: &Constraint, text: &str) -> Result<Walk, ModelError> {
+        let model = &self.handle.model;
+        let guide = model.constraints.guide(constraint)?;
+        Ok(walk(guide, &model.tokenizer, text))
+    }
+
     /// Logits after each of `positions` (ascending) of a sequence whose first `prompt` tokens are
     /// read as a prompt and the others as an answer, for tests against a reference.
     #[doc(hidden)]
@@ -253,12 +271,19 @@ impl ChatModel for ChatEngine {
         cancel: CancellationToken,
     ) -> Result<ChatStream, ModelError> {
         validate(&request.sampling, request.top_logprobs)?;
+        let came = Instant::now();
         let model = Arc::clone(&self.handle.model);
-        let messages = request.messages;
-        // A long prompt takes milliseconds to tokenize.
-        let prompt = tokio::task::spawn_blocking(move || model.prompt(&messages))
+        let (messages, constraint) = (request.messages, request.constraint);
+        // A long prompt takes milliseconds to tokenize, and a constraint as long to compile.
+        let prepare = move || -> Result<_, ModelError> {
+            let guide = constraint
+                .map(|c| model.constraints.guide(&c))
+                .transpose()?;
+            Ok((model.prompt(&messages)?, guide))
+        };
+        let (prompt, guide) = tokio::task::spawn_blocking(prepare)
             .await
-            .map_err(|e| ModelError::Internal(format!("the tokenizer failed: {e}")))??;
+            .map_err(|e| ModelError::Internal(format!("preparing a request failed: {e}")))??;
         let context = self.handle.model.context;
         if prompt.len() >= context {
             return Err(ModelError::ContextLengthExceeded {
@@ -277,28 +302,45 @@ impl ChatModel for ChatEngine {
             stop: request.sampling.stop,
             prompt,
             top_logprobs: request.top_logprobs.map(usize::from),
+            guide,
+            priority: request.priority,
+            came,
+            timeout: request.timeout,
             sender,
             cancel: cancel.clone(),
         })?;
-        Ok(stream(receiver, cancel, Arc::clone(&self.handle)))
+        let deadline = request.timeout.map(|timeout| (came + timeout, timeout));
+        Ok(stream(receiver, cancel, deadline, Arc::clone(&self.handle)))
     }
 }
 
 type Chunk = Result<ChatChunk, ModelError>;
 
-/// The chunks of a job as they come. Cancelling ends the stream at once, without waiting for the
-/// worker to notice; the handle keeps the model alive until the answer has ended.
+/// The chunks of a job as they come. Cancelling, or the end of its time, ends the stream at once,
+/// without waiting for the worker to notice; the handle keeps the model alive until the answer has
+/// ended.
 fn stream(
     receiver: mpsc::UnboundedReceiver<Chunk>,
     cancel: CancellationToken,
+    deadline: Option<(Instant, Duration)>,
     handle: Arc<Handle>,
 ) -> ChatStream {
     let state = Some((receiver, cancel, handle));
-    futures::stream::unfold(state, |state| async move {
+    futures::stream::unfold(state, move |state| async move {
         let (mut receiver, cancel, handle) = state?;
+        let timed_out = async {
+            match deadline {
+                Some((at, timeout)) => {
+                    tokio::time::sleep_until(at.into()).await;
+                    timeout
+                }
+                None => std::future::pending().await,
+            }
+        };
         let chunk = tokio::select! {
             biased;
             () = cancel.cancelled() => Err(ModelError::Cancelled),
+            timeout = timed_out => Err(ModelError::Timeout(timeout)),
             chunk = receiver.recv() => chunk.unwrap_or_else(|| {
                 Err(ModelError::Broken("the engine stopped before the answer ended".into()))
             }),

@@ -10,6 +10,7 @@ use super::answer::{Answer, Piece};
 use super::lookup::Lookup;
 use super::prefixes::Known;
 use super::queue::Job;
+use crate::constraint::Guide;
 use crate::decoder::KvCache;
 use crate::sampler::{best, log_denominator};
 
@@ -21,6 +22,18 @@ pub(super) enum Failure {
     Error(ModelError),
 }
 
+/// Ways to need fewer passes, none of which changes an answer.
+#[derive(Clone, Copy)]
+pub(super) struct Shortcuts {
+    /// What answers copy from their prompts is guessed.
+    pub(super) prompt_lookup: bool,
+    /// What a constraint forces is written at once.
+    pub(super) jump_forward: bool,
+}
+
+/// Forced tokens that are read beside other answers like one of theirs; more are read like a prompt.
+const JUMP: usize = 32;
+
 /// A request that is being answered.
 pub(super) struct Running {
     pub(super) job: Job,
@@ -30,6 +43,10 @@ pub(super) struct Running {
     prompt: usize,
     guesses: usize,
     lookup: Option<Lookup>,
+    /// Whether tokens that the constraint forces are written without a pass for each.
+    jump_forward: bool,
+    /// Those of them that were written last.
+    jumped: usize,
     pub(super) cache: KvCache,
     /// How far the kept beginnings reach into it.
     pub(super) known: Known,
@@ -41,13 +58,16 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts a request with an empty cache; `guess`: whether with guesses.
-    pub(super) fn new(mut job: Job, cache: KvCache, guess: bool) -> Self {
+    /// Starts a request with an empty cache.
+    pub(super) fn new(mut job: Job, cache: KvCache, shortcuts: Shortcuts) -> Self {
         Self {
             prompt: job.prompt.len(),
             tokens: std::mem::take(&mut job.prompt),
             guesses: 0,
-            lookup: guess.then(Lookup::new),
+            lookup: shortcuts.prompt_lookup.then(Lookup::new),
+            // Each token's log probability needs the logits before it, which only a pass gives.
+            jump_forward: shortcuts.jump_forward && job.top_logprobs.is_none(),
+            jumped: 0,
             cache,
             known: Known::default(),
             started: Instant::now(),
@@ -68,16 +88,16 @@ impl Running {
         self.prompt.saturating_sub(self.cache.len())
     }
 
-    /// Whether it is answering, one token after the other, rather than reading its prompt.
+    /// Whether it is answering, a token or a few in each pass, rather than reading its prompt.
     pub(super) fn is_decoding(&self) -> bool {
-        self.begun && self.pending() == 1
+        self.begun && self.unread() == 0 && self.pending() <= 1 + self.jumped.min(JUMP)
     }
 
     /// Notes what was found of the prompt when computing begins.
     pub(super) fn begin(&mut self) {
         if !self.begun {
             self.usage.input_tokens = self.prompt as u64;
-            self.usage.cached_tokens = self.cache.len() as u64;
+            self.usage.cached_tokens = self.cache.len().min(self.prompt) as u64;
             self.begun = true;
         }
     }
@@ -93,7 +113,10 @@ impl Running {
         let Some(lookup) = &mut self.lookup else {
             return 0;
         };
-        let guesses = lookup.guess(&self.tokens, most);
+        let mut guesses = lookup.guess(&self.tokens, most);
+        if let (Some(guide), false) = (&mut self.job.guide, guesses.is_empty()) {
+            guesses.truncate(guide.allowed(&guesses));
+        }
         self.guesses = guesses.len();
         self.tokens.extend(guesses);
         self.guesses
@@ -134,7 +157,27 @@ impl Running {
         if let Some(lookup) = &mut self.lookup {
             lookup.learn(guesses.len(), right, self.tokens.len());
         }
-        end
+        if goes_on { self.jump(model) } else { end }
+    }
+
+    /// Writes the tokens that the constraint leaves no choice about (jump-forward decoding: Zheng et
+    /// al. 2024, "SGLang"). The reason, where the answer ends with them.
+    pub(super) fn jump(&mut self, model: &Model) -> Result<Option<FinishReason>, Failure> {
+        self.jumped = 0;
+        let forced = match &mut self.job.guide {
+            Some(guide) if self.jump_forward => guide.forced(),
+            _ => return Ok(None),
+        };
+        for token in forced {
+            self.job.sampler.note(token);
+            self.usage.forced_tokens += 1;
+            let end = self.write(model, token, None)?;
+            if end.is_some() {
+                return Ok(end);
+            }
+            self.jumped += 1;
+        }
+        Ok(None)
     }
 
     /// Chooses the next token by the logits after the last, and sends what text comes of it. The
@@ -150,29 +193,53 @@ impl Running {
             return Err(Failure::Error(ModelError::Broken(problem.into())));
         }
         let unfiltered = self.job.top_logprobs.map(|_| logits.clone());
-        let token = self.job.sampler.sample(logits);
+        let guide = self.job.guide.as_mut();
+        let mask = guide.map(Guide::mask).transpose().map_err(Failure::Error)?;
+        let token = self.job.sampler.sample(logits, mask.as_ref());
         if model.tokenizer.is_end(token) {
-            let rest = self.answer.finish();
-            self.send(rest)?;
-            return Ok(Some(FinishReason::Stop));
+            return self.finish(FinishReason::Stop);
         }
-        self.usage.output_tokens += 1;
         let logprob = unfiltered
             .zip(self.job.top_logprobs)
             .map(|(logits, n)| logprob(model, &logits, token, n));
+        self.write(model, token, logprob)
+    }
+
+    /// Adds a token to the answer, and sends what text comes of it. The reason, where the answer
+    /// ends with it; only where it goes on is the token to be computed.
+    fn write(
+        &mut self,
+        model: &Model,
+        token: u32,
+        logprob: Option<TokenLogprob>,
+    ) -> Result<Option<FinishReason>, Failure> {
+        self.usage.output_tokens += 1;
+        let mut complete = false;
+        if let Some(guide) = &mut self.job.guide {
+            guide.accept(token).map_err(Failure::Error)?;
+            complete = guide.is_complete();
+        }
         let piece = self.answer.push(model.tokenizer.bytes(token), logprob);
         let stopped = piece.stopped;
         self.send(piece)?;
         if stopped {
             return Ok(Some(FinishReason::Stop));
         }
+        if complete {
+            return self.finish(FinishReason::Stop);
+        }
         if self.usage.output_tokens >= self.job.max_tokens as u64 {
-            let rest = self.answer.finish();
-            self.send(rest)?;
-            return Ok(Some(FinishReason::Length));
+            return self.finish(FinishReason::Length);
         }
         self.tokens.push(token);
         Ok(None)
+    }
+
+    /// Sends what was held back of the text.
+    fn finish(&mut self, reason: FinishReason) -> Result<Option<FinishReason>, Failure> {
+        let rest = self.answer.finish();
+        self.send(rest)?;
+        Ok(Some(reason))
     }
 
     fn send(&self, piece: Piece) -> Result<(), Failure> {

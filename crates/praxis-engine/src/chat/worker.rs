@@ -6,11 +6,11 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use praxis_core::{FinishReason, ModelError};
+use praxis_core::{FinishReason, ModelError, Priority};
 
 use super::prefixes::{Prefixes, common};
-use super::queue::Queue;
-use super::running::{Failure, Running};
+use super::queue::{Queue, Wanted, share};
+use super::running::{Failure, Running, Shortcuts};
 use super::{ChatOptions, Model};
 use crate::decoder::{BLOCK, BlockPool, Interrupted, KvCache, Memory, Piece};
 use crate::error::EngineError;
@@ -30,11 +30,10 @@ pub(super) struct Worker {
     queue: Arc<Queue>,
     /// Requests that may be answered at a time.
     parallel: usize,
-    /// Whether what answers copy from their prompts is guessed.
-    guess: bool,
+    shortcuts: Shortcuts,
     pool: BlockPool,
     prefixes: Prefixes,
-    /// In the order in which they came.
+    /// In the order of their turns: later ones make room for earlier ones.
     running: Vec<Running>,
     memory: Memory,
     /// Whether the last pass was given up for a request that came.
@@ -63,7 +62,10 @@ impl Worker {
             model,
             queue,
             parallel: options.parallel.max(1),
-            guess: options.prompt_lookup,
+            shortcuts: Shortcuts {
+                prompt_lookup: options.prompt_lookup,
+                jump_forward: options.jump_forward,
+            },
             prefixes: Prefixes::default(),
             running: Vec::new(),
             memory: Memory::default(),
@@ -101,22 +103,43 @@ impl Worker {
             let job = if self.running.is_empty() {
                 self.queue.wait()
             } else {
-                self.queue.pop()
+                self.queue.pop(self.wanted())
             };
             let Some(job) = job else {
                 return !self.running.is_empty();
             };
+            let turn = job.turn();
             let cache = KvCache::new(self.model.decoder.cache_shape());
-            self.running.push(Running::new(job, cache, self.guess));
+            let mut request = Running::new(job, cache, self.shortcuts);
+            // An answer may begin with what its constraint forces, or be nothing else.
+            match request.jump(&self.model).transpose() {
+                None => {
+                    let place = self.running.partition_point(|r| r.job.turn() <= turn);
+                    self.running.insert(place, request);
+                }
+                Some(end) => request.end(end),
+            }
         }
         true
     }
 
+    /// Which requests there is room for.
+    fn wanted(&self) -> Wanted {
+        let batch = |r: &&Running| r.job.priority == Priority::Batch;
+        let running = self.running.iter().filter(batch).count();
+        if running < share(self.parallel, Priority::Batch) {
+            Wanted::Any
+        } else {
+            Wanted::Interactive
+        }
+    }
+
     /// One pass of the model over what the requests need next.
     fn pass(&mut self) {
+        self.queue.drop_over();
         for place in (0..self.running.len()).rev() {
-            if self.running[place].job.is_abandoned() {
-                self.end(place, Err(Failure::Abandoned));
+            if let Some(error) = self.running[place].job.is_over() {
+                self.end(place, Err(Failure::Error(error)));
             }
         }
         let parts = self.plan();
@@ -202,12 +225,13 @@ impl Worker {
                 continue;
             }
             // Later requests may be set back for it; they are not planned yet.
-            if !self.reserve(place, 1, true) {
+            let tokens = self.running[place].pending();
+            if !self.reserve(place, tokens, true) {
                 break;
             }
             // Checking guesses is nearly free where weights are read for one row anyway.
-            let guesses = self.running[place].guess((ROWS / decoding).saturating_sub(1));
-            if guesses > 0 && !self.reserve(place, 1 + guesses, false) {
+            let guesses = self.running[place].guess((ROWS / decoding).saturating_sub(tokens));
+            if guesses > 0 && !self.reserve(place, tokens + guesses, false) {
                 self.running[place].forget_guesses();
             }
             parts.push(Part {
@@ -281,7 +305,7 @@ impl Worker {
     }
 
     fn compute(&mut self, parts: &[Part]) -> Result<Vec<Vec<f32>>, Interrupted> {
-        let running_now = self.running.len();
+        let (running_now, wanted) = (self.running.len(), self.wanted());
         let mut jobs = Vec::new();
         let mut pieces = Vec::new();
         let mut running: Vec<_> = self.running.iter_mut().map(Some).collect();
@@ -307,8 +331,9 @@ impl Worker {
         // not wait for two passes; but not twice in a row.
         let gives_way =
             !self.gave_way && running_now < self.parallel && parts.iter().all(|part| !part.reads);
-        let interrupted =
-            || jobs.iter().all(|job| job.is_abandoned()) || (gives_way && !self.queue.is_empty());
+        let interrupted = || {
+            jobs.iter().all(|job| job.is_over().is_some()) || (gives_way && self.queue.has(wanted))
+        };
         self.model
             .decoder
             .forward(&mut pieces, &mut self.memory, &interrupted)

@@ -55,7 +55,7 @@ impl Endpoint {
     /// Starts an answer.
     pub(crate) async fn chat(&self, request: &ChatRequest) -> Result<Pieces, ModelError> {
         let deadlines = Deadlines::start(self.timeouts);
-        let body = wire::ChatBody::new(self, request);
+        let body = wire::ChatBody::new(self, request)?;
         let sent = self.send("chat/completions", &body);
         let response = tokio::time::timeout(self.timeouts.first_token, sent)
             .await

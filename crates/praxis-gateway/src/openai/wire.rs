@@ -2,7 +2,7 @@
 //! ones tolerated: compatible servers differ.
 
 use praxis_core::chat::{FinishReason, TokenLogprob};
-use praxis_core::{ChatRequest, Message, Usage};
+use praxis_core::{ChatRequest, Constraint, Message, ModelError, Usage};
 use serde::{Deserialize, Serialize};
 
 use super::Endpoint;
@@ -41,6 +41,19 @@ pub(super) struct ChatBody<'a> {
     logprobs: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     top_logprobs: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<ResponseFormat<'a>>,
+}
+
+/// A schema that the answer is held to. `strict`: an endpoint that cannot hold it has to refuse.
+#[derive(Serialize)]
+#[serde(tag = "type", content = "json_schema", rename_all = "snake_case")]
+enum ResponseFormat<'a> {
+    JsonSchema {
+        name: &'static str,
+        strict: bool,
+        schema: &'a serde_json::Value,
+    },
 }
 
 #[derive(Serialize)]
@@ -49,13 +62,36 @@ struct StreamOptions {
 }
 
 impl<'a> ChatBody<'a> {
-    pub(super) fn new(endpoint: &'a Endpoint, request: &'a ChatRequest) -> Self {
+    /// The body of a request.
+    ///
+    /// # Errors
+    /// [`ModelError::InvalidRequest`] for a constraint that OpenAI's API has no word for.
+    pub(super) fn new(
+        endpoint: &'a Endpoint,
+        request: &'a ChatRequest,
+    ) -> Result<Self, ModelError> {
+        let response_format = match &request.constraint {
+            None => None,
+            Some(Constraint::JsonSchema(schema)) => Some(ResponseFormat::JsonSchema {
+                name: "answer",
+                strict: true,
+                schema,
+            }),
+            Some(other) => {
+                return Err(ModelError::InvalidRequest(format!(
+                    "constraint: `{}` runs behind OpenAI's API, which knows no `{}`; use `json_schema`, \
+                     or a local model",
+                    endpoint.name,
+                    other.kind()
+                )));
+            }
+        };
         let sampling = &request.sampling;
         let (max_tokens, max_completion_tokens) = match endpoint.is_openai() {
             true => (None, sampling.max_tokens),
             false => (sampling.max_tokens, None),
         };
-        Self {
+        Ok(Self {
             model: &endpoint.model,
             messages: &request.messages,
             stream: true,
@@ -75,7 +111,8 @@ impl<'a> ChatBody<'a> {
             stop: &sampling.stop,
             logprobs: request.top_logprobs.map(|_| true),
             top_logprobs: request.top_logprobs,
-        }
+            response_format,
+        })
     }
 }
 
@@ -141,6 +178,7 @@ impl From<WireUsage> for Usage {
                 .and_then(|d| d.cached_tokens)
                 .unwrap_or_default(),
             output_tokens: wire.completion_tokens,
+            ..Usage::default()
         }
     }
 }

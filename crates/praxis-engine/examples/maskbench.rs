@@ -1,0 +1,133 @@
+//! `maskbench MODEL SCHEMAS [NAME]`: walks the valid and invalid instances of MaskBench (one schema a
+//! line of JSON) token by token through the constraint of their schema, as if the model had written
+//! them, and prints how many were judged wrongly and how long masks took. `NAME`: that schema alone.
+
+#![allow(clippy::print_stdout, reason = "a benchmark prints")]
+
+use std::time::{Duration, Instant};
+
+use praxis_core::Constraint;
+use praxis_engine::{ChatEngine, ChatOptions};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+type Failure = Box<dyn std::error::Error>;
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    schema: Value,
+    tests: Vec<Instance>,
+}
+
+#[derive(Deserialize)]
+struct Instance {
+    valid: bool,
+    data: Value,
+}
+
+fn main() -> Result<(), Failure> {
+    let mut arguments = std::env::args().skip(1);
+    let usage = "usage: maskbench MODEL SCHEMAS [NAME]";
+    let model = arguments.next().ok_or(usage)?;
+    let cases = std::fs::read_to_string(arguments.next().ok_or(usage)?)?;
+    let only = arguments.next();
+    let engine = ChatEngine::load(std::path::Path::new(&model), ChatOptions::default())?;
+    let (mut masks, mut compiled) = (Vec::new(), Vec::new());
+    let (mut schemas, mut unsupported, mut valid, mut invalid) = (0, 0, 0, 0);
+    let (mut wrongly_accepted, mut wrongly_rejected, mut tokens, mut forced) = (0, 0, 0, 0);
+    for line in cases.lines().filter(|line| !line.trim().is_empty()) {
+        let case: Case = serde_json::from_str(line)?;
+        if only.as_ref().is_some_and(|name| *name != case.name) {
+            continue;
+        }
+        schemas += 1;
+        let constraint = Constraint::JsonSchema(case.schema.clone());
+        let started = Instant::now();
+        if let Err(error) = engine.walk(&constraint, "") {
+            println!("unsupported  {}: {error}", case.name);
+            unsupported += 1;
+            continue;
+        }
+        compiled.push(started.elapsed());
+        for (i, test) in case.tests.iter().enumerate() {
+            let walk = engine.walk(&constraint, &one_line(&test.data)?)?;
+            masks.extend(walk.masks);
+            tokens += walk.tokens;
+            forced += walk.forced;
+            valid += usize::from(test.valid);
+            invalid += usize::from(!test.valid);
+            match (test.valid, walk.accepted) {
+                (true, false) => {
+                    println!(
+                        "rejected     {} {i} behind {:?}",
+                        case.name,
+                        tail(&walk.text)
+                    );
+                    wrongly_rejected += 1;
+                }
+                (false, true) => {
+                    println!("accepted     {} {i}", case.name);
+                    wrongly_accepted += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+    println!(
+        "{schemas} schemas, {unsupported} unsupported ({:.1} %); {invalid} invalid instances, \
+         {wrongly_accepted} accepted; {valid} valid ones, {wrongly_rejected} rejected",
+        100.0 * unsupported as f64 / f64::from(schemas.max(1)),
+    );
+    println!("{tokens} tokens, {forced} of them forced");
+    for (what, times) in [("first mask of a schema", compiled), ("mask", masks)] {
+        println!("{what}: {}", summary(times));
+    }
+    Ok(())
+}
+
+fn summary(mut times: Vec<Duration>) -> String {
+    times.sort_unstable();
+    let at = |share: f64| {
+        let place = (times.len() as f64 * share) as usize;
+        times.get(place.min(times.len().saturating_sub(1))).copied()
+    };
+    let [p50, p90, p99, max] = [0.5, 0.9, 0.99, 1.0].map(|s| at(s).unwrap_or_default());
+    format!("p50 {p50:?}, p90 {p90:?}, p99 {p99:?}, max {max:?}")
+}
+
+fn tail(text: &str) -> String {
+    let skip = text.chars().count().saturating_sub(60);
+    text.chars().skip(skip).collect()
+}
+
+/// JSON as the engine has it written: on one line, with `, ` and `: ` between.
+fn one_line(value: &Value) -> Result<String, Failure> {
+    struct OneLine;
+    impl serde_json::ser::Formatter for OneLine {
+        fn begin_array_value<W: ?Sized + std::io::Write>(
+            &mut self,
+            writer: &mut W,
+            first: bool,
+        ) -> std::io::Result<()> {
+            writer.write_all(if first { b"" } else { b", " })
+        }
+        fn begin_object_key<W: ?Sized + std::io::Write>(
+            &mut self,
+            writer: &mut W,
+            first: bool,
+        ) -> std::io::Result<()> {
+            writer.write_all(if first { b"" } else { b", " })
+        }
+        fn begin_object_value<W: ?Sized + std::io::Write>(
+            &mut self,
+            writer: &mut W,
+        ) -> std::io::Result<()> {
+            writer.write_all(b": ")
+        }
+    }
+    let mut out = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut out, OneLine);
+    value.serialize(&mut serializer)?;
+    Ok(String::from_utf8(out)?)
+}
