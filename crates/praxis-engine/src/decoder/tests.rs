@@ -128,7 +128,8 @@ fn architectures_agree_with_llama_cpp() {
             let z = crate::sampler::log_denominator(reference);
             for (ours, reference) in ours.iter().zip(reference) {
                 let difference = (ours - (reference - z)).abs();
-                assert!(difference < 0.02, "{architecture}: {difference}");
+                // The matrix unit rounds 16-bit weights to bfloat16.
+                assert!(difference < 0.03, "{architecture}: {difference}");
             }
         }
     }
