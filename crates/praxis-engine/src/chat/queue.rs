@@ -2,17 +2,20 @@
 //! has gone gives its place back at once.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use praxis_core::{ChatChunk, ModelError};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
+use crate::decoder::{Adapter, AdapterId};
 use crate::sampler::Sampler;
 
 /// A request that is ready to compute.
 pub(super) struct Job {
+    /// What is added to the model for this request; loaded as long as the request runs.
+    pub(super) adapter: Option<Arc<Adapter>>,
     pub(super) prompt: Vec<u32>,
     pub(super) sampler: Sampler,
     pub(super) stop: Vec<String>,
@@ -23,6 +26,11 @@ pub(super) struct Job {
 }
 
 impl Job {
+    /// Which adapter it has.
+    pub(super) fn adapter_id(&self) -> Option<AdapterId> {
+        Some(self.adapter.as_ref()?.id())
+    }
+
     /// Whether nobody waits for the answer any more.
     pub(super) fn is_abandoned(&self) -> bool {
         self.cancel.is_cancelled() || self.sender.is_closed()

@@ -49,7 +49,7 @@ impl Running {
             guesses: 0,
             lookup: guess.then(Lookup::new),
             cache,
-            known: Known::default(),
+            known: Known::nothing(job.adapter_id()),
             started: Instant::now(),
             answer: Answer::new(std::mem::take(&mut job.stop)),
             usage: Usage::default(),
@@ -85,7 +85,7 @@ impl Running {
     /// Gives up keys and values, to compute them again later.
     pub(super) fn set_back(&mut self) {
         self.cache.clear();
-        self.known = Known::default();
+        self.known = Known::nothing(self.job.adapter_id());
     }
 
     /// Adds guesses at what follows, at most so many; returns how many.

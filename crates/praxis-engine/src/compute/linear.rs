@@ -10,10 +10,9 @@ use rayon::prelude::*;
 
 use super::amx::Amx;
 use super::bulk::{self, Bulk, Gated, Wide};
-use super::math::{SwiGlu, dot};
+use super::math::{dot, swiglu};
 use super::packed::{self, Activations};
 use super::shared::Disjoint;
-use super::simd;
 use crate::error::EngineError;
 use crate::gguf::{Gguf, MappedTensor};
 
@@ -97,13 +96,47 @@ impl<'a> Input<'a> {
     pub(crate) fn rows(&self) -> usize {
         self.rows
     }
+
+    /// One row as it was given.
+    #[cfg(test)]
+    pub(crate) fn row(&self, index: usize) -> &[f32] {
+        &self.x[index * self.columns..(index + 1) * self.columns]
+    }
+}
+
+/// Other work that is shared out together with a product's.
+pub(crate) trait Beside: Sync {
+    /// How many tasks it has.
+    fn tasks(&self) -> usize;
+
+    /// Does one.
+    fn run(&self, task: usize);
+}
+
+/// Nothing beside a product.
+impl Beside for () {
+    fn tasks(&self) -> usize {
+        0
+    }
+
+    fn run(&self, _: usize) {}
 }
 
 /// Products of the same activations with several matrices, in one go.
 pub(crate) fn multiply<const N: usize>(
     x: &Input<'_>,
     matrices: [&dyn Matrix; N],
+    out: [&mut Vec<f32>; N],
+) {
+    multiply_beside(x, matrices, out, &());
+}
+
+/// [`multiply`], and something beside it.
+pub(crate) fn multiply_beside<const N: usize>(
+    x: &Input<'_>,
+    matrices: [&dyn Matrix; N],
     mut out: [&mut Vec<f32>; N],
+    beside: &dyn Beside,
 ) {
     let m = x.rows();
     for (out, matrix) in out.iter_mut().zip(matrices) {
@@ -125,8 +158,13 @@ pub(crate) fn multiply<const N: usize>(
     });
     let parts = out.map(|out| Disjoint::new(out));
     let tasks = tasks.as_flattened();
-    (0..tasks.iter().sum()).into_par_iter().for_each(|task| {
-        let (mut task, mut which) = (task, 0);
+    let first = beside.tasks();
+    let all = first + tasks.iter().sum::<usize>();
+    (0..all).into_par_iter().for_each(|task| {
+        let Some(mut task) = task.checked_sub(first) else {
+            return beside.run(task);
+        };
+        let mut which = 0;
         while task >= tasks[which] {
             task -= tasks[which];
             which += 1;
@@ -166,10 +204,7 @@ pub(crate) fn gated<'a>(
     } else {
         multiply(x, [gate, up], [between, other]);
     }
-    between
-        .par_chunks_mut(4096)
-        .zip(other.par_chunks(4096))
-        .for_each(|(gate, up)| simd::run(SwiGlu { gate, up }));
+    swiglu(between, other);
     if in_bulk.is_none() {
         return Input::new(between, columns, single, rounded);
     }

@@ -10,6 +10,7 @@ pub(crate) mod amx;
 pub(crate) mod bulk;
 pub(crate) mod line;
 pub(crate) mod linear;
+pub(crate) mod low_rank;
 pub(crate) mod math;
 mod packed;
 mod shared;
