@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes a tiny model of random weights for each architecture, with the logits that llama.cpp computes
-for it, as fixtures for the tests of praxis-engine.
+"""Writes a tiny model of random weights for each architecture, a LoRA adapter for it, and the logits
+that llama.cpp computes without and with the adapter, as fixtures for the tests of praxis-engine.
 
 usage: tiny_models.py FOLDER
 
@@ -16,6 +16,7 @@ import numpy as np
 from llama_cpp import Llama
 
 VOCABULARY, HIDDEN, FEED_FORWARD, LAYERS, HEADS, KV_HEADS = 64, 32, 48, 5, 4, 2
+RANK, ALPHA = 2, 3.0
 TOKENS = [int(t) for t in np.random.default_rng(1).integers(0, VOCABULARY, 40)]
 # Head size, and what a layer has beside the tensors of all.
 ARCHITECTURES = {
@@ -72,6 +73,46 @@ def write(architecture: str, path: Path) -> None:
     writer.close()
 
 
+def write_adapter(architecture: str, path: Path) -> None:
+    """Rank 2 for all projections but the keys' of odd layers."""
+    head, _ = ARCHITECTURES[architecture]
+    dice = np.random.default_rng(8)
+    writer = gguf.GGUFWriter(str(path), architecture)
+    writer.add_type(gguf.GGUFType.ADAPTER)
+    writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
+    writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, ALPHA)
+    shapes = {
+        "attn_q": (HEADS * head, HIDDEN),
+        "attn_k": (KV_HEADS * head, HIDDEN),
+        "attn_v": (KV_HEADS * head, HIDDEN),
+        "attn_output": (HIDDEN, HEADS * head),
+        "ffn_gate": (FEED_FORWARD, HIDDEN),
+        "ffn_up": (FEED_FORWARD, HIDDEN),
+        "ffn_down": (HIDDEN, FEED_FORWARD),
+    }
+    for layer in range(LAYERS):
+        for target, (rows, columns) in shapes.items():
+            if target == "attn_k" and layer % 2:
+                continue
+            name = f"blk.{layer}.{target}.weight"
+            a = dice.normal(0, 1 / np.sqrt(columns), (RANK, columns))
+            b = dice.normal(0, 0.3, (rows, RANK))
+            writer.add_tensor(name + ".lora_a", a.astype(np.float16))
+            writer.add_tensor(name + ".lora_b", b.astype(np.float16))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def logits(path: Path, positions: list[int], **options) -> list[list[float]]:
+    llama = Llama(
+        str(path), n_ctx=128, logits_all=True, verbose=False, type_k=0, type_v=0, flash_attn=False, **options
+    )
+    llama.eval(TOKENS)
+    return [[round(float(x), 5) for x in row] for row in llama.scores[positions]]
+
+
 def main() -> None:
     if len(sys.argv) != 2:
         sys.exit(__doc__)
@@ -79,11 +120,11 @@ def main() -> None:
     for architecture in ARCHITECTURES:
         path = folder / f"tiny-{architecture}.gguf"
         write(architecture, path)
-        llama = Llama(str(path), n_ctx=128, logits_all=True, verbose=False, type_k=0, type_v=0, flash_attn=False)
-        llama.eval(TOKENS)
-        logits = llama.scores[[5, len(TOKENS) - 1]]
-        fixture = {"tokens": TOKENS, "positions": [5, len(TOKENS) - 1]}
-        fixture["logits"] = [[round(float(x), 5) for x in row] for row in logits]
+        adapter = folder / f"tiny-{architecture}-lora.gguf"
+        write_adapter(architecture, adapter)
+        positions = [5, len(TOKENS) - 1]
+        fixture = {"tokens": TOKENS, "positions": positions, "logits": logits(path, positions)}
+        fixture["adapted_logits"] = logits(path, positions, lora_path=str(adapter))
         (folder / f"tiny-{architecture}.json").write_text(json.dumps(fixture) + "\n")
 
 

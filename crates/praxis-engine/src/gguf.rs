@@ -232,6 +232,11 @@ impl Gguf {
         self.tensors.get(name).map_or(&[], |info| &info.shape)
     }
 
+    /// The names of all tensors.
+    pub(crate) fn tensor_names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
     /// Whether the tensor is there.
     pub(crate) fn has_tensor(&self, name: &str) -> bool {
         self.tensors.contains_key(name)

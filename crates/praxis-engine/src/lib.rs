@@ -14,6 +14,7 @@ mod dtype;
 mod encoder;
 mod error;
 mod gguf;
+mod safetensors_file;
 mod sampler;
 mod template;
 mod tokenizer;

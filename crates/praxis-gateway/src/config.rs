@@ -81,6 +81,10 @@ pub struct ModelConfig {
     /// twice `context_length`.
     #[serde(default)]
     pub cache_tokens: Option<usize>,
+    /// Local chat models: a LoRA adapter that answers are given with, the path of a GGUF file or of a
+    /// folder as PEFT saves it. Models of one file with the same settings share one engine.
+    #[serde(default)]
+    pub adapter: Option<String>,
     /// Embedders: length of the vectors to ask for, where the provider offers a choice.
     #[serde(default)]
     pub dimension: Option<usize>,
@@ -202,12 +206,16 @@ impl GatewayConfig {
         names
     }
 
-    /// The same with relative paths of local models taken from `root` instead of the current folder.
+    /// The same with relative paths of local models and adapters taken from `root` instead of the
+    /// current folder.
     #[must_use]
     pub fn rooted(mut self, root: &Path) -> Self {
         for config in self.models.values_mut() {
             if config.provider == Provider::Local && is_path(&config.model) {
                 config.model = root.join(&config.model).to_string_lossy().into_owned();
+            }
+            if let Some(adapter) = &mut config.adapter {
+                *adapter = root.join(&adapter).to_string_lossy().into_owned();
             }
         }
         self

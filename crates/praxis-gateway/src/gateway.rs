@@ -21,7 +21,7 @@ use crate::attempts::{Attempts, Next};
 use crate::config::{GatewayConfig, ModelConfig, Price, Provider, is_path};
 use crate::embedder;
 use crate::error::GatewayError;
-use crate::local::{LocalChat, LocalEmbedder, Place};
+use crate::local::{Engines, LocalChat, LocalEmbedder, Place};
 use crate::openai::{Endpoint, Piece, Pieces, Timeouts};
 
 /// Defaults of remote models; a local one has its own pace, so nothing limits it unasked.
@@ -108,11 +108,12 @@ impl Gateway {
         }
         account::describe_metrics();
         let catalogue = Catalogue::builtin()?;
-        let builder = Builder {
+        let mut builder = Builder {
             catalogue: &catalogue,
             cache: &cache,
             client: client()?,
             env,
+            engines: Engines::default(),
         };
         let mut models = BTreeMap::new();
         for entry in catalogue.entries() {
@@ -225,7 +226,10 @@ impl Gateway {
         let declared = self.config.models.get(name);
         let (provider, reason) = match model {
             Model::Chat(target) => match &target.runner {
-                Runner::Local(local) => (Provider::Local, self.absent(&local.place)),
+                Runner::Local(local) => {
+                    let absent = local.absent().map(|e| e.to_string());
+                    (Provider::Local, absent)
+                }
                 Runner::OpenAi(endpoint) => (Provider::OpenAi, endpoint.unavailable()),
             },
             Model::Embedder {
@@ -399,10 +403,11 @@ struct Builder<'a> {
     cache: &'a Cache,
     client: Client,
     env: &'a dyn Fn(&str) -> Option<String>,
+    engines: Engines,
 }
 
 impl Builder<'_> {
-    fn declared(&self, name: &str, config: &ModelConfig) -> Result<Model, GatewayError> {
+    fn declared(&mut self, name: &str, config: &ModelConfig) -> Result<Model, GatewayError> {
         let task = config.task(self.catalogue);
         if config.provider == Provider::OpenAi {
             return self.remote(name, config, task);
@@ -415,12 +420,18 @@ impl Builder<'_> {
         Ok(self.local(name, place, task, Some(config)))
     }
 
-    fn local(&self, name: &str, place: Place, task: Task, config: Option<&ModelConfig>) -> Model {
+    fn local(
+        &mut self,
+        name: &str,
+        place: Place,
+        task: Task,
+        config: Option<&ModelConfig>,
+    ) -> Model {
         let cache = self.cache.clone();
         match task {
             Task::Chat => Model::Chat(ChatTarget {
                 name: name.to_owned(),
-                runner: Runner::Local(LocalChat::new(place, cache, config)),
+                runner: Runner::Local(LocalChat::new(place, cache, config, &mut self.engines)),
                 price: config.and_then(|c| c.price).unwrap_or_default(),
                 max_retries: config.and_then(|c| c.max_retries).unwrap_or(0),
                 fallback: config.map(|c| c.fallback.clone()).unwrap_or_default(),

@@ -1,6 +1,8 @@
-//! Models that run in this process: found in the cache, loaded on first use, shared afterwards.
+//! Models that run in this process: found in the cache, loaded on first use, shared afterwards. Chat
+//! models that differ in their adapters only share one engine.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -23,6 +25,15 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    /// Whether both are the same file.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Place::Catalogue(a), Place::Catalogue(b)) => a.name == b.name,
+            (Place::Path(a), Place::Path(b)) => a == b,
+            _ => false,
+        }
+    }
+
     pub(crate) fn path(&self, cache: &Cache) -> Result<PathBuf, ModelError> {
         match self {
             Place::Catalogue(entry) => match cache.resolve(entry) {
@@ -40,49 +51,131 @@ impl Place {
     }
 }
 
-/// A chat model of the engine.
-pub(crate) struct LocalChat {
-    pub place: Place,
-    pub cache: Cache,
-    options: ChatOptions,
-    pub first_token_timeout: Option<Duration>,
-    timeout: Option<Duration>,
+/// What a model's engine is run with, as far as the configuration says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Settings {
+    context_length: Option<usize>,
+    threads: Option<usize>,
+    parallel: Option<usize>,
+    cache_tokens: Option<usize>,
+}
+
+impl Settings {
+    fn of(config: Option<&ModelConfig>) -> Self {
+        config.map_or_else(Self::default, |config| Self {
+            context_length: config.context_length,
+            threads: config.threads,
+            parallel: config.parallel,
+            cache_tokens: config.cache_tokens,
+        })
+    }
+
+    fn options(self) -> ChatOptions {
+        let defaults = ChatOptions::default();
+        ChatOptions {
+            context_length: self.context_length,
+            threads: self.threads,
+            parallel: self.parallel.unwrap_or(defaults.parallel),
+            cache_tokens: self.cache_tokens,
+            ..defaults
+        }
+    }
+}
+
+/// An engine that all chat models of one file with the same settings share, whatever adapters they
+/// have: it is in memory once, and their requests are answered together.
+struct SharedEngine {
+    place: Place,
+    cache: Cache,
+    settings: Settings,
     engine: OnceCell<ChatEngine>,
 }
 
-fn chat_options(config: Option<&ModelConfig>) -> ChatOptions {
-    let defaults = ChatOptions::default();
-    let Some(config) = config else {
-        return defaults;
-    };
-    ChatOptions {
-        context_length: config.context_length,
-        threads: config.threads,
-        parallel: config.parallel.unwrap_or(defaults.parallel),
-        cache_tokens: config.cache_tokens,
-        ..defaults
-    }
-}
-
-impl LocalChat {
-    pub(crate) fn new(place: Place, cache: Cache, config: Option<&ModelConfig>) -> Self {
-        Self {
-            place,
-            cache,
-            options: chat_options(config),
-            first_token_timeout: config.and_then(|c| c.first_token_timeout).map(|p| p.0),
-            timeout: config.and_then(|c| c.timeout).map(|p| p.0),
-            engine: OnceCell::new(),
-        }
-    }
-
+impl SharedEngine {
     /// The engine; the first caller loads it, others wait for the same load.
-    pub(crate) async fn engine(&self) -> Result<&ChatEngine, ModelError> {
+    async fn get(&self) -> Result<&ChatEngine, ModelError> {
         self.engine
             .get_or_try_init(|| async {
                 let path = self.place.path(&self.cache)?;
-                let options = self.options;
+                let options = self.settings.options();
                 load(move || ChatEngine::load(&path, options)).await
+            })
+            .await
+    }
+}
+
+/// The engines of an application while its models are built.
+#[derive(Default)]
+pub(crate) struct Engines(Vec<Arc<SharedEngine>>);
+
+impl Engines {
+    fn share(&mut self, place: Place, cache: Cache, settings: Settings) -> Arc<SharedEngine> {
+        let same = |engine: &&Arc<SharedEngine>| {
+            engine.settings == settings && engine.place.is_same(&place)
+        };
+        if let Some(engine) = self.0.iter().find(same) {
+            return Arc::clone(engine);
+        }
+        let engine = Arc::new(SharedEngine {
+            place,
+            cache,
+            settings,
+            engine: OnceCell::new(),
+        });
+        self.0.push(Arc::clone(&engine));
+        engine
+    }
+}
+
+/// A chat model of an engine.
+pub(crate) struct LocalChat {
+    base: Arc<SharedEngine>,
+    adapter: Option<PathBuf>,
+    /// A handle of the engine with the adapter.
+    adapted: OnceCell<ChatEngine>,
+    pub first_token_timeout: Option<Duration>,
+    timeout: Option<Duration>,
+}
+
+impl LocalChat {
+    pub(crate) fn new(
+        place: Place,
+        cache: Cache,
+        config: Option<&ModelConfig>,
+        engines: &mut Engines,
+    ) -> Self {
+        Self {
+            base: engines.share(place, cache, Settings::of(config)),
+            adapter: config.and_then(|c| c.adapter.as_ref()).map(PathBuf::from),
+            adapted: OnceCell::new(),
+            first_token_timeout: config.and_then(|c| c.first_token_timeout).map(|p| p.0),
+            timeout: config.and_then(|c| c.timeout).map(|p| p.0),
+        }
+    }
+
+    /// Why it cannot be used, where a file of it is absent.
+    pub(crate) fn absent(&self) -> Option<ModelError> {
+        if let Err(error) = self.base.place.path(&self.base.cache) {
+            return Some(error);
+        }
+        let adapter = self.adapter.as_ref().filter(|path| !path.exists())?;
+        Some(ModelError::NotFound(format!(
+            "there is no adapter `{}`",
+            adapter.display()
+        )))
+    }
+
+    /// The engine, with the adapter where there is one; the first caller loads them, others wait for
+    /// the same load.
+    pub(crate) async fn engine(&self) -> Result<&ChatEngine, ModelError> {
+        let base = self.base.get().await?;
+        let Some(path) = &self.adapter else {
+            return Ok(base);
+        };
+        self.adapted
+            .get_or_try_init(|| async {
+                let (base, path) = (base.clone(), path.clone());
+                load(move || base.with_adapter(&path)).await
             })
             .await
     }
@@ -186,4 +279,28 @@ async fn load<T: Send + 'static>(
         .await
         .map_err(|e| ModelError::Internal(format!("loading a model failed: {e}")))?
         .map_err(ModelError::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_of_one_file_with_the_same_settings_share_an_engine() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(Some(dir.path().to_owned())).unwrap();
+        let mut engines = Engines::default();
+        let mut model = |toml: &str| {
+            let config: ModelConfig = toml::from_str(toml).unwrap();
+            let place = Place::Path(PathBuf::from(&config.model));
+            LocalChat::new(place, cache.clone(), Some(&config), &mut engines)
+        };
+        let bare = model("provider = \"local\"\nmodel = \"a.gguf\"");
+        let adapted = model("provider = \"local\"\nmodel = \"a.gguf\"\nadapter = \"x\"");
+        let other = model("provider = \"local\"\nmodel = \"b.gguf\"");
+        let narrow = model("provider = \"local\"\nmodel = \"a.gguf\"\nthreads = 1");
+        assert!(Arc::ptr_eq(&bare.base, &adapted.base));
+        assert!(!Arc::ptr_eq(&bare.base, &other.base));
+        assert!(!Arc::ptr_eq(&bare.base, &narrow.base));
+    }
 }

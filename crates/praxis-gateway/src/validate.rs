@@ -27,6 +27,7 @@ impl GatewayConfig {
         );
         for (name, model) in &self.models {
             check.provider(name, model);
+            check.adapter(name, model);
             check.numbers(name, model);
             check.fallback(name, model);
         }
@@ -126,7 +127,9 @@ impl Check<'_> {
                     ("parallel", model.parallel),
                     ("cache_tokens", model.cache_tokens),
                 ];
-                for (key, _) in ours.iter().filter(|(_, n)| n.is_some()) {
+                let adapter = model.adapter.as_ref().map(|_| "adapter");
+                let given = ours.iter().filter(|(_, n)| n.is_some());
+                for key in given.map(|(key, _)| *key).chain(adapter) {
                     let message = format!("`{key}` has no meaning for a remote model");
                     self.report(at(key), message, "remove it");
                 }
@@ -141,6 +144,15 @@ impl Check<'_> {
                     self.report(at("api_key"), message, help);
                 }
             }
+        }
+    }
+
+    fn adapter(&mut self, name: &str, model: &ModelConfig) {
+        let task = model.task(self.catalogue);
+        if model.adapter.is_some() && task != Task::Chat {
+            let message = format!("a model for {task} cannot have an adapter");
+            let help = "remove it: adapters are for chat models";
+            self.report(format!("models.{name}.adapter"), message, help);
         }
     }
 
@@ -309,6 +321,18 @@ mod tests {
                 "models.a.api_key",
                 "no meaning",
                 "provider = \"openai\"",
+            ),
+            (
+                &format!("{GPT}base_url = \"http://x/v1\"\nadapter = \"legal.gguf\""),
+                "models.gpt.adapter",
+                "no meaning",
+                "remove",
+            ),
+            (
+                "[models.a]\nprovider = \"local\"\nmodel = \"all-minilm-l6-v2\"\nadapter = \"x.gguf\"",
+                "models.a.adapter",
+                "for embedding",
+                "chat models",
             ),
             (
                 "[models.a]\nprovider = \"local\"\nmodel = \"x.gguf\"\nthreads = 0",

@@ -569,3 +569,64 @@ async fn requests_and_tokens_are_counted() {
         assert!(text.contains(line), "{line} is missing in\n{text}");
     }
 }
+
+/// A folder as PEFT saves it, with an adapter of rank 1 for one projection of SmolLM2.
+fn adapter(folder: &std::path::Path) {
+    let config = json!({ "peft_type": "LORA", "r": 1, "lora_alpha": 1.0 });
+    std::fs::write(folder.join("adapter_config.json"), config.to_string()).unwrap();
+    let name = "base_model.model.model.layers.0.mlp.down_proj";
+    let mut header = json!({}).as_object().unwrap().clone();
+    let mut data = Vec::new();
+    for (side, shape) in [("lora_A", [1, 1536]), ("lora_B", [576, 1])] {
+        let start = data.len();
+        let numbers = (0..shape[0] * shape[1]).map(|i| (i % 7) as f32 - 3.0);
+        data.extend(numbers.flat_map(f32::to_le_bytes));
+        let entry = json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, data.len()] });
+        header.insert(format!("{name}.{side}.weight"), entry);
+    }
+    let header = serde_json::to_vec(&header).unwrap();
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend(header);
+    file.extend(data);
+    std::fs::write(folder.join("adapter_model.safetensors"), file).unwrap();
+}
+
+#[tokio::test]
+async fn a_model_with_an_adapter_answers_beside_the_bare_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("odd");
+    let config = format!(
+        "[models.odd]\nprovider = \"local\"\nmodel = \"smollm2-135m-instruct\"\nadapter = \"{}\"\n",
+        path.display()
+    );
+    let gateway = gateway(&config, "");
+    let odd = |gateway: &praxis_gateway::Gateway| {
+        let models = gateway.models();
+        models.into_iter().find(|m| m.name == "odd").unwrap()
+    };
+    assert!(!odd(&gateway).available);
+    if model_dir("smollm2-135m-instruct").is_none() {
+        return;
+    }
+    let reason = odd(&gateway).reason.unwrap();
+    assert!(reason.contains("there is no adapter"), "{reason}");
+    std::fs::create_dir(&path).unwrap();
+    adapter(&path);
+    assert!(odd(&gateway).available);
+    let ask = |model: &str| {
+        let request = ChatRequest {
+            model: model.to_owned(),
+            ..recorded_request()
+        };
+        let cx = Arc::new(Spans::default()).context();
+        let gateway = &gateway;
+        async move {
+            collect(gateway.chat(request, &cx).await.unwrap())
+                .await
+                .unwrap()
+        }
+    };
+    let (bare, with) = tokio::join!(ask("smollm2-135m-instruct"), ask("odd"));
+    assert!(bare.text.contains("Paris"), "{}", bare.text);
+    assert_ne!(bare.text, with.text);
+}

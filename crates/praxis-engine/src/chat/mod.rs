@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::constraint::Constraints;
 use crate::constraint::walk::{Walk, walk};
 use crate::cpu;
-use crate::decoder::Decoder;
+use crate::decoder::{Adapter, Decoder};
 use crate::error::EngineError;
 use crate::gguf::Gguf;
 use crate::sampler::{Sampler, validate};
@@ -139,9 +139,13 @@ impl Model {
 
 /// A chat model loaded from a GGUF file. Cloning it gives another handle of the same model; the
 /// model is freed when the last handle is dropped and the last answer has ended.
+///
+/// A handle may have an adapter ([`ChatEngine::with_adapter`]): requests of all handles are answered
+/// together, each with its handle's adapter.
 #[derive(Clone)]
 pub struct ChatEngine {
     handle: Arc<Handle>,
+    adapter: Option<Arc<Adapter>>,
 }
 
 struct Handle {
@@ -159,6 +163,7 @@ impl std::fmt::Debug for ChatEngine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ChatEngine")
             .field("context_length", &self.context_length())
+            .field("adapter", &self.adapter)
             .finish()
     }
 }
@@ -188,7 +193,38 @@ impl ChatEngine {
         );
         Ok(Self {
             handle: Arc::new(Handle { model, queue }),
+            adapter: None,
         })
+    }
+
+    /// Loads a LoRA adapter (Hu et al. 2021) and gives a handle that answers with it: a GGUF file as
+    /// llama.cpp writes it, or a folder as PEFT saves it. The model stays where it is, in memory once;
+    /// answers with it, with other adapters and without go on meanwhile and beside. The adapter is
+    /// freed when its last handle is dropped and its last answer has ended; loading a file again
+    /// gives what the file has then. Blocks for as long as reading the file takes.
+    ///
+    /// # Errors
+    /// [`EngineError`], naming the file, the tensor or key, and the way out: the adapter was made for
+    /// another model, is damaged, or changes what cannot be changed here (embeddings, output head,
+    /// norms, biases; DoRA).
+    pub fn with_adapter(&self, path: &Path) -> Result<Self, EngineError> {
+        let started = std::time::Instant::now();
+        let adapter = self.handle.model.decoder.adapter(path)?;
+        tracing::info!(
+            path = %path.display(),
+            adapter_bytes = adapter.bytes(),
+            elapsed_ms = started.elapsed().as_millis() as u64,
+            "adapter loaded"
+        );
+        Ok(Self {
+            handle: Arc::clone(&self.handle),
+            adapter: Some(Arc::new(adapter)),
+        })
+    }
+
+    /// Bytes of memory that this handle's adapter takes beside the model.
+    pub fn adapter_bytes(&self) -> usize {
+        self.adapter.as_ref().map_or(0, |adapter| adapter.bytes())
     }
 
     /// Tokens of prompt and answer together.
@@ -250,6 +286,7 @@ impl ChatEngine {
                 cache: &mut cache,
                 logits: part.end - first,
                 reads,
+                adapter: self.adapter.as_deref(),
             };
             let logits = decoder.forward(&mut [piece], &mut memory, &|| false);
             let logits = logits.into_iter().flatten().zip(first..);
@@ -294,6 +331,7 @@ impl ChatModel for ChatEngine {
         let room = context - prompt.len();
         let (sender, receiver) = mpsc::unbounded_channel();
         self.handle.queue.push(Job {
+            adapter: self.adapter.clone(),
             max_tokens: request
                 .sampling
                 .max_tokens
@@ -349,4 +387,39 @@ fn stream(
         Some((chunk, (!ended).then_some((receiver, cancel, handle))))
     })
     .boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decoder::tests::{adapters, model};
+
+    #[tokio::test]
+    async fn an_adapter_is_freed_after_its_last_answer() {
+        let Some(path) = model("smollm2-135m-instruct") else {
+            return;
+        };
+        let base = ChatEngine::load(&path, ChatOptions::default()).unwrap();
+        let folder = tempfile::TempDir::new().unwrap();
+        let tensors = adapters::peft_tensors(&adapters::random(&adapters::SMOLLM2, 1, 1));
+        let path = adapters::write_peft(folder.path(), &adapters::peft_config(1, 1.0), &tensors);
+        let adapted = base.with_adapter(&path).unwrap();
+        let adapter = Arc::downgrade(adapted.adapter.as_ref().unwrap());
+        let mut request = ChatRequest {
+            messages: vec![Message::user("Hi")],
+            ..ChatRequest::default()
+        };
+        request.sampling.max_tokens = Some(8);
+        let stream = adapted.chat(request, CancellationToken::new()).await;
+        drop(adapted);
+        assert!(adapter.upgrade().is_some(), "an answer needs it");
+        praxis_core::chat::collect(stream.unwrap()).await.unwrap();
+        for _ in 0..1000 {
+            if adapter.upgrade().is_none() {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        panic!("the adapter is still in memory");
+    }
 }

@@ -2,40 +2,58 @@
 //! turns, the prompt of several samples), so that a request computes only what is new: a tree of
 //! blocks of tokens with their keys and values, as RadixAttention keeps them (Zheng et al. 2024,
 //! "SGLang"). The blocks are those of the sequences themselves; when new ones are needed, the least
-//! recently used that no running sequence reads are forgotten.
+//! recently used that no running sequence reads are forgotten. Each adapter has a tree of its own: the
+//! same tokens have other keys and values with it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::decoder::{BLOCK, Block, BlockPool, KvCache};
+use crate::decoder::{AdapterId, BLOCK, Block, BlockPool, KvCache};
 
-/// A place in the tree.
+/// A place in a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct NodeId(u64);
+
+/// What a node hangs on: another, or the root of an adapter's tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Parent {
+    Root(Option<AdapterId>),
+    Node(NodeId),
+}
 
 struct Node {
     /// A full block's tokens, or fewer: the end of a sequence.
     tokens: Vec<u32>,
     block: Arc<Block>,
-    parent: Option<NodeId>,
+    parent: Parent,
     children: Vec<NodeId>,
     /// When it was last read or written.
     used: u64,
 }
 
-/// The tree.
+/// The trees.
 #[derive(Default)]
 pub(super) struct Prefixes {
     nodes: HashMap<NodeId, Node>,
-    roots: Vec<NodeId>,
+    roots: HashMap<Option<AdapterId>, Vec<NodeId>>,
     clock: u64,
 }
 
-/// How far a sequence is known to the tree.
-#[derive(Debug, Clone, Copy, Default)]
+/// How far a sequence is known to its adapter's tree.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Known {
-    node: Option<NodeId>,
+    node: Parent,
     blocks: usize,
+}
+
+impl Known {
+    /// Nothing yet, of a sequence with this adapter.
+    pub(super) fn nothing(adapter: Option<AdapterId>) -> Self {
+        Self {
+            node: Parent::Root(adapter),
+            blocks: 0,
+        }
+    }
 }
 
 impl Prefixes {
@@ -61,7 +79,7 @@ impl Prefixes {
             if common == BLOCK {
                 cache.push_shared(block);
                 *known = Known {
-                    node: Some(id),
+                    node: Parent::Node(id),
                     blocks: known.blocks + 1,
                 };
             } else {
@@ -88,7 +106,7 @@ impl Prefixes {
                 cache.share_full(known.blocks, Arc::clone(&node.block));
             }
             *known = Known {
-                node: Some(id),
+                node: Parent::Node(id),
                 blocks: known.blocks + 1,
             };
         }
@@ -112,15 +130,15 @@ impl Prefixes {
         true
     }
 
-    fn children(&self, parent: Option<NodeId>) -> &[NodeId] {
+    fn children(&self, parent: Parent) -> &[NodeId] {
         match parent {
-            Some(id) => self.nodes.get(&id).map_or(&[], |node| &node.children),
-            None => &self.roots,
+            Parent::Node(id) => self.nodes.get(&id).map_or(&[], |node| &node.children),
+            Parent::Root(adapter) => self.roots.get(&adapter).map_or(&[], Vec::as_slice),
         }
     }
 
     /// The child that begins like `tokens` as far as any does, and how far.
-    fn best_child(&self, parent: Option<NodeId>, tokens: &[u32]) -> Option<(NodeId, usize)> {
+    fn best_child(&self, parent: Parent, tokens: &[u32]) -> Option<(NodeId, usize)> {
         self.children(parent)
             .iter()
             .filter_map(|id| Some((*id, common(&self.nodes.get(id)?.tokens, tokens))))
@@ -128,7 +146,7 @@ impl Prefixes {
             .filter(|(_, common)| *common > 0)
     }
 
-    fn insert(&mut self, parent: Option<NodeId>, tokens: &[u32], block: &Arc<Block>) -> NodeId {
+    fn insert(&mut self, parent: Parent, tokens: &[u32], block: &Arc<Block>) -> NodeId {
         let children = self.children(parent);
         // A sequence's end that these tokens continue is no longer needed.
         let mut shorter = None;
@@ -160,20 +178,33 @@ impl Prefixes {
                 used: self.clock,
             },
         );
-        self.siblings(parent).push(id);
+        self.change_children(parent, |children| children.push(id));
         id
     }
 
     fn remove(&mut self, id: NodeId) {
         if let Some(node) = self.nodes.remove(&id) {
-            self.siblings(node.parent).retain(|other| *other != id);
+            self.change_children(node.parent, |children| {
+                children.retain(|other| *other != id);
+            });
         }
     }
 
-    fn siblings(&mut self, parent: Option<NodeId>) -> &mut Vec<NodeId> {
-        match parent.and_then(|id| self.nodes.get_mut(&id)) {
-            Some(node) => &mut node.children,
-            None => &mut self.roots,
+    fn change_children(&mut self, parent: Parent, change: impl FnOnce(&mut Vec<NodeId>)) {
+        match parent {
+            Parent::Node(id) => {
+                if let Some(node) = self.nodes.get_mut(&id) {
+                    change(&mut node.children);
+                }
+            }
+            Parent::Root(adapter) => {
+                let roots = self.roots.entry(adapter).or_default();
+                change(roots);
+                // Adapters come and go; of those that went nothing remains.
+                if roots.is_empty() {
+                    self.roots.remove(&adapter);
+                }
+            }
         }
     }
 
@@ -214,7 +245,16 @@ mod tests {
 
     /// Answers a request; returns how many tokens it did not have to compute.
     fn serve(tokens: &[u32], prefixes: &mut Prefixes, pool: &BlockPool) -> usize {
-        let (mut cache, mut known) = (KvCache::new(SHAPE), Known::default());
+        serve_with(None, tokens, prefixes, pool)
+    }
+
+    fn serve_with(
+        adapter: Option<AdapterId>,
+        tokens: &[u32],
+        prefixes: &mut Prefixes,
+        pool: &BlockPool,
+    ) -> usize {
+        let (mut cache, mut known) = (KvCache::new(SHAPE), Known::nothing(adapter));
         prefixes.extend(tokens, &mut cache, &mut known, pool);
         let reused = cache.len();
         compute(tokens, &mut cache, pool, prefixes);
@@ -253,6 +293,21 @@ mod tests {
     }
 
     #[test]
+    fn adapters_share_no_beginnings_and_leave_nothing_behind() {
+        let (mut prefixes, pool) = (Prefixes::default(), BlockPool::new(SHAPE, 100));
+        let tokens = sequence(&[(1, 150)]);
+        for adapter in [None, Some(AdapterId::new()), Some(AdapterId::new())] {
+            for reused in [0, 149] {
+                let found = serve_with(adapter, &tokens, &mut prefixes, &pool);
+                assert_eq!(found, reused, "{adapter:?}");
+            }
+        }
+        assert_eq!(prefixes.roots.len(), 3);
+        assert!(prefixes.make_room(100, &pool));
+        assert!(prefixes.roots.is_empty() && prefixes.nodes.is_empty());
+    }
+
+    #[test]
     fn what_two_sequences_compute_beside_each_other_is_kept_once() {
         let (mut prefixes, pool) = (Prefixes::default(), BlockPool::new(SHAPE, 100));
         let tokens = sequence(&[(1, 200), (2, 100)]);
@@ -262,7 +317,7 @@ mod tests {
         }
         assert_eq!(pool.free(), 100 - 2 * 5);
         for cache in &mut caches {
-            prefixes.keep(&tokens, cache, &mut Known::default(), false);
+            prefixes.keep(&tokens, cache, &mut Known::nothing(None), false);
         }
         assert_eq!(
             pool.free(),
@@ -278,7 +333,7 @@ mod tests {
             serve(&[token; 70], &mut prefixes, &pool);
         }
         assert_eq!((pool.free(), prefixes.nodes.len()), (0, 4));
-        let (mut reader, mut known) = (KvCache::new(SHAPE), Known::default());
+        let (mut reader, mut known) = (KvCache::new(SHAPE), Known::nothing(None));
         prefixes.extend(&[1; 65], &mut reader, &mut known, &pool);
         assert_eq!(reader.len(), 64);
         assert_eq!(serve(&[3; 128], &mut prefixes, &pool), 0);

@@ -3,7 +3,7 @@
 //! goes before it, and it goes before those who come after that, so that it is never put off for
 //! ever. A request whose caller has gone, or whose time is up, gives its place back at once.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use praxis_core::{ChatChunk, ModelError, Priority};
@@ -11,6 +11,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use crate::constraint::Guide;
+use crate::decoder::{Adapter, AdapterId};
 use crate::sampler::Sampler;
 
 /// How much later a batch request counts as having come.
@@ -18,6 +19,8 @@ const BATCH_WAITS: Duration = Duration::from_secs(30);
 
 /// A request that is ready to compute.
 pub(super) struct Job {
+    /// What is added to the model for this request; loaded as long as the request runs.
+    pub(super) adapter: Option<Arc<Adapter>>,
     pub(super) prompt: Vec<u32>,
     pub(super) sampler: Sampler,
     pub(super) stop: Vec<String>,
@@ -34,6 +37,11 @@ pub(super) struct Job {
 }
 
 impl Job {
+    /// Which adapter it has.
+    pub(super) fn adapter_id(&self) -> Option<AdapterId> {
+        Some(self.adapter.as_ref()?.id())
+    }
+
     /// Why it is not to be computed any further, where it is not.
     pub(super) fn is_over(&self) -> Option<ModelError> {
         if self.cancel.is_cancelled() || self.sender.is_closed() {
@@ -199,6 +207,7 @@ mod tests {
     fn job(name: u32, priority: Priority, ago: u64, timeout: Option<u64>) -> (Job, Answer) {
         let (sender, receiver) = unbounded_channel();
         let job = Job {
+            adapter: None,
             prompt: vec![name],
             sampler: Sampler::new(&Sampling::default(), &[]),
             stop: Vec::new(),

@@ -69,7 +69,7 @@ impl Running {
             jump_forward: shortcuts.jump_forward && job.top_logprobs.is_none(),
             jumped: 0,
             cache,
-            known: Known::default(),
+            known: Known::nothing(job.adapter_id()),
             started: Instant::now(),
             answer: Answer::new(std::mem::take(&mut job.stop)),
             usage: Usage::default(),
@@ -105,7 +105,7 @@ impl Running {
     /// Gives up keys and values, to compute them again later.
     pub(super) fn set_back(&mut self) {
         self.cache.clear();
-        self.known = Known::default();
+        self.known = Known::nothing(self.job.adapter_id());
     }
 
     /// Adds guesses at what follows, at most so many; returns how many.

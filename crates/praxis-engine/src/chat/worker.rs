@@ -259,8 +259,13 @@ impl Worker {
                 self.prefixes.extend(tokens, cache, known, &self.pool);
             }
             let waits = reading.iter().any(|other| {
-                let shared = common(&self.running[*other].tokens, &self.running[place].tokens);
-                shared / BLOCK * BLOCK > self.running[place].cache.len()
+                let (first, second) = (&self.running[*other], &self.running[place]);
+                let shared = if first.job.adapter_id() == second.job.adapter_id() {
+                    common(&first.tokens, &second.tokens)
+                } else {
+                    0
+                };
+                shared / BLOCK * BLOCK > second.cache.len()
             });
             if waits {
                 continue;
@@ -324,6 +329,7 @@ impl Worker {
                 reads: part.of_prompt,
                 tokens: &request.tokens[start..end],
                 cache: &mut request.cache,
+                adapter: request.job.adapter.as_deref(),
             });
             jobs.push(&request.job);
         }

@@ -11,10 +11,9 @@ use rayon::prelude::*;
 use super::amx::Amx;
 use super::bulk::{self, Bulk, Gated, Wide};
 use super::floats;
-use super::math::{SwiGlu, dot};
+use super::math::{dot, swiglu};
 use super::packed::{self, Activations};
 use super::shared::Disjoint;
-use super::simd;
 use crate::error::EngineError;
 use crate::gguf::{Gguf, MappedTensor};
 
@@ -110,7 +109,8 @@ impl<'a> Input<'a> {
     }
 
     /// Number of rows.
-    pub(super) fn rows(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn rows(&self) -> usize {
         self.rows
     }
 
@@ -122,6 +122,30 @@ impl<'a> Input<'a> {
             self.rows
         }
     }
+
+    /// One row as it was given.
+    #[cfg(test)]
+    pub(crate) fn row(&self, index: usize) -> &[f32] {
+        &self.x[index * self.columns..(index + 1) * self.columns]
+    }
+}
+
+/// Other work that is shared out together with a product's.
+pub(crate) trait Beside: Sync {
+    /// How many tasks it has.
+    fn tasks(&self) -> usize;
+
+    /// Does one.
+    fn run(&self, task: usize);
+}
+
+/// Nothing beside a product.
+impl Beside for () {
+    fn tasks(&self) -> usize {
+        0
+    }
+
+    fn run(&self, _: usize) {}
 }
 
 /// Products of the same activations with several matrices, in one go. What comes into `out` takes the
@@ -129,7 +153,17 @@ impl<'a> Input<'a> {
 pub(crate) fn multiply<const N: usize>(
     x: &Input<'_>,
     matrices: [&dyn Matrix; N],
+    out: [&mut Vec<f32>; N],
+) {
+    multiply_beside(x, matrices, out, &());
+}
+
+/// [`multiply`], and something beside it.
+pub(crate) fn multiply_beside<const N: usize>(
+    x: &Input<'_>,
+    matrices: [&dyn Matrix; N],
     mut out: [&mut Vec<f32>; N],
+    beside: &dyn Beside,
 ) {
     for (out, matrix) in out.iter_mut().zip(matrices) {
         assert_eq!(matrix.columns(), x.columns, "shapes of a product");
@@ -145,8 +179,13 @@ pub(crate) fn multiply<const N: usize>(
     });
     let parts = out.map(|out| Disjoint::new(out));
     let tasks = tasks.as_flattened();
-    (0..tasks.iter().sum()).into_par_iter().for_each(|task| {
-        let (mut task, mut which) = (task, 0);
+    let first = beside.tasks();
+    let all = first + tasks.iter().sum::<usize>();
+    (0..all).into_par_iter().for_each(|task| {
+        let Some(mut task) = task.checked_sub(first) else {
+            return beside.run(task);
+        };
+        let mut which = 0;
         while task >= tasks[which] {
             task -= tasks[which];
             which += 1;
@@ -179,10 +218,7 @@ pub(crate) fn gated<'a>(
         ..*x
     };
     multiply(&single, [gate, up], [&mut *between, &mut *other]);
-    between
-        .par_chunks_mut(4096)
-        .zip(other.par_chunks(4096))
-        .for_each(|(gate, up)| simd::run(SwiGlu { gate, up }));
+    swiglu(between, other);
     let Some((amx, in_bulk)) = in_bulk else {
         return Input::new(between, x.single, &[down], rounded);
     };

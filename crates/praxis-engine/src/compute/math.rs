@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::simd::{Isa, Kernel};
+use super::simd::{self, Isa, Kernel};
 
 /// `a * b + c`, fused where the processor does that in one instruction (elsewhere a fused
 /// multiply-add would be a slow library call).
@@ -91,9 +91,15 @@ pub(crate) fn silu(x: f32) -> f32 {
 }
 
 /// `gate = silu(gate) * up`, the SwiGLU activation (Shazeer 2020).
-pub(crate) struct SwiGlu<'a> {
-    pub(crate) gate: &'a mut [f32],
-    pub(crate) up: &'a [f32],
+pub(crate) fn swiglu(gate: &mut [f32], up: &[f32]) {
+    gate.par_chunks_mut(4096)
+        .zip(up.par_chunks(4096))
+        .for_each(|(gate, up)| simd::run(SwiGlu { gate, up }));
+}
+
+struct SwiGlu<'a> {
+    gate: &'a mut [f32],
+    up: &'a [f32],
 }
 
 impl Kernel for SwiGlu<'_> {

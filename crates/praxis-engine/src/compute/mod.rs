@@ -11,6 +11,7 @@ pub(crate) mod bulk;
 mod floats;
 pub(crate) mod line;
 pub(crate) mod linear;
+pub(crate) mod low_rank;
 pub(crate) mod math;
 mod packed;
 mod pages;

@@ -9,6 +9,8 @@ use crate::gguf::Gguf;
 /// The shape of a decoder.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
+    /// Its family's name in GGUF.
+    pub(crate) architecture: String,
     /// Transformer blocks.
     pub(crate) layers: usize,
     /// Width of the residual stream.
@@ -159,6 +161,7 @@ impl Config {
             }
         };
         Ok(Self {
+            architecture: architecture.to_owned(),
             layers: positive("block_count")?,
             hidden,
             feed_forward: positive("feed_forward_length")?,

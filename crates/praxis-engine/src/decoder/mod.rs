@@ -3,22 +3,28 @@
 //! over plain slices. It knows tokens and logits; text, sampling and requests are other modules'
 //! business.
 
+mod adapter;
 mod attention;
 mod cache;
 mod config;
 mod rope;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+
+use std::path::Path;
 
 use rayon::prelude::*;
 
+pub(crate) use adapter::{Adapter, AdapterId};
 pub(crate) use cache::{BLOCK, Block, BlockPool, CacheShape, KvCache};
 
 use crate::compute::Rounded;
 use crate::compute::linear::{self, Input, Matrix, matrix, table, vector};
+use crate::compute::low_rank::{Additions, Part};
 use crate::compute::math;
 use crate::error::EngineError;
 use crate::gguf::Gguf;
+use adapter::{Group, Target};
 use attention::Span;
 use config::Config;
 
@@ -28,6 +34,7 @@ pub(crate) struct Interrupted;
 
 /// A projection with an optional bias.
 struct Linear {
+    target: Target,
     weight: Box<dyn Matrix>,
     bias: Option<Vec<f32>>,
 }
@@ -35,18 +42,25 @@ struct Linear {
 impl Linear {
     fn open(
         file: &Gguf,
-        name: &str,
-        shape: (usize, usize),
+        layer: usize,
+        target: Target,
+        c: &Config,
         bias: bool,
     ) -> Result<Self, EngineError> {
-        let weight = matrix(file, &format!("{name}.weight"), shape.0, shape.1)?;
+        let name = format!("blk.{layer}.{}", target.gguf());
+        let (rows, columns) = target.shape(c);
+        let weight = matrix(file, &format!("{name}.weight"), rows, columns)?;
         let bias_name = format!("{name}.bias");
         let bias = if bias || file.has_tensor(&bias_name) {
-            Some(vector(file, &bias_name, shape.0)?)
+            Some(vector(file, &bias_name, rows)?)
         } else {
             None
         };
-        Ok(Self { weight, bias })
+        Ok(Self {
+            target,
+            weight,
+            bias,
+        })
     }
 
     fn add_bias(&self, rows: &mut [f32]) {
@@ -58,20 +72,52 @@ impl Linear {
     }
 }
 
-/// The projections of `x`, rows of as many values as the projections take, the first `single` not in
-/// bulk.
+/// Memory of products, kept from one to the next.
+#[derive(Default)]
+struct Scratch {
+    rounded: Rounded,
+    /// Activations between the halves of a feed-forward layer.
+    hidden: Rounded,
+    /// What adapters make of activations.
+    inner: Vec<f32>,
+}
+
+/// What rows of a batch have in a layer.
+#[derive(Clone, Copy)]
+struct Kinds<'a> {
+    /// The first so many do not come in bulk.
+    single: usize,
+    layer: usize,
+    /// Those with adapters.
+    groups: &'a [Group<'a>],
+}
+
+/// The projections of `x`, rows of as many values as the projections take, with what the rows' adapters
+/// add to them.
 fn project<const N: usize>(
     x: &[f32],
-    single: usize,
     projections: [&Linear; N],
-    rounded: &mut Rounded,
+    kinds: Kinds<'_>,
+    scratch: &mut Scratch,
     mut out: [&mut Vec<f32>; N],
 ) {
     let weights = projections.map(|p| p.weight.as_ref());
-    let input = Input::new(x, single, &weights, rounded);
-    linear::multiply(&input, weights, out.each_mut().map(|out| &mut **out));
+    let input = Input::new(x, kinds.single, &weights, &mut scratch.rounded);
+    let parts = projections.map(|projection| {
+        let parts = kinds.groups.iter();
+        let parts = parts.map(|group| group.part(kinds.layer, projection.target));
+        parts.flatten().collect::<Vec<Part<'_>>>()
+    });
+    let additions = Additions::new(&parts);
+    let inner = additions.inner(x, &mut scratch.inner);
+    let products = out.each_mut().map(|out| &mut **out);
+    linear::multiply_beside(&input, weights, products, &inner);
+    drop(inner);
     for (out, projection) in out.iter_mut().zip(projections) {
         projection.add_bias(out);
+    }
+    if !kinds.groups.is_empty() {
+        additions.add(&scratch.inner, out.map(|out| out.as_mut_slice()));
     }
 }
 
@@ -92,11 +138,6 @@ struct Layer {
 impl Layer {
     fn open(file: &Gguf, index: usize, c: &Config) -> Result<Self, EngineError> {
         let name = |part: &str| format!("blk.{index}.{part}");
-        let queries = c.query_heads * c.head_dim;
-        let keys = c.kv_heads * c.head_dim;
-        let linear = |part: &str, rows, columns, bias| {
-            Linear::open(file, &name(part), (rows, columns), bias)
-        };
         for part in ["ffn_gate", "ffn_up", "ffn_down"] {
             let bias = format!("{}.bias", name(part));
             if file.has_tensor(&bias) {
@@ -105,12 +146,13 @@ impl Layer {
                 );
             }
         }
+        let linear = |target, bias| Linear::open(file, index, target, c, bias);
         Ok(Self {
             attention_norm: vector(file, &name("attn_norm.weight"), c.hidden)?,
-            query: linear("attn_q", queries, c.hidden, c.qkv_bias)?,
-            key: linear("attn_k", keys, c.hidden, c.qkv_bias)?,
-            value: linear("attn_v", keys, c.hidden, c.qkv_bias)?,
-            output: linear("attn_output", c.hidden, queries, false)?,
+            query: linear(Target::Query, c.qkv_bias)?,
+            key: linear(Target::Key, c.qkv_bias)?,
+            value: linear(Target::Value, c.qkv_bias)?,
+            output: linear(Target::Output, false)?,
             head_norms: if c.head_norms {
                 let norm = |part: &str| vector(file, &name(part), c.head_dim);
                 Some([norm("attn_q_norm.weight")?, norm("attn_k_norm.weight")?])
@@ -118,9 +160,9 @@ impl Layer {
                 None
             },
             feed_forward_norm: vector(file, &name("ffn_norm.weight"), c.hidden)?,
-            gate: linear("ffn_gate", c.feed_forward, c.hidden, false)?,
-            up: linear("ffn_up", c.feed_forward, c.hidden, false)?,
-            down: linear("ffn_down", c.hidden, c.feed_forward, false)?,
+            gate: linear(Target::Gate, false)?,
+            up: linear(Target::Up, false)?,
+            down: linear(Target::Down, false)?,
         })
     }
 }
@@ -129,15 +171,24 @@ impl Layer {
     /// The feed-forward half of the layer.
     fn feed_forward(
         &self,
-        (x, single): (&[f32], usize),
+        x: &[f32],
+        kinds: Kinds<'_>,
+        scratch: &mut Scratch,
         [gate, up]: [&mut Vec<f32>; 2],
-        [rounded, hidden]: [&mut Rounded; 2],
         out: &mut Vec<f32>,
     ) {
-        let weights = [&self.gate, &self.up].map(|p| p.weight.as_ref());
+        let first = [&self.gate, &self.up];
+        if !kinds.groups.is_empty() {
+            // What adapters add comes between the steps that are one without. The numbers are the same.
+            project(x, first, kinds, scratch, [&mut *gate, &mut *up]);
+            math::swiglu(gate, up);
+            project(gate, [&self.down], kinds, scratch, [out]);
+            return;
+        }
+        let weights = first.map(|p| p.weight.as_ref());
         let down = self.down.weight.as_ref();
-        let input = Input::new(x, single, &weights, rounded);
-        let input = linear::gated(&input, weights, down, [gate, up], hidden);
+        let input = Input::new(x, kinds.single, &weights, &mut scratch.rounded);
+        let input = linear::gated(&input, weights, down, [gate, up], &mut scratch.hidden);
         linear::multiply(&input, [down], [out]);
     }
 }
@@ -178,6 +229,14 @@ impl Decoder {
             head,
             config,
         })
+    }
+
+    /// Opens an adapter for it: a GGUF file, or a folder as PEFT saves it.
+    ///
+    /// # Errors
+    /// [`EngineError`], naming the file, the tensor or key, and the way out.
+    pub(crate) fn adapter(&self, path: &Path) -> Result<Adapter, EngineError> {
+        Adapter::open(path, &self.config)
     }
 
     /// Tokens of the context window that the model was trained for.
@@ -236,8 +295,7 @@ impl Decoder {
             gate,
             up,
             added,
-            rounded,
-            hidden,
+            scratch,
         } = memory;
         x.resize(m * c.hidden, 0.0);
         let tokens = pieces.iter().flat_map(|piece| piece.tokens);
@@ -250,16 +308,22 @@ impl Decoder {
             start..start + piece.tokens.len()
         });
         let angles = c.rope.angles(positions);
+        let mut groups = groups(pieces, &rows);
         let (q_len, kv_len) = (c.query_heads * c.head_dim, c.kv_heads * c.head_dim);
         for (index, layer) in self.layers.iter().enumerate() {
             if interrupted() {
                 return Err(Interrupted);
             }
             let last = index + 1 == self.layers.len();
+            let kinds = Kinds {
+                single,
+                layer: index,
+                groups: &groups,
+            };
             self.normalize(x, &layer.attention_norm, h);
             let out = [&mut *queries, &mut *keys, &mut *values];
-            let weights = [&layer.query, &layer.key, &layer.value];
-            project(h, single, weights, rounded, out);
+            let projections = [&layer.query, &layer.key, &layer.value];
+            project(h, projections, kinds, scratch, out);
             if let Some([query_norm, key_norm]) = &layer.head_norms {
                 math::normalize_heads(queries, query_norm, c.eps);
                 math::normalize_heads(keys, key_norm, c.eps);
@@ -285,7 +349,13 @@ impl Decoder {
                 if m == 0 {
                     break;
                 }
+                groups = self::groups(pieces, &rows);
             }
+            let kinds = Kinds {
+                single,
+                layer: index,
+                groups: &groups,
+            };
             let spans: Vec<Span<'_>> = pieces
                 .iter()
                 .zip(&rows)
@@ -299,11 +369,10 @@ impl Decoder {
                 .collect();
             attended.resize(m * q_len, 0.0);
             attention::attend(queries, &spans, index, c.heads(), attended);
-            project(attended, single, [&layer.output], rounded, [&mut *added]);
+            project(attended, [&layer.output], kinds, scratch, [&mut *added]);
             add(x, added);
             self.normalize(x, &layer.feed_forward_norm, h);
-            let memory = [&mut *rounded, &mut *hidden];
-            layer.feed_forward((h, single), [&mut *gate, &mut *up], memory, added);
+            layer.feed_forward(h, kinds, scratch, [&mut *gate, &mut *up], added);
             add(x, added);
         }
         for piece in pieces.iter_mut() {
@@ -315,7 +384,7 @@ impl Decoder {
         self.normalize(x, &self.norm, h);
         let head = self.head.as_deref().unwrap_or(self.embedding.as_ref());
         let mut logits = Vec::new();
-        let input = Input::new(h, wanted, &[head], rounded);
+        let input = Input::new(h, wanted, &[head], &mut scratch.rounded);
         linear::multiply(&input, [head], [&mut logits]);
         Ok(logits.chunks(head.rows()).map(<[f32]>::to_vec).collect())
     }
@@ -343,6 +412,14 @@ pub(crate) struct Piece<'a> {
     pub(crate) logits: usize,
     /// Whether the tokens are of a prompt: read in bulk, with other rounding than an answer's.
     pub(crate) reads: bool,
+    /// What is added to the model for them.
+    pub(crate) adapter: Option<&'a Adapter>,
+}
+
+/// The rows of a batch by their adapters.
+fn groups<'a>(pieces: &[Piece<'a>], rows: &[Rows]) -> Vec<Group<'a>> {
+    let runs = pieces.iter().zip(rows);
+    Group::gather(runs.map(|(piece, rows)| (piece.adapter, rows.first..rows.first + rows.count)))
 }
 
 /// The rows of a piece in a batch.
@@ -396,8 +473,7 @@ pub(crate) struct Memory {
     gate: Vec<f32>,
     up: Vec<f32>,
     added: Vec<f32>,
-    rounded: Rounded,
-    hidden: Rounded,
+    scratch: Scratch,
 }
 
 fn add(x: &mut [f32], y: &[f32]) {

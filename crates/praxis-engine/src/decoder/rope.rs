@@ -40,6 +40,11 @@ impl Rope {
         }
     }
 
+    /// Which values it rotates together.
+    pub(crate) fn layout(&self) -> RopeLayout {
+        self.layout
+    }
+
     /// Sines and cosines for the given positions, one row a position.
     pub(crate) fn angles(&self, positions: impl Iterator<Item = usize>) -> Angles {
         let (mut cos, mut sin) = (Vec::new(), Vec::new());

@@ -1,12 +1,15 @@
 //! The decoder with its kernels, and llama.cpp, against exact arithmetic on the same weights.
 
+#[path = "../../tests/common/adapters.rs"]
+pub(crate) mod adapters;
+
 use std::path::PathBuf;
 
 use super::{BlockPool, Decoder, KvCache, Memory, Piece};
 use crate::compute::linear::tests::EXACT;
 use crate::gguf::Gguf;
 
-fn model(name: &str) -> Option<PathBuf> {
+pub(crate) fn model(name: &str) -> Option<PathBuf> {
     let cache = std::env::var_os("PRAXIS_CACHE")
         .map(PathBuf::from)
         .or_else(|| {
@@ -45,6 +48,7 @@ fn logprobs(file: &Gguf, exact: bool, tokens: &[u32], positions: &[usize]) -> Ve
                 cache: &mut cache,
                 logits: 1,
                 reads: true,
+                adapter: None,
             };
             let logits = decoder.forward(&mut [piece], &mut memory, &|| false);
             let logits = logits.unwrap().remove(0);

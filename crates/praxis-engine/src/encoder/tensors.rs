@@ -2,17 +2,15 @@
 //!
 //! GGUF and Hugging Face name the same parts differently; [`Part`] is the table of both.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-
-use safetensors::SafeTensors;
 
 use super::mapped::MappedFile;
 use crate::EngineError;
 use crate::dtype::Dtype;
 use crate::gguf::{Gguf, MappedTensor};
+use crate::safetensors_file::SafetensorsFile;
 
 /// A part of the model, with its names in both worlds. `{}` is the layer.
 #[derive(Debug, Clone, Copy)]
@@ -53,60 +51,25 @@ pub(crate) enum Tensors<'a> {
     Safetensors(Safetensors),
 }
 
-/// A mapped safetensors file and its directory.
+/// A safetensors file of an encoder.
 pub(crate) struct Safetensors {
-    file: Arc<MappedFile>,
-    directory: HashMap<String, Entry>,
+    file: SafetensorsFile,
     /// What stands before the encoder's own names: nothing, `bert.` or `roberta.`.
     prefix: &'static str,
-}
-
-#[derive(Clone)]
-struct Entry {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    range: Range<usize>,
 }
 
 impl Safetensors {
     /// Maps `path` and reads its directory.
     pub(crate) fn open(path: &Path) -> Result<Self, EngineError> {
-        let file = MappedFile::open(path)?;
-        let (header_bytes, metadata) = SafeTensors::read_metadata(file.bytes())
-            .map_err(|error| EngineError::damaged(path, format!("its header: {error}")))?;
-        let base = 8 + header_bytes;
-        let mut directory = HashMap::new();
-        for (name, info) in metadata.tensors() {
-            // Integer buffers (`position_ids`) are saved along with some models.
-            let Some(dtype) = Dtype::from_safetensors(info.dtype) else {
-                continue;
-            };
-            let (start, end) = info.data_offsets;
-            let entry = Entry {
-                dtype,
-                shape: info.shape.clone(),
-                range: base + start..base + end,
-            };
-            directory.insert(name, entry);
-        }
+        let file = SafetensorsFile::open(path)?;
         let word = Part::WORD.hugging_face;
         let prefix = ["", "bert.", "roberta."]
             .into_iter()
-            .find(|prefix| directory.contains_key(&format!("{prefix}{word}.weight")))
+            .find(|prefix| file.has(&format!("{prefix}{word}.weight")))
             .ok_or_else(|| {
                 EngineError::damaged(path, format!("the tensor `{word}.weight` is missing"))
             })?;
-        Ok(Self {
-            file: Arc::new(file),
-            directory,
-            prefix,
-        })
-    }
-
-    fn entry(&self, name: &str) -> Result<&Entry, EngineError> {
-        self.directory.get(name).ok_or_else(|| {
-            EngineError::damaged(self.file.path(), format!("the tensor `{name}` is missing"))
-        })
+        Ok(Self { file, prefix })
     }
 }
 
@@ -115,7 +78,7 @@ impl Tensors<'_> {
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Gguf(gguf) => gguf.path(),
-            Self::Safetensors(tensors) => tensors.file.path(),
+            Self::Safetensors(tensors) => tensors.file.file().path(),
         }
     }
 
@@ -135,7 +98,7 @@ impl Tensors<'_> {
         let name = self.name(part, 0, "weight");
         let shape = match self {
             Self::Gguf(gguf) => gguf.shape(&name),
-            Self::Safetensors(tensors) => &tensors.entry(&name)?.shape,
+            Self::Safetensors(tensors) => tensors.file.shape(&name)?,
         };
         let rows = match *shape {
             [] => {
@@ -156,11 +119,9 @@ impl Tensors<'_> {
                 (tensor.dtype(), Data::Gguf(tensor))
             }
             Self::Safetensors(tensors) => {
-                let entry = tensors.entry(&name)?;
-                (
-                    entry.dtype,
-                    Data::Mapped(tensors.file.clone(), entry.range.clone()),
-                )
+                let entry = tensors.file.entry(&name)?;
+                let file = Arc::clone(tensors.file.file());
+                (entry.dtype, Data::Mapped(file, entry.range.clone()))
             }
         };
         let row_bytes = dtype.bytes_for(columns).unwrap_or_default();
@@ -200,25 +161,10 @@ impl Tensors<'_> {
     }
 
     fn decode(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, EngineError> {
-        let tensors = match self {
-            Self::Gguf(gguf) => return gguf.f32s(name, shape),
-            Self::Safetensors(tensors) => tensors,
-        };
-        let entry = tensors.entry(name)?;
-        if entry.shape != shape {
-            return Err(EngineError::damaged(
-                self.path(),
-                format!(
-                    "the tensor `{name}` has shape {:?}, the configuration wants {shape:?}",
-                    entry.shape
-                ),
-            ));
+        match self {
+            Self::Gguf(gguf) => gguf.f32s(name, shape),
+            Self::Safetensors(tensors) => tensors.file.f32s(name, shape),
         }
-        let mut out = vec![0.0; shape.iter().product()];
-        entry
-            .dtype
-            .decode(tensors.file.slice(&entry.range), &mut out);
-        Ok(out)
     }
 }
 

@@ -1,6 +1,8 @@
-//! Where the models of tests are: the cache that `praxis models pull` fills.
+//! Where the models of tests are: the cache that `praxis models pull` fills; and adapters for them.
 
 #![allow(clippy::expect_used, clippy::print_stderr, reason = "helpers of tests")]
+
+pub mod adapters;
 
 use std::path::PathBuf;
 
