@@ -13,7 +13,7 @@ demo: ## Build, fetch the models, and serve the demo assistant
 test: ## Run everything that CI runs
 	@scripts/test.sh
 
-test-aarch64: ## Run the engine's tests on an emulated Arm; needs a cross compiler and qemu
+test-aarch64: ## Run the kernels' tests on an emulated Arm; needs a cross compiler and qemu
 	@scripts/test-aarch64.sh
 
 build: ## Build the release binary, target/release/praxis

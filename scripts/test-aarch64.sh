@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The engine's unit tests, its kernels above all, on an emulated 64-bit Arm: once with the dot product
-# of bytes and once without. It needs Rust's target and Debian's cross compiler and qemu:
+# The tests of the engine's kernels on an emulated 64-bit Arm: once with the dot product of bytes and
+# once without. Arguments choose other tests of the engine (those with models take very long).
+# It needs Rust's target and Debian's cross compiler and qemu:
 #   rustup target add aarch64-unknown-linux-gnu
 #   apt-get install gcc-aarch64-linux-gnu g++-aarch64-linux-gnu qemu-user
 
@@ -22,5 +23,5 @@ export CXX_aarch64_unknown_linux_gnu=aarch64-linux-gnu-g++
 for cpu in max cortex-a72; do
     heading "Tests on $cpu"
     export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu $cpu"
-    cargo test --release --locked --target "$target" -p praxis-engine --lib -- "$@"
+    cargo test --release --locked --target "$target" -p praxis-engine --lib -- "${@:-compute::}"
 done

@@ -6,9 +6,13 @@ pub(crate) const ROWS: usize = 16;
 /// Values of one row of activations in a tile.
 pub(crate) const DEPTH: usize = 32;
 
+/// Nobody has one. Private, so that the code behind such a proof does not count as unreachable.
+#[derive(Debug, Clone, Copy)]
+enum Never {}
+
 /// A unit that is not there.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Amx {}
+pub(crate) struct Amx(Never);
 
 impl Amx {
     /// There is none.
@@ -17,12 +21,12 @@ impl Amx {
     }
 
     pub(crate) fn configure(self) -> Tiles {
-        match self {}
+        match self.0 {}
     }
 }
 
 /// Registers that are not there.
-pub(crate) enum Tiles {}
+pub(crate) struct Tiles(Never);
 
 /// What a unit would work on.
 #[derive(Clone, Copy)]
@@ -38,12 +42,12 @@ pub(crate) struct Operands {
 
 impl Tiles {
     pub(crate) fn expect(&self, _: *mut f32, _: usize, _: usize) {
-        match *self {}
+        match self.0 {}
     }
 
     /// # Safety
     /// Nobody can call it.
     pub(crate) unsafe fn multiply(&self, _: (usize, usize), _: Operands) {
-        match *self {}
+        match self.0 {}
     }
 }

@@ -228,3 +228,6 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// `a * b + c`.
     fn mul_add(self, a: Self::Float, b: Self::Float, c: Self::Float) -> Self::Float;
 }
+
+#[cfg(test)]
+mod tests;
