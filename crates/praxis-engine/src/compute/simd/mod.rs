@@ -49,6 +49,18 @@ pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
     Portable.run(kernel)
 }
 
+/// Runs a kernel with each set of instructions that the processor has, for tests.
+#[cfg(test)]
+pub(crate) fn run_each<K: Kernel>(mut kernel: impl FnMut() -> K) -> Vec<(&'static str, K::Output)> {
+    let mut all = vec![("portable", Portable.run(kernel()))];
+    #[cfg(target_arch = "x86_64")]
+    {
+        all.extend(Avx2::detect().map(|isa| ("avx2", isa.run(kernel()))));
+        all.extend(Avx512::detect().map(|isa| ("avx512", isa.run(kernel()))));
+    }
+    all
+}
+
 /// Vector registers of 32-bit lanes and the instructions on them.
 pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// Lanes of a register, which is also the number of weight rows in a tile.
