@@ -150,13 +150,13 @@ impl Head<'_> {
             let weights = (scores.as_slice(), wide, tokens);
             product::<I, R>(isa, weights, &scratch.values, deep, &mut scratch.sums);
             for (r, share) in shares.iter().enumerate().take(count) {
-                let sums = &mut scratch.sums[r * deep..r * deep + size];
-                for sum in sums.iter_mut() {
-                    *sum *= share;
-                }
                 let at = (self.first + first + r) * hidden + self.head * size;
-                // SAFETY: each token's part of a head belongs to one task.
-                unsafe { self.out.write(at, sums) };
+                let out = self.out.at(at, size);
+                for (i, sum) in scratch.sums[r * deep..r * deep + size].iter().enumerate() {
+                    // SAFETY: there is room for a head, and each token's part of a head belongs to
+                    // one task.
+                    unsafe { out.add(i).write(sum * share) };
+                }
             }
             first += R;
         }

@@ -9,17 +9,42 @@ use crate::compute::simd::{self, Isa, Kernel};
 /// Rows that a thread takes at once.
 const ROWS: usize = 32;
 
-/// Sums in sixteen lanes: a single accumulator could not be vectorized.
+/// Numbers that are summed or compared beside each other: one after the other would wait for each.
+const LANES: usize = 32;
+
+/// Folds lanes to one number, halves onto halves.
+#[inline(always)]
+fn fold(mut lanes: [f32; LANES], with: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] = with(lanes[i], lanes[i + width]);
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+/// The sum of what `of` makes of each number.
 #[inline(always)]
 fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
-    let (chunks, rest) = values.as_chunks::<16>();
-    let mut lanes = [0.0f32; 16];
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    let mut lanes = [0.0f32; LANES];
     for chunk in chunks {
         for (lane, value) in lanes.iter_mut().zip(chunk) {
             *lane += of(*value);
         }
     }
-    lanes.iter().sum::<f32>() + rest.iter().map(|value| of(*value)).sum::<f32>()
+    for (lane, value) in lanes.iter_mut().zip(rest) {
+        *lane += of(*value);
+    }
+    fold(lanes, |a, b| a + b)
+}
+
+/// The larger number, as one instruction has it.
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
 }
 
 /// The error function within 5e-7, as a ratio of polynomials: no branch and no exponential.
@@ -165,21 +190,29 @@ pub(super) fn add(row: &mut [f32], other: &[f32]) {
 /// to one.
 #[inline(always)]
 pub(super) fn softmax(scores: &mut [f32]) -> f32 {
-    let (chunks, rest) = scores.as_chunks::<16>();
-    let mut lanes = [f32::NEG_INFINITY; 16];
-    for chunk in chunks {
-        for (lane, value) in lanes.iter_mut().zip(chunk) {
-            *lane = if *value > *lane { *value } else { *lane };
+    let (chunks, rest) = scores.as_chunks_mut::<LANES>();
+    let mut largest = [f32::NEG_INFINITY; LANES];
+    for chunk in chunks.iter() {
+        for (lane, value) in largest.iter_mut().zip(chunk) {
+            *lane = larger(*value, *lane);
         }
     }
-    let mut largest = f32::NEG_INFINITY;
-    for value in lanes.iter().chain(rest) {
-        largest = if *value > largest { *value } else { largest };
+    for (lane, value) in largest.iter_mut().zip(rest.iter()) {
+        *lane = larger(*value, *lane);
     }
-    for value in scores.iter_mut() {
-        *value = exp(*value - largest);
+    let max = fold(largest, larger);
+    let mut sums = [0.0f32; LANES];
+    for chunk in chunks {
+        for (lane, value) in sums.iter_mut().zip(chunk) {
+            *value = exp(*value - max);
+            *lane += *value;
+        }
     }
-    1.0 / sum(scores, |value| value)
+    for (lane, value) in sums.iter_mut().zip(rest) {
+        *value = exp(*value - max);
+        *lane += *value;
+    }
+    1.0 / fold(sums, |a, b| a + b)
 }
 
 /// Scales a vector to length 1; the zero vector stays.

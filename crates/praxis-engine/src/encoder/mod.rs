@@ -15,6 +15,8 @@ mod layer;
 mod mapped;
 mod rerank;
 mod tensors;
+#[cfg(test)]
+mod tests;
 mod text;
 mod unigram;
 mod worker;
@@ -26,9 +28,10 @@ pub use embed::{EmbedEngine, EmbedOptions};
 pub(crate) use mapped::MappedFile;
 pub use rerank::{RerankEngine, RerankOptions};
 
+use std::path::Path;
+
 use crate::EngineError;
 use forward::Encoder;
-use std::path::Path;
 use text::TextTokenizer;
 
 /// Refuses a tokenizer that knows tokens without a vector.

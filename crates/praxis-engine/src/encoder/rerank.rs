@@ -162,3 +162,43 @@ impl Head {
         1.0 / (1.0 + (-logit).exp())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compute::linear::tests::EXACT;
+
+    #[derive(serde::Deserialize)]
+    struct Case {
+        query: String,
+        passage: String,
+        ids: Vec<u32>,
+        types: Vec<u32>,
+        score: f32,
+    }
+
+    /// Without rounding, to be sure of everything else.
+    #[tokio::test]
+    async fn exact_scores_are_those_of_transformers() {
+        for name in ["tiny-bert-reranker", "tiny-xlmr-reranker"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+            let folder = folder.join(name);
+            EXACT.set(true);
+            let engine = RerankEngine::load(&folder, RerankOptions::default()).unwrap();
+            EXACT.set(false);
+            let cases = std::fs::read(folder.join("scores.json")).unwrap();
+            let cases: Vec<Case> = serde_json::from_slice(&cases).unwrap();
+            for case in cases {
+                let (tokenizer, limit) = (&engine.shared.tokenizer, engine.shared.max_tokens);
+                let half = |text: &str| tokenizer.half(text, limit).unwrap();
+                let pair = tokenizer.pair(&half(&case.query), &half(&case.passage), limit);
+                assert_eq!(pair.ids, case.ids, "{name}: {}", case.query);
+                let second = case.types.iter().filter(|kind| **kind == 1).count();
+                assert_eq!(pair.first, case.ids.len() - second);
+                let scores = engine.score(&case.query, vec![case.passage]).await;
+                let difference = (scores.unwrap()[0] - case.score).abs();
+                assert!(difference < 1e-5, "{name}: {difference} off {}", case.score);
+            }
+        }
+    }
+}
