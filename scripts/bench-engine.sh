@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The chat engine beside llama.cpp and its server on this machine, in one run: speed of long and short
-# prompts, of many requests at a time, and perplexity.
+# The chat engine beside llama.cpp and its server on this machine, and embeddings beside
+# sentence-transformers and onnxruntime, in one run: speed of long and short prompts, of many requests at a
+# time, perplexity, and 10,000 passages.
 
 source "$(dirname "$0")/lib/common.sh"
 source scripts/lib/peers.sh
@@ -8,13 +9,15 @@ source scripts/lib/peers.sh
 scripts/setup.sh bench
 build_peers
 build_llama_server
+install_onnx_runtime
 
 heading "Building Praxis"
 cargo build --release --locked
 cargo build --release --locked -p praxis-engine --examples
 
 heading "Models"
-target/release/praxis models pull smollm2-135m-instruct qwen2.5-coder-1.5b-instruct
+target/release/praxis models pull smollm2-135m-instruct qwen2.5-coder-1.5b-instruct all-minilm-l6-v2
 
-heading "Measuring (about ten minutes; the machine should do nothing else)"
+heading "Measuring (about half an hour; the machine should do nothing else)"
 measure scripts/bench/engine.py "$llama_server"
+measure scripts/bench/embeddings.py

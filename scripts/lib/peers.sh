@@ -27,6 +27,13 @@ build_peers() {
         "llama-cpp-python==$llama_version"
 }
 
+# onnxruntime, and what exports models for it.
+install_onnx_runtime() {
+    "$python" -c 'import onnx, onnxruntime' 2>/dev/null && return
+    heading "Installing onnxruntime"
+    peer_pip install onnx onnxruntime
+}
+
 # llama.cpp's own server, from the same sources; sets `llama_server`.
 build_llama_server() {
     local sources="target/peers/src/llama_cpp_python-$llama_version"

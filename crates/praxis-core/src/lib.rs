@@ -1,8 +1,8 @@
 //! The vocabulary of Praxis: what every other crate speaks and nothing that does I/O.
 //!
 //! A *function* is anything that can be called; every *call* runs in a [`CallContext`] and leaves
-//! [`Span`]s. Models and knowledge are reached through the ports in [`chat`], [`embed`] and
-//! [`knowledge`]; traces leave through [`TraceSink`]. Left out on purpose: HTTP, files, SQL, clocks.
+//! [`Span`]s. Models and knowledge are reached through the ports in [`chat`], [`embed`], [`rerank`]
+//! and [`knowledge`]; traces leave through [`TraceSink`]. Left out on purpose: HTTP, files, SQL, clocks.
 
 pub mod chat;
 pub mod constraint;
@@ -14,6 +14,7 @@ pub mod ids;
 pub mod knowledge;
 pub mod language;
 pub mod message;
+pub mod rerank;
 pub mod secret;
 pub mod suggest;
 pub mod trace;
@@ -32,6 +33,7 @@ pub use ids::{ChunkId, DocumentId, SpanId, TraceId};
 pub use knowledge::{Citation, Passage, Retrieval, Retriever};
 pub use language::Language;
 pub use message::{Message, Role};
+pub use rerank::{Relevance, RerankRequest, Reranker};
 pub use secret::Secret;
 pub use trace::{Span, SpanKind, SpanStatus, TraceSink};
 pub use usage::{Money, Usage};

@@ -1,17 +1,16 @@
-//! Embedding speed: `bench_embed MODEL TEXTS [ROUNDS]` prints one JSON line
+//! Embedding speed: `bench_embed MODEL TEXTS [ROUNDS [MAX_TOKENS [VECTORS]]]` prints one JSON line
 //! `{model, texts, tokens, seconds, per_s}` for the best round.
 //!
-//! MODEL is a GGUF file or a model folder, TEXTS a JSON array of strings, embedded 32 a call.
-//! `RAYON_NUM_THREADS` sets the threads. The counterpart for the peer is
-//! `scripts/bench/sentence_transformers.py`.
+//! MODEL is a GGUF file or a model folder, TEXTS a JSON array of strings, embedded in one call and
+//! cut after MAX_TOKENS, 256 by default. VECTORS is a file that the vectors are written to, as
+//! floats one after the other. `RAYON_NUM_THREADS` sets the threads. The counterparts for the peers
+//! are `scripts/bench/sentence_transformers.py` and `onnx_runtime.py`.
 
 use std::path::PathBuf;
 use std::time::Instant;
 
 use praxis_core::{EmbedKind, Embedder};
 use praxis_engine::{EmbedEngine, EmbedOptions};
-
-const BATCH: usize = 32;
 
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "the line is what the benchmark is for")]
@@ -23,34 +22,38 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rounds = arguments
         .next()
         .map_or(Ok(3), |rounds| rounds.parse::<usize>())?;
+    let max_tokens = arguments
+        .next()
+        .map_or(Ok(256), |tokens| tokens.parse::<usize>())?;
+    let vectors_file = arguments.next();
     let texts: Vec<String> = serde_json::from_slice(&std::fs::read(texts)?)?;
     let path = PathBuf::from(&model);
     let engine = EmbedEngine::load(
         &path,
         EmbedOptions {
             name: "bench".into(),
-            max_tokens: Some(256),
+            max_tokens: Some(max_tokens),
             ..EmbedOptions::default()
         },
     )?;
     let counter = engine.token_counter().await?;
     let tokens = texts
         .iter()
-        .map(|text| (counter(text) + 2).min(256))
+        .map(|text| (counter(text) + 2).min(max_tokens))
         .sum::<usize>();
     engine
-        .embed(EmbedKind::Raw, texts[..BATCH.min(texts.len())].to_vec())
+        .embed(EmbedKind::Raw, texts[..texts.len().min(32)].to_vec())
         .await?;
-    let mut best = f64::INFINITY;
+    let (mut best, mut vectors) = (f64::INFINITY, Vec::new());
     for _ in 0..rounds {
+        let texts = texts.clone();
         let start = Instant::now();
-        for batch in texts.chunks(BATCH) {
-            let vectors = engine.embed(EmbedKind::Raw, batch.to_vec()).await?;
-            if vectors.len() != batch.len() {
-                return Err("a vector is missing".into());
-            }
-        }
+        vectors = engine.embed(EmbedKind::Raw, texts).await?;
         best = best.min(start.elapsed().as_secs_f64());
+    }
+    if let Some(file) = vectors_file {
+        let numbers = vectors.iter().flatten().flat_map(|x| x.to_le_bytes());
+        std::fs::write(file, numbers.collect::<Vec<_>>())?;
     }
     let name = path
         .file_name()

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapMut};
 
 use crate::dtype::Dtype;
 use crate::error::EngineError;
@@ -54,14 +54,46 @@ pub(crate) struct Gguf {
     tensors: HashMap<String, TensorInfo>,
 }
 
-/// A tensor where it lies in the file, which stays mapped as long as this lives.
+/// A tensor where it lies in the file, which stays mapped as long as this lives; or, in the same
+/// shape, one in memory of its own.
 #[derive(Debug, Clone)]
 pub(crate) struct MappedTensor {
     map: Arc<Mmap>,
     info: TensorInfo,
+    /// Whether the system can fetch the bytes again.
+    of_file: bool,
 }
 
 impl MappedTensor {
+    /// A matrix of `rows` by `columns` from its bytes, which are whole blocks of `dtype`. Fails
+    /// where the system gives no memory.
+    pub(crate) fn in_memory(
+        dtype: Dtype,
+        (rows, columns): (usize, usize),
+        bytes: &[u8],
+    ) -> Result<Self, EngineError> {
+        assert_eq!(
+            dtype.bytes_for(columns).map(|row| row * rows),
+            Some(bytes.len()),
+            "bytes of a matrix"
+        );
+        let map = MmapMut::map_anon(bytes.len()).and_then(|mut map| {
+            map.copy_from_slice(bytes);
+            map.make_read_only()
+        });
+        let map = map.map_err(|error| EngineError::Resource(format!("no memory: {error}")))?;
+        Ok(Self {
+            map: Arc::new(map),
+            info: TensorInfo {
+                shape: vec![rows, columns],
+                dtype,
+                start: 0,
+                len: bytes.len(),
+            },
+            of_file: false,
+        })
+    }
+
     /// Its shape, outermost dimension first: `[rows, columns]` for a matrix.
     pub(crate) fn shape(&self) -> &[usize] {
         &self.info.shape
@@ -79,8 +111,11 @@ impl MappedTensor {
     }
 
     /// Says that the bytes will not be read soon again: the system may use their memory for other
-    /// things, and fetches them from the file where they are.
+    /// things, and fetches them from the file where they are. A tensor in memory stays.
     pub(crate) fn release(&self) {
+        if !self.of_file {
+            return;
+        }
         // Only a hint; and only whole pages of this tensor.
         #[cfg(target_os = "linux")]
         {
@@ -257,6 +292,7 @@ impl Gguf {
         Ok(MappedTensor {
             map: Arc::clone(&self.map),
             info: info.clone(),
+            of_file: true,
         })
     }
 

@@ -1,8 +1,8 @@
 //! The embedded local runtime: GGUF and safetensors models on the CPU.
 //!
-//! [`ChatEngine`] runs decoders, [`EmbedEngine`] encoders; both implement the ports of
-//! `praxis-core` and know nothing of applications, names or networks: a path in, tokens or vectors
-//! out.
+//! [`ChatEngine`] runs decoders, [`EmbedEngine`] encoders, [`RerankEngine`] cross-encoders; all
+//! implement the ports of `praxis-core` and know nothing of applications, names or networks: a path
+//! in, tokens, vectors or scores out.
 
 mod chat;
 mod compute;
@@ -22,5 +22,5 @@ mod tokenizer;
 pub use chat::{ChatEngine, ChatOptions};
 #[doc(hidden)]
 pub use constraint::walk::Walk;
-pub use encoder::{EmbedEngine, EmbedOptions, Pooling};
+pub use encoder::{EmbedEngine, EmbedOptions, Pooling, RerankEngine, RerankOptions};
 pub use error::EngineError;

@@ -100,7 +100,8 @@ async fn minilm_gives_the_vectors_of_sentence_transformers() {
     for case in fixture("minilm.json") {
         let vector = raw(&engine, &[&case.text]).await.remove(0);
         let cosine = cosine(&vector, &case.vector);
-        assert!(cosine > 0.999_99, "{cosine} for {:?}", case.text);
+        // Products are computed in 8 bits; without that, the unit tests want six nines.
+        assert!(cosine > 0.998, "{cosine} for {:?}", case.text);
         if case.ids.len() < 256 {
             assert_eq!(count(&case.text) + 2, case.ids.len(), "{:?}", case.text);
         }
@@ -173,8 +174,7 @@ async fn a_batch_of_unequal_texts_equals_its_texts_one_by_one_in_order() {
         assert_eq!(batch.len(), texts.len());
         for (at, text) in texts.iter().enumerate().take(cases.len()) {
             let alone = raw(&engine, &[text]).await.remove(0);
-            let difference = largest_difference(&alone, &batch[at]);
-            assert!(difference < 1e-5, "{difference} at {at} for {text:?}");
+            assert!(alone == batch[at], "not bit for bit at {at} for {text:?}");
         }
     }
 }
@@ -191,7 +191,7 @@ async fn callers_at_the_same_time_get_their_own_vectors() {
     });
     for (caller, expected) in callers.collect::<Vec<_>>().into_iter().zip(expected) {
         let vectors = caller.await.unwrap().unwrap();
-        assert!(largest_difference(&vectors[0], &expected) < 1e-5);
+        assert!(vectors[0] == expected, "bit for bit");
     }
 }
 

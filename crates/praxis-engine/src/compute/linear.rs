@@ -14,6 +14,7 @@ use super::floats;
 use super::math::{dot, swiglu};
 use super::packed::{self, Activations};
 use super::shared::Disjoint;
+use crate::dtype::{self, Dtype};
 use crate::error::EngineError;
 use crate::gguf::{Gguf, MappedTensor};
 
@@ -273,6 +274,29 @@ pub(crate) fn matrix(
     Ok(packed::matrix(&tensor)
         .or_else(|| floats::matrix(&tensor))
         .unwrap_or_else(|| Box::new(Plain::new(tensor))))
+}
+
+/// A matrix of `rows` by `columns` from its values, which are rounded to 8 bits in groups of 32
+/// ([`Dtype::Q8_0`]) where rows are whole groups.
+pub(crate) fn from_values(
+    values: &[f32],
+    rows: usize,
+    columns: usize,
+) -> Result<Box<dyn Matrix>, EngineError> {
+    let shape = (rows, columns);
+    #[cfg(test)]
+    let exact = tests::EXACT.get();
+    #[cfg(not(test))]
+    let exact = false;
+    if !exact && Dtype::Q8_0.bytes_for(columns).is_some() {
+        let tensor = MappedTensor::in_memory(Dtype::Q8_0, shape, &dtype::to_q8_0(values))?;
+        if let Some(matrix) = packed::matrix(&tensor) {
+            return Ok(matrix);
+        }
+    }
+    let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let tensor = MappedTensor::in_memory(Dtype::F32, shape, &bytes)?;
+    Ok(Box::new(Plain::new(tensor)))
 }
 
 /// Opens the vector `name` as `f32`.

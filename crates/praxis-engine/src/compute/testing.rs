@@ -51,9 +51,9 @@ impl Stored {
         pack: impl Fn(&'a MappedTensor) -> K,
     ) -> Vec<(&'static str, Box<dyn Matrix>)>
     where
-        K: Kernel<Output = Option<Box<dyn Matrix>>> + Copy,
+        K: Kernel<Output = Option<Box<dyn Matrix>>>,
     {
-        simd::all(pack(&self.tensor))
+        simd::all(|| pack(&self.tensor))
             .into_iter()
             .filter_map(|(name, matrix)| Some((name, matrix?)))
             .collect()

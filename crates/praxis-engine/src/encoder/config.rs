@@ -29,6 +29,8 @@ pub(crate) struct EncoderConfig {
     pub(crate) feed_forward: usize,
     /// What keeps the layer norm from dividing by zero.
     pub(crate) epsilon: f32,
+    /// Whether tokens have types: XLM-R's are all of the first.
+    pub(crate) token_types: bool,
     /// Rows of the position table that come before position 0: XLM-R's padding rows.
     pub(crate) position_offset: usize,
     /// Pooling, where the file says it.
@@ -93,6 +95,7 @@ impl EncoderConfig {
             heads: gguf.number("bert.attention.head_count")?,
             feed_forward: gguf.number("bert.feed_forward_length")?,
             epsilon: gguf.float("bert.attention.layer_norm_epsilon")? as f32,
+            token_types: true,
             // GGUF files come without the padding rows.
             position_offset: 0,
             pooling,
@@ -146,6 +149,7 @@ impl EncoderConfig {
             heads: config.num_attention_heads,
             feed_forward: config.intermediate_size,
             epsilon: config.layer_norm_eps as f32,
+            token_types: config.model_type == "bert",
             position_offset,
             pooling,
             query_prefix: None,

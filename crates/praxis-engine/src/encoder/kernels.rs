@@ -1,40 +1,50 @@
-//! The arithmetic between the matrix products, in plain loops that the compiler vectorizes.
+//! The arithmetic between the matrix products and attention: kernels over rows, compiled for each set
+//! of instructions and shared out to the threads.
 
-/// Sums in eight lanes: a single accumulator could not be vectorized.
+use rayon::prelude::*;
+
+use crate::compute::math::{dot, exp, fma};
+use crate::compute::simd::{self, Isa, Kernel};
+
+/// Rows that a thread takes at once.
+const ROWS: usize = 32;
+
+/// Numbers that are summed or compared beside each other: one after the other would wait for each.
+const LANES: usize = 32;
+
+/// Folds lanes to one number, halves onto halves.
+#[inline(always)]
+fn fold(mut lanes: [f32; LANES], with: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] = with(lanes[i], lanes[i + width]);
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+/// The sum of what `of` makes of each number.
 #[inline(always)]
 fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
-    let (chunks, rest) = values.as_chunks::<8>();
-    let mut lanes = [0.0f32; 8];
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    let mut lanes = [0.0f32; LANES];
     for chunk in chunks {
         for (lane, value) in lanes.iter_mut().zip(chunk) {
             *lane += of(*value);
         }
     }
-    lanes.iter().sum::<f32>() + rest.iter().map(|value| of(*value)).sum::<f32>()
+    for (lane, value) in lanes.iter_mut().zip(rest) {
+        *lane += of(*value);
+    }
+    fold(lanes, |a, b| a + b)
 }
 
-/// The exponential within 2 ulp (Cephes' polynomial), for arguments up to 0 as softmax has them.
+/// The larger number, as one instruction has it.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
-    // Adding 1.5 * 2^23 rounds to a whole number and leaves it in the lowest bits.
-    const ROUND: f32 = 12_582_912.0;
-    let x = if x > -87.0 { x } else { -87.0 };
-    let shifted = x * std::f32::consts::LOG2_E + ROUND;
-    let n = shifted - ROUND;
-    let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
-    let mut p = 1.987_569_1e-4;
-    for coefficient in [
-        1.398_199_9e-3,
-        8.333_452e-3,
-        4.166_579_6e-2,
-        0.166_666_65,
-        0.5,
-    ] {
-        p = p * r + coefficient;
-    }
-    let p = p * r * r + r + 1.0;
-    // 2^n: n as the exponent, whose bias is 127.
-    p * f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23))
+fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
 }
 
 /// The error function within 5e-7, as a ratio of polynomials: no branch and no exponential.
@@ -51,97 +61,163 @@ fn erf(x: f32) -> f32 {
         -2.954_6e-3,
         -1.609_603_3e-2,
     ] {
-        p = p * s + coefficient;
+        p = fma(p, s, coefficient);
     }
     let mut q = -1.456_607_2e-5;
     for coefficient in [-2.133_740_6e-4, -1.682_827e-3, -7.373_329e-3, -1.426_474e-2] {
-        q = q * s + coefficient;
+        q = fma(q, s, coefficient);
     }
     x * p / q
 }
 
-/// The Gaussian error linear unit of each number (the exact one, by `erf`).
-pub(crate) fn gelu(values: &mut [f32]) {
-    for value in values {
-        *value = 0.5 * *value * (1.0 + erf(*value * std::f32::consts::FRAC_1_SQRT_2));
-    }
+/// The Gaussian error linear unit of each number plus its bias (Hendrycks and Gimpel 2016, the exact
+/// one by `erf`), in rows as long as `bias`.
+pub(super) fn gelu(rows: &mut [f32], bias: &[f32]) {
+    rows.par_chunks_mut(ROWS * bias.len())
+        .for_each(|rows| simd::run(Gelu { rows, bias }));
 }
 
-/// The scale and shift of a layer norm.
-pub(crate) struct Norm {
-    /// Multiplied to each normalized number.
-    pub(crate) weight: Vec<f32>,
-    /// Added to it.
-    pub(crate) bias: Vec<f32>,
-    /// Added to the variance.
-    pub(crate) epsilon: f32,
+struct Gelu<'a> {
+    rows: &'a mut [f32],
+    bias: &'a [f32],
 }
 
-#[inline(always)]
-fn normalize(row: &mut [f32], norm: &Norm) {
-    let count = row.len() as f32;
-    let mean = sum(row, |value| value) / count;
-    let variance = sum(row, |value| (value - mean) * (value - mean)) / count;
-    let scale = 1.0 / (variance + norm.epsilon).sqrt();
-    for ((value, weight), bias) in row.iter_mut().zip(&norm.weight).zip(&norm.bias) {
-        *value = (*value - mean) * scale * weight + bias;
-    }
-}
+impl Kernel for Gelu<'_> {
+    type Output = ();
 
-/// Normalizes each row.
-pub(crate) fn layer_norm(rows: &mut [f32], norm: &Norm) {
-    for row in rows.chunks_exact_mut(norm.weight.len()) {
-        normalize(row, norm);
-    }
-}
-
-/// `rows = layer_norm(rows + branch)`: the end of both halves of a layer.
-pub(crate) fn add_layer_norm(rows: &mut [f32], branch: &[f32], norm: &Norm) {
-    let width = norm.weight.len();
-    for (row, branch) in rows.chunks_exact_mut(width).zip(branch.chunks_exact(width)) {
-        for (value, branch) in row.iter_mut().zip(branch) {
-            *value += branch;
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) {
+        for row in self.rows.chunks_exact_mut(self.bias.len()) {
+            for (value, bias) in row.iter_mut().zip(self.bias) {
+                let x = *value + bias;
+                *value = 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
+            }
         }
-        normalize(row, norm);
+    }
+}
+
+/// The scale and shift of a layer norm (Ba et al. 2016).
+pub(super) struct Norm {
+    /// Multiplied to each normalized number.
+    pub(super) weight: Vec<f32>,
+    /// Added to it.
+    pub(super) bias: Vec<f32>,
+    /// Added to the variance.
+    pub(super) epsilon: f32,
+}
+
+impl Norm {
+    /// Normalizes each row.
+    pub(super) fn apply(&self, rows: &mut [f32]) {
+        rows.par_chunks_mut(ROWS * self.weight.len())
+            .for_each(|rows| simd::run(Normalize { rows, norm: self }));
+    }
+
+    /// Normalizes `rows + branch + bias`, row by row: the end of both halves of a layer.
+    pub(super) fn apply_to_sum(&self, rows: &mut [f32], branch: &[f32], bias: &[f32]) {
+        let part = ROWS * self.weight.len();
+        rows.par_chunks_mut(part)
+            .zip(branch.par_chunks(part))
+            .for_each(|(rows, branch)| {
+                simd::run(AddAndNormalize {
+                    rows,
+                    branch,
+                    bias,
+                    norm: self,
+                });
+            });
+    }
+
+    #[inline(always)]
+    fn apply_to_row(&self, row: &mut [f32]) {
+        let count = row.len() as f32;
+        let mean = sum(row, |x| x) / count;
+        let variance = sum(row, |x| (x - mean) * (x - mean)) / count;
+        let scale = 1.0 / (variance + self.epsilon).sqrt();
+        for ((value, weight), bias) in row.iter_mut().zip(&self.weight).zip(&self.bias) {
+            *value = fma((*value - mean) * scale, *weight, *bias);
+        }
+    }
+}
+
+struct Normalize<'a> {
+    rows: &'a mut [f32],
+    norm: &'a Norm,
+}
+
+impl Kernel for Normalize<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) {
+        for row in self.rows.chunks_exact_mut(self.norm.weight.len()) {
+            self.norm.apply_to_row(row);
+        }
+    }
+}
+
+struct AddAndNormalize<'a> {
+    rows: &'a mut [f32],
+    branch: &'a [f32],
+    bias: &'a [f32],
+    norm: &'a Norm,
+}
+
+impl Kernel for AddAndNormalize<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) {
+        let width = self.norm.weight.len();
+        let branches = self.branch.chunks_exact(width);
+        for (row, branch) in self.rows.chunks_exact_mut(width).zip(branches) {
+            for ((value, branch), bias) in row.iter_mut().zip(branch).zip(self.bias) {
+                *value += branch + bias;
+            }
+            self.norm.apply_to_row(row);
+        }
     }
 }
 
 /// Adds `other` to `row`.
-pub(crate) fn add(row: &mut [f32], other: &[f32]) {
+pub(super) fn add(row: &mut [f32], other: &[f32]) {
     for (value, other) in row.iter_mut().zip(other) {
         *value += other;
     }
 }
 
-/// The softmax of `scale` times each row of `width` numbers, rows being `stride` apart.
-pub(crate) fn softmax(rows: &mut [f32], width: usize, stride: usize, scale: f32) {
-    for row in rows.chunks_mut(stride) {
-        let row = &mut row[..width];
-        let (chunks, rest) = row.as_chunks::<8>();
-        let mut lanes = [f32::NEG_INFINITY; 8];
-        for chunk in chunks {
-            for (lane, value) in lanes.iter_mut().zip(chunk) {
-                *lane = if *value > *lane { *value } else { *lane };
-            }
-        }
-        let largest = lanes
-            .iter()
-            .chain(rest)
-            .copied()
-            .fold(f32::NEG_INFINITY, f32::max);
-        for value in row.iter_mut() {
-            *value = exp((*value - largest) * scale);
-        }
-        let share = 1.0 / sum(row, |value| value);
-        for value in row.iter_mut() {
-            *value *= share;
+/// Replaces scores by their exponentials relative to the largest, and returns what makes these sum
+/// to one.
+#[inline(always)]
+pub(super) fn softmax(scores: &mut [f32]) -> f32 {
+    let (chunks, rest) = scores.as_chunks_mut::<LANES>();
+    let mut largest = [f32::NEG_INFINITY; LANES];
+    for chunk in chunks.iter() {
+        for (lane, value) in largest.iter_mut().zip(chunk) {
+            *lane = larger(*value, *lane);
         }
     }
+    for (lane, value) in largest.iter_mut().zip(rest.iter()) {
+        *lane = larger(*value, *lane);
+    }
+    let max = fold(largest, larger);
+    let mut sums = [0.0f32; LANES];
+    for chunk in chunks {
+        for (lane, value) in sums.iter_mut().zip(chunk) {
+            *value = exp(*value - max);
+            *lane += *value;
+        }
+    }
+    for (lane, value) in sums.iter_mut().zip(rest) {
+        *value = exp(*value - max);
+        *lane += *value;
+    }
+    1.0 / fold(sums, |a, b| a + b)
 }
 
 /// Scales a vector to length 1; the zero vector stays.
-pub(crate) fn unit_length(vector: &mut [f32]) {
-    let norm = sum(vector, |value| value * value).sqrt().max(1e-12);
+pub(super) fn unit_length(vector: &mut [f32]) {
+    let norm = dot(vector, vector).sqrt().max(1e-12);
     for value in vector {
         *value /= norm;
     }
@@ -163,57 +239,65 @@ mod tests {
 
     #[test]
     fn gelu_is_exact_to_single_precision() {
-        for step in -480..=480 {
-            let x = step as f32 / 100.0;
-            let mut value = [x];
-            gelu(&mut value);
-            let exact =
-                0.5 * f64::from(x) * (1.0 + erf_exact(f64::from(x) / std::f64::consts::SQRT_2));
-            let error = (f64::from(value[0]) - exact).abs();
-            assert!(error < 2e-6, "gelu({x}) = {}, exactly {exact}", value[0]);
+        let numbers: Vec<f32> = (-600..=600).map(|step| step as f32 / 100.0).collect();
+        let bias = 0.125;
+        let mut values: Vec<f32> = numbers.iter().map(|x| x - bias).collect();
+        gelu(&mut values, &vec![bias; numbers.len()]);
+        for (x, value) in numbers.iter().zip(values) {
+            let x = f64::from(*x);
+            let exact = 0.5 * x * (1.0 + erf_exact(x / std::f64::consts::SQRT_2));
+            let error = (f64::from(value) - exact).abs();
+            assert!(error < 2e-6, "gelu({x}) = {value}, exactly {exact}");
         }
     }
 
     #[test]
     fn softmax_sums_to_one_and_keeps_proportions() {
-        for width in [1, 3, 8, 19] {
-            let mut row = (0..width)
-                .map(|at| at as f32 * 1.5 - 9.0)
-                .collect::<Vec<_>>();
-            let exact = row
-                .iter()
-                .map(|value| f64::from(*value).exp())
-                .collect::<Vec<_>>();
+        for width in [1, 3, 8, 19, 40] {
+            let mut row: Vec<f32> = (0..width).map(|at| at as f32 * 0.75 - 9.0).collect();
+            let exact: Vec<f64> = row.iter().map(|value| f64::from(*value).exp()).collect();
             let total = exact.iter().sum::<f64>();
-            softmax(&mut row, width, width, 1.0);
+            let share = softmax(&mut row);
             for (value, exact) in row.iter().zip(&exact) {
-                assert!((f64::from(*value) - exact / total).abs() < 1e-6, "{row:?}");
+                let weight = f64::from(value * share);
+                assert!((weight - exact / total).abs() < 1e-6, "{row:?}");
             }
         }
         let mut far_apart = [0.0, -1000.0, f32::MIN];
-        softmax(&mut far_apart, 3, 3, 1.0);
-        assert_eq!(far_apart[0], 1.0);
+        assert_eq!(softmax(&mut far_apart) * far_apart[0], 1.0);
     }
 
     #[test]
-    fn layer_norm_centres_and_scales() {
-        let norm = Norm {
-            weight: vec![2.0; 12],
-            bias: vec![1.0; 12],
-            epsilon: 0.0,
-        };
-        let mut row = (0..12).map(|at| at as f32).collect::<Vec<_>>();
-        layer_norm(&mut row, &norm);
-        assert!(
-            (row.iter().sum::<f32>() / 12.0 - 1.0).abs() < 1e-5,
-            "{row:?}"
-        );
-        let spread = row
-            .iter()
-            .map(|value| (value - 1.0) * (value - 1.0))
-            .sum::<f32>()
-            / 12.0;
-        assert!((spread - 4.0).abs() < 1e-4, "{row:?}");
+    fn layer_norm_agrees_with_double_precision() {
+        for width in [1, 12, 33, 48] {
+            let number = |at: usize| ((at * 37 + at / 3) % 17) as f32 / 4.0 - 2.0;
+            let row: Vec<f32> = (0..width).map(number).collect();
+            let branch: Vec<f32> = (0..width).map(|at| number(at + 5)).collect();
+            let bias: Vec<f32> = (0..width).map(|at| number(at + 11)).collect();
+            let norm = Norm {
+                weight: (0..width).map(|at| number(at + 3)).collect(),
+                bias: (0..width).map(|at| number(at + 7)).collect(),
+                epsilon: 1e-5,
+            };
+            let (mut alone, mut summed) = (row.repeat(2), row.repeat(2));
+            norm.apply(&mut alone);
+            norm.apply_to_sum(&mut summed, &branch.repeat(2), &bias);
+            let sums = |at: usize| row[at] + branch[at] + bias[at];
+            let cases: [(_, &dyn Fn(usize) -> f32); 2] =
+                [(alone, &|at| row[at]), (summed, &|at| sums(at))];
+            for (ours, number) in cases {
+                let numbers: Vec<f64> = (0..width).map(|at| f64::from(number(at))).collect();
+                let mean = numbers.iter().sum::<f64>() / width as f64;
+                let square = numbers.iter().map(|x| (x - mean) * (x - mean));
+                let scale = 1.0 / (square.sum::<f64>() / width as f64 + 1e-5).sqrt();
+                for (at, ours) in ours.iter().enumerate() {
+                    let at = at % width;
+                    let (weight, bias) = (f64::from(norm.weight[at]), f64::from(norm.bias[at]));
+                    let exact = (numbers[at] - mean) * scale * weight + bias;
+                    assert!((f64::from(*ours) - exact).abs() < 1e-5, "{width} {at}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::mapped::MappedFile;
 use crate::EngineError;
+use crate::compute::linear::{self, Matrix};
 use crate::dtype::Dtype;
 use crate::gguf::{Gguf, MappedTensor};
 use crate::safetensors_file::SafetensorsFile;
@@ -18,6 +19,9 @@ pub(crate) struct Part {
     gguf: &'static str,
     hugging_face: &'static str,
 }
+
+/// What Hugging Face's names of parts outside of the encoder begin with: no prefix goes before them.
+const HEAD: &str = "classifier";
 
 macro_rules! parts {
     ($($name:ident: $gguf:literal, $hugging_face:literal;)*) => {
@@ -41,6 +45,10 @@ parts! {
     UP: "blk.{}.ffn_up", "encoder.layer.{}.intermediate.dense";
     DOWN: "blk.{}.ffn_down", "encoder.layer.{}.output.dense";
     OUT_NORM: "blk.{}.layer_output_norm", "encoder.layer.{}.output.LayerNorm";
+    POOLER: "cls", "pooler.dense";
+    CLASSIFIER: "cls.output", "classifier";
+    CLASSIFIER_DENSE: "cls", "classifier.dense";
+    CLASSIFIER_OUT: "cls.output", "classifier.out_proj";
 }
 
 /// The tensors of one model file.
@@ -85,12 +93,24 @@ impl Tensors<'_> {
     fn name(&self, part: Part, layer: usize, suffix: &str) -> String {
         let (prefix, pattern) = match self {
             Self::Gguf(_) => ("", part.gguf),
-            Self::Safetensors(tensors) => (tensors.prefix, part.hugging_face),
+            Self::Safetensors(tensors) if !part.hugging_face.starts_with(HEAD) => {
+                (tensors.prefix, part.hugging_face)
+            }
+            Self::Safetensors(_) => ("", part.hugging_face),
         };
         format!(
             "{prefix}{}.{suffix}",
             pattern.replace("{}", &layer.to_string())
         )
+    }
+
+    /// Whether the file has the part.
+    pub(crate) fn has(&self, part: Part) -> bool {
+        let name = self.name(part, 0, "weight");
+        match self {
+            Self::Gguf(gguf) => gguf.has_tensor(&name),
+            Self::Safetensors(tensors) => tensors.file.has(&name),
+        }
     }
 
     /// A matrix of any number of rows of `columns` numbers, decoded row by row as needed.
@@ -138,15 +158,32 @@ impl Tensors<'_> {
         })
     }
 
-    /// A matrix of exactly `rows` by `columns`.
+    /// A matrix of exactly `rows` by `columns` for products. Quantized ones stay as they are, floats
+    /// are rounded to 8 bits.
     pub(crate) fn matrix(
         &self,
         part: Part,
         layer: usize,
         rows: usize,
         columns: usize,
+    ) -> Result<Box<dyn Matrix>, EngineError> {
+        let name = self.name(part, layer, "weight");
+        if let Self::Gguf(gguf) = self
+            && !gguf.mapped(&name, &[rows, columns])?.dtype().is_float()
+        {
+            return linear::matrix(gguf, &name, rows, columns);
+        }
+        linear::from_values(&self.decode(&name, &[rows, columns])?, rows, columns)
+    }
+
+    /// The values of a matrix outside of layers, of exactly `rows` by `columns`.
+    pub(crate) fn values(
+        &self,
+        part: Part,
+        rows: usize,
+        columns: usize,
     ) -> Result<Vec<f32>, EngineError> {
-        self.decode(&self.name(part, layer, "weight"), &[rows, columns])
+        self.decode(&self.name(part, 0, "weight"), &[rows, columns])
     }
 
     /// A vector of exactly `length` numbers, `suffix` being `weight` or `bias`.

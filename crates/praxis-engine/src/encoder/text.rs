@@ -1,11 +1,12 @@
 //! From text to the token ids of one input: content between the model's special tokens, cut at
-//! the model's limit.
+//! the model's limit. An input is a text, or a pair of texts for a cross-encoder.
 
 use std::path::Path;
 
 use tokenizers::Tokenizer;
 
 use super::charsmap::Charsmap;
+use super::forward::Tokens;
 use super::unigram::{Piece, Unigram};
 use crate::EngineError;
 use crate::gguf::Gguf;
@@ -17,11 +18,22 @@ const BYTES_PER_TOKEN: usize = 128;
 /// GGUF's token types that may appear in a text: normal and user-defined.
 const MATCHING_TYPES: [i32; 2] = [1, 4];
 
-/// A tokenizer and the special tokens around a single text.
+/// A tokenizer and the special tokens around texts.
 pub(crate) struct TextTokenizer {
     model: Model,
     before: Vec<u32>,
     after: Vec<u32>,
+    /// Between the two texts of a pair, and after the second; `None` where pairs are not known.
+    pair: Option<PairSpecials>,
+}
+
+/// The special tokens of a pair, which begins as a single text does.
+struct PairSpecials {
+    between: Vec<u32>,
+    after: Vec<u32>,
+    /// How many of those between the texts are of the first token type; `None` where all tokens of
+    /// the pair are.
+    first_type: Option<usize>,
 }
 
 enum Model {
@@ -48,9 +60,11 @@ impl TextTokenizer {
             .position(|window| window == content)
             .ok_or_else(|| EngineError::damaged(path, "its post-processor changes the tokens"))?;
         let (before, after) = (&whole[..start], &whole[start + content.len()..]);
+        let pair = tokenizer.encode_fast(("a", "a"), true).map_err(damaged)?;
         Ok(Self {
             before: before.to_vec(),
             after: after.to_vec(),
+            pair: PairSpecials::of(before, content, pair.get_ids(), pair.get_type_ids()),
             model: Model::HuggingFace(Box::new(tokenizer)),
         })
     }
@@ -119,6 +133,7 @@ impl TextTokenizer {
         Ok(Self {
             before,
             after,
+            pair: None,
             model: Model::Unigram(unigram),
         })
     }
@@ -139,11 +154,56 @@ impl TextTokenizer {
         self.before.len() + self.after.len()
     }
 
-    /// The ids of one input, at most `limit` of them.
-    pub(crate) fn encode(&self, text: &str, limit: usize) -> Result<Vec<u32>, tokenizers::Error> {
+    /// The ids of one text, at most `limit` of them.
+    pub(crate) fn encode(&self, text: &str, limit: usize) -> Result<Tokens, tokenizers::Error> {
         let room = limit.saturating_sub(self.specials());
-        let head = &text[..text.floor_char_boundary(room.saturating_mul(BYTES_PER_TOKEN))];
         let mut ids = self.before.clone();
+        self.content(text, room, &mut ids)?;
+        ids.extend(&self.after);
+        let first = ids.len();
+        Ok(Tokens { ids, first })
+    }
+
+    /// Tokens that surround the texts of a pair; `None` where the model does not know pairs.
+    pub(crate) fn pair_specials(&self) -> Option<usize> {
+        let pair = self.pair.as_ref()?;
+        Some(self.before.len() + pair.between.len() + pair.after.len())
+    }
+
+    /// The content of one text, for [`TextTokenizer::pair`]: what no limit would leave is cut.
+    pub(crate) fn half(&self, text: &str, limit: usize) -> Result<Vec<u32>, tokenizers::Error> {
+        let mut ids = Vec::new();
+        self.content(text, limit, &mut ids)?;
+        Ok(ids)
+    }
+
+    /// The ids of a pair of texts, at most `limit` of them. Of the longer text more is cut, as
+    /// the library `tokenizers` does with the strategy `longest_first`.
+    pub(crate) fn pair(&self, first: &[u32], second: &[u32], limit: usize) -> Tokens {
+        let room = limit.saturating_sub(self.pair_specials().unwrap_or_default());
+        let (first_length, second_length) = longest_first(first.len(), second.len(), room);
+        let mut ids = self.before.clone();
+        ids.extend(&first[..first_length]);
+        let Some(pair) = &self.pair else {
+            let first = ids.len();
+            return Tokens { ids, first };
+        };
+        let of_first_type = pair.first_type.map(|count| ids.len() + count);
+        ids.extend(&pair.between);
+        ids.extend(&second[..second_length]);
+        ids.extend(&pair.after);
+        let first = of_first_type.unwrap_or(ids.len());
+        Tokens { ids, first }
+    }
+
+    /// Appends the ids of a text without special tokens, at most `room` of them.
+    fn content(
+        &self,
+        text: &str,
+        room: usize,
+        ids: &mut Vec<u32>,
+    ) -> Result<(), tokenizers::Error> {
+        let head = &text[..text.floor_char_boundary(room.saturating_mul(BYTES_PER_TOKEN))];
         match &self.model {
             Model::HuggingFace(tokenizer) => {
                 let content = tokenizer.encode_fast(head, false)?;
@@ -151,8 +211,7 @@ impl TextTokenizer {
             }
             Model::Unigram(unigram) => ids.extend(unigram.encode(head, room)),
         }
-        ids.extend(&self.after);
-        Ok(ids)
+        Ok(())
     }
 
     /// The number of content tokens of the whole text.
@@ -164,6 +223,41 @@ impl TextTokenizer {
                 .map_or_else(|_| text.chars().count(), |encoding| encoding.len()),
             Model::Unigram(unigram) => unigram.encode(text, usize::MAX).len(),
         }
+    }
+}
+
+impl PairSpecials {
+    /// Finds them around twice the same content; `None` where they are not three stretches.
+    fn of(before: &[u32], content: &[u32], ids: &[u32], types: &[u32]) -> Option<Self> {
+        let rest = ids.strip_prefix(before)?.strip_prefix(content)?;
+        let second = rest
+            .windows(content.len().max(1))
+            .position(|window| window == content)?;
+        let (between, after) = (&rest[..second], &rest[second + content.len()..]);
+        let own = before.len() + content.len();
+        let first_type = types.iter().position(|kind| *kind != 0);
+        Some(Self {
+            between: between.to_vec(),
+            after: after.to_vec(),
+            first_type: first_type.map(|at| at.saturating_sub(own)),
+        })
+    }
+}
+
+/// How many tokens of each half of a pair stay when together they may be `room`.
+fn longest_first(first: usize, second: usize, room: usize) -> (usize, usize) {
+    let (short, long) = (first.min(second), first.max(second));
+    let (short, long) = if short + long <= room {
+        (short, long)
+    } else if short <= room / 2 {
+        (short, room - short)
+    } else {
+        (room / 2, room - room / 2)
+    };
+    if first <= second {
+        (short, long)
+    } else {
+        (long, short)
     }
 }
 
@@ -191,7 +285,7 @@ mod tests {
             serde_json::from_str(include_str!("../../tests/fixtures/e5.json")).unwrap();
         for case in cases {
             let text = case["text"].as_str().unwrap();
-            let ids = serde_json::to_value(tokenizer.encode(text, 512).unwrap()).unwrap();
+            let ids = serde_json::to_value(tokenizer.encode(text, 512).unwrap().ids).unwrap();
             let ids = ids.as_array().unwrap();
             assert_eq!(
                 ids[1..ids.len() - 1],
@@ -205,7 +299,8 @@ mod tests {
             );
         }
         // Control tokens are not read out of a text, and decomposed letters are composed first.
-        assert!(!tokenizer.encode("a <s> b </s> <mask>", 512).unwrap()[1..].contains(&0));
+        let marked = tokenizer.encode("a <s> b </s> <mask>", 512).unwrap();
+        assert!(!marked.ids[1..].contains(&0));
         let composed = tokenizer.encode("caf\u{e9}", 512).unwrap();
         assert_eq!(composed, tokenizer.encode("cafe\u{301}", 512).unwrap());
     }

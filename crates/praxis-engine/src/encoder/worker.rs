@@ -1,90 +1,104 @@
-//! The thread that computes: async callers hand it texts over a bounded queue and await vectors.
-
-use std::sync::Arc;
+//! The thread that computes: async callers hand it inputs over a bounded queue and await outputs.
 
 use praxis_core::ModelError;
-use rayon::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
-use super::forward::Encoder;
-use super::text::TextTokenizer;
+use crate::EngineError;
 
 /// Jobs that may wait; more make their callers wait.
 const QUEUE: usize = 16;
 
-/// Texts computed in one go: a job that comes while these are computed waits for no more.
-pub(crate) const TEXTS_AT_ONCE: usize = 64;
+/// Inputs computed in one go: a job that comes while these are computed waits for no more.
+const AT_ONCE: usize = 64;
 
-type Vectors = Result<Vec<Vec<f32>>, ModelError>;
+type Outputs<O> = Result<Vec<O>, ModelError>;
 
-/// Texts to embed, prefixes written, and where the vectors go.
-pub(crate) struct Job {
-    /// The texts.
-    pub(crate) texts: Vec<String>,
+/// Some inputs of one caller, and where the outputs go.
+struct Job<I, O> {
+    inputs: Vec<I>,
     /// Closed where the caller has gone away: the job is then skipped.
-    pub(crate) reply: oneshot::Sender<Vectors>,
+    reply: oneshot::Sender<Outputs<O>>,
 }
 
-/// What the thread computes with.
-pub(crate) struct Model {
-    /// The weights.
-    pub(crate) encoder: Encoder,
-    /// The tokenizer.
-    pub(crate) tokenizer: Arc<TextTokenizer>,
-    /// Most tokens of one text.
-    pub(crate) max_tokens: usize,
+/// The way to the thread, which ends when this is dropped.
+pub(super) struct Worker<I, O> {
+    jobs: mpsc::Sender<Job<I, O>>,
 }
 
-impl Model {
-    fn embed(&self, texts: &[String]) -> Vectors {
-        let ids = texts
-            .par_iter()
-            .map(|text| self.tokenizer.encode(text, self.max_tokens))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| ModelError::Internal(format!("the tokenizer failed: {error}")))?;
-        Ok(self.encoder.encode(&ids))
+impl<I: Send + 'static, O: Send + 'static> Worker<I, O> {
+    /// Starts a thread on which `compute` makes one output of each input, in order.
+    pub(super) fn start(
+        name: &str,
+        compute: impl Fn(Vec<I>) -> Outputs<O> + Send + 'static,
+    ) -> Result<Self, EngineError> {
+        let (jobs, receiver) = mpsc::channel(QUEUE);
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || run(&compute, receiver))
+            .map_err(|error| EngineError::Resource(format!("no thread: {error}")))?;
+        Ok(Self { jobs })
+    }
+
+    /// The outputs of all inputs, in order. Other callers' jobs come in between.
+    pub(super) async fn compute(&self, mut inputs: impl Iterator<Item = I>) -> Outputs<O> {
+        let stopped = || ModelError::Internal("the encoder's thread has stopped".to_owned());
+        let mut outputs = Vec::new();
+        // One part is computed while the next one waits, so that the thread never idles.
+        let mut waiting: Option<oneshot::Receiver<Outputs<O>>> = None;
+        loop {
+            let part = inputs.by_ref().take(AT_ONCE).collect::<Vec<_>>();
+            let last = part.is_empty();
+            let next = if last {
+                None
+            } else {
+                let (reply, answer) = oneshot::channel();
+                let job = Job {
+                    inputs: part,
+                    reply,
+                };
+                self.jobs.send(job).await.map_err(|_| stopped())?;
+                Some(answer)
+            };
+            if let Some(answer) = std::mem::replace(&mut waiting, next) {
+                outputs.extend(answer.await.map_err(|_| stopped())??);
+            }
+            if last {
+                return Ok(outputs);
+            }
+        }
     }
 }
 
-/// Starts the thread; it ends when the last sender is dropped.
-pub(crate) fn start(model: Model) -> std::io::Result<mpsc::Sender<Job>> {
-    let (sender, receiver) = mpsc::channel(QUEUE);
-    std::thread::Builder::new()
-        .name("praxis-embed".to_owned())
-        .spawn(move || run(&model, receiver))?;
-    Ok(sender)
-}
-
-fn run(model: &Model, mut jobs: mpsc::Receiver<Job>) {
+fn run<I, O>(compute: &impl Fn(Vec<I>) -> Outputs<O>, mut jobs: mpsc::Receiver<Job<I, O>>) {
     while let Some(first) = jobs.blocking_recv() {
         // Jobs that wait already are computed together: single queries fill a pack.
         let mut batch = vec![first];
-        let mut count = batch[0].texts.len();
-        while count < TEXTS_AT_ONCE {
+        let mut count = batch[0].inputs.len();
+        while count < AT_ONCE {
             let Ok(job) = jobs.try_recv() else { break };
-            count += job.texts.len();
+            count += job.inputs.len();
             batch.push(job);
         }
         batch.retain(|job| !job.reply.is_closed());
-        let texts = batch.iter_mut().flat_map(|job| {
-            // The reply needs only the number of texts.
-            job.texts.iter_mut().map(std::mem::take)
-        });
-        let texts = texts.collect::<Vec<_>>();
-        let mut vectors = match model.embed(&texts) {
-            Ok(vectors) => vectors.into_iter(),
+        let (mut inputs, mut replies) = (Vec::new(), Vec::new());
+        for job in batch {
+            replies.push((job.inputs.len(), job.reply));
+            inputs.extend(job.inputs);
+        }
+        match compute(inputs) {
+            Ok(outputs) => {
+                let mut outputs = outputs.into_iter();
+                for (count, reply) in replies {
+                    // A caller that has gone away needs no answer.
+                    let _ = reply.send(Ok(outputs.by_ref().take(count).collect()));
+                }
+            }
             Err(error) => {
                 let problem = error.to_string();
-                for job in batch {
-                    // A caller that has gone away needs no answer.
-                    let _ = job.reply.send(Err(ModelError::Internal(problem.clone())));
+                for (_, reply) in replies {
+                    let _ = reply.send(Err(ModelError::Internal(problem.clone())));
                 }
-                continue;
             }
-        };
-        for job in batch {
-            let own = vectors.by_ref().take(job.texts.len()).collect();
-            let _ = job.reply.send(Ok(own));
         }
     }
 }

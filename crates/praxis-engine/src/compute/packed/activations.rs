@@ -5,6 +5,7 @@
 use rayon::prelude::*;
 
 use super::GROUP;
+use crate::compute::simd::{self, Isa, Kernel};
 
 /// Rows in a panel.
 pub(super) const PANEL: usize = 8;
@@ -49,14 +50,22 @@ impl Activations {
         self.values.resize(self.rows * self.groups, [0; GROUP]);
         self.scales
             .resize(self.rows * self.groups, Group::default());
+        let round = |x, values, scales| {
+            simd::run(RoundPanel {
+                x,
+                columns,
+                values,
+                scales,
+            });
+        };
         if self.rows <= PANEL {
-            round_panel(x, columns, &mut self.values, &mut self.scales);
+            round(x, &mut self.values, &mut self.scales);
         } else {
             let panel = PANEL * self.groups;
             x.par_chunks(PANEL * columns)
                 .zip(self.values.par_chunks_mut(panel))
                 .zip(self.scales.par_chunks_mut(panel))
-                .for_each(|((x, values), scales)| round_panel(x, columns, values, scales));
+                .for_each(|((x, values), scales)| round(x, values, scales));
         }
     }
 
@@ -101,18 +110,31 @@ impl Panel<'_> {
 }
 
 /// Rounds the rows of a panel.
-fn round_panel(x: &[f32], columns: usize, values: &mut [[i8; GROUP]], scales: &mut [Group]) {
-    let width = x.len() / columns;
-    for (row, x) in x.chunks_exact(columns).enumerate() {
-        for (group, x) in x.as_chunks().0.iter().enumerate() {
-            let at = group * width + row;
-            scales[at] = round_group(x, &mut values[at]);
+struct RoundPanel<'a> {
+    x: &'a [f32],
+    columns: usize,
+    values: &'a mut [[i8; GROUP]],
+    scales: &'a mut [Group],
+}
+
+impl Kernel for RoundPanel<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) {
+        let width = self.x.len() / self.columns;
+        for (row, x) in self.x.chunks_exact(self.columns).enumerate() {
+            for (group, x) in x.as_chunks().0.iter().enumerate() {
+                let at = group * width + row;
+                self.scales[at] = round_group(x, &mut self.values[at]);
+            }
         }
     }
 }
 
 /// Rounds a group to the nearest of 255 steps, halves to even. Written so that the compiler makes
 /// vector instructions of it.
+#[inline(always)]
 fn round_group(x: &[f32; GROUP], values: &mut [i8; GROUP]) -> Group {
     /// Added to a small number, it leaves the number's integer in the lowest bits.
     const MAGIC: f32 = 12_582_912.0;
@@ -121,15 +143,21 @@ fn round_group(x: &[f32; GROUP], values: &mut [i8; GROUP]) -> Group {
     let max = f32::from_bits(max);
     let scale = max / 127.0;
     let inverse = if max > 0.0 { 127.0 / max } else { 0.0 };
-    let mut sums = [0i32; 2];
-    for (half, sum) in sums.iter_mut().enumerate() {
-        for i in half * GROUP / 2..(half + 1) * GROUP / 2 {
-            let rounded = (x[i] * inverse + MAGIC).to_bits() as i32 - MAGIC.to_bits() as i32;
-            *sum += rounded;
-            values[i] = rounded as i8;
-        }
+    let mut shifted = [0.0f32; GROUP];
+    for (shifted, x) in shifted.iter_mut().zip(x) {
+        *shifted = x * inverse + MAGIC;
     }
-    let halves = sums.map(|sum| sum as f32);
+    for (value, shifted) in values.iter_mut().zip(&shifted) {
+        *value = shifted.to_bits() as i8;
+    }
+    // Apart from the loop above, so that each becomes vector instructions.
+    let sum = |half: &[f32]| {
+        let integers = half
+            .iter()
+            .map(|x| x.to_bits() as i32 - MAGIC.to_bits() as i32);
+        integers.sum::<i32>() as f32
+    };
+    let halves = [sum(&shifted[..GROUP / 2]), sum(&shifted[GROUP / 2..])];
     Group {
         scale,
         whole: (halves[0] + halves[1]) * scale,

@@ -77,18 +77,18 @@ pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
 
 /// Runs a kernel with all instructions that the processor has, by their names.
 #[cfg(test)]
-pub(crate) fn all<K: Kernel + Copy>(kernel: K) -> Vec<(&'static str, K::Output)> {
-    let mut all = vec![("portable", Portable.run(kernel))];
+pub(crate) fn all<K: Kernel>(mut kernel: impl FnMut() -> K) -> Vec<(&'static str, K::Output)> {
+    let mut all = vec![("portable", Portable.run(kernel()))];
     #[cfg(target_arch = "x86_64")]
     {
-        all.extend(Avx2::<NO_DOTS>::detect().map(|isa| ("avx2", isa.run(kernel))));
-        all.extend(Avx2::<DOTS>::detect().map(|isa| ("avx-vnni", isa.run(kernel))));
-        all.extend(Avx512::detect().map(|isa| ("avx512", isa.run(kernel))));
+        all.extend(Avx2::<NO_DOTS>::detect().map(|isa| ("avx2", isa.run(kernel()))));
+        all.extend(Avx2::<DOTS>::detect().map(|isa| ("avx-vnni", isa.run(kernel()))));
+        all.extend(Avx512::detect().map(|isa| ("avx512", isa.run(kernel()))));
     }
     #[cfg(target_arch = "aarch64")]
     {
-        all.push(("neon", Neon::<NO_DOTS>::BASELINE.run(kernel)));
-        all.extend(Neon::<DOTS>::detect().map(|isa| ("neon-dotprod", isa.run(kernel))));
+        all.push(("neon", Neon::<NO_DOTS>::BASELINE.run(kernel())));
+        all.extend(Neon::<DOTS>::detect().map(|isa| ("neon-dotprod", isa.run(kernel()))));
     }
     all
 }

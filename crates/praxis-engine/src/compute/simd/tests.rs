@@ -82,7 +82,7 @@ fn every_instruction_does_what_it_says() {
     let signed = |i: usize| f64::from(bytes[i] as i8);
     // Rounded to the nearest; no third of an integer lies in the middle.
     let third = |i: usize| bf16::from_f32(bytes[i] as i8 as f32 * (1.0 / 3.0)).to_bits();
-    for (name, (lanes, results)) in all(Each(&bytes)) {
+    for (name, (lanes, results)) in all(|| Each(&bytes)) {
         for (what, ours) in results {
             let exact = |i: usize| -> f64 {
                 match what {
