@@ -183,7 +183,7 @@ impl<'a> Additions<'a> {
 
     /// The second step: adds to the products what comes of the first step's values.
     pub(crate) fn add<const N: usize>(&self, inner: &[f32], out: [&mut [f32]; N]) {
-        let out = out.map(|out| Disjoint::new(out));
+        let out = out.map(Disjoint::new);
         let tasks = self.tasks(TILES, |matrix| matrix.rows.div_ceil(WIDTH));
         // A row costs about as much as reading half a byte for each number.
         let work = |task: &Task<'_>| {
@@ -375,8 +375,8 @@ fn accumulate<I: Isa, const R: usize>(
         isa.prefetch(at.wrapping_add(AHEAD));
         // SAFETY: the block is filled up to whole registers.
         let a = unsafe { isa.load_halves(at) };
-        for i in 0..R {
-            sums[i][j] = isa.mul_add(x[i], a, sums[i][j]);
+        for (sums, x) in sums.iter_mut().zip(x) {
+            sums[j] = isa.mul_add(*x, a, sums[j]);
         }
     }
 }

@@ -147,12 +147,11 @@ fn at(what: &str, place: &str) -> String {
     format!("{what} is not supported (at {place})")
 }
 
+/// What is done with every object of a schema and the path to it.
+type Visit<'a> = dyn FnMut(&mut Map<String, Value>, &str) -> Result<(), String> + 'a;
+
 /// Calls `each` for a schema and all those within, with their places.
-fn visit(
-    schema: &mut Value,
-    place: &str,
-    each: &mut dyn FnMut(&mut Map<String, Value>, &str) -> Result<(), String>,
-) -> Result<(), String> {
+fn visit(schema: &mut Value, place: &str, each: &mut Visit<'_>) -> Result<(), String> {
     let Some(object) = schema.as_object_mut() else {
         return Ok(());
     };

@@ -441,10 +441,9 @@ impl<F: Format> Kernel for Widen<'_, F> {
                 layout: &self.layout,
                 format: PhantomData,
             };
-            let mut group = self.groups.start;
-            for lines in lines.as_chunks_mut::<{ 2 * QUADS }>().0 {
+            let lines = lines.as_chunks_mut::<{ 2 * QUADS }>().0;
+            for (group, lines) in self.groups.clone().zip(lines) {
                 widen(isa, &packed, group, lines);
-                group += 1;
             }
         }
     }
