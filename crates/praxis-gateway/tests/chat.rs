@@ -126,7 +126,7 @@ async fn a_schema_is_passed_on_and_other_constraints_are_refused() {
     let outcome = ask(vec![], "", constrained(Constraint::Regex("a+".into()))).await;
     match outcome.answer {
         Err(ModelError::InvalidRequest(message)) => {
-            assert!(message.contains("`regex`"), "{message}")
+            assert!(message.contains("`regex`"), "{message}");
         }
         other => panic!("{other:?}"),
     }
