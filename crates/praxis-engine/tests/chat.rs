@@ -416,20 +416,16 @@ async fn whoever_waits_is_answered_before_batch_requests() {
             priority,
             ..request("Say hi.", greedy(8))
         };
-        let engine = engine.clone();
-        async move {
-            let stream = engine
-                .chat(request, CancellationToken::new())
-                .await
-                .unwrap();
-            tokio::spawn(async move {
-                collect(stream).await.unwrap();
-                started.elapsed()
-            })
-        }
+        engine.chat(request, CancellationToken::new())
     };
-    let batch = ask(Priority::Batch).await;
-    let interactive = ask(Priority::Interactive).await;
+    let end = |stream| {
+        tokio::spawn(async move {
+            collect(stream).await.unwrap();
+            started.elapsed()
+        })
+    };
+    let batch = end(ask(Priority::Batch).await.unwrap());
+    let interactive = end(ask(Priority::Interactive).await.unwrap());
     while first.next().await.is_some() {}
     assert!(interactive.await.unwrap() < batch.await.unwrap());
 }
