@@ -55,19 +55,19 @@ impl Rewriter<'_> {
     pub(super) fn rewrite(&self, schema: &mut Schema) {
         let mut added = Vec::new();
         if let Some(opposite) = schema.get("not").and_then(|s| self.opposite(s, 0)) {
-            schema.remove("not");
+            schema.shift_remove("not");
             added.push(opposite);
         }
         let one_of = schema.get("oneOf").and_then(Value::as_array);
         if let Some(one) = one_of.and_then(|options| self.exactly_one(options)) {
-            schema.remove("oneOf");
+            schema.shift_remove("oneOf");
             added.push(one);
         }
         for keyword in ["dependencies", "dependentRequired", "dependentSchemas"] {
             if !schema.get(keyword).is_some_and(Value::is_object) {
                 continue;
             }
-            if let Some(Value::Object(dependencies)) = schema.remove(keyword) {
+            if let Some(Value::Object(dependencies)) = schema.shift_remove(keyword) {
                 added.extend(dependencies.into_iter().map(|(name, needed)| {
                     let needed = match needed {
                         Value::Array(names) => json!({ "required": names }),
@@ -86,7 +86,7 @@ impl Rewriter<'_> {
                 { "allOf": [opposite, branch("else")] },
             ] }));
             for key in ["if", "then", "else"] {
-                schema.remove(key);
+                schema.shift_remove(key);
             }
         }
         if added.is_empty() {

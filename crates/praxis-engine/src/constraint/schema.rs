@@ -64,9 +64,9 @@ pub(super) fn prepare(schema: &Value) -> Result<Value, String> {
 }
 
 fn normalize(schema: &mut Map<String, Value>) {
-    schema.remove("x-guidance");
+    schema.shift_remove("x-guidance");
     if schema.get("uniqueItems") == Some(&Value::Bool(false)) {
-        schema.remove("uniqueItems");
+        schema.shift_remove("uniqueItems");
     }
     let format = schema.get("format").and_then(Value::as_str);
     match format.map(str::to_owned).as_deref() {
@@ -83,7 +83,7 @@ fn normalize(schema: &mut Map<String, Value>) {
                 _ => drop(schema.insert("allOf".into(), json!([both]))),
             }
         }
-        Some(name) if !FORMATS.contains(&name) => drop(schema.remove("format")),
+        Some(name) if !FORMATS.contains(&name) => drop(schema.shift_remove("format")),
         _ => {}
     }
 }
