@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 
+use half::bf16;
 use rayon::prelude::*;
 
 use super::amx::Amx;
@@ -276,8 +277,9 @@ pub(crate) fn matrix(
         .unwrap_or_else(|| Box::new(Plain::new(tensor))))
 }
 
-/// A matrix of `rows` by `columns` from its values, which are rounded to 8 bits in groups of 32
-/// ([`Dtype::Q8_0`]) where rows are whole groups.
+/// A matrix of `rows` by `columns` from its values, for products of many rows. They are rounded as the
+/// processor multiplies fastest: to bfloat16 where there is a matrix unit, else to 8 bits in groups of
+/// 32 ([`Dtype::Q8_0`]). Where rows are not whole groups, they stay as they are.
 pub(crate) fn from_values(
     values: &[f32],
     rows: usize,
@@ -285,18 +287,24 @@ pub(crate) fn from_values(
 ) -> Result<Box<dyn Matrix>, EngineError> {
     let shape = (rows, columns);
     #[cfg(test)]
-    let exact = tests::EXACT.get();
-    #[cfg(not(test))]
-    let exact = false;
-    if !exact && Dtype::Q8_0.bytes_for(columns).is_some() {
-        let tensor = MappedTensor::in_memory(Dtype::Q8_0, shape, &dtype::to_q8_0(values))?;
-        if let Some(matrix) = packed::matrix(&tensor) {
-            return Ok(matrix);
-        }
+    if tests::EXACT.get() {
+        let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let tensor = MappedTensor::in_memory(Dtype::F32, shape, &bytes)?;
+        return Ok(Box::new(Plain::new(tensor)));
     }
-    let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-    let tensor = MappedTensor::in_memory(Dtype::F32, shape, &bytes)?;
-    Ok(Box::new(Plain::new(tensor)))
+    let (dtype, bytes) = if Dtype::Q8_0.bytes_for(columns).is_none() {
+        let bytes = values.iter().flat_map(|x| x.to_le_bytes());
+        (Dtype::F32, bytes.collect())
+    } else if Amx::detect().is_some() {
+        let bytes = values.iter().flat_map(|x| bf16::from_f32(*x).to_le_bytes());
+        (Dtype::Bf16, bytes.collect())
+    } else {
+        (Dtype::Q8_0, dtype::to_q8_0(values))
+    };
+    let tensor = MappedTensor::in_memory(dtype, shape, &bytes)?;
+    Ok(packed::matrix(&tensor)
+        .or_else(|| floats::matrix(&tensor))
+        .unwrap_or_else(|| Box::new(Plain::new(tensor))))
 }
 
 /// Opens the vector `name` as `f32`.

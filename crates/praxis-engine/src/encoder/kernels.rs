@@ -14,15 +14,19 @@ const LANES: usize = 32;
 
 /// Folds lanes to one number, halves onto halves.
 #[inline(always)]
-fn fold(mut lanes: [f32; LANES], with: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut width = LANES / 2;
-    while width > 0 {
-        for i in 0..width {
-            lanes[i] = with(lanes[i], lanes[i + width]);
-        }
-        width /= 2;
+fn fold(lanes: &[f32; LANES], with: impl Fn(f32, f32) -> f32) -> f32 {
+    // Arrays of their own, so that each step is one instruction and none goes through memory.
+    let (mut sixteen, mut eight, mut four) = ([0.0; 16], [0.0; 8], [0.0; 4]);
+    for (i, to) in sixteen.iter_mut().enumerate() {
+        *to = with(lanes[i], lanes[i + 16]);
     }
-    lanes[0]
+    for (i, to) in eight.iter_mut().enumerate() {
+        *to = with(sixteen[i], sixteen[i + 8]);
+    }
+    for (i, to) in four.iter_mut().enumerate() {
+        *to = with(eight[i], eight[i + 4]);
+    }
+    with(with(four[0], four[2]), with(four[1], four[3]))
 }
 
 /// The sum of what `of` makes of each number.
@@ -38,7 +42,7 @@ fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
     for (lane, value) in lanes.iter_mut().zip(rest) {
         *lane += of(*value);
     }
-    fold(lanes, |a, b| a + b)
+    fold(&lanes, |a, b| a + b)
 }
 
 /// The larger number, as one instruction has it.
@@ -200,7 +204,7 @@ pub(super) fn softmax(scores: &mut [f32]) -> f32 {
     for (lane, value) in largest.iter_mut().zip(rest.iter()) {
         *lane = larger(*value, *lane);
     }
-    let max = fold(largest, larger);
+    let max = fold(&largest, larger);
     let mut sums = [0.0f32; LANES];
     for chunk in chunks {
         for (lane, value) in sums.iter_mut().zip(chunk) {
@@ -212,7 +216,7 @@ pub(super) fn softmax(scores: &mut [f32]) -> f32 {
         *value = exp(*value - max);
         *lane += *value;
     }
-    1.0 / fold(sums, |a, b| a + b)
+    1.0 / fold(&sums, |a, b| a + b)
 }
 
 /// Scales a vector to length 1; the zero vector stays.

@@ -6,13 +6,15 @@ use super::kernels::{Norm, gelu};
 use super::tensors::{Part, Tensors};
 use crate::EngineError;
 use crate::compute::Rounded;
+use crate::compute::amx::Amx;
 use crate::compute::linear::{Input, Matrix, multiply};
 
 /// Rows that go through the feed-forward half together, so that what lies between its matrices stays
 /// in the second-level cache.
-const BLOCK: usize = 256;
+const BLOCK: usize = 128;
 
-/// Rows that do not come in bulk: none, so that a text's vector does not depend on the others.
+/// Rows that are kept from the matrix unit: all go the same way, or a text's vector would depend on
+/// what it is computed with.
 const SINGLE: usize = 0;
 
 /// A linear layer, `out = weight * in + bias`. Whoever uses the product adds the bias.
@@ -114,24 +116,22 @@ impl Layer {
         } = memory;
         let (hidden, wide) = (self.down.weight.rows(), self.up.weight.rows());
         let weights = [&self.query, &self.key, &self.value].map(|linear| linear.weight.as_ref());
-        multiply(
-            &Input::new(rows, SINGLE, &weights, rounded),
-            weights,
-            [&mut *queries, &mut *keys, &mut *values],
-        );
+        let x = Input::new(rows, SINGLE, &weights, rounded);
+        multiply(&x, weights, [&mut *queries, &mut *keys, &mut *values]);
         let projections = Projections {
             hidden,
             heads: self.heads,
             rows: [queries, keys, values],
             biases: [&self.query.bias, &self.key.bias, &self.value.bias],
+            amx: self.query.weight.wide().and_then(|_| Amx::detect()),
         };
         context.resize(rows.len(), 0.0);
         attend(&projections, ends, context);
         let blocks = rows.chunks_mut(BLOCK * hidden);
         for (rows, context) in blocks.zip(context.chunks(BLOCK * hidden)) {
             let mut project = |x: &[f32], linear: &Linear, out: &mut Vec<f32>| {
-                let weights = [linear.weight.as_ref()];
-                multiply(&Input::new(x, SINGLE, &weights, rounded), weights, [out]);
+                let weight = linear.weight.as_ref();
+                multiply(&Input::new(x, SINGLE, &[weight], rounded), [weight], [out]);
             };
             project(context, &self.attention_out, branch);
             let bias = &self.attention_out.bias;

@@ -3,7 +3,10 @@
 //! other without padding (the variable-length idea of ByteTransformer, Zhai et al. 2023).
 //!
 //! A head's keys and values are laid out once as panels of a few registers' width; the scores of a few
-//! queries stay in the first-level cache until they have weighed the values.
+//! queries stay in the first-level cache until they have weighed the values. Where the processor has a
+//! matrix unit, [`bulk`] computes on it.
+
+mod bulk;
 
 use std::cell::Cell;
 
@@ -11,12 +14,14 @@ use rayon::prelude::*;
 
 use super::kernels::softmax;
 use crate::compute::Disjoint;
+use crate::compute::amx::Amx;
 use crate::compute::simd::{self, Isa, Kernel};
 
 /// Registers in a row of a panel.
 const WIDTH: usize = 2;
 
 /// Projections of texts that stand one after the other: rows of all heads, one a token.
+#[derive(Clone, Copy)]
 pub(super) struct Projections<'a> {
     /// Numbers in a row.
     pub(super) hidden: usize,
@@ -26,6 +31,8 @@ pub(super) struct Projections<'a> {
     pub(super) rows: [&'a [f32]; 3],
     /// The biases of queries, keys and values, `hidden` numbers each.
     pub(super) biases: [&'a [f32]; 3],
+    /// The matrix unit, where products may be rounded for it.
+    pub(super) amx: Option<Amx>,
 }
 
 /// Attends within each text. `ends` says where each text's rows end; `out` has a row of `hidden`
@@ -80,6 +87,11 @@ impl Kernel for Head<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
+        if let Some(amx) = self.projections.amx
+            && bulk::fits(self.size())
+        {
+            return bulk::compute(isa, amx, &self);
+        }
         let mut scratch = SCRATCH.take();
         if I::ROWS == 8 {
             self.compute::<I, 8>(isa, &mut scratch);
@@ -91,24 +103,43 @@ impl Kernel for Head<'_> {
 }
 
 impl Head<'_> {
+    /// Numbers of a head in a row.
+    #[inline(always)]
+    fn size(&self) -> usize {
+        self.projections.hidden / self.projections.heads
+    }
+
+    /// Where the head's part of a token's row begins.
+    #[inline(always)]
+    fn at(&self, token: usize) -> usize {
+        (self.first + token) * self.projections.hidden + self.head * self.size()
+    }
+
     /// The head's part of a token's queries (0), keys (1) or values (2), and of their biases.
     #[inline(always)]
     fn part(&self, which: usize, token: usize) -> (&[f32], &[f32]) {
-        let hidden = self.projections.hidden;
-        let size = hidden / self.projections.heads;
-        let at = self.head * size;
-        let row = (self.first + token) * hidden + at;
+        let (size, at) = (self.size(), self.at(token));
+        let bias = self.head * size;
         (
-            &self.projections.rows[which][row..row + size],
-            &self.projections.biases[which][at..at + size],
+            &self.projections.rows[which][at..at + size],
+            &self.projections.biases[which][bias..bias + size],
         )
+    }
+
+    /// Writes a token's sums times `share`.
+    #[inline(always)]
+    fn put(&self, token: usize, sums: &[f32], share: f32) {
+        let out = self.out.at(self.at(token), sums.len());
+        for (i, sum) in sums.iter().enumerate() {
+            // SAFETY: there is room for a head, and each token's part of a head belongs to one task.
+            unsafe { out.add(i).write(sum * share) };
+        }
     }
 
     #[inline(always)]
     fn compute<I: Isa, const R: usize>(&self, isa: I, scratch: &mut Scratch) {
         let step = WIDTH * I::LANES;
-        let (tokens, hidden) = (self.tokens, self.projections.hidden);
-        let size = hidden / self.projections.heads;
+        let (tokens, size) = (self.tokens, self.size());
         // What lies beyond the tokens or the head's size is computed along and never read.
         let (wide, deep) = (tokens.next_multiple_of(step), size.next_multiple_of(step));
         scratch.keys.resize(wide * size, 0.0);
@@ -150,13 +181,7 @@ impl Head<'_> {
             let weights = (scores.as_slice(), wide, tokens);
             product::<I, R>(isa, weights, &scratch.values, deep, &mut scratch.sums);
             for (r, share) in shares.iter().enumerate().take(count) {
-                let at = (self.first + first + r) * hidden + self.head * size;
-                let out = self.out.at(at, size);
-                for (i, sum) in scratch.sums[r * deep..r * deep + size].iter().enumerate() {
-                    // SAFETY: there is room for a head, and each token's part of a head belongs to
-                    // one task.
-                    unsafe { out.add(i).write(sum * share) };
-                }
+                self.put(first + r, &scratch.sums[r * deep..r * deep + size], *share);
             }
             first += R;
         }
@@ -215,8 +240,10 @@ mod tests {
 
     use super::*;
 
+    /// Numbers that bfloat16 holds exactly, as it does sums of two.
     fn random(len: usize, dice: &mut StdRng) -> Vec<f32> {
-        (0..len).map(|_| dice.random_range(-2.0..2.0)).collect()
+        let number = |_| dice.random_range(-16..=16i8);
+        (0..len).map(number).map(|x| f32::from(x) / 8.0).collect()
     }
 
     /// Attention of one head of one text in double precision, value by value.
@@ -243,6 +270,7 @@ mod tests {
     }
 
     /// A head of a text by itself, into memory that holds no numbers before.
+    #[derive(Clone, Copy)]
     struct OneHead<'a> {
         projections: &'a Projections<'a>,
         first: usize,
@@ -276,6 +304,7 @@ mod tests {
             (2, 32, &[64, 9]),
             (2, 64, &[31]),
             (1, 40, &[100, 16]),
+            (2, 32, &[65, 32, 1, 130]),
         ] {
             let hidden = heads * size;
             let ends: Vec<usize> = lengths
@@ -293,25 +322,34 @@ mod tests {
                 heads,
                 rows: rows.each_ref().map(Vec::as_slice),
                 biases: biases.each_ref().map(Vec::as_slice),
+                amx: None,
             };
             let mut together = vec![f32::NAN; tokens * hidden];
             attend(&projections, &ends, &mut together);
+            let on_unit = Projections {
+                amx: Amx::detect(),
+                ..projections
+            };
+            let mut rounded = vec![f32::NAN; tokens * hidden];
+            attend(&on_unit, &ends, &mut rounded);
             for (text, end) in ends.iter().enumerate() {
                 let first = end - lengths[text];
                 for head in 0..heads {
                     let exact = exact(&projections, first..*end, head);
-                    let task = || OneHead {
+                    let task = OneHead {
                         projections: &projections,
                         first,
                         tokens: lengths[text],
                         head,
                     };
-                    for (kernel, out) in simd::all(task) {
+                    for (kernel, out) in simd::all(|| task) {
                         for (at, exact) in exact.iter().enumerate() {
                             let at = (first + at / size) * hidden + head * size + at % size;
                             let case = (kernel, heads, size, text, head, at);
                             assert!((f64::from(out[at]) - exact).abs() < 1e-5, "{case:?}");
                             assert!((out[at] - together[at]).abs() < 1e-5, "{case:?}");
+                            let error = (f64::from(rounded[at]) - exact).abs();
+                            assert!(error < 0.03, "{case:?}: {error} with the matrix unit");
                         }
                         let written = out.iter().filter(|x| !x.is_nan()).count();
                         assert_eq!(written, lengths[text] * size, "nothing else is written");
