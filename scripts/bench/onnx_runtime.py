@@ -20,6 +20,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path = [entry for entry in sys.path if pathlib.Path(entry).resolve() != HERE]
 
 import numpy as np
+import onnx
 import onnxruntime
 from tokenizers import Tokenizer
 
@@ -73,7 +74,9 @@ def session(folder: pathlib.Path, int8: bool) -> onnxruntime.InferenceSession:
 
         quantized = EXPORTED / f"{folder.name}.int8.onnx"
         if not quantized.exists():
-            quantize_dynamic(path, quantized, weight_type=QuantType.QInt8)
+            # Fused operators are unknown to the shape inference, and all that is not a weight is a float.
+            types = {"DefaultTensorType": onnx.TensorProto.FLOAT}
+            quantize_dynamic(path, quantized, weight_type=QuantType.QInt8, extra_options=types)
         path = quantized
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
