@@ -227,7 +227,7 @@ fn turn(rows: &[Line; ROWS], out: &mut [Line]) {
             // SAFETY: both sides are 16 lines of 16 numbers.
             unsafe {
                 to.add(pair * PAIRS + row)
-                    .write(from.add(row * PAIRS + pair).read())
+                    .write(from.add(row * PAIRS + pair).read());
             };
         }
     }
