@@ -58,34 +58,3 @@ fn exact_vectors_are_those_of_sentence_transformers_and_rounded_ones_are_near() 
         assert!(rounded > 0.998, "{rounded} for {:?}", case.text);
     }
 }
-
-// TEMPORARY
-#[test]
-fn temporary_cosines() {
-    use super::text::TextTokenizer;
-    use crate::gguf::Gguf;
-    let Some(path) = std::env::var_os("TMP_TEXTS") else {
-        return;
-    };
-    let texts: Vec<String> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let gguf = Gguf::open(std::path::Path::new(
-        "/tmp/b/cache/models/multilingual-e5-small/model.gguf",
-    ))
-    .unwrap();
-    let config = EncoderConfig::from_gguf(&gguf).unwrap();
-    let tokenizer = TextTokenizer::from_gguf(&gguf).unwrap();
-    let tokens: Vec<Tokens> = texts
-        .iter()
-        .map(|t| tokenizer.encode(t, 512).unwrap())
-        .collect();
-    for exact in [false, true] {
-        EXACT.set(exact);
-        let encoder = Encoder::load(&Tensors::Gguf(&gguf), &config).unwrap();
-        EXACT.set(false);
-        let start = std::time::Instant::now();
-        let v = encoder.encode(&tokens, |rows| pool(rows, 384, Pooling::Mean));
-        eprintln!("exact {exact} {:?}", start.elapsed());
-        let bytes: Vec<u8> = v.iter().flatten().flat_map(|x| x.to_le_bytes()).collect();
-        std::fs::write(format!("/tmp/b/e5_{exact}.f32"), bytes).unwrap();
-    }
-}
