@@ -138,14 +138,6 @@ struct Layer {
 impl Layer {
     fn open(file: &Gguf, index: usize, c: &Config) -> Result<Self, EngineError> {
         let name = |part: &str| format!("blk.{index}.{part}");
-        for part in ["ffn_gate", "ffn_up", "ffn_down"] {
-            let bias = format!("{}.bias", name(part));
-            if file.has_tensor(&bias) {
-                return Err(
-                    file.unsupported(format!("it has biases where none are computed: `{bias}`"))
-                );
-            }
-        }
         let linear = |target, bias| Linear::open(file, index, target, c, bias);
         Ok(Self {
             attention_norm: vector(file, &name("attn_norm.weight"), c.hidden)?,
@@ -165,9 +157,7 @@ impl Layer {
             down: linear(Target::Down, false)?,
         })
     }
-}
 
-impl Layer {
     /// The feed-forward half of the layer.
     fn feed_forward(
         &self,
@@ -178,8 +168,11 @@ impl Layer {
         out: &mut Vec<f32>,
     ) {
         let first = [&self.gate, &self.up];
-        if !kinds.groups.is_empty() {
-            // What adapters add comes between the steps that are one without. The numbers are the same.
+        let biased = [&self.gate, &self.up, &self.down]
+            .iter()
+            .any(|projection| projection.bias.is_some());
+        if biased || !kinds.groups.is_empty() {
+            // What is added comes between the steps that are one without it. The numbers are the same.
             project(x, first, kinds, scratch, [&mut *gate, &mut *up]);
             math::swiglu(gate, up);
             project(gate, [&self.down], kinds, scratch, [out]);
@@ -269,9 +262,9 @@ impl Decoder {
         }
     }
 
-    /// Reads the tokens of all pieces, those of prompts behind the others, and appends them to their caches, where room was reserved for
-    /// them. Returns the logits that the pieces want, row by row. `interrupted` is asked between
-    /// layers; after it the caches are as before.
+    /// Reads the tokens of all pieces, those of prompts behind the others, and appends them to their
+    /// caches, where room was reserved for them. Returns the logits that the pieces want, row by row.
+    /// `interrupted` is asked between layers; after it the caches are as before.
     pub(crate) fn forward(
         &self,
         pieces: &mut [Piece<'_>],
@@ -281,6 +274,7 @@ impl Decoder {
         let c = &self.config;
         let mut rows: Vec<Rows> = Rows::of(pieces);
         let mut m: usize = pieces.iter().map(|piece| piece.tokens.len()).sum();
+        debug_assert!(pieces.is_sorted_by_key(|piece| piece.reads));
         let answers = pieces.iter().take_while(|piece| !piece.reads);
         // Rows that are computed as those of answers.
         let mut single: usize = answers.map(|piece| piece.tokens.len()).sum();
