@@ -14,9 +14,13 @@ mod dtype;
 mod encoder;
 mod error;
 mod gguf;
+mod mapped;
 mod safetensors_file;
 mod sampler;
 mod template;
+#[cfg(test)]
+#[path = "../tests/common/models.rs"]
+mod test_models;
 mod tokenizer;
 
 pub use chat::{ChatEngine, ChatOptions};

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use safetensors::SafeTensors;
 
 use crate::dtype::Dtype;
-use crate::encoder::MappedFile;
 use crate::error::EngineError;
+use crate::mapped::MappedFile;
 
 /// An open file.
 pub(crate) struct SafetensorsFile {

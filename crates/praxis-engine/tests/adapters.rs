@@ -40,8 +40,7 @@ fn request(text: &str, max_tokens: u32) -> ChatRequest {
 }
 
 async fn answer(engine: &ChatEngine, text: &str) -> ChatAnswer {
-    let stream = engine.chat(request(text, 24), CancellationToken::new());
-    collect(stream.await.unwrap()).await.unwrap()
+    common::answer(engine, request(text, 24)).await
 }
 
 /// Text and probabilities, to the bit.

@@ -13,8 +13,9 @@ mod common;
 
 use std::time::{Duration, Instant};
 
+use common::answer;
 use futures::StreamExt;
-use praxis_core::chat::{ChatAnswer, collect};
+use praxis_core::chat::collect;
 use praxis_core::{
     ChatChunk, ChatModel, ChatRequest, FinishReason, Message, ModelError, Priority, Sampling,
 };
@@ -35,14 +36,6 @@ fn greedy(max_tokens: u32) -> Sampling {
         max_tokens: Some(max_tokens),
         ..Sampling::default()
     }
-}
-
-async fn answer(engine: &ChatEngine, request: ChatRequest) -> ChatAnswer {
-    let stream = engine
-        .chat(request, CancellationToken::new())
-        .await
-        .expect("accepted");
-    collect(stream).await.expect("answered")
 }
 
 async fn refusal(engine: &ChatEngine, request: ChatRequest) -> ModelError {

@@ -9,11 +9,12 @@
 )]
 mod common;
 
-use praxis_core::chat::{ChatAnswer, collect};
+use common::answer;
+use praxis_core::chat::collect;
 use praxis_core::{
     ChatModel, ChatRequest, Constraint, FinishReason, Message, ModelError, Sampling,
 };
-use praxis_engine::{ChatEngine, ChatOptions};
+use praxis_engine::ChatOptions;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -40,14 +41,6 @@ fn hot(seed: u64) -> Sampling {
         seed: Some(seed),
         ..greedy()
     }
-}
-
-async fn answer(engine: &ChatEngine, request: ChatRequest) -> ChatAnswer {
-    let stream = engine
-        .chat(request, CancellationToken::new())
-        .await
-        .expect("accepted");
-    collect(stream).await.expect("answered")
 }
 
 fn order() -> Value {

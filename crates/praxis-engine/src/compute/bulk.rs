@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 pub(crate) use super::amx::ROWS;
 use super::amx::{Amx, DEPTH, Operands, Tiles};
-use super::line::Line;
+use super::line::{Line, room};
 use super::math::silu;
 use super::shared::Disjoint;
 use super::simd::{self, Isa, Kernel};
@@ -49,20 +49,21 @@ impl Bulk {
     /// Takes rows of `columns` values instead of what was there; rows behind the last of a tile
     /// are zeros.
     pub(crate) fn round(&mut self, x: &[f32], columns: usize) {
-        if !self.resize(x.len() / columns, columns) {
+        let height = columns / GROUP * ROWS;
+        let lines = self.resize(x.len() / columns, columns);
+        if lines.is_empty() {
             return;
         }
         x.par_chunks(ROWS * columns)
-            .zip(self.lines.par_chunks_mut(self.groups * ROWS))
+            .zip(lines.par_chunks_mut(height))
             .for_each(|(x, lines)| simd::run(Round { x, columns, lines }));
     }
 
-    /// Makes room; `false` where nothing is to be put there.
-    fn resize(&mut self, rows: usize, columns: usize) -> bool {
+    /// Makes room for so many rows, to be filled.
+    fn resize(&mut self, rows: usize, columns: usize) -> &mut [Line] {
         (self.rows, self.groups) = (rows, columns / GROUP);
-        let lines = self.row_tiles() * self.groups * ROWS;
-        self.lines.resize(lines, Line::ZERO);
-        lines > 0
+        let len = self.row_tiles() * self.groups * ROWS;
+        room(&mut self.lines, len, Line::ZERO)
     }
 
     /// Number of tiles of rows.
@@ -74,19 +75,32 @@ impl Bulk {
     /// Where the tile of some rows and a group begins.
     #[inline(always)]
     fn tile(&self, row_tile: usize, group: usize) -> *const u8 {
-        let at = (row_tile * self.groups + group) * ROWS;
+        assert!(
+            row_tile < self.row_tiles() && group < self.groups,
+            "a tile of the activations"
+        );
+        let at = line(row_tile, self.groups, group, 0);
         self.lines[at..at + ROWS].as_ptr().cast()
     }
 
-    /// For tasks that each fill tiles of their own.
-    fn filler(&mut self) -> Filler<'_> {
+    /// Makes room for so many rows, for tasks that each fill tiles of their own.
+    fn filler(&mut self, rows: usize, columns: usize) -> Filler<'_> {
+        let groups = columns / GROUP;
+        let lines = self.resize(rows, columns);
         Filler {
-            start: self.lines.as_mut_ptr(),
-            len: self.lines.len(),
-            groups: self.groups,
+            start: lines.as_mut_ptr(),
+            len: lines.len(),
+            groups,
             borrow: PhantomData,
         }
     }
+}
+
+/// Line `row` of a tile, where `groups` tiles lie one behind the other for each tile of rows or
+/// columns.
+#[inline(always)]
+pub(crate) fn line(tile: usize, groups: usize, group: usize, row: usize) -> usize {
+    (tile * groups + group) * ROWS + row
 }
 
 /// Tiles of activations that several threads fill.
@@ -107,7 +121,7 @@ impl Filler<'_> {
     /// No two threads use one tile while the borrow lasts.
     #[expect(clippy::mut_from_ref, reason = "tiles are disjoint")]
     unsafe fn tile(&self, row_tile: usize, group: usize) -> &mut [Line] {
-        let at = (row_tile * self.groups + group) * ROWS;
+        let at = line(row_tile, self.groups, group, 0);
         assert!(
             group < self.groups && at + ROWS <= self.len,
             "a tile of the activations"
@@ -164,8 +178,8 @@ thread_local! {
     static PANEL: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
 }
 
-/// Weight tiles of 16 rows that a task takes, an even number, so that `wanted` tasks or more are
-/// shared fairly.
+/// Of so many weight tiles of 16 rows, how many a task takes: an even number, about `most` at the
+/// most, so that all threads get as many tasks.
 fn share(tiles: usize, most: usize) -> usize {
     let tasks = tiles
         .div_ceil(most.next_multiple_of(2))
@@ -219,7 +233,7 @@ impl<'a> Product<'a> {
         let at_once = groups_at_once(self.x.groups);
         for start in (0..self.x.groups).step_by(at_once) {
             let groups = start..self.x.groups.min(start + at_once);
-            let panel = fill(&mut panel, tiles.len() * groups.len());
+            let panel = room(&mut panel, tiles.len() * groups.len() * ROWS, Line::ZERO);
             self.matrix.widen(tiles.clone(), groups.clone(), panel);
             for row_tile in (0..self.x.row_tiles()).step_by(2) {
                 for i in (0..tiles.len()).step_by(2) {
@@ -262,12 +276,42 @@ impl<'a> Product<'a> {
     }
 }
 
-/// A line for each row of so many tiles.
-fn fill(panel: &mut Vec<Line>, tiles: usize) -> &mut [Line] {
-    if panel.len() < tiles * ROWS {
-        panel.resize(tiles * ROWS, Line::ZERO);
+/// `sums[i, j] += sum_k rows[i, k] * columns[k, j]` for one or two tiles of rows and any number of
+/// tiles of columns, each of `steps` tiles one behind the other; `fresh`: whatever is in the sums'
+/// place. A row of sums begins `stride` floats behind the one before.
+#[inline(always)]
+pub(crate) fn multiply(
+    registers: &Tiles,
+    (rows, columns): (&[Line], &[Line]),
+    steps: usize,
+    (sums, stride): (&mut [f32], usize),
+    fresh: bool,
+) {
+    let size = steps * ROWS;
+    let (height, width) = (rows.len() / size, columns.len() / size);
+    assert!(
+        (1..=2).contains(&height) && width * ROWS <= stride,
+        "tiles of a product"
+    );
+    assert!(
+        (height * ROWS - 1) * stride + width * ROWS <= sums.len(),
+        "sums of a product"
+    );
+    let row = |tile: usize| rows[tile * size..(tile + 1) * size].as_ptr().cast();
+    let column = |tile: usize| columns[tile * size..(tile + 1) * size].as_ptr().cast();
+    for tile in (0..width).step_by(2) {
+        let pair = 2.min(width - tile);
+        let operands = Operands {
+            rows: [row(0), row(height - 1)],
+            columns: [column(tile), column(tile + pair - 1)],
+            sums: sums[tile * ROWS..].as_mut_ptr(),
+            stride: stride * size_of::<f32>(),
+            steps,
+            fresh,
+        };
+        // SAFETY: the tiles and the sums were checked to be there.
+        unsafe { registers.multiply((height, pair), operands) };
     }
-    &mut panel[..tiles * ROWS]
 }
 
 /// Sums of a block.
@@ -369,10 +413,10 @@ impl<'a> Gated<'a> {
 
     /// Computes all.
     pub(crate) fn run(&self, amx: Amx, out: &mut Bulk) {
-        if !out.resize(self.x.rows, self.columns) {
+        let out = out.filler(self.x.rows, self.columns);
+        if out.len == 0 {
             return;
         }
-        let out = out.filler();
         let all = self.columns / ROWS;
         (0..all.div_ceil(self.share))
             .into_par_iter()
@@ -385,7 +429,8 @@ impl<'a> Gated<'a> {
     fn part(&self, amx: Amx, tiles: Range<usize>, out: &Filler<'_>) {
         let mut panel = PANEL.take();
         let groups = 0..self.x.groups;
-        let lines = fill(&mut panel, 2 * tiles.len() * groups.len());
+        let lines = 2 * tiles.len() * groups.len() * ROWS;
+        let lines = room(&mut panel, lines, Line::ZERO);
         let (gate, up) = lines.split_at_mut(lines.len() / 2);
         for (matrix, lines) in self.matrices.into_iter().zip([&mut *gate, &mut *up]) {
             matrix.widen(tiles.clone(), groups.clone(), lines);

@@ -1,4 +1,4 @@
-//! Memory in whole lines of the cache.
+//! Memory in whole lines of the cache, and memory that is used again.
 
 /// Bytes of a line.
 pub(crate) const LINE: usize = 64;
@@ -37,4 +37,13 @@ impl Line {
         // SAFETY: lines are bytes without padding.
         unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), size_of_val(lines)) }
     }
+}
+
+/// The first `len` elements of memory that is used again. It only grows, and what is new in it is
+/// `fill`; the rest is what was there.
+pub(crate) fn room<T: Clone>(memory: &mut Vec<T>, len: usize, fill: T) -> &mut [T] {
+    if memory.len() < len {
+        memory.resize(len, fill);
+    }
+    &mut memory[..len]
 }

@@ -267,14 +267,28 @@ pub(crate) fn matrix(
     rows: usize,
     columns: usize,
 ) -> Result<Box<dyn Matrix>, EngineError> {
-    let tensor = tensor(file, name, rows, columns)?;
-    #[cfg(test)]
-    if tests::EXACT.get() {
-        return Ok(Box::new(Plain::new(tensor)));
+    Ok(of_tensor(tensor(file, name, rows, columns)?))
+}
+
+/// A matrix of any format, with the fastest kernel that it has.
+fn of_tensor(tensor: MappedTensor) -> Box<dyn Matrix> {
+    if is_exact() {
+        return Box::new(Plain::new(tensor));
     }
-    Ok(packed::matrix(&tensor)
+    packed::matrix(&tensor)
         .or_else(|| floats::matrix(&tensor))
-        .unwrap_or_else(|| Box::new(Plain::new(tensor))))
+        .unwrap_or_else(|| Box::new(Plain::new(tensor)))
+}
+
+/// Whether matrices that are opened now multiply without rounding, as tests ask for.
+#[cfg(test)]
+fn is_exact() -> bool {
+    tests::EXACT.get()
+}
+
+#[cfg(not(test))]
+const fn is_exact() -> bool {
+    false
 }
 
 /// A matrix of `rows` by `columns` from its values, for products of many rows. They are rounded as the
@@ -285,26 +299,23 @@ pub(crate) fn from_values(
     rows: usize,
     columns: usize,
 ) -> Result<Box<dyn Matrix>, EngineError> {
-    let shape = (rows, columns);
-    #[cfg(test)]
-    if tests::EXACT.get() {
-        let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-        let tensor = MappedTensor::in_memory(Dtype::F32, shape, &bytes)?;
-        return Ok(Box::new(Plain::new(tensor)));
-    }
-    let (dtype, bytes) = if Dtype::Q8_0.bytes_for(columns).is_none() {
-        let bytes = values.iter().flat_map(|x| x.to_le_bytes());
-        (Dtype::F32, bytes.collect())
+    let dtype = if is_exact() || Dtype::Q8_0.bytes_for(columns).is_none() {
+        Dtype::F32
     } else if Amx::detect().is_some() {
-        let bytes = values.iter().flat_map(|x| bf16::from_f32(*x).to_le_bytes());
-        (Dtype::Bf16, bytes.collect())
+        Dtype::Bf16
     } else {
-        (Dtype::Q8_0, dtype::to_q8_0(values))
+        Dtype::Q8_0
     };
-    let tensor = MappedTensor::in_memory(dtype, shape, &bytes)?;
-    Ok(packed::matrix(&tensor)
-        .or_else(|| floats::matrix(&tensor))
-        .unwrap_or_else(|| Box::new(Plain::new(tensor))))
+    let bytes = match dtype {
+        Dtype::Q8_0 => dtype::to_q8_0(values),
+        Dtype::Bf16 => values
+            .iter()
+            .flat_map(|x| bf16::from_f32(*x).to_le_bytes())
+            .collect(),
+        _ => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+    };
+    let tensor = MappedTensor::in_memory(dtype, (rows, columns), &bytes)?;
+    Ok(of_tensor(tensor))
 }
 
 /// Opens the vector `name` as `f32`.

@@ -2,10 +2,6 @@
 //! instructions, the small functions of a transformer. It knows numbers and files of them; what
 //! they mean is the models' business.
 
-#[cfg(target_arch = "x86_64")]
-pub(crate) mod amx;
-#[cfg(not(target_arch = "x86_64"))]
-#[path = "amx_absent.rs"]
 pub(crate) mod amx;
 pub(crate) mod bulk;
 mod floats;

@@ -11,6 +11,20 @@ use super::shared::Disjoint;
 use super::simd::{self, Kernel};
 use crate::gguf::{Gguf, MappedTensor};
 
+/// The quantized formats that have kernels.
+pub(super) const QUANTIZED: [GgmlDType; 10] = [
+    GgmlDType::Q4_0,
+    GgmlDType::Q4_1,
+    GgmlDType::Q5_0,
+    GgmlDType::Q5_1,
+    GgmlDType::Q8_0,
+    GgmlDType::Q2K,
+    GgmlDType::Q3K,
+    GgmlDType::Q4K,
+    GgmlDType::Q5K,
+    GgmlDType::Q6K,
+];
+
 /// Numbers between -1 and 1.
 pub(super) fn random(len: usize, seed: u64) -> Vec<f32> {
     let mut random = StdRng::seed_from_u64(seed);

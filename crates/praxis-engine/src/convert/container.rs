@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use super::gguf_writer::TensorType;
 use crate::EngineError;
-use crate::encoder::MappedFile;
+use crate::mapped::MappedFile;
 
 /// A parsed container; texts and tensors borrow from the mapped file.
 pub(super) struct Container<'a> {

@@ -10,7 +10,7 @@ mod gguf_writer;
 use std::path::Path;
 
 use crate::EngineError;
-use crate::encoder::MappedFile;
+use crate::mapped::MappedFile;
 use container::Container;
 use gguf_writer::{GgufWriter, TensorType, Value};
 

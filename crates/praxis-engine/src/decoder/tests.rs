@@ -8,26 +8,10 @@ use std::path::PathBuf;
 use super::{BlockPool, Decoder, KvCache, Memory, Piece};
 use crate::compute::linear::tests::EXACT;
 use crate::gguf::Gguf;
+use crate::test_models::model_file;
 
 pub(crate) fn model(name: &str) -> Option<PathBuf> {
-    let cache = std::env::var_os("PRAXIS_CACHE")
-        .map(PathBuf::from)
-        .or_else(|| {
-            Some(
-                PathBuf::from(std::env::var_os("HOME")?)
-                    .join(".cache")
-                    .join("praxis"),
-            )
-        })?;
-    let path = cache.join("models").join(name).join("model.gguf");
-    if !path.exists() {
-        eprintln!(
-            "SKIPPED: {} is absent; run `praxis models pull {name}`",
-            path.display()
-        );
-        return None;
-    }
-    Some(path)
+    model_file(name, "model.gguf")
 }
 
 /// After each position; `reads`: as a prompt, which a matrix unit may round.

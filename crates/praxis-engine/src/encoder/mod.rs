@@ -12,7 +12,6 @@ mod embed;
 mod forward;
 mod kernels;
 mod layer;
-mod mapped;
 mod rerank;
 mod tensors;
 #[cfg(test)]
@@ -25,7 +24,6 @@ mod worker;
 pub(crate) use charsmap::Charsmap;
 pub use config::Pooling;
 pub use embed::{EmbedEngine, EmbedOptions};
-pub(crate) use mapped::MappedFile;
 pub use rerank::{RerankEngine, RerankOptions};
 
 use std::path::Path;

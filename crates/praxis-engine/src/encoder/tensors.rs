@@ -6,11 +6,11 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::mapped::MappedFile;
 use crate::EngineError;
 use crate::compute::linear::{self, Matrix};
 use crate::dtype::Dtype;
 use crate::gguf::{Gguf, MappedTensor};
+use crate::mapped::MappedFile;
 use crate::safetensors_file::SafetensorsFile;
 
 /// A part of the model, with its names in both worlds. `{}` is the layer.

@@ -1,13 +1,12 @@
 //! Embeddings without rounding against sentence-transformers: whatever differs otherwise is the
 //! 8 bits.
 
-use std::path::PathBuf;
-
 use super::config::{EncoderConfig, Pooling};
 use super::embed::pool;
 use super::forward::{Encoder, Tokens};
 use super::tensors::{Safetensors, Tensors};
 use crate::compute::linear::tests::EXACT;
+use crate::test_models::model_file;
 
 #[derive(serde::Deserialize)]
 struct Case {
@@ -31,15 +30,11 @@ fn cosine(a: &[f32], b: &[f32]) -> f32 {
 
 #[test]
 fn exact_vectors_are_those_of_sentence_transformers_and_rounded_ones_are_near() {
-    let cache = std::env::var_os("PRAXIS_CACHE").map(PathBuf::from);
-    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/praxis"));
-    let folder = cache.or_else(home).unwrap_or_default();
-    let folder = folder.join("models/all-minilm-l6-v2");
-    if !folder.join("model.safetensors").exists() {
-        eprintln!("SKIPPED: {} is absent; run `make test`", folder.display());
+    let Some(weights) = model_file("all-minilm-l6-v2", "model.safetensors") else {
         return;
-    }
-    let (exact, rounded) = (load(&folder, true), load(&folder, false));
+    };
+    let folder = weights.parent().unwrap();
+    let (exact, rounded) = (load(folder, true), load(folder, false));
     let cases: Vec<Case> =
         serde_json::from_str(include_str!("../../tests/fixtures/minilm.json")).unwrap();
     for case in cases {

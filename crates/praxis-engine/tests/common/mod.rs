@@ -3,32 +3,18 @@
 #![allow(clippy::expect_used, clippy::print_stderr, reason = "helpers of tests")]
 
 pub mod adapters;
+pub mod models;
 
 use std::path::PathBuf;
 
+use praxis_core::chat::{ChatAnswer, collect};
+use praxis_core::{ChatModel, ChatRequest};
 use praxis_engine::{ChatEngine, ChatOptions};
+use tokio_util::sync::CancellationToken;
 
-/// The file of a pulled model; `None`, with a note, where it was not pulled.
+/// The GGUF file of a pulled model.
 pub fn model(name: &str) -> Option<PathBuf> {
-    let cache = std::env::var_os("PRAXIS_CACHE")
-        .map(PathBuf::from)
-        .or_else(|| {
-            let base = std::env::var_os("XDG_CACHE_HOME")
-                .map(PathBuf::from)
-                .or_else(|| {
-                    std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"))
-                })?;
-            Some(base.join("praxis"))
-        })?;
-    let path = cache.join("models").join(name).join("model.gguf");
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!(
-        "SKIPPED: {} is absent; run `praxis models pull {name}`",
-        path.display()
-    );
-    None
+    models::model_file(name, "model.gguf")
 }
 
 /// The small chat model, loaded with some options.
@@ -39,4 +25,17 @@ pub fn model(name: &str) -> Option<PathBuf> {
 pub fn smollm2(options: ChatOptions) -> Option<ChatEngine> {
     let path = model("smollm2-135m-instruct")?;
     Some(ChatEngine::load(&path, options).expect("the model loads"))
+}
+
+/// The whole answer to a request.
+#[allow(
+    dead_code,
+    reason = "each test binary compiles this module, not all use all of it"
+)]
+pub async fn answer(engine: &ChatEngine, request: ChatRequest) -> ChatAnswer {
+    let stream = engine
+        .chat(request, CancellationToken::new())
+        .await
+        .expect("accepted");
+    collect(stream).await.expect("answered")
 }

@@ -1,19 +1,11 @@
-//! The matrix unit of Intel's servers since 2023 (AMX with bfloat16): products of tiles of 16 rows
-//! with 32 values each, summed in single precision. Its instructions are not in stable Rust, so they
-//! are written out (Intel's Architecture Instruction Set Extensions reference, chapter 3).
-//!
-//! Here are the instructions alone; what the tiles hold is the business of [`super::packed`] and of
-//! attention.
+//! The instructions of the unit. They are not in stable Rust, so they are written out (Intel's
+//! Architecture Instruction Set Extensions reference, chapter 3).
 
 use std::arch::asm;
 use std::sync::OnceLock;
 
-use super::simd::Avx512;
-
-/// Rows of a tile.
-pub(crate) const ROWS: usize = 16;
-/// Values of one row of activations in a tile, multiplied in one step.
-pub(crate) const DEPTH: usize = 32;
+use super::{Operands, ROWS};
+use crate::compute::simd::Avx512;
 
 /// Proof that the processor has the unit and that the system lets this process use it.
 #[derive(Debug, Clone, Copy)]
@@ -103,22 +95,50 @@ impl Drop for Tiles {
     }
 }
 
-/// What [`Tiles::multiply`] works on: up to two tiles of rows and two of columns.
-#[derive(Clone, Copy)]
-pub(crate) struct Operands {
-    /// Tiles of 16 rows by 32 bfloat16 values, `steps` of them one behind the other, for each tile of
-    /// rows.
-    pub(crate) rows: [*const u8; 2],
-    /// Tiles of 16 pairs of values by 16 columns, likewise.
-    pub(crate) columns: [*const u8; 2],
-    /// Where the sums lie: a row of floats for each row, the second tile of columns behind the first.
-    pub(crate) sums: *mut f32,
-    /// Bytes from one row of sums to the next.
-    pub(crate) stride: usize,
-    /// Tiles along the sum.
-    pub(crate) steps: usize,
-    /// Whether the sums begin here, whatever is in their place.
-    pub(crate) fresh: bool,
+/// [`Tiles::multiply`] for one shape. What a shape has beside its first tiles of rows (`a0`) and
+/// columns (`b0`) comes in: how its sums are loaded, set to zero and stored, the steps along them, and
+/// the further operands.
+macro_rules! product {
+    (
+        $o:ident, load $load:tt zero $zero:tt step $step:tt store $store:tt
+        $(with $($operand:tt)+)?
+    ) => {
+        product!(@ $o, $load $zero $step $store [$($($operand)+)?])
+    };
+    (
+        @ $o:ident, [$($load:literal)+] [$($zero:literal)+] [$($step:literal)*] [$($store:literal)+]
+        [$($operand:tt)*]
+    ) => {
+        asm!(
+            "test {fresh}, {fresh}",
+            "jnz 3f",
+            $($load,)+
+            "jmp 2f",
+            "3:",
+            $($zero,)+
+            "2:",
+            "tileloadd tmm6, [{b0} + {s}*1]",
+            "tileloadd tmm4, [{a0} + {s}*1]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            $($step,)*
+            "add {a0}, 1024",
+            "add {b0}, 1024",
+            "dec {n}",
+            "jnz 2b",
+            $($store,)+
+            a0 = inout(reg) $o.rows[0] => _,
+            b0 = inout(reg) $o.columns[0] => _,
+            c0 = in(reg) $o.sums,
+            sc = in(reg) $o.stride,
+            s = in(reg) 64usize,
+            n = inout(reg) $o.steps => _,
+            fresh = in(reg) usize::from($o.fresh),
+            $($operand)*
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(nostack),
+        )
+    };
 }
 
 impl Tiles {
@@ -147,129 +167,83 @@ impl Tiles {
             return;
         }
         let lower = o.sums.wrapping_byte_add(ROWS * o.stride);
-        let fresh = usize::from(o.fresh);
         // SAFETY: the caller's promise; all registers that are written are named.
         unsafe {
             match shape {
-                (2, 2) => asm!(
-                    "test {fresh}, {fresh}",
-                    "jnz 3f",
-                    "tileloadd tmm0, [{c0} + {sc}*1]",
-                    "tileloadd tmm1, [{c0} + {sc}*1 + 64]",
-                    "tileloadd tmm2, [{c1} + {sc}*1]",
-                    "tileloadd tmm3, [{c1} + {sc}*1 + 64]",
-                    "jmp 2f",
-                    "3:",
-                    "tilezero tmm0",
-                    "tilezero tmm1",
-                    "tilezero tmm2",
-                    "tilezero tmm3",
-                    "2:",
-                    "tileloadd tmm6, [{b0} + {s}*1]",
-                    "tileloadd tmm4, [{a0} + {s}*1]",
-                    "tdpbf16ps tmm0, tmm4, tmm6",
-                    "tileloadd tmm7, [{b1} + {s}*1]",
-                    "tdpbf16ps tmm1, tmm4, tmm7",
-                    "tileloadd tmm5, [{a1} + {s}*1]",
-                    "tdpbf16ps tmm2, tmm5, tmm6",
-                    "tdpbf16ps tmm3, tmm5, tmm7",
-                    "add {a0}, 1024",
-                    "add {a1}, 1024",
-                    "add {b0}, 1024",
-                    "add {b1}, 1024",
-                    "dec {n}",
-                    "jnz 2b",
-                    "tilestored [{c0} + {sc}*1], tmm0",
-                    "tilestored [{c0} + {sc}*1 + 64], tmm1",
-                    "tilestored [{c1} + {sc}*1], tmm2",
-                    "tilestored [{c1} + {sc}*1 + 64], tmm3",
-                    a0 = inout(reg) o.rows[0] => _, b0 = inout(reg) o.columns[0] => _,
-                    a1 = inout(reg) o.rows[1] => _, c1 = in(reg) lower,
+                (2, 2) => product!(
+                    o,
+                    load [
+                        "tileloadd tmm0, [{c0} + {sc}*1]"
+                        "tileloadd tmm1, [{c0} + {sc}*1 + 64]"
+                        "tileloadd tmm2, [{c1} + {sc}*1]"
+                        "tileloadd tmm3, [{c1} + {sc}*1 + 64]"
+                    ]
+                    zero ["tilezero tmm0" "tilezero tmm1" "tilezero tmm2" "tilezero tmm3"]
+                    step [
+                        "tileloadd tmm7, [{b1} + {s}*1]"
+                        "tdpbf16ps tmm1, tmm4, tmm7"
+                        "tileloadd tmm5, [{a1} + {s}*1]"
+                        "tdpbf16ps tmm2, tmm5, tmm6"
+                        "tdpbf16ps tmm3, tmm5, tmm7"
+                        "add {a1}, 1024"
+                        "add {b1}, 1024"
+                    ]
+                    store [
+                        "tilestored [{c0} + {sc}*1], tmm0"
+                        "tilestored [{c0} + {sc}*1 + 64], tmm1"
+                        "tilestored [{c1} + {sc}*1], tmm2"
+                        "tilestored [{c1} + {sc}*1 + 64], tmm3"
+                    ]
+                    with
+                    a1 = inout(reg) o.rows[1] => _,
                     b1 = inout(reg) o.columns[1] => _,
-                    c0 = in(reg) o.sums, sc = in(reg) o.stride, fresh = in(reg) fresh,
-                    s = in(reg) 64usize, n = inout(reg) o.steps => _,
-                    out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _, out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-                    options(nostack),
+                    c1 = in(reg) lower,
                 ),
-                (1, 2) => asm!(
-                    "test {fresh}, {fresh}",
-                    "jnz 3f",
-                    "tileloadd tmm0, [{c0} + {sc}*1]",
-                    "tileloadd tmm1, [{c0} + {sc}*1 + 64]",
-                    "jmp 2f",
-                    "3:",
-                    "tilezero tmm0",
-                    "tilezero tmm1",
-                    "2:",
-                    "tileloadd tmm6, [{b0} + {s}*1]",
-                    "tileloadd tmm4, [{a0} + {s}*1]",
-                    "tdpbf16ps tmm0, tmm4, tmm6",
-                    "tileloadd tmm7, [{b1} + {s}*1]",
-                    "tdpbf16ps tmm1, tmm4, tmm7",
-                    "add {a0}, 1024",
-                    "add {b0}, 1024",
-                    "add {b1}, 1024",
-                    "dec {n}",
-                    "jnz 2b",
-                    "tilestored [{c0} + {sc}*1], tmm0",
-                    "tilestored [{c0} + {sc}*1 + 64], tmm1",
-                    a0 = inout(reg) o.rows[0] => _, b0 = inout(reg) o.columns[0] => _,
+                (1, 2) => product!(
+                    o,
+                    load [
+                        "tileloadd tmm0, [{c0} + {sc}*1]"
+                        "tileloadd tmm1, [{c0} + {sc}*1 + 64]"
+                    ]
+                    zero ["tilezero tmm0" "tilezero tmm1"]
+                    step [
+                        "tileloadd tmm7, [{b1} + {s}*1]"
+                        "tdpbf16ps tmm1, tmm4, tmm7"
+                        "add {b1}, 1024"
+                    ]
+                    store [
+                        "tilestored [{c0} + {sc}*1], tmm0"
+                        "tilestored [{c0} + {sc}*1 + 64], tmm1"
+                    ]
+                    with
                     b1 = inout(reg) o.columns[1] => _,
-                    c0 = in(reg) o.sums, sc = in(reg) o.stride, fresh = in(reg) fresh,
-                    s = in(reg) 64usize, n = inout(reg) o.steps => _,
-                    out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _,
-                    options(nostack),
                 ),
-                (2, 1) => asm!(
-                    "test {fresh}, {fresh}",
-                    "jnz 3f",
-                    "tileloadd tmm0, [{c0} + {sc}*1]",
-                    "tileloadd tmm2, [{c1} + {sc}*1]",
-                    "jmp 2f",
-                    "3:",
-                    "tilezero tmm0",
-                    "tilezero tmm2",
-                    "2:",
-                    "tileloadd tmm6, [{b0} + {s}*1]",
-                    "tileloadd tmm4, [{a0} + {s}*1]",
-                    "tdpbf16ps tmm0, tmm4, tmm6",
-                    "tileloadd tmm5, [{a1} + {s}*1]",
-                    "tdpbf16ps tmm2, tmm5, tmm6",
-                    "add {a0}, 1024",
-                    "add {a1}, 1024",
-                    "add {b0}, 1024",
-                    "dec {n}",
-                    "jnz 2b",
-                    "tilestored [{c0} + {sc}*1], tmm0",
-                    "tilestored [{c1} + {sc}*1], tmm2",
-                    a0 = inout(reg) o.rows[0] => _, b0 = inout(reg) o.columns[0] => _,
-                    a1 = inout(reg) o.rows[1] => _, c1 = in(reg) lower,
-                    c0 = in(reg) o.sums, sc = in(reg) o.stride, fresh = in(reg) fresh,
-                    s = in(reg) 64usize, n = inout(reg) o.steps => _,
-                    out("tmm0") _, out("tmm2") _, out("tmm4") _, out("tmm5") _, out("tmm6") _,
-                    options(nostack),
+                (2, 1) => product!(
+                    o,
+                    load [
+                        "tileloadd tmm0, [{c0} + {sc}*1]"
+                        "tileloadd tmm2, [{c1} + {sc}*1]"
+                    ]
+                    zero ["tilezero tmm0" "tilezero tmm2"]
+                    step [
+                        "tileloadd tmm5, [{a1} + {s}*1]"
+                        "tdpbf16ps tmm2, tmm5, tmm6"
+                        "add {a1}, 1024"
+                    ]
+                    store [
+                        "tilestored [{c0} + {sc}*1], tmm0"
+                        "tilestored [{c1} + {sc}*1], tmm2"
+                    ]
+                    with
+                    a1 = inout(reg) o.rows[1] => _,
+                    c1 = in(reg) lower,
                 ),
-                _ => asm!(
-                    "test {fresh}, {fresh}",
-                    "jnz 3f",
-                    "tileloadd tmm0, [{c0} + {sc}*1]",
-                    "jmp 2f",
-                    "3:",
-                    "tilezero tmm0",
-                    "2:",
-                    "tileloadd tmm6, [{b0} + {s}*1]",
-                    "tileloadd tmm4, [{a0} + {s}*1]",
-                    "tdpbf16ps tmm0, tmm4, tmm6",
-                    "add {a0}, 1024",
-                    "add {b0}, 1024",
-                    "dec {n}",
-                    "jnz 2b",
-                    "tilestored [{c0} + {sc}*1], tmm0",
-                    a0 = inout(reg) o.rows[0] => _, b0 = inout(reg) o.columns[0] => _,
-                    c0 = in(reg) o.sums, sc = in(reg) o.stride, fresh = in(reg) fresh,
-                    s = in(reg) 64usize, n = inout(reg) o.steps => _,
-                    out("tmm0") _, out("tmm4") _, out("tmm6") _,
-                    options(nostack),
+                _ => product!(
+                    o,
+                    load ["tileloadd tmm0, [{c0} + {sc}*1]"]
+                    zero ["tilezero tmm0"]
+                    step []
+                    store ["tilestored [{c0} + {sc}*1], tmm0"]
                 ),
             }
         }

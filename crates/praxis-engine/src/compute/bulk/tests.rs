@@ -5,23 +5,15 @@ use candle_core::quantized::GgmlDType;
 
 use crate::compute::amx::Amx;
 use crate::compute::linear::{Input, Matrix, Rounded, gated, multiply};
-use crate::compute::testing::{Stored, bulk_product, product, random};
+use crate::compute::testing::{QUANTIZED, Stored, bulk_product, product, random};
 use crate::compute::{floats, packed};
 
-const FORMATS: [GgmlDType; 12] = [
-    GgmlDType::F16,
-    GgmlDType::BF16,
-    GgmlDType::Q4_0,
-    GgmlDType::Q4_1,
-    GgmlDType::Q5_0,
-    GgmlDType::Q5_1,
-    GgmlDType::Q8_0,
-    GgmlDType::Q2K,
-    GgmlDType::Q3K,
-    GgmlDType::Q4K,
-    GgmlDType::Q5K,
-    GgmlDType::Q6K,
-];
+/// Those that are made bfloat16 for the unit.
+fn formats() -> impl Iterator<Item = GgmlDType> {
+    QUANTIZED
+        .into_iter()
+        .chain([GgmlDType::F16, GgmlDType::BF16])
+}
 
 fn no_unit() -> bool {
     let none = Amx::detect().is_none();
@@ -63,7 +55,7 @@ fn products_agree_with_double_precision_on_odd_shapes() {
     if no_unit() {
         return;
     }
-    for dtype in FORMATS {
+    for dtype in formats() {
         // The longest sums are made in several parts.
         let block = dtype.block_size().max(32);
         for (rows, columns) in [(64, block), (41, 2 * block), (1, 3 * block), (49, 3072)] {
@@ -93,7 +85,7 @@ fn a_row_of_a_product_does_not_depend_on_the_others() {
     if no_unit() {
         return;
     }
-    for dtype in FORMATS {
+    for dtype in formats() {
         let (rows, columns) = (41, 2304);
         let stored = stored(dtype, rows, columns, 3);
         let matrix = matrix(&stored);

@@ -5,6 +5,7 @@
 use rayon::prelude::*;
 
 use super::GROUP;
+use crate::compute::line::room;
 use crate::compute::simd::{self, Isa, Kernel};
 
 /// Rows in a panel.
@@ -47,9 +48,9 @@ impl Activations {
         if self.groups == 0 {
             return;
         }
-        self.values.resize(self.rows * self.groups, [0; GROUP]);
-        self.scales
-            .resize(self.rows * self.groups, Group::default());
+        let len = self.rows * self.groups;
+        let values = room(&mut self.values, len, [0; GROUP]);
+        let scales = room(&mut self.scales, len, Group::default());
         let round = |x, values, scales| {
             simd::run(RoundPanel {
                 x,
@@ -59,12 +60,12 @@ impl Activations {
             });
         };
         if self.rows <= PANEL {
-            round(x, &mut self.values, &mut self.scales);
+            round(x, values, scales);
         } else {
             let panel = PANEL * self.groups;
             x.par_chunks(PANEL * columns)
-                .zip(self.values.par_chunks_mut(panel))
-                .zip(self.scales.par_chunks_mut(panel))
+                .zip(values.par_chunks_mut(panel))
+                .zip(scales.par_chunks_mut(panel))
                 .for_each(|((x, values), scales)| round(x, values, scales));
         }
     }

@@ -1,25 +1,10 @@
 //! The kernels of every instruction set that this processor has, against products of the decoded
 //! weights in double precision.
 
-use candle_core::quantized::GgmlDType;
-
 use super::Pack;
 use crate::compute::testing::{
-    Stored, assert_products_agree, assert_rows_are_alone, product, random,
+    QUANTIZED, Stored, assert_products_agree, assert_rows_are_alone, product, random,
 };
-
-const FORMATS: [GgmlDType; 10] = [
-    GgmlDType::Q4_0,
-    GgmlDType::Q4_1,
-    GgmlDType::Q5_0,
-    GgmlDType::Q5_1,
-    GgmlDType::Q8_0,
-    GgmlDType::Q2K,
-    GgmlDType::Q3K,
-    GgmlDType::Q4K,
-    GgmlDType::Q5K,
-    GgmlDType::Q6K,
-];
 
 /// Activations as the kernels round them: 8 bits in groups of 32.
 fn rounded(x: &[f32]) -> Vec<f64> {
@@ -36,7 +21,7 @@ fn rounded(x: &[f32]) -> Vec<f64> {
 
 #[test]
 fn products_agree_with_double_precision_on_odd_shapes() {
-    for dtype in FORMATS {
+    for dtype in QUANTIZED {
         let block = dtype.block_size();
         for (rows, columns) in [
             (64, 2 * block),
@@ -56,7 +41,7 @@ fn products_agree_with_double_precision_on_odd_shapes() {
 
 #[test]
 fn a_row_of_a_product_does_not_depend_on_the_others() {
-    for dtype in FORMATS {
+    for dtype in QUANTIZED {
         let (rows, columns) = (41, 512);
         let stored = Stored::new(dtype, (rows, columns), random(rows * columns, 3));
         for (kernel, matrix) in stored.packed(Pack) {
@@ -68,7 +53,7 @@ fn a_row_of_a_product_does_not_depend_on_the_others() {
 #[test]
 fn the_largest_integers_do_not_overflow() {
     let (rows, columns) = (16, 512);
-    for dtype in FORMATS {
+    for dtype in QUANTIZED {
         for weight in [1.0f32, -1.0] {
             // All but one value of a group of 16 lie at one end of the range.
             let values = (0..rows * columns)

@@ -18,6 +18,7 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(any(not(target_arch = "aarch64"), test))]
 mod portable;
 
 #[cfg(target_arch = "x86_64")]

@@ -6,11 +6,10 @@ use std::cell::Cell;
 
 use half::f16;
 
-use super::Task;
-use crate::compute::amx::{Amx, DEPTH, Operands, ROWS, Tiles};
-use crate::compute::bulk::round;
+use super::{Running, Task};
+use crate::compute::amx::{Amx, DEPTH, ROWS, Tiles};
+use crate::compute::bulk::{line, multiply, round};
 use crate::compute::line::Line;
-use crate::compute::math::exp;
 use crate::compute::simd::Isa;
 use crate::decoder::cache::BLOCK;
 
@@ -34,10 +33,8 @@ struct Scratch {
     values: Vec<Line>,
     /// The weights of a block's keys for two tiles of queries.
     weights: Vec<Line>,
-    /// The running sums, maxima and totals of weights of all queries.
-    sums: Vec<f32>,
-    maxima: Vec<f32>,
-    totals: Vec<f32>,
+    /// Of all rows of the tiles.
+    running: Running,
 }
 
 /// Whether heads of so many values can be computed here.
@@ -53,46 +50,25 @@ pub(super) fn compute<I: Isa>(isa: I, amx: Amx, task: &Task<'_>) {
     let rows = (task.last - task.first) * task.group();
     let tiles = rows.div_ceil(ROWS);
     scratch.take_queries(isa, task, rows);
-    scratch.sums.clear();
-    scratch.sums.resize(tiles * ROWS * d, 0.0);
-    scratch.maxima.clear();
-    scratch.maxima.resize(rows, f32::NEG_INFINITY);
-    scratch.totals.clear();
-    scratch.totals.resize(rows, 0.0);
+    scratch.running.begin(tiles * ROWS, d);
     scratch.weights.resize(PAIR * TOKEN_GROUPS, Line::ZERO);
     let registers = amx.configure();
     let visible = task.span.position + task.last;
     for block in 0..visible.div_ceil(BLOCK) {
         let (keys, values) = task.span.cache.head(task.layer, task.head, block);
-        let start = block * BLOCK;
         scratch.take_keys(isa, keys, d);
-        scratch.take_values(isa, values, d, BLOCK.min(visible - start));
+        scratch.take_values(isa, values, d, BLOCK.min(visible - block * BLOCK));
         for tile in (0..tiles).step_by(2) {
             let count = PAIR.min(rows - tile * ROWS);
-            let seen = |row: usize| {
-                let position = task.span.position + task.first + row / task.group();
-                (position + 1).saturating_sub(start).min(BLOCK)
-            };
+            let seen = |row: usize| task.seen(block, row);
             if seen(tile * ROWS + count - 1) > 0 {
                 scratch.attend(&registers, isa, (tile, count), d, seen);
             }
         }
     }
     drop(registers);
-    for row in 0..rows {
-        let inverse = 1.0 / scratch.totals[row];
-        let sum = &mut scratch.sums[row * d..(row + 1) * d];
-        sum.iter_mut().for_each(|x| *x *= inverse);
-        // SAFETY: each (token, head) belongs to one task.
-        unsafe { task.out.write(task.at(row), sum) };
-    }
+    task.end(&mut scratch.running, rows);
     SCRATCH.set(scratch);
-}
-
-/// Line `row` of a tile, of tiles that lie `of` to a column or row of tiles.
-#[inline(always)]
-fn line(tile: usize, of: usize, group: usize, row: usize) -> usize {
-    (tile * of + group) * ROWS + row
 }
 
 impl Scratch {
@@ -175,26 +151,12 @@ impl Scratch {
         let groups = d / DEPTH;
         let height = count.div_ceil(ROWS);
         let mut scores = Scores([[0.0; BLOCK]; PAIR]);
-        let query =
-            |tile: usize| self.queries[line(tile, groups, 0, 0)..][..groups * ROWS].as_ptr();
-        for token_tile in (0..BLOCK / ROWS).step_by(2) {
-            let key = |tile: usize| self.keys[line(tile, groups, 0, 0)..][..groups * ROWS].as_ptr();
-            let operands = Operands {
-                rows: [query(tile).cast(), query(tile + height - 1).cast()],
-                columns: [key(token_tile).cast(), key(token_tile + 1).cast()],
-                sums: scores.0[0][token_tile * ROWS..].as_mut_ptr(),
-                stride: size_of_val(&scores.0[0]),
-                steps: groups,
-                fresh: true,
-            };
-            // SAFETY: the tiles were checked, and two tiles of scores are there.
-            unsafe { registers.multiply((height, 2), operands) };
-        }
+        let queries = &self.queries[line(tile, groups, 0, 0)..][..height * groups * ROWS];
+        let sums = (scores.0.as_flattened_mut(), BLOCK);
+        multiply(registers, (queries, &self.keys), groups, sums, true);
         for (i, scores) in scores.0.iter_mut().take(count).enumerate() {
             let row = tile * ROWS + i;
-            let sum = &mut self.sums[row * d..(row + 1) * d];
-            let (max, total) = (&mut self.maxima[row], &mut self.totals[row]);
-            softmax(scores, seen(row), max, total, sum);
+            self.running.softmax(row, d, scores, seen(row));
             for (group, scores) in scores.as_chunks::<DEPTH>().0.iter().enumerate() {
                 let at = line(i / ROWS, TOKEN_GROUPS, group, i % ROWS);
                 round(isa, scores, &mut self.weights[at]);
@@ -205,72 +167,21 @@ impl Scratch {
                 self.weights[line(i / ROWS, TOKEN_GROUPS, group, i % ROWS)] = Line::ZERO;
             }
         }
-        let sums = &mut self.sums[tile * ROWS * d..(tile + height) * ROWS * d];
-        let size = TOKEN_GROUPS * ROWS;
-        for value_tile in (0..d / ROWS).step_by(2) {
-            let value = |tile: usize| self.values[tile * size..(tile + 1) * size].as_ptr();
-            let weight = |tile: usize| self.weights[tile * size..(tile + 1) * size].as_ptr();
-            let operands = Operands {
-                rows: [weight(0).cast(), weight(height - 1).cast()],
-                columns: [value(value_tile).cast(), value(value_tile + 1).cast()],
-                sums: sums[value_tile * ROWS..].as_mut_ptr(),
-                stride: d * size_of::<f32>(),
-                steps: TOKEN_GROUPS,
-                fresh: false,
-            };
-            // SAFETY: the tiles were checked, and so many rows of sums are there.
-            unsafe { registers.multiply((height, 2), operands) };
-        }
+        let weights = &self.weights[..height * TOKEN_GROUPS * ROWS];
+        let sums = (&mut self.running.sums[tile * ROWS * d..], d);
+        multiply(
+            registers,
+            (weights, &self.values),
+            TOKEN_GROUPS,
+            sums,
+            false,
+        );
     }
 }
 
 /// Scores of two tiles of queries with a block's keys.
 #[repr(align(64))]
 struct Scores([[f32; BLOCK]; PAIR]);
-
-/// Makes weights of a query's scores with the `seen` first keys of a block, and brings what was
-/// summed up before to the new maximum.
-#[inline(always)]
-fn softmax(
-    scores: &mut [f32; BLOCK],
-    seen: usize,
-    max: &mut f32,
-    total: &mut f32,
-    sum: &mut [f32],
-) {
-    if seen == 0 {
-        scores.fill(0.0);
-        return;
-    }
-    scores[seen..].fill(f32::NEG_INFINITY);
-    let mut lanes = [f32::NEG_INFINITY; 16];
-    for chunk in scores.as_chunks::<16>().0 {
-        for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *lane = if *x > *lane { *x } else { *lane };
-        }
-    }
-    let before = *max;
-    *max = lanes
-        .iter()
-        .fold(before, |max, x| if *x > max { *x } else { max });
-    let mut lanes = [0.0f32; 16];
-    for chunk in scores.as_chunks_mut::<16>().0 {
-        for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *x = exp(*x - *max);
-            *lane += *x;
-        }
-    }
-    scores[seen..].fill(0.0);
-    let shrink = if before == f32::NEG_INFINITY {
-        0.0
-    } else {
-        exp(before - *max)
-    };
-    *total = *total * shrink + lanes.iter().sum::<f32>();
-    if shrink != 1.0 {
-        sum.iter_mut().for_each(|x| *x *= shrink);
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -106,12 +106,73 @@ struct Scratch {
     /// A block's keys and values, widened.
     keys: Vec<f32>,
     values: Vec<f32>,
-    /// The running weighted sums, maxima and totals of weights of all queries.
+    running: Running,
+    /// Queries, scaled, one a row.
+    queries: Vec<f32>,
+}
+
+/// The running weighted sums, maxima and totals of weights of a task's queries.
+#[derive(Default)]
+struct Running {
     sums: Vec<f32>,
     maxima: Vec<f32>,
     totals: Vec<f32>,
-    /// Queries, scaled, one a row.
-    queries: Vec<f32>,
+}
+
+impl Running {
+    /// Begins with so many queries of heads of `d` values.
+    #[inline(always)]
+    fn begin(&mut self, rows: usize, d: usize) {
+        for (numbers, len, start) in [
+            (&mut self.sums, rows * d, 0.0),
+            (&mut self.maxima, rows, f32::NEG_INFINITY),
+            (&mut self.totals, rows, 0.0),
+        ] {
+            numbers.clear();
+            numbers.resize(len, start);
+        }
+    }
+
+    /// Makes weights of a query's scores with the `seen` first keys of a block, and brings what was
+    /// summed up before to the new maximum.
+    #[inline(always)]
+    fn softmax(&mut self, row: usize, d: usize, scores: &mut [f32; BLOCK], seen: usize) {
+        if seen == 0 {
+            // A later token's block: it adds nothing.
+            scores.fill(0.0);
+            return;
+        }
+        scores[seen..].fill(f32::NEG_INFINITY);
+        let mut lanes = [f32::NEG_INFINITY; 16];
+        for chunk in scores.as_chunks::<16>().0 {
+            for (lane, x) in lanes.iter_mut().zip(chunk) {
+                *lane = if *x > *lane { *x } else { *lane };
+            }
+        }
+        let before = self.maxima[row];
+        let max = lanes
+            .iter()
+            .fold(before, |max, x| if *x > max { *x } else { max });
+        self.maxima[row] = max;
+        let mut lanes = [0.0f32; 16];
+        for chunk in scores.as_chunks_mut::<16>().0 {
+            for (lane, x) in lanes.iter_mut().zip(chunk) {
+                *x = exp(*x - max);
+                *lane += *x;
+            }
+        }
+        scores[seen..].fill(0.0);
+        let shrink = if before == f32::NEG_INFINITY {
+            0.0
+        } else {
+            exp(before - max)
+        };
+        self.totals[row] = self.totals[row] * shrink + lanes.iter().sum::<f32>();
+        if shrink != 1.0 {
+            let sum = &mut self.sums[row * d..(row + 1) * d];
+            sum.iter_mut().for_each(|x| *x *= shrink);
+        }
+    }
 }
 
 impl Kernel for Task<'_> {
@@ -153,12 +214,7 @@ impl Task<'_> {
             let query = &self.queries[self.at(row)..self.at(row) + d];
             scratch.queries.extend(query.iter().map(|x| x * scale));
         }
-        scratch.sums.clear();
-        scratch.sums.resize(rows * d, 0.0);
-        scratch.maxima.clear();
-        scratch.maxima.resize(rows, f32::NEG_INFINITY);
-        scratch.totals.clear();
-        scratch.totals.resize(rows, 0.0);
+        scratch.running.begin(rows, d);
         scratch.keys.resize(BLOCK * d, 0.0);
         scratch.values.resize(BLOCK * d, 0.0);
         let visible = self.span.position + self.last;
@@ -190,13 +246,27 @@ impl Task<'_> {
                 }
             }
         }
+        self.end(&mut scratch.running, rows);
+    }
+
+    /// Writes what the queries' sums came to.
+    #[inline(always)]
+    fn end(&self, running: &mut Running, rows: usize) {
+        let d = self.heads.dim;
         for row in 0..rows {
-            let inverse = 1.0 / scratch.totals[row];
-            let sum = &mut scratch.sums[row * d..(row + 1) * d];
+            let inverse = 1.0 / running.totals[row];
+            let sum = &mut running.sums[row * d..(row + 1) * d];
             sum.iter_mut().for_each(|x| *x *= inverse);
             // SAFETY: each (token, head) belongs to one task.
             unsafe { self.out.write(self.at(row), sum) };
         }
+    }
+
+    /// How many tokens of a block a query sees.
+    #[inline(always)]
+    fn seen(&self, block: usize, row: usize) -> usize {
+        let position = self.span.position + self.first + row / self.group();
+        (position + 1).saturating_sub(block * BLOCK).min(BLOCK)
     }
 
     /// One block of keys and values for `R` queries from `row`.
@@ -209,48 +279,19 @@ impl Task<'_> {
         row: usize,
     ) {
         let d = self.heads.dim;
-        let start = block * BLOCK;
         let mut seen = [0usize; R];
         for (r, seen) in seen.iter_mut().enumerate() {
-            let position = self.span.position + self.first + (row + r) / self.group();
-            *seen = (position + 1).saturating_sub(start).min(BLOCK);
+            *seen = self.seen(block, row + r);
         }
         let mut weights = [[0.0f32; BLOCK]; R];
         let queries = &scratch.queries[row * d..(row + R) * d];
         scores::<I, R>(isa, queries, &scratch.keys, &mut weights);
-        for r in 0..R {
-            let (weights, seen) = (&mut weights[r], seen[r]);
-            weights[seen..].fill(f32::NEG_INFINITY);
-            let before = scratch.maxima[row + r];
-            let max = weights.iter().fold(before, |max, x| max.max(*x));
-            if seen == 0 {
-                // A later token's block: it adds nothing.
-                weights.fill(0.0);
-                continue;
-            }
-            let shrink = if before == f32::NEG_INFINITY {
-                0.0
-            } else {
-                exp(before - max)
-            };
-            scratch.maxima[row + r] = max;
-            let mut lanes = [0.0f32; 16];
-            for chunk in weights.as_chunks_mut::<16>().0 {
-                for (lane, x) in lanes.iter_mut().zip(chunk) {
-                    *x = exp(*x - max);
-                    *lane += *x;
-                }
-            }
-            weights[seen..].fill(0.0);
-            scratch.totals[row + r] = scratch.totals[row + r] * shrink + lanes.iter().sum::<f32>();
-            if shrink != 1.0 {
-                let sum = &mut scratch.sums[(row + r) * d..(row + r + 1) * d];
-                sum.iter_mut().for_each(|x| *x *= shrink);
-            }
+        for (r, (weights, seen)) in weights.iter_mut().zip(seen).enumerate() {
+            scratch.running.softmax(row + r, d, weights, seen);
         }
         let tokens = seen.iter().fold(0, |max, seen| max.max(*seen));
         let values = &scratch.values[..tokens * d];
-        let sums = &mut scratch.sums[row * d..(row + R) * d];
+        let sums = &mut scratch.running.sums[row * d..(row + R) * d];
         weigh::<I, R>(isa, &weights, values, d, sums);
     }
 }

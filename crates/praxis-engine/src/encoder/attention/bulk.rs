@@ -5,8 +5,8 @@
 use std::cell::Cell;
 
 use super::Head;
-use crate::compute::amx::{Amx, DEPTH, Operands, ROWS, Tiles};
-use crate::compute::bulk::round;
+use crate::compute::amx::{Amx, DEPTH, ROWS, Tiles};
+use crate::compute::bulk::{line, multiply, round};
 use crate::compute::line::{LINE, Line};
 use crate::compute::simd::Isa;
 use crate::encoder::kernels::softmax;
@@ -76,12 +76,6 @@ pub(super) fn compute<I: Isa>(isa: I, amx: Amx, head: &Head<'_>) {
     }
     drop(registers);
     SCRATCH.set(scratch);
-}
-
-/// Line `row` of a tile, where `groups` tiles lie one behind the other.
-#[inline(always)]
-fn line(tile: usize, groups: usize, group: usize, row: usize) -> usize {
-    (tile * groups + group) * ROWS + row
 }
 
 impl Scratch {
@@ -164,44 +158,18 @@ impl Scratch {
         (wide, size): (usize, usize),
     ) {
         let (groups, height) = (size / DEPTH, count.div_ceil(ROWS));
-        let length = groups * ROWS;
-        let query = |tile: usize| self.queries[tile * length..][..length].as_ptr().cast();
-        let key = |tile: usize| self.keys[tile * length..][..length].as_ptr().cast();
-        assert!(self.scores.len() >= PAIR * wide, "scores of two tiles");
-        for tile in (0..wide / ROWS).step_by(2) {
-            let operands = Operands {
-                rows: [query(first / ROWS), query(first / ROWS + height - 1)],
-                columns: [key(tile), key(tile + 1)],
-                sums: self.scores[tile * ROWS..].as_mut_ptr(),
-                stride: wide * size_of::<f32>(),
-                steps: groups,
-                fresh: true,
-            };
-            // SAFETY: the tiles are there, and two tiles of scores.
-            unsafe { registers.multiply((height, 2), operands) };
-        }
+        let queries = &self.queries[line(first / ROWS, groups, 0, 0)..][..height * groups * ROWS];
+        let sums = (&mut self.scores[..], wide);
+        multiply(registers, (queries, &self.keys), groups, sums, true);
     }
 
     /// The sums of all values with the weights of `count` queries.
     #[inline(always)]
     fn weigh(&mut self, registers: &Tiles, count: usize, (wide, size): (usize, usize)) {
         let (groups, height) = (wide / DEPTH, count.div_ceil(ROWS));
-        let length = groups * ROWS;
-        let weight = |tile: usize| self.weights[tile * length..][..length].as_ptr().cast();
-        let value = |tile: usize| self.values[tile * length..][..length].as_ptr().cast();
-        assert!(self.sums.len() >= PAIR * size, "sums of two tiles");
-        for tile in (0..size / ROWS).step_by(2) {
-            let operands = Operands {
-                rows: [weight(0), weight(height - 1)],
-                columns: [value(tile), value(tile + 1)],
-                sums: self.sums[tile * ROWS..].as_mut_ptr(),
-                stride: size * size_of::<f32>(),
-                steps: groups,
-                fresh: true,
-            };
-            // SAFETY: the tiles are there, and two tiles of sums.
-            unsafe { registers.multiply((height, 2), operands) };
-        }
+        let weights = &self.weights[..height * groups * ROWS];
+        let sums = (&mut self.sums[..], size);
+        multiply(registers, (weights, &self.values), groups, sums, true);
     }
 }
 
