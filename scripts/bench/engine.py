@@ -4,10 +4,12 @@
 usage: engine.py LLAMA_SERVER
 
 Prefill and decode of both chat models, prompts of 512 and 2,048 tokens; the default model as a server
-(load.py says what is measured); perplexity on a speech of public record, where ../shared is there.
+(load.py says what is measured); greedy answers to 50 prompts, compared token by token (greedy.py);
+perplexity on a speech of public record, where ../shared is there.
 Peer and Praxis run one after the other, never together. A ratio above 1 means that Praxis is better.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -30,7 +32,27 @@ def row(what: str, ours: float, peer: float, unit: str, less_is_better: bool = F
     print(f"| {what} | {ours:g} | {peer:g} | {ratio:.2f} | {unit} |", flush=True)
 
 
-def chat() -> None:
+def limits() -> dict:
+    """What the processor can do at most (limits.c)."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder) / "limits"
+        flags = ["-O3", "-march=native", "-fopenmp"]
+        subprocess.run(["cc", *flags, SCRIPTS / "limits.c", "-o", program], check=True)
+        return measure(program)
+
+
+def shares(most: dict, prefill: float, decode: float, work: dict) -> str:
+    """How much of that a model reached."""
+    units = [("AMX bfloat16", "amx_tmac_s"), ("VNNI", "vnni_tmac_s")]
+    rate = prefill * work["products_per_token"] / 1e12
+    said = [f"{rate:.2f} TMAC/s, {rate / most[key]:.0%} of {name}'s {most[key]:.2f}" for name, key in units if most[key]]
+    read = decode * work["bytes_per_token"] / 1e9
+    said.append(f"decode reads {read:.1f} GB/s, {read / most['read_gb_s']:.0%} of {most['read_gb_s']:.1f}")
+    return "; ".join(said)
+
+
+def chat(said: list[str]) -> None:
+    most = limits()
     for name in CHAT_MODELS:
         for tokens in (512, 2048):
             arguments = [model_path(name), tokens, 64, 2]
@@ -38,6 +60,8 @@ def chat() -> None:
             ours = measure(RELEASE / "examples/bench_chat", *arguments)
             for what, key in [("prefill", "prefill_tok_s"), ("decode after it", "decode_tok_s")]:
                 row(f"{name}, {what}, {tokens} tokens", ours[key], peer[key], "tokens/s")
+            reached = shares(most, ours["prefill_tok_s"], ours["decode_tok_s"], ours)
+            said.append(f"{name}, {tokens} tokens: prefill {reached}")
 
 
 def served_by_llama(server: Path) -> dict:
@@ -83,6 +107,24 @@ def load(server: Path) -> None:
     print()
 
 
+def greedy() -> None:
+    print("\n| greedy answers | wholly alike | tokens alike | gap of logits where not: median | largest |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    with tempfile.TemporaryDirectory() as folder:
+        answers = Path(folder) / "answers.json"
+        for name in CHAT_MODELS:
+            path = model_path(name)
+            ours = measure(RELEASE / "examples/greedy", path, SCRIPTS / "prompts.txt", 48)
+            answers.write_text(json.dumps(ours))
+            seen = measure(sys.executable, SCRIPTS / "greedy.py", path, answers)
+            alike = f"{seen['tokens'] - seen['differ']} of {seen['tokens']}"
+            print(
+                f"| {name} | {seen['alike']} of {seen['prompts']} | {alike} | {seen['median_gap']} |"
+                f" {seen['largest_gap']} |",
+                flush=True,
+            )
+
+
 def perplexity() -> None:
     if not TEXT.exists():
         print("\nperplexity: skipped, ../shared is not on this machine")
@@ -103,8 +145,11 @@ def main() -> None:
         sys.exit(__doc__)
     print(f"\n{processor()}, {len(os.sched_getaffinity(0))} threads\n")
     print("| what | Praxis | llama.cpp | ratio | |\n| --- | ---: | ---: | ---: | --- |")
-    chat()
+    said: list[str] = []
+    chat(said)
     load(Path(sys.argv[1]).resolve())
+    print("\nOf what the processor can do:\n\n" + "\n".join(f"- {line}" for line in said))
+    greedy()
     perplexity()
 
 

@@ -1,12 +1,14 @@
 //! Measures a chat model: prefill and decode speed and loading time, one line of JSON a run.
 //! `bench_chat MODEL.gguf [PROMPT_TOKENS [ANSWER_TOKENS [RUNS]]]`; `scripts/bench/llama_cpp.py`
-//! prints the same for llama.cpp. The best of the runs is reported, as is usual for shared machines.
+//! prints the same for llama.cpp. The best of the runs is reported, as is usual for shared machines. What a
+//! token takes is said too: multiplications with the weights of all layers, and bytes of weights read.
 
 use std::error::Error;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use candle_core::quantized::gguf_file::Content;
 use futures::StreamExt;
 use praxis_core::{ChatChunk, ChatModel, ChatRequest, Message, Sampling};
 use praxis_engine::{ChatEngine, ChatOptions};
@@ -78,6 +80,29 @@ async fn run(
     })
 }
 
+/// Products and bytes of the weights that one token of an answer meets: those of all layers, and the
+/// output matrix (which is the embedding's where the file has none). Products leave the latter out, since
+/// prompts have no need of it.
+fn work(path: &Path) -> Result<(usize, usize), Box<dyn Error>> {
+    let content = Content::read(&mut std::fs::File::open(path)?)?;
+    let (mut products, mut bytes) = (0, 0);
+    let output = ["output.weight", "token_embd.weight"];
+    let output = output
+        .into_iter()
+        .find(|name| content.tensor_infos.contains_key(*name));
+    for (name, info) in &content.tensor_infos {
+        let count = info.shape.elem_count();
+        let in_layer = name.starts_with("blk.") && info.shape.rank() == 2;
+        if in_layer {
+            products += count;
+        }
+        if in_layer || Some(name.as_str()) == output {
+            bytes += count / info.ggml_dtype.block_size() * info.ggml_dtype.type_size();
+        }
+    }
+    Ok((products, bytes))
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
@@ -98,6 +123,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         decode = decode.max(run.decode_tok_s);
         tokens = run.prefill_tokens;
     }
+    let (products, bytes) = work(&path)?;
     let line = serde_json::json!({
         "engine": "praxis",
         "model": path.parent().and_then(|p| p.file_name()).map(|n| n.to_string_lossy()),
@@ -105,6 +131,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "prefill_tok_s": (prefill * 10.0).round() / 10.0,
         "decode_tok_s": (decode * 10.0).round() / 10.0,
         "load_s": (load_s * 1000.0).round() / 1000.0,
+        "products_per_token": products,
+        "bytes_per_token": bytes,
     });
     writeln!(std::io::stdout(), "{line}")?;
     Ok(())
