@@ -38,6 +38,8 @@ pub(super) struct Worker {
     memory: Memory,
     /// Whether the last pass was given up for a request that came.
     gave_way: bool,
+    /// Whether answers were left out of the last pass for the first token of a new one.
+    held_up: bool,
 }
 
 /// What a pass computes of a request: its place among those that run, and how many tokens.
@@ -70,6 +72,7 @@ impl Worker {
             running: Vec::new(),
             memory: Memory::default(),
             gave_way: false,
+            held_up: false,
         }
     }
 
@@ -220,8 +223,13 @@ impl Worker {
     fn plan(&mut self) -> Vec<Part> {
         let mut parts = Vec::new();
         let decoding = self.running.iter().filter(|r| r.is_decoding()).count();
+        // Where one pass brings a new answer to its first token, the others wait for it, since it would
+        // wait for them; but not twice in a row.
+        let unread = |r: &Running| if r.is_decoding() { 0 } else { r.unread() };
+        let short = |r: &Running| (1..=BESIDE).contains(&unread(r));
+        self.held_up = decoding > 0 && !self.held_up && self.running.iter().any(short);
         for place in 0..self.running.len() {
-            if !self.running[place].is_decoding() {
+            if self.held_up || !self.running[place].is_decoding() {
                 continue;
             }
             // Later requests may be set back for it; they are not planned yet.
@@ -241,11 +249,13 @@ impl Worker {
                 of_prompt: false,
             });
         }
-        let mut budget = if parts.is_empty() { ALONE } else { BESIDE };
+        let mut budget = if decoding == 0 { ALONE } else { BESIDE };
         // The first of those that have a beginning in common computes it for all.
         let mut reading: Vec<usize> = Vec::new();
         for place in 0..self.running.len() {
-            if parts.iter().any(|part: &Part| part.place == place) || budget == 0 {
+            let planned = parts.iter().any(|part: &Part| part.place == place);
+            let held_up = self.held_up && self.running[place].is_decoding();
+            if planned || held_up || budget == 0 {
                 continue;
             }
             let request = &mut self.running[place];
@@ -276,7 +286,7 @@ impl Worker {
                 0 => request.pending().min(budget),
                 unread => unread.min(budget),
             };
-            if !self.reserve(place, tokens, parts.is_empty()) {
+            if !self.reserve(place, tokens, parts.is_empty() && !self.held_up) {
                 break;
             }
             let of_prompt = self.running[place].unread() > 0;
@@ -289,6 +299,10 @@ impl Worker {
                 reads: true,
                 of_prompt,
             });
+        }
+        if parts.is_empty() && self.held_up {
+            // There is no room for it: then nobody waits for it.
+            return self.plan();
         }
         parts.sort_by_key(|part: &Part| (part.of_prompt, part.place));
         parts
