@@ -153,10 +153,10 @@ fn round_group(x: &[f32; GROUP], values: &mut [i8; GROUP]) -> Group {
     }
     // Apart from the loop above, so that each becomes vector instructions.
     let sum = |half: &[f32]| {
-        let integers = half
-            .iter()
-            .map(|x| x.to_bits() as i32 - MAGIC.to_bits() as i32);
-        integers.sum::<i32>() as f32
+        let integer = |x: &f32| x.to_bits().wrapping_sub(MAGIC.to_bits()) as i32;
+        // What a damaged model makes infinite has no integer; its sum may be anything.
+        let sum = half.iter().map(integer).fold(0i32, i32::wrapping_add);
+        sum as f32
     };
     let halves = [sum(&shifted[..GROUP / 2]), sum(&shifted[GROUP / 2..])];
     Group {
