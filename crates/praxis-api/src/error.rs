@@ -17,6 +17,7 @@ pub struct ApiError {
     code: ErrorCode,
     message: String,
     param: Option<String>,
+    details: Option<Box<Value>>,
     retry_after: Option<u64>,
 }
 
@@ -27,6 +28,7 @@ impl ApiError {
             code,
             message: message.into(),
             param: None,
+            details: None,
             retry_after: None,
         }
     }
@@ -39,14 +41,18 @@ impl ApiError {
         }
     }
 
-    /// The body, as OpenAI writes it.
+    /// The body, as OpenAI writes it; with `details` where there are some.
     pub fn body(&self) -> Value {
-        json!({ "error": {
+        let mut body = json!({ "error": {
             "message": self.message,
             "type": self.code.openai_type(),
             "param": self.param,
             "code": self.code.as_str(),
-        }})
+        }});
+        if let Some(details) = &self.details {
+            body["error"]["details"] = Value::clone(details);
+        }
+        body
     }
 }
 
@@ -56,7 +62,10 @@ impl From<CallError> for ApiError {
             Some(hint) => format!("{} ({hint})", error.message),
             None => error.message,
         };
-        Self::new(error.code, message)
+        Self {
+            details: error.details,
+            ..Self::new(error.code, message)
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::constraint::Constraint;
 use crate::error::ModelError;
 use crate::message::Message;
+use crate::tokens::TokenCount;
 use crate::usage::Usage;
 
 /// How tokens are chosen. `None` leaves the model's default, which for the local engine is greedy
@@ -207,4 +208,26 @@ pub trait ChatGateway: Send + Sync {
         request: ChatRequest,
         cx: &crate::function::CallContext,
     ) -> Result<ChatStream, ModelError>;
+
+    /// Tokens of prompt and answer together that `model` (empty: the application's default) takes,
+    /// where known. Loads nothing; a fallback's window may be narrower.
+    fn window(&self, model: &str) -> Option<usize> {
+        let _ = model;
+        None
+    }
+
+    /// Tokens that a conversation takes as a prompt of `model`: exact for a local model, which is
+    /// loaded for it, so ask only for a request that follows; an estimate for others.
+    ///
+    /// # Errors
+    /// What stands in the way of asking the model anyway: it is unknown, absent or refuses the
+    /// messages.
+    async fn count_tokens(
+        &self,
+        model: &str,
+        messages: &[Message],
+    ) -> Result<TokenCount, ModelError> {
+        let _ = model;
+        Ok(TokenCount::estimate(messages))
+    }
 }

@@ -20,8 +20,14 @@ pub enum ErrorCode {
     RateLimited,
     /// The work took longer than it may.
     Timeout,
+    /// The call needs more than its budget.
+    BudgetExceeded,
     /// The provider or the engine failed.
     Upstream,
+    /// The model's output did not keep what the function promises, however often it was asked.
+    OutputInvalid,
+    /// The function is not for such a question, and its output has no place to say so.
+    OutOfScope,
     /// The caller went away or cancelled.
     Cancelled,
     /// A defect of Praxis.
@@ -37,7 +43,10 @@ pub const ERROR_CODES: &[ErrorCode] = &[
     ErrorCode::Unauthorized,
     ErrorCode::RateLimited,
     ErrorCode::Timeout,
+    ErrorCode::BudgetExceeded,
     ErrorCode::Upstream,
+    ErrorCode::OutputInvalid,
+    ErrorCode::OutOfScope,
     ErrorCode::Cancelled,
     ErrorCode::Internal,
 ];
@@ -88,11 +97,29 @@ impl ErrorCode {
                 "server_error",
                 "Send the request again, or raise the model's `timeout`.",
             ),
+            ErrorCode::BudgetExceeded => (
+                "budget_exceeded",
+                422,
+                "invalid_request_error",
+                "Ask for less, or raise the budget that the message names.",
+            ),
             ErrorCode::Upstream => (
                 "upstream_error",
                 502,
                 "server_error",
                 "Send the request again; name a `fallback` in `praxis.toml` to survive outages.",
+            ),
+            ErrorCode::OutputInvalid => (
+                "output_invalid",
+                422,
+                "invalid_request_error",
+                "Look at `details`, which has the best attempt; simplify the schema or the checks, or use a larger model.",
+            ),
+            ErrorCode::OutOfScope => (
+                "out_of_scope",
+                422,
+                "invalid_request_error",
+                "Ask what the function is for; `details` has the words in which it declines.",
             ),
             ErrorCode::Cancelled => (
                 "cancelled",
@@ -144,6 +171,15 @@ pub enum ModelError {
         /// Tokens that the window holds.
         context_length: usize,
     },
+    /// The model reads nothing but text; fix the request.
+    #[error(
+        "the model `{model}` reads text only, and a message holds an image or other media; send text, or \
+         name a model of an endpoint that reads them"
+    )]
+    TextOnly {
+        /// The model's name.
+        model: String,
+    },
     /// No such model; fix the request or `praxis.toml`.
     #[error("{0}")]
     NotFound(String),
@@ -193,7 +229,7 @@ impl ModelError {
     /// The stable code.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
+            Self::InvalidRequest(_) | Self::TextOnly { .. } => ErrorCode::InvalidRequest,
             Self::ContextLengthExceeded { .. } => ErrorCode::ContextLengthExceeded,
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::NotPulled { .. } => ErrorCode::ModelNotPulled,

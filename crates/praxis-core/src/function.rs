@@ -41,6 +41,21 @@ pub enum CallEvent {
         /// Logprobs of its tokens, where asked for.
         logprobs: Vec<TokenLogprob>,
     },
+    /// More of what the model thinks before it answers; it is no part of the answer.
+    Reasoning {
+        /// Text to append.
+        text: String,
+    },
+    /// A structured output as far as it is written: valid JSON that fits what comes later, but for one
+    /// case: an output that did not keep its promise is written anew, and begins again.
+    Partial(Value),
+    /// How the answer came about, where its technique says more than the answer.
+    Concluded {
+        /// The model's reasoning, whole.
+        reasoning: Option<String>,
+        /// Share of the samples that agree with the answer, in 0..=1, where there was a vote.
+        confidence: Option<f32>,
+    },
     /// A model's answer below the call has ended.
     Finished {
         /// Why.
@@ -68,6 +83,8 @@ pub struct CallError {
     pub message: String,
     /// Says the fix.
     pub hint: Option<String>,
+    /// What a program can use: the best attempt at an output, for one.
+    pub details: Option<Box<Value>>,
 }
 
 impl CallError {
@@ -77,6 +94,7 @@ impl CallError {
             code,
             message: message.into(),
             hint: None,
+            details: None,
         }
     }
 
@@ -84,6 +102,13 @@ impl CallError {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same error with what a program can use.
+    #[must_use]
+    pub fn with_details(mut self, details: Value) -> Self {
+        self.details = Some(Box::new(details));
         self
     }
 }
@@ -128,6 +153,15 @@ impl CallContext {
     pub fn with_cancel(mut self, cancel: CancellationToken) -> Self {
         self.cancel = cancel;
         self
+    }
+
+    /// The same context without events: for calls whose events are not the caller's.
+    #[must_use]
+    pub fn quiet(&self) -> Self {
+        Self {
+            events: None,
+            ..self.clone()
+        }
     }
 
     /// The trace's id.

@@ -17,6 +17,7 @@ pub mod message;
 pub mod rerank;
 pub mod secret;
 pub mod suggest;
+pub mod tokens;
 pub mod trace;
 pub mod usage;
 
@@ -32,8 +33,9 @@ pub use function::{CallContext, CallError, CallEvent, Function, Signature, now_s
 pub use ids::{ChunkId, DocumentId, SpanId, TraceId};
 pub use knowledge::{Citation, Passage, Retrieval, Retriever};
 pub use language::Language;
-pub use message::{Message, Role};
+pub use message::{Message, Part, Role};
 pub use rerank::{Relevance, RerankRequest, Reranker};
 pub use secret::Secret;
+pub use tokens::TokenCount;
 pub use trace::{Span, SpanKind, SpanStatus, TraceSink};
 pub use usage::{Money, Usage};

@@ -1,6 +1,8 @@
-//! Chat messages, in the OpenAI API's terms. Left out for now: images, audio and tool calls.
+//! Chat messages, in the OpenAI API's terms. Left out for now: tool calls.
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Who wrote a message (OpenAI API reference, "Chat completions").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -27,36 +29,248 @@ impl Role {
     }
 }
 
+/// A piece of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StoredPart", into = "StoredPart")]
+pub enum Part {
+    /// Text.
+    Text(String),
+    /// An image, a recording, or what else a model may take beside text.
+    Media {
+        /// Where it is; a `data:` URL holds the content itself.
+        url: String,
+        /// MIME type, where it is known.
+        content_type: Option<String>,
+    },
+}
+
+/// The shape of a part in traces and requests.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum StoredPart {
+    Text {
+        text: String,
+    },
+    Media {
+        url: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content_type: Option<String>,
+    },
+    /// OpenAI's word for an image; read, never written.
+    ImageUrl {
+        image_url: ImageUrl,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct ImageUrl {
+    url: String,
+}
+
+impl From<StoredPart> for Part {
+    fn from(part: StoredPart) -> Self {
+        match part {
+            StoredPart::Text { text } => Part::Text(text),
+            StoredPart::Media { url, content_type } => Part::Media { url, content_type },
+            StoredPart::ImageUrl { image_url } => Part::image(image_url.url),
+        }
+    }
+}
+
+impl From<Part> for StoredPart {
+    fn from(part: Part) -> Self {
+        match part {
+            Part::Text(text) => StoredPart::Text { text },
+            Part::Media { url, content_type } => StoredPart::Media { url, content_type },
+        }
+    }
+}
+
+impl Part {
+    /// An image; its type is read from a `data:` URL.
+    pub fn image(url: impl Into<String>) -> Self {
+        let url = url.into();
+        let content_type = data_type(&url).map(str::to_owned);
+        Part::Media { url, content_type }
+    }
+
+    /// The MIME type of media: what was said, else what a `data:` URL says.
+    pub fn media_type(&self) -> Option<&str> {
+        match self {
+            Part::Text(_) => None,
+            Part::Media { url, content_type } => content_type.as_deref().or_else(|| data_type(url)),
+        }
+    }
+}
+
+/// The MIME type that a `data:` URL begins with.
+fn data_type(url: &str) -> Option<&str> {
+    let end = url.find([';', ','])?;
+    url.get(..end)?
+        .strip_prefix("data:")
+        .filter(|t| !t.is_empty())
+}
+
 /// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Who wrote it.
     pub role: Role,
-    /// Its text.
-    pub content: String,
+    /// What it says. In JSON a plain string where it is one text, else a list of parts; both are read.
+    #[serde(serialize_with = "write_content", deserialize_with = "read_content")]
+    pub content: Vec<Part>,
+}
+
+fn write_content<S: Serializer>(content: &[Part], serializer: S) -> Result<S::Ok, S::Error> {
+    match content {
+        [Part::Text(text)] => serializer.serialize_str(text),
+        parts => parts.serialize(serializer),
+    }
+}
+
+fn read_content<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Part>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "must be a string or an array of content parts")]
+    enum Content {
+        Text(String),
+        Parts(Vec<Part>),
+    }
+    Ok(match Content::deserialize(deserializer)? {
+        Content::Text(text) => vec![Part::Text(text)],
+        Content::Parts(parts) => parts,
+    })
 }
 
 impl Message {
-    /// A message of any role.
-    pub fn new(role: Role, content: impl Into<String>) -> Self {
+    /// A message of any role that is one text.
+    pub fn new(role: Role, text: impl Into<String>) -> Self {
         Self {
             role,
-            content: content.into(),
+            content: vec![Part::Text(text.into())],
+        }
+    }
+
+    /// Adds text to its end.
+    pub fn append(&mut self, text: &str) {
+        match self.content.last_mut() {
+            Some(Part::Text(last)) => last.push_str(text),
+            _ => self.content.push(Part::Text(text.to_owned())),
         }
     }
 
     /// A system message.
-    pub fn system(content: impl Into<String>) -> Self {
-        Self::new(Role::System, content)
+    pub fn system(text: impl Into<String>) -> Self {
+        Self::new(Role::System, text)
     }
 
     /// A user message.
-    pub fn user(content: impl Into<String>) -> Self {
-        Self::new(Role::User, content)
+    pub fn user(text: impl Into<String>) -> Self {
+        Self::new(Role::User, text)
     }
 
     /// An assistant message.
-    pub fn assistant(content: impl Into<String>) -> Self {
-        Self::new(Role::Assistant, content)
+    pub fn assistant(text: impl Into<String>) -> Self {
+        Self::new(Role::Assistant, text)
+    }
+
+    /// Its text: that of all text parts, each on a line of its own.
+    pub fn text(&self) -> Cow<'_, str> {
+        let mut texts = self.content.iter().filter_map(|part| match part {
+            Part::Text(text) => Some(text.as_str()),
+            Part::Media { .. } => None,
+        });
+        let Some(first) = texts.next() else {
+            return Cow::Borrowed("");
+        };
+        let Some(second) = texts.next() else {
+            return Cow::Borrowed(first);
+        };
+        let mut all = format!("{first}\n{second}");
+        for text in texts {
+            all.push('\n');
+            all.push_str(text);
+        }
+        Cow::Owned(all)
+    }
+
+    /// Whether it holds more than text.
+    pub fn has_media(&self) -> bool {
+        let is_media = |part: &Part| matches!(part, Part::Media { .. });
+        self.content.iter().any(is_media)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn image(content_type: Option<&str>) -> Part {
+        Part::Media {
+            url: "data:image/png;base64,AA==".to_owned(),
+            content_type: content_type.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn messages_are_read_and_written_as_traces_and_clients_have_them() {
+        let text = |t: &str| Part::Text(t.to_owned());
+        for (content, json) in [
+            (vec![text("Hi")], json!("Hi")),
+            (vec![text("")], json!("")),
+            (vec![], json!([])),
+            (
+                vec![text("a"), text("b")],
+                json!([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]),
+            ),
+            (
+                vec![text("See"), image(Some("image/png"))],
+                json!([
+                    {"type": "text", "text": "See"},
+                    {"type": "media", "url": "data:image/png;base64,AA==", "content_type": "image/png"},
+                ]),
+            ),
+        ] {
+            let message = Message {
+                role: Role::User,
+                content,
+            };
+            let written = json!({ "role": "user", "content": json });
+            assert_eq!(serde_json::to_value(&message).unwrap(), written);
+            assert_eq!(serde_json::from_value::<Message>(written).unwrap(), message);
+        }
+        let openai: Value = json!({"role": "user", "content": [
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA==", "detail": "low"}},
+        ]});
+        let message: Message = serde_json::from_value(openai).unwrap();
+        assert_eq!(message.content, [image(Some("image/png"))]);
+        let wrong = serde_json::from_value::<Message>(json!({"role": "user", "content": 3}));
+        assert!(
+            wrong
+                .unwrap_err()
+                .to_string()
+                .contains("a string or an array")
+        );
+    }
+
+    #[test]
+    fn the_text_of_a_message_is_that_of_its_text_parts() {
+        let text = |t: &str| Part::Text(t.to_owned());
+        for (content, expected, media) in [
+            (vec![], "", false),
+            (vec![text("a")], "a", false),
+            (vec![text("a"), image(None), text("b")], "a\nb", true),
+        ] {
+            let message = Message {
+                role: Role::User,
+                content,
+            };
+            assert_eq!(
+                (message.text().as_ref(), message.has_media()),
+                (expected, media)
+            );
+        }
+        assert_eq!(image(None).media_type(), Some("image/png"));
     }
 }

@@ -12,6 +12,8 @@ use crate::usage::{Money, Usage};
 pub enum SpanKind {
     /// A function's call.
     Function,
+    /// A step of a call that is more than one question to a model: a sample, a repair, a grading.
+    Step,
     /// A search in a knowledge base.
     Retrieval,
     /// A chat model's answer.
@@ -25,6 +27,7 @@ impl SpanKind {
     pub fn as_str(self) -> &'static str {
         match self {
             SpanKind::Function => "function",
+            SpanKind::Step => "step",
             SpanKind::Retrieval => "retrieval",
             SpanKind::Chat => "chat",
             SpanKind::Embedding => "embedding",
@@ -35,6 +38,7 @@ impl SpanKind {
     pub fn parse(text: &str) -> Option<SpanKind> {
         [
             SpanKind::Function,
+            SpanKind::Step,
             SpanKind::Retrieval,
             SpanKind::Chat,
             SpanKind::Embedding,

@@ -23,7 +23,7 @@ mod template;
 mod test_models;
 mod tokenizer;
 
-pub use chat::{ChatEngine, ChatOptions};
+pub use chat::{ChatEngine, ChatOptions, DEFAULT_CONTEXT};
 #[doc(hidden)]
 pub use constraint::walk::Walk;
 pub use encoder::{EmbedEngine, EmbedOptions, Pooling, RerankEngine, RerankOptions};

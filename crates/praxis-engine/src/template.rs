@@ -7,6 +7,8 @@
 //! takes the sentinel out. Whatever the template does with a message (trim, test, split), works as
 //! if it were not there.
 
+use std::borrow::Cow;
+
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value, context};
 use praxis_core::{Message, ModelError};
 use serde::Serialize;
@@ -33,7 +35,7 @@ pub(crate) struct Rendered {
 #[derive(Serialize)]
 struct TemplateMessage<'a> {
     role: &'static str,
-    content: std::borrow::Cow<'a, str>,
+    content: Cow<'a, str>,
 }
 
 const NAME: &str = "chat_template";
@@ -121,28 +123,26 @@ fn protect<'a>(
     messages: &'a [Message],
     specials: &[&str],
 ) -> Result<(Vec<TemplateMessage<'a>>, Option<char>), ModelError> {
-    let breaks: Vec<Vec<usize>> = messages
-        .iter()
-        .map(|m| breaks(&m.content, specials))
-        .collect();
+    let texts: Vec<Cow<'a, str>> = messages.iter().map(Message::text).collect();
+    let breaks: Vec<Vec<usize>> = texts.iter().map(|t| breaks(t, specials)).collect();
     let sentinel = if breaks.iter().all(Vec::is_empty) {
         None
     } else {
         // Noncharacters, reserved by Unicode for internal use; a private-use plane after them.
         let mark = ('\u{fdd0}'..='\u{fdef}')
             .chain('\u{f0000}'..='\u{ffffd}')
-            .find(|c| !messages.iter().any(|m| m.content.contains(*c)));
+            .find(|c| !texts.iter().any(|t| t.contains(*c)));
         Some(mark.ok_or_else(|| {
             ModelError::InvalidRequest("messages: every noncharacter of Unicode occurs".into())
         })?)
     };
     let protected = messages
         .iter()
-        .zip(breaks)
-        .map(|(message, breaks)| {
+        .zip(texts.iter().zip(breaks))
+        .map(|(message, (text, breaks))| {
             let content = match sentinel {
-                Some(mark) if !breaks.is_empty() => insert(&message.content, &breaks, mark).into(),
-                _ => message.content.as_str().into(),
+                Some(mark) if !breaks.is_empty() => insert(text, &breaks, mark).into(),
+                _ => text.clone(),
             };
             TemplateMessage {
                 role: message.role.as_str(),

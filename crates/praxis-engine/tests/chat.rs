@@ -227,7 +227,7 @@ async fn a_prompt_that_does_not_fit_is_refused_with_both_numbers() {
     assert_eq!(engine.context_length(), 64);
     let messages = [Message::user("word ".repeat(100))];
     let counted = engine.count_tokens(&messages).unwrap();
-    match refusal(&engine, request(&messages[0].content, greedy(1))).await {
+    match refusal(&engine, request(&messages[0].text(), greedy(1))).await {
         ModelError::ContextLengthExceeded {
             prompt_tokens,
             context_length,
@@ -236,6 +236,25 @@ async fn a_prompt_that_does_not_fit_is_refused_with_both_numbers() {
         }
         other => panic!("{other:?}"),
     }
+    let conversation = [
+        Message::system("Be kind."),
+        messages[0].clone(),
+        Message::assistant("Fine."),
+        Message::user("And now?"),
+    ];
+    for messages in [&conversation[..], &conversation[1..], &conversation[1..2]] {
+        let each = engine.count_each(messages).unwrap();
+        assert_eq!(each.total(), engine.count_tokens(messages).unwrap());
+        assert_eq!((each.messages.len(), each.exact), (messages.len(), true));
+    }
+    // What is left out takes about its own size.
+    let each = engine.count_each(&conversation).unwrap();
+    let shorter = [conversation[0].clone(), conversation[3].clone()];
+    let left = each.total() - each.messages[1] - each.messages[2];
+    assert!(
+        left.abs_diff(engine.count_tokens(&shorter).unwrap()) <= 2,
+        "{each:?}"
+    );
     // Without max_tokens the answer ends where the window does.
     let sampling = Sampling {
         temperature: Some(0.0),

@@ -82,7 +82,7 @@ fn check(model: &str, fixture: &str, tolerance: &Tolerance) {
         assert_eq!(&engine.text_tokens(text).unwrap(), tokens, "{text:?}");
     }
     for conversation in &fixture.conversations {
-        let what = &conversation.messages.last().unwrap().content;
+        let what = &conversation.messages.last().unwrap().text();
         let tokens = engine.prompt_tokens(&conversation.messages).unwrap();
         assert_eq!(tokens, conversation.tokens, "{what}");
         let positions: Vec<usize> = conversation.top.iter().map(|t| t.position).collect();

@@ -1,28 +1,35 @@
-//! A prompt as a function: validate, retrieve, render, ask, filter, cite.
+//! A prompt as a function: validate, retrieve, render, run its technique, cite.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use futures::StreamExt;
 use praxis_core::trace::{SpanKind, SpanStatus};
 use praxis_core::{
-    CallContext, CallError, CallEvent, ChatChunk, ChatRequest, Citation, ErrorCode, Function,
-    Message, Passage, Retrieval, Role, Sampling, Signature,
+    CallContext, CallError, CallEvent, Citation, Constraint, ErrorCode, Function, Message, Passage,
+    Retrieval, Role, Sampling, Signature,
 };
 use serde_json::{Map, Value, json};
 
 use crate::answer::AnswerFilter;
+use crate::ask::Asking;
+use crate::dotprompt::Templates;
+use crate::examples::ExampleSet;
+use crate::extension::KnowledgeUse;
+use crate::history::Asked;
 use crate::library::Deps;
 use crate::passages;
-use crate::prompt::{KnowledgeUse, Prompt};
-use crate::refusal;
-use crate::template::Templates;
+use crate::prompt::Prompt;
+use crate::refusal::{self, Reason, SENTINEL};
+use crate::run;
+use crate::scope::Gate;
+use crate::structured::repair::{OutputFormat, OutputSpec};
+use crate::technique::{Conclusion, MARK, written};
+use crate::template;
+use crate::version::Sources;
 
-/// Earlier messages of a conversation that a prompt sees, the latest: a model on a CPU reads slowly.
-const PAST: usize = 12;
-
-/// Pieces that a model may write after the refusal before it is stopped.
-const AFTER_REFUSAL: usize = 8;
+/// The section of a template that the instructions about the output fill, as in Genkit.
+pub(crate) const OUTPUT_PLACE: &str = "output";
 
 /// A function made of a prompt file.
 pub struct PromptFunction {
@@ -30,10 +37,22 @@ pub struct PromptFunction {
     pub(crate) prompt: Prompt,
     /// Hash of the prompt and its partials.
     pub(crate) version: String,
+    /// The prompt and its partials.
+    pub(crate) sources: Sources,
     pub(crate) templates: Arc<Templates>,
     /// Whether the template says where the passages go.
     pub(crate) places_passages: bool,
+    /// Whether it says where the instructions about the output go.
+    pub(crate) places_output: bool,
     pub(crate) validator: jsonschema::Validator,
+    pub(crate) output: OutputSpec,
+    /// What the model is held to while it writes the output.
+    pub(crate) constraint: Option<Constraint>,
+    /// Set where the model turned out to be one that cannot be held to it.
+    pub(crate) unconstrained: AtomicBool,
+    pub(crate) instructions: String,
+    pub(crate) examples: Option<ExampleSet>,
+    pub(crate) gate: Gate,
     pub(crate) deps: Deps,
 }
 
@@ -43,13 +62,6 @@ struct Extras {
     past: Vec<Message>,
     sampling: Sampling,
     top_logprobs: Option<u8>,
-}
-
-/// What a call gives.
-struct Outcome {
-    text: String,
-    citations: Vec<Citation>,
-    refused: bool,
 }
 
 #[async_trait]
@@ -64,6 +76,21 @@ impl Function for PromptFunction {
 }
 
 impl PromptFunction {
+    /// Hash of what a person wrote for it, which its traces name ([`crate::version`]).
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Its prompt file and the partials that it uses: name and text.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// The model that it names; empty for the application's default.
+    pub fn model(&self) -> &str {
+        &self.prompt.model
+    }
+
     /// Calls it as a chat: the last message of the user is the input that is searched for (or the
     /// only text input), what comes before is history. Sampling that is given outranks the prompt's.
     ///
@@ -85,6 +112,11 @@ impl PromptFunction {
                     "the last of `messages` must be the user's",
                 )
             })?;
+        if last.has_media() {
+            let message = format!("`{}` takes the last message as a text", self.signature.name);
+            return Err(CallError::new(ErrorCode::InvalidRequest, message)
+                .with_hint("call it by its inputs, and give the image as one that the prompt places by `{{media url=...}}`"));
+        }
         let key = self.question_input().ok_or_else(|| {
             CallError::new(
                 ErrorCode::InvalidRequest,
@@ -96,18 +128,22 @@ impl PromptFunction {
             .with_hint("call it with `praxis call` or POST /praxis/v1/functions/NAME/call")
         })?;
         messages.retain(|m| m.role != Role::System);
-        messages.drain(..messages.len().saturating_sub(PAST));
         let extras = Extras {
             past: messages,
             sampling,
             top_logprobs,
         };
-        self.traced(json!({ key: last.content }), extras, cx).await
+        self.traced(json!({ key: last.text() }), extras, cx).await
     }
 
-    fn question_input(&self) -> Option<String> {
-        if let Some(knowledge) = &self.prompt.knowledge {
+    /// The input that a question is, where one of them is.
+    pub(crate) fn question_input(&self) -> Option<String> {
+        let ours = &self.prompt.ours;
+        if let Some(knowledge) = &ours.knowledge {
             return Some(knowledge.query.clone());
+        }
+        if let Some(scene) = &ours.scene {
+            return Some(scene.query.clone());
         }
         let properties = self.prompt.input_schema.get("properties")?.as_object()?;
         let mut texts = properties.iter().filter(|(_, s)| s["type"] == "string");
@@ -132,8 +168,8 @@ impl PromptFunction {
         let (span, inner) = cx.span(SpanKind::Function, &self.signature.name, shown);
         match self.run(input, extras, &inner).await {
             Ok(output) => {
-                span.finish(output.clone());
-                Ok(output)
+                span.finish(output.traced());
+                Ok(output.value)
             }
             Err(error) => {
                 let status = match error.code {
@@ -151,54 +187,197 @@ impl PromptFunction {
         input: Value,
         extras: Extras,
         cx: &CallContext,
-    ) -> Result<Value, CallError> {
+    ) -> Result<Output, CallError> {
         let input = self.validated(input)?;
-        let Some(knowledge) = &self.prompt.knowledge else {
-            let outcome = self.ask(&input, &[], &extras, cx).await?;
-            return self.structured(outcome.text);
+        if let Some(scene) = &self.prompt.ours.scene {
+            let question = text_input(&input, &scene.query);
+            let verdict = self.judge(&question, &extras.past, cx).await?;
+            if verdict.is_some_and(|verdict| !verdict.inside) {
+                let value = self.declined(&question, cx).await?;
+                return Ok(Output {
+                    value,
+                    ..Output::default()
+                });
+            }
+        }
+        let Some(knowledge) = &self.prompt.ours.knowledge else {
+            let conclusion = self.conclude(&input, &[], &extras, cx).await?;
+            return Ok(Output::of(conclusion));
         };
-        let question = input
-            .get(&knowledge.query)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
+        let question = text_input(&input, &knowledge.query);
         let retrieval = self
             .retrieve(knowledge, &question, &extras.past, cx)
             .await?;
         cx.emit(CallEvent::Retrieved(retrieval.clone())).await;
-        let refuse = async |cx: &CallContext| {
-            let text = refusal::text(&question, &knowledge.refusal);
+        let passages = &retrieval.passages;
+        let mut output = if knowledge.scoped && !retrieval.is_relevant() {
+            Output::default()
+        } else {
+            Output::of(self.conclude(&input, passages, &extras, cx).await?)
+        };
+        let refused = output.value.is_null() || output.value == SENTINEL;
+        if refused {
+            let text = refusal::text(&question, Reason::NotInDocuments, &self.prompt.ours.refusal);
             cx.emit(CallEvent::Delta {
                 text: text.clone(),
                 logprobs: Vec::new(),
             })
             .await;
-            Outcome {
-                text,
-                citations: Vec::new(),
-                refused: true,
-            }
-        };
-        let outcome = if knowledge.scoped && !retrieval.is_relevant() {
-            refuse(cx).await
+            output.value = Value::String(text);
+        }
+        let text = written(&output.value);
+        let citations = if refused {
+            Vec::new()
         } else {
-            let outcome = self.ask(&input, &retrieval.passages, &extras, cx).await?;
-            if outcome.refused {
-                refuse(cx).await
-            } else {
-                outcome
-            }
+            citations(&text, passages)
         };
         cx.emit(CallEvent::Cited {
-            text: outcome.text.clone(),
-            citations: outcome.citations.clone(),
+            text,
+            citations: citations.clone(),
         })
         .await;
-        Ok(json!({
-            "answer": outcome.text,
-            "citations": outcome.citations,
-            "refused": outcome.refused,
-        }))
+        output.value = json!({
+            "answer": output.value,
+            "citations": citations,
+            "refused": refused,
+        });
+        Ok(output)
+    }
+
+    /// What the prompt's technique comes to.
+    async fn conclude(
+        &self,
+        input: &Map<String, Value>,
+        passages: &[Passage],
+        extras: &Extras,
+        cx: &CallContext,
+    ) -> Result<Conclusion, CallError> {
+        let ours = &self.prompt.ours;
+        let given = Value::Object(input.clone());
+        let sampling = merged(&self.prompt.sampling, &extras.sampling);
+        let messages = self
+            .messages(input, passages, &extras.past, sampling.max_tokens, cx)
+            .await?;
+        let asking = Asking {
+            deps: &self.deps,
+            cx,
+            name: &self.signature.name,
+            model: &self.prompt.model,
+            messages,
+            sampling,
+            top_logprobs: extras.top_logprobs,
+            passages,
+            cites: ours.knowledge.is_some(),
+            output: &self.output,
+            constraint: self.constraint.as_ref(),
+            unconstrained: &self.unconstrained,
+            instructions: if self.places_output {
+                ""
+            } else {
+                &self.instructions
+            },
+            budget: ours.budget,
+            input: &given,
+            written: AtomicU64::new(0),
+            shown: AtomicBool::new(false),
+        };
+        let structured = self.output.format == OutputFormat::Json;
+        let conclusion = run::conclude(ours.technique.machine(structured), &asking).await?;
+        if !asking.shown.load(Ordering::Relaxed) {
+            asking.show_output(&conclusion.output, cx).await;
+        }
+        if !ours.technique.is_direct() {
+            cx.emit(CallEvent::Concluded {
+                reasoning: conclusion.reasoning.clone(),
+                confidence: conclusion.confidence,
+            })
+            .await;
+        }
+        Ok(conclusion)
+    }
+
+    /// The prompt's messages, with passages and examples in their places.
+    async fn messages(
+        &self,
+        input: &Map<String, Value>,
+        passages: &[Passage],
+        past: &[Message],
+        answer: Option<u32>,
+        cx: &CallContext,
+    ) -> Result<Vec<Message>, CallError> {
+        let history = &self.prompt.ours.history;
+        let asked = Asked {
+            chat: self.deps.chat.as_ref(),
+            model: &self.prompt.model,
+            cx,
+        };
+        let past = history.latest(past.to_vec(), &asked).await?;
+        let mut messages = self.rendered(input, passages, &past)?;
+        let scene = self.prompt.ours.scene.as_ref();
+        if let Some(scene) = scene.filter(|scene| !scene.role.is_empty())
+            && messages.iter().all(|m| m.role != Role::System)
+        {
+            messages.insert(0, Message::system(scene.role.clone()));
+        }
+        let turns = self.example_turns(input).await?;
+        let last = messages.iter().rposition(|m| m.role == Role::User);
+        let at = last.unwrap_or(messages.len());
+        messages.splice(at..at, turns);
+        history.fitting(messages, answer, &asked).await
+    }
+
+    /// The examples for an input, as turns.
+    async fn example_turns(&self, input: &Map<String, Value>) -> Result<Vec<Message>, CallError> {
+        let Some(examples) = &self.examples else {
+            return Ok(Vec::new());
+        };
+        let mut turns = Vec::new();
+        for example in examples.choose(input, self.deps.embedder.as_ref()).await? {
+            let given = match &example.input {
+                Value::Object(map) => map.clone(),
+                one => Map::from_iter([(self.question_input().unwrap_or_default(), one.clone())]),
+            };
+            let mut data = self.prompt.defaults.clone();
+            data.extend(given);
+            let rendered = self.rendered(&data, &[], &[])?;
+            turns.extend(rendered.into_iter().rfind(|m| m.role == Role::User));
+            let output = written(&example.output);
+            turns.push(Message::assistant(match &example.reasoning {
+                Some(reasoning) if examples.are_reasoned() => {
+                    format!("{}\n{MARK} {output}", reasoning.trim_end())
+                }
+                _ => output,
+            }));
+        }
+        Ok(turns)
+    }
+
+    fn rendered(
+        &self,
+        input: &Map<String, Value>,
+        passages: &[Passage],
+        past: &[Message],
+    ) -> Result<Vec<Message>, CallError> {
+        let mut data = input.clone();
+        if self.prompt.ours.knowledge.is_some() {
+            data.insert("passages".to_owned(), passages::template_value(passages));
+        }
+        let render = |name: &str, past: &[Message]| {
+            template::render(&self.templates, name, data.clone(), past).map_err(|e| {
+                CallError::new(
+                    ErrorCode::InvalidRequest,
+                    format!("`{}`: {e}", self.signature.name),
+                )
+            })
+        };
+        let mut rendered = render(&self.signature.name, past)?;
+        rendered.fill(OUTPUT_PLACE, &self.instructions);
+        let mut messages = rendered.into_messages();
+        if self.prompt.ours.knowledge.is_some() && !self.places_passages {
+            let passages = render(passages::PARTIAL_NAME, &[])?.into_messages();
+            passages::put_before_question(&mut messages, &passages);
+        }
+        Ok(messages)
     }
 
     /// The input with defaults, checked against the schema.
@@ -250,7 +429,7 @@ impl PromptFunction {
         if let Some(before) = before
             && !found.is_relevant()
         {
-            let both = format!("{}\n{question}", before.content);
+            let both = format!("{}\n{question}", before.text());
             let wider = self.search(knowledge, &both, cx).await?;
             if wider.is_relevant() {
                 return Ok(wider);
@@ -285,121 +464,53 @@ impl PromptFunction {
         }
         Ok(all)
     }
+}
 
-    async fn ask(
-        &self,
-        input: &Map<String, Value>,
-        passages: &[Passage],
-        extras: &Extras,
-        cx: &CallContext,
-    ) -> Result<Outcome, CallError> {
-        let mut data = input.clone();
-        if self.prompt.knowledge.is_some() {
-            data.insert("passages".to_owned(), passages::template_value(passages));
+/// What a call gives, and how it came about.
+#[derive(Default)]
+struct Output {
+    value: Value,
+    reasoning: Option<String>,
+    confidence: Option<f32>,
+    votes: Vec<(String, usize)>,
+}
+
+impl Output {
+    fn of(conclusion: Conclusion) -> Self {
+        Self {
+            value: conclusion.output,
+            reasoning: conclusion.reasoning,
+            confidence: conclusion.confidence,
+            votes: conclusion.votes,
         }
-        let data = Value::Object(data);
-        let render = |template: &str, past: &[Message]| {
-            self.templates.render(template, &data, past).map_err(|e| {
-                CallError::new(
-                    ErrorCode::InvalidRequest,
-                    format!("`{}`: {e}", self.signature.name),
-                )
-            })
-        };
-        let mut messages = render(&self.signature.name, &extras.past)?;
-        if self.prompt.knowledge.is_some() && !self.places_passages {
-            let passages = render(passages::PARTIAL_NAME, &[])?;
-            passages::put_before_question(&mut messages, &passages);
-        }
-        let request = ChatRequest {
-            model: self.prompt.model.clone(),
-            messages,
-            sampling: merged(&self.prompt.sampling, &extras.sampling),
-            top_logprobs: extras.top_logprobs,
-            ..ChatRequest::default()
-        };
-        let mut stream = self.deps.chat.chat(request, cx).await?;
-        let mut filter = AnswerFilter::new(passages);
-        let cites = self.prompt.knowledge.is_some();
-        let mut text = String::new();
-        let mut patience = AFTER_REFUSAL;
-        while let Some(chunk) = stream.next().await {
-            let (more, logprobs) = match chunk? {
-                ChatChunk::Delta { text, logprobs } => (text, logprobs),
-                ChatChunk::Done {
-                    finish_reason,
-                    usage,
-                } => {
-                    cx.emit(CallEvent::Finished {
-                        finish_reason,
-                        usage,
-                    })
-                    .await;
-                    continue;
-                }
-            };
-            let shown = if cites { filter.push(&more) } else { more };
-            text.push_str(&shown);
-            if !shown.is_empty() || !logprobs.is_empty() {
-                cx.emit(CallEvent::Delta {
-                    text: shown,
-                    logprobs,
-                })
-                .await;
-            }
-            if filter.refused() {
-                // Most models end here, and say what it cost; dropping the stream stops the others.
-                patience -= 1;
-                if patience == 0 {
-                    break;
-                }
-            }
-        }
-        if cites {
-            let rest = filter.finish();
-            if !rest.is_empty() {
-                text.push_str(&rest);
-                cx.emit(CallEvent::Delta {
-                    text: rest,
-                    logprobs: Vec::new(),
-                })
-                .await;
-            }
-        }
-        let refused = filter.refused() || (cites && text.trim().is_empty());
-        Ok(Outcome {
-            citations: filter.citations(passages),
-            refused,
-            text,
-        })
     }
 
-    /// The output as its schema wants it.
-    fn structured(&self, text: String) -> Result<Value, CallError> {
-        let Some(schema) = &self.prompt.output_schema else {
-            return Ok(Value::String(text));
-        };
-        let failed = |what: String| {
-            CallError::new(
-                ErrorCode::Upstream,
-                format!(
-                    "the model's answer is not the JSON that `{}` promises: {what}; it wrote: {text}",
-                    self.signature.name
-                ),
-            )
-        };
-        let start = text.find(['{', '[']).unwrap_or(0);
-        let mut values = serde_json::Deserializer::from_str(&text[start..]).into_iter::<Value>();
-        let value = match values.next() {
-            Some(Ok(value)) => value,
-            Some(Err(error)) => return Err(failed(error.to_string())),
-            None => return Err(failed("it is empty".to_owned())),
-        };
-        match jsonschema::validate(schema, &value) {
-            Ok(()) => Ok(value),
-            Err(error) => Err(failed(error.to_string())),
+    /// As traces show it: the value, and beside it what a technique has to say.
+    fn traced(&self) -> Value {
+        if self.reasoning.is_none() && self.confidence.is_none() {
+            return self.value.clone();
         }
+        let mut shown = json!({ "output": self.value, "reasoning": self.reasoning });
+        if let Some(confidence) = self.confidence {
+            shown["confidence"] = json!(confidence);
+            shown["votes"] = json!(self.votes);
+        }
+        shown
     }
+}
+
+/// An input that is a text; empty where it is none.
+fn text_input(input: &Map<String, Value>, name: &str) -> String {
+    let text = input.get(name).and_then(Value::as_str);
+    text.unwrap_or_default().to_owned()
+}
+
+/// The passages that a final text cites.
+fn citations(text: &str, passages: &[Passage]) -> Vec<Citation> {
+    let mut filter = AnswerFilter::new(passages);
+    filter.push(text);
+    filter.finish();
+    filter.citations(passages)
 }
 
 /// The prompt's sampling with what the caller gives over it.
@@ -421,3 +532,6 @@ fn merged(base: &Sampling, over: &Sampling) -> Sampling {
         },
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

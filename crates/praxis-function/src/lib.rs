@@ -1,17 +1,31 @@
 //! Prompt functions: a `.prompt` file (Dotprompt) becomes a [`praxis_core::Function`].
 //!
-//! A call validates its input, retrieves passages where the prompt names a knowledge base, renders
-//! the messages, streams the model's answer through the citation filter, and resolves what it cites.
-//! Left out for now: techniques, repair of structured output, tools.
+//! A call validates its input, asks whether it belongs to the prompt's scene, retrieves passages where the
+//! prompt names a knowledge base, renders the messages, and runs the prompt's technique, whose answers are
+//! held to what the prompt promises. Left out for now: tools.
 
 mod answer;
+mod ask;
+pub mod dotprompt;
+mod examples;
+mod extension;
 mod function;
+mod history;
+mod hygiene;
 mod library;
 mod passages;
-mod picoschema;
 mod prompt;
 mod refusal;
+mod run;
+mod scope;
+mod stream;
+mod structured;
+mod technique;
 mod template;
+pub mod version;
 
+pub use ask::REPAIR;
 pub use function::PromptFunction;
-pub use library::{Deps, Known, Library, check};
+pub use library::{Deps, Functions, Known, Library, check, check_sources};
+pub use scope::Verdict;
+pub use version::Sources;

@@ -2,18 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use praxis_core::suggest::nearest;
 use praxis_core::{
-    CallError, ChatGateway, Diagnostic, ErrorCode, Retriever, Severity, Signature, SourceSpan,
+    CallError, ChatGateway, Constraint, Diagnostic, Embedder, ErrorCode, Retriever, Severity,
+    Signature, SourceSpan,
 };
 use serde_json::json;
 
+use crate::dotprompt::{Flaw, Templates};
+use crate::examples::ExampleSet;
 use crate::function::PromptFunction;
 use crate::passages;
-use crate::prompt::{Prompt, parse, places_passages};
-use crate::template::Templates;
+use crate::prompt::{Prompt, parse, places_output, places_passages};
+use crate::scope::Gate;
+use crate::structured::instructions::instructions;
+use crate::structured::repair::{OutputFormat, OutputSpec};
+use crate::structured::schema::OutputSchema;
+use crate::version::{self, Sources};
 
 /// What functions reach the world through.
 #[derive(Clone)]
@@ -22,6 +30,47 @@ pub struct Deps {
     pub chat: Arc<dyn ChatGateway>,
     /// Knowledge bases.
     pub retriever: Arc<dyn Retriever>,
+    /// The application's embedder, for examples and votes by meaning.
+    pub embedder: Arc<dyn Embedder>,
+    /// The functions that are loaded: those that call others find them here.
+    pub functions: Functions,
+}
+
+/// The functions of an application, as they call each other by name. Cloning gives the same ones; a
+/// library that is loaded with it puts its functions in, in the place of others of their names.
+#[derive(Clone, Default)]
+pub struct Functions(Arc<RwLock<BTreeMap<String, Weak<PromptFunction>>>>);
+
+impl Functions {
+    /// The function of that name.
+    ///
+    /// # Errors
+    /// `not_found`, naming the nearest.
+    pub(crate) fn get(&self, name: &str) -> Result<Arc<PromptFunction>, CallError> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let found = all.get(name).and_then(Weak::upgrade);
+        found.ok_or_else(|| not_found(name, all.keys()))
+    }
+
+    fn put(&self, functions: &BTreeMap<String, Arc<PromptFunction>>) {
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let weak = functions
+            .iter()
+            .map(|(name, f)| (name.clone(), Arc::downgrade(f)));
+        all.extend(weak);
+    }
+}
+
+fn not_found<'a>(name: &str, names: impl Iterator<Item = &'a String> + Clone) -> CallError {
+    let error = CallError::new(ErrorCode::NotFound, format!("no function `{name}`"));
+    let names = names.map(String::as_str);
+    match nearest(name, names.clone()) {
+        Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+        None => error.with_hint(format!(
+            "a function is a file `prompts/NAME.prompt`; there are: {}",
+            names.collect::<Vec<_>>().join(", ")
+        )),
+    }
 }
 
 /// Names that prompts may refer to.
@@ -31,6 +80,8 @@ pub struct Known {
     pub models: Vec<String>,
     /// Knowledge bases.
     pub knowledge: Vec<String>,
+    /// The application's folder: files that prompts name are relative to it.
+    pub root: PathBuf,
 }
 
 /// The functions of an application, by name.
@@ -40,14 +91,24 @@ pub struct Library {
 
 /// A prompt file that has been read.
 struct Source {
+    /// Its path in the folder, without the ending.
     name: String,
+    /// The name by which others include it, if it is a partial.
+    partial: Option<String>,
     shown: String,
     text: String,
 }
 
 /// What is wrong with the prompts in `dir`; nothing if there is no such folder.
 pub fn check(dir: &Path, known: &Known) -> Vec<Diagnostic> {
-    read(dir, known).1
+    let mut problems = Vec::new();
+    let sources = sources(dir, &mut problems);
+    read(sources, known, problems).1
+}
+
+/// What is wrong with prompts that are not files, or not yet; diagnostics call their folder `place`.
+pub fn check_sources(files: &Sources, place: &str, known: &Known) -> Vec<Diagnostic> {
+    read(in_memory(files, place), known, Vec::new()).1
 }
 
 impl Library {
@@ -56,23 +117,88 @@ impl Library {
     /// # Errors
     /// All diagnostics, if one of them is an error.
     pub fn load(dir: &Path, known: &Known, deps: &Deps) -> Result<Self, Vec<Diagnostic>> {
-        let (loaded, problems) = read(dir, known);
+        let mut problems = Vec::new();
+        let sources = sources(dir, &mut problems);
+        Self::compose(sources, known, deps, problems)
+    }
+
+    /// The same of prompts that are not files, such as those of another version; diagnostics call their
+    /// folder `place`.
+    ///
+    /// # Errors
+    /// As [`Library::load`].
+    pub fn from_sources(
+        files: &Sources,
+        place: &str,
+        known: &Known,
+        deps: &Deps,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        Self::compose(in_memory(files, place), known, deps, Vec::new())
+    }
+
+    /// Puts another version of a function in the place of the one of its name.
+    pub fn replace(&mut self, function: Arc<PromptFunction>) {
+        self.functions
+            .insert(function.signature.name.clone(), function);
+    }
+
+    /// All functions, by name.
+    pub fn functions(&self) -> impl Iterator<Item = &Arc<PromptFunction>> {
+        self.functions.values()
+    }
+
+    fn compose(
+        sources: Vec<Source>,
+        known: &Known,
+        deps: &Deps,
+        problems: Vec<Diagnostic>,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let (loaded, problems) = read(sources, known, problems);
         if problems.iter().any(|p| p.severity == Severity::Error) {
             return Err(problems);
         }
         let templates = Arc::new(loaded.templates);
-        let partials_place = loaded.partials_place;
-        let functions = loaded
+        let functions: BTreeMap<String, Arc<PromptFunction>> = loaded
             .prompts
             .into_iter()
-            .filter_map(|(name, version, prompt)| {
+            .filter_map(|loaded| {
+                let LoadedPrompt {
+                    name,
+                    prompt,
+                    sources,
+                    examples,
+                    places_passages,
+                    places_output,
+                } = loaded;
                 // The schema has been compiled once by `read`: it compiles again.
                 let validator = jsonschema::validator_for(&prompt.input_schema).ok()?;
+                let output = OutputSpec {
+                    schema: prompt
+                        .json_schema()
+                        .and_then(|s| OutputSchema::compile(s).ok()),
+                    checks: prompt.ours.checks.clone(),
+                    format: match prompt.output_schema {
+                        Some(_) => OutputFormat::Json,
+                        None => OutputFormat::Text,
+                    },
+                };
+                let held = prompt.json_schema().filter(|_| prompt.ours.constrained);
+                let constraint = held.cloned().map(Constraint::JsonSchema);
                 let function = PromptFunction {
+                    constraint: prompt.ours.constraint.clone().or(constraint),
+                    unconstrained: AtomicBool::new(false),
+                    instructions: prompt.json_schema().map_or_else(String::new, |schema| {
+                        format!("\n\n{}", instructions(schema))
+                    }),
+                    output,
+                    examples,
+                    gate: Gate::default(),
                     signature: signature(&name, &prompt),
-                    places_passages: partials_place || places_passages(&prompt.template),
+                    places_passages,
+                    places_output,
                     prompt,
-                    version,
+                    version: version::version(&name, &sources),
+                    sources,
                     templates: Arc::clone(&templates),
                     validator,
                     deps: deps.clone(),
@@ -80,6 +206,7 @@ impl Library {
                 Some((name, Arc::new(function)))
             })
             .collect();
+        deps.functions.put(&functions);
         Ok(Self { functions })
     }
 
@@ -88,17 +215,19 @@ impl Library {
     /// # Errors
     /// `not_found`, naming the nearest.
     pub fn get(&self, name: &str) -> Result<Arc<PromptFunction>, CallError> {
-        self.functions.get(name).cloned().ok_or_else(|| {
-            let error = CallError::new(ErrorCode::NotFound, format!("no function `{name}`"));
-            let names = self.functions.keys().map(String::as_str);
-            match nearest(name, names.clone()) {
-                Some(near) => error.with_hint(format!("did you mean `{near}`?")),
-                None => error.with_hint(format!(
-                    "a function is a file `prompts/NAME.prompt`; there are: {}",
-                    names.collect::<Vec<_>>().join(", ")
-                )),
-            }
-        })
+        let found = self.functions.get(name).cloned();
+        found.ok_or_else(|| not_found(name, self.functions.keys()))
+    }
+
+    /// The variants of a function: `concise` where there is `answer.concise` beside `answer`. Each is
+    /// a function of its own, by its whole name.
+    pub fn variants(&self, name: &str) -> Vec<&str> {
+        let prefix = format!("{name}.");
+        let names = self.functions.keys();
+        names
+            .filter_map(|whole| whole.strip_prefix(prefix.as_str()))
+            .filter(|variant| !variant.contains('/'))
+            .collect()
     }
 
     /// Signatures of all functions, by name.
@@ -111,21 +240,20 @@ impl Library {
 }
 
 fn signature(name: &str, prompt: &Prompt) -> Signature {
-    let output_schema = if prompt.knowledge.is_some() {
+    let own = prompt.output_schema.clone();
+    let own = own.unwrap_or_else(|| json!({ "type": "string" }));
+    let output_schema = if prompt.ours.knowledge.is_some() {
         json!({
             "type": "object",
             "properties": {
-                "answer": { "type": "string" },
+                "answer": own,
                 "citations": { "type": "array", "items": { "type": "object" } },
                 "refused": { "type": "boolean" },
             },
             "required": ["answer", "citations", "refused"],
         })
     } else {
-        prompt
-            .output_schema
-            .clone()
-            .unwrap_or_else(|| json!({ "type": "string" }))
+        own
     };
     Signature {
         name: name.to_owned(),
@@ -137,36 +265,51 @@ fn signature(name: &str, prompt: &Prompt) -> Signature {
 
 struct Loaded {
     templates: Templates,
-    /// Whether a partial says where the passages go.
-    partials_place: bool,
-    prompts: Vec<(String, String, Prompt)>,
+    prompts: Vec<LoadedPrompt>,
 }
 
-fn read(dir: &Path, known: &Known) -> (Loaded, Vec<Diagnostic>) {
-    let mut problems = Vec::new();
-    let sources = sources(dir, &mut problems);
+struct LoadedPrompt {
+    name: String,
+    prompt: Prompt,
+    /// The texts that make its version.
+    sources: Sources,
+    examples: Option<ExampleSet>,
+    places_passages: bool,
+    places_output: bool,
+}
+
+fn read(
+    sources: Vec<Source>,
+    known: &Known,
+    mut problems: Vec<Diagnostic>,
+) -> (Loaded, Vec<Diagnostic>) {
+    let files: Sources = sources
+        .iter()
+        .map(|s| (format!("{}.prompt", s.name), s.text.clone()))
+        .collect();
     let mut templates = Templates::new();
-    let mut prompts = Vec::new();
-    let mut partials = blake3::Hasher::new();
-    let mut partials_place = false;
+    // The text behind each name that a template may include.
+    let mut texts: BTreeMap<String, String> = BTreeMap::new();
     // The built-in partial is valid; a file of its name takes its place.
-    if let Err(error) = templates.add(passages::PARTIAL_NAME, passages::PARTIAL) {
-        problems.push(Diagnostic::error(error.to_string()));
+    if let Err(flaw) = templates.add(passages::PARTIAL_NAME, passages::PARTIAL) {
+        problems.push(Diagnostic::error(flaw.to_string()));
     }
-    let is_partial = |s: &&Source| s.name.starts_with('_');
-    for source in sources.iter().filter(is_partial) {
-        partials.update(source.text.as_bytes());
-        partials_place |= places_passages(&source.text);
+    texts.insert(
+        passages::PARTIAL_NAME.to_owned(),
+        passages::PARTIAL.to_owned(),
+    );
+    for source in sources.iter().filter(|s| s.partial.is_some()) {
         // Dotprompt calls the file `_rules.prompt` by `{{>rules}}`; both names work.
-        for name in [source.name.as_str(), &source.name[1..]] {
-            if let Err(error) = templates.add(name, &source.text) {
-                problems.push(template_problem(source, &source.text, &error));
+        for name in source.partial.iter().chain([&source.name]) {
+            if let Err(flaw) = templates.add(name, &source.text) {
+                problems.push(template_problem(source, 0, &flaw));
                 break;
             }
+            texts.insert(name.clone(), source.text.clone());
         }
     }
-    let partials = partials.finalize();
-    for source in sources.iter().filter(|s| !is_partial(s)) {
+    let mut parsed = Vec::new();
+    for source in sources.iter().filter(|s| s.partial.is_none()) {
         let prompt = match parse(&source.shown, &source.text) {
             Ok(prompt) => prompt,
             Err(mut found) => {
@@ -175,6 +318,22 @@ fn read(dir: &Path, known: &Known) -> (Loaded, Vec<Diagnostic>) {
             }
         };
         references(source, &prompt, known, &mut problems);
+        callees(source, &prompt, &files, &mut problems);
+        let declared = prompt.ours.technique.examples.as_ref();
+        let examples = declared
+            .map(|e| ExampleSet::load(e, &known.root))
+            .transpose();
+        let examples = examples.unwrap_or_else(|error| {
+            problems.push(at_text(source, "technique", error));
+            None
+        });
+        if let Some(Err(error)) = prompt.output_schema.as_ref().map(OutputSchema::compile) {
+            problems.push(at_text(
+                source,
+                "output",
+                format!("`output.schema` is no JSON Schema: {error}"),
+            ));
+        }
         if let Err(error) = jsonschema::validator_for(&prompt.input_schema) {
             problems.push(at_text(
                 source,
@@ -182,46 +341,76 @@ fn read(dir: &Path, known: &Known) -> (Loaded, Vec<Diagnostic>) {
                 format!("`input.schema` is no JSON Schema: {error}"),
             ));
         }
-        if let Err(error) = templates.add(&source.name, &prompt.template) {
-            problems.push(template_problem(source, &prompt.template, &error));
+        if let Err(flaw) = templates.add(&source.name, &prompt.template) {
+            problems.push(template_problem(source, prompt.template_start, &flaw));
         }
-        let mut version = blake3::Hasher::new();
-        version
-            .update(source.text.as_bytes())
-            .update(partials.as_bytes());
-        prompts.push((
-            source.name.clone(),
-            version.finalize().to_hex()[..12].to_owned(),
-            prompt,
-        ));
+        texts.insert(source.name.clone(), prompt.template.clone());
+        parsed.push((source, prompt, examples));
     }
-    let loaded = Loaded {
-        templates,
-        partials_place,
-        prompts,
+    // Only now all partials are known.
+    let prompts = parsed
+        .into_iter()
+        .map(|(source, prompt, examples)| {
+            for partial in templates.missing(&source.name) {
+                problems.push(no_partial(source, &partial, texts.keys()));
+            }
+            let included = templates.partials_of(&source.name);
+            let partials = included.iter().filter_map(|name| texts.get(name));
+            let all: Vec<&String> = partials.chain([&prompt.template]).collect();
+            let any = |places: fn(&str) -> bool| all.iter().any(|text| places(text));
+            LoadedPrompt {
+                name: source.name.clone(),
+                places_passages: any(places_passages),
+                places_output: any(places_output),
+                sources: version::sources(&files, &source.name).unwrap_or_default(),
+                examples,
+                prompt,
+            }
+        })
+        .collect();
+    (Loaded { templates, prompts }, problems)
+}
+
+/// Folders within folders that are looked into.
+const DEEPEST_FOLDER: usize = 8;
+
+/// Prompts that are not files, as if they were.
+fn in_memory(files: &Sources, place: &str) -> Vec<Source> {
+    let source = |(file, text): (&String, &String)| {
+        let name = file.strip_suffix(".prompt").unwrap_or(file).to_owned();
+        Source::new(name, format!("{place}/{file}"), text.clone())
     };
-    (loaded, problems)
+    files.iter().map(source).collect()
+}
+
+impl Source {
+    fn new(name: String, shown: String, text: String) -> Self {
+        let partial = match name.rsplit_once('/') {
+            Some((folder, file)) => file.strip_prefix('_').map(|f| format!("{folder}/{f}")),
+            None => name.strip_prefix('_').map(str::to_owned),
+        };
+        Self {
+            name,
+            partial,
+            shown,
+            text,
+        }
+    }
 }
 
 fn sources(dir: &Path, problems: &mut Vec<Diagnostic>) -> Vec<Source> {
-    let Ok(entries) = std::fs::read_dir(dir) else {
-        return Vec::new();
-    };
-    let mut paths: Vec<PathBuf> = entries
-        .filter_map(|e| Some(e.ok()?.path()))
-        .filter(|p| p.extension().is_some_and(|e| e == "prompt"))
-        .collect();
-    paths.sort();
     let folder = dir
         .file_name()
         .map_or_else(|| "prompts".into(), |n| n.to_string_lossy());
+    let mut paths = Vec::new();
+    walk(dir, "", 0, &mut paths);
+    paths.sort();
     paths
         .into_iter()
-        .filter_map(|path| {
-            let name = path.file_stem()?.to_string_lossy().into_owned();
+        .filter_map(|(name, path)| {
             let shown = format!("{folder}/{name}.prompt");
             match std::fs::read_to_string(&path) {
-                Ok(text) => Some(Source { name, shown, text }),
+                Ok(text) => Some(Source::new(name, shown, text)),
                 Err(error) => {
                     problems.push(Diagnostic::error(format!("cannot read `{shown}`: {error}")));
                     None
@@ -229,6 +418,25 @@ fn sources(dir: &Path, problems: &mut Vec<Diagnostic>) -> Vec<Source> {
             }
         })
         .collect()
+}
+
+/// Collects the prompt files below `dir` with their names: `support/greet` for that of a subfolder.
+fn walk(dir: &Path, prefix: &str, depth: usize, found: &mut Vec<(String, PathBuf)>) {
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return;
+    };
+    for path in entries.filter_map(|e| Some(e.ok()?.path())) {
+        let Some(stem) = path.file_stem().map(|s| s.to_string_lossy().into_owned()) else {
+            continue;
+        };
+        if path.extension().is_some_and(|e| e == "prompt") {
+            found.push((format!("{prefix}{stem}"), path));
+        } else if depth < DEEPEST_FOLDER && path.is_dir() && !stem.starts_with('.') {
+            let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
+            let prefix = format!("{prefix}{}/", name.unwrap_or(stem));
+            walk(&path, &prefix, depth + 1, found);
+        }
+    }
 }
 
 /// Models and bases that the prompt names and nobody knows.
@@ -246,10 +454,26 @@ fn references(source: &Source, prompt: &Prompt, known: &Known, problems: &mut Ve
     if !prompt.model.is_empty() {
         check("model", &prompt.model, &known.models);
     }
-    if let Some(knowledge) = &prompt.knowledge {
+    if let Some(knowledge) = &prompt.ours.knowledge {
         for base in &knowledge.bases {
             check("knowledge base", base, &known.knowledge);
         }
+    }
+}
+
+/// Functions that the prompt calls and that are not there.
+fn callees(source: &Source, prompt: &Prompt, files: &Sources, problems: &mut Vec<Diagnostic>) {
+    let ours = &prompt.ours;
+    let names = || version::functions(files).into_iter();
+    for callee in ours.checks.functions().chain(ours.technique.functions()) {
+        if names().any(|name| name == callee) {
+            continue;
+        }
+        let diagnostic = at_text(source, callee, format!("no function `{callee}`"));
+        problems.push(match nearest(callee, names()) {
+            Some(near) => diagnostic.label(format!("did you mean `{near}`?")),
+            None => diagnostic.help("a function is a file `prompts/NAME.prompt`"),
+        });
     }
 }
 
@@ -262,23 +486,41 @@ fn at_text(source: &Source, text: &str, message: String) -> Diagnostic {
     ))
 }
 
-fn template_problem(
+/// A flaw of a template that begins at a byte of the file.
+fn template_problem(source: &Source, start: usize, flaw: &Flaw) -> Diagnostic {
+    let before = &source.text[..start];
+    let column = match (flaw.line, before.rfind('\n')) {
+        // On the template's first line, what stands before it counts.
+        (1, Some(line)) => before[line + 1..].chars().count() + flaw.column,
+        (1, None) => before.chars().count() + flaw.column,
+        _ => flaw.column,
+    };
+    let line = before.matches('\n').count() + flaw.line;
+    let span = SourceSpan::at(&source.shown, &source.text, line, column);
+    Diagnostic::error(format!("the template: {}", flaw.message))
+        .at(span)
+        .help(&flaw.help)
+}
+
+fn no_partial<'a>(
     source: &Source,
-    template: &str,
-    error: &handlebars::TemplateError,
+    name: &str,
+    known: impl Iterator<Item = &'a String> + Clone,
 ) -> Diagnostic {
-    let before = source.text.len().saturating_sub(template.len());
-    let first = source.text[..before].matches('\n').count();
-    let (line, column) = error.pos().unwrap_or((1, 1));
-    let message = format!("the template is not Handlebars: {}", error.reason());
-    Diagnostic::error(message)
-        .at(SourceSpan::at(
-            &source.shown,
-            &source.text,
-            first + line.max(1),
-            column.max(1),
-        ))
-        .help("every `{{` needs its `}}`, every `{{#name}}` its `{{/name}}`")
+    let message = format!("no partial `{name}`");
+    // In the file itself, or in a partial that it includes.
+    let diagnostic = match source.text.contains(name) {
+        true => at_text(source, name, message),
+        false => Diagnostic::error(format!("`{}`: {message}", source.shown)),
+    };
+    match nearest(name, known.map(String::as_str)) {
+        Some(near) => diagnostic.label(format!("did you mean `{near}`?")),
+        None => {
+            let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
+            let slash = if folder.is_empty() { "" } else { "/" };
+            diagnostic.help(format!("it would be `{folder}{slash}_{file}.prompt`"))
+        }
+    }
 }
 
 #[cfg(test)]

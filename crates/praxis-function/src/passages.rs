@@ -1,6 +1,6 @@
 //! Passages as a template sees them: numbered, framed as data.
 
-use praxis_core::{Message, Passage, Role};
+use praxis_core::{Message, Part, Passage, Role};
 use serde_json::{Value, json};
 
 /// The partial `{{>_passages}}`, which every prompt may use.
@@ -39,11 +39,14 @@ pub(crate) fn template_value(passages: &[Passage]) -> Value {
 pub(crate) fn put_before_question(messages: &mut Vec<Message>, passages: &[Message]) {
     let mut text = "Passages:\n\n".to_owned();
     for part in passages {
-        text.push_str(&part.content);
+        text.push_str(&part.text());
         text.push_str("\n\n");
     }
     match messages.iter_mut().rev().find(|m| m.role == Role::User) {
-        Some(last) => last.content.insert_str(0, &text),
+        Some(last) => match last.content.first_mut() {
+            Some(Part::Text(first)) => first.insert_str(0, &text),
+            _ => last.content.insert(0, Part::Text(text)),
+        },
         None => messages.push(Message::user(text.trim_end())),
     }
 }

@@ -5,7 +5,9 @@ use praxis_core::{Diagnostic, Sampling, SourceSpan};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::picoschema::to_json_schema;
+use crate::dotprompt::{self, Document, FrontFlaw, to_json_schema};
+use crate::extension::Extension;
+use crate::function::OUTPUT_PLACE;
 
 /// Keys of the front matter (Dotprompt reference), and the one that holds ours.
 const KEYS: &[&str] = &[
@@ -25,12 +27,9 @@ const KEYS: &[&str] = &[
     "praxis",
 ];
 
-/// Keys below `praxis`.
-const PRAXIS_KEYS: &[&str] = &["knowledge", "scope", "query", "refusal", "limit"];
-
-/// Passages that a prompt gets where it says nothing: a model on a CPU reads some tens of tokens a
-/// second.
-const DEFAULT_LIMIT: usize = 4;
+/// Keys of `input` and of `output`.
+const INPUT_KEYS: &[&str] = &["schema", "default"];
+const OUTPUT_KEYS: &[&str] = &["format", "schema"];
 
 /// A prompt file, parsed.
 #[derive(Debug, Clone)]
@@ -47,29 +46,23 @@ pub(crate) struct Prompt {
     pub defaults: Map<String, Value>,
     /// JSON Schema of the output, where it is JSON.
     pub output_schema: Option<Value>,
-    /// Retrieval before the call.
-    pub knowledge: Option<KnowledgeUse>,
+    /// What our own keys say.
+    pub ours: Extension,
     /// Handlebars template.
     pub template: String,
+    /// Byte of the file at which it begins.
+    pub template_start: usize,
 }
 
-/// What a prompt wants from knowledge bases.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct KnowledgeUse {
-    /// The bases.
-    pub bases: Vec<String>,
-    /// How many passages.
-    pub limit: usize,
-    /// The input that is searched for.
-    pub query: String,
-    /// Whether questions outside of the documents are declined.
-    pub scoped: bool,
-    /// The words of the refusal, by language code.
-    pub refusal: Map<String, Value>,
+impl Prompt {
+    /// The schema of an output that is JSON, if it says anything.
+    pub fn json_schema(&self) -> Option<&Value> {
+        self.output_schema.as_ref()
+    }
 }
 
 /// `config`, in the names of Dotprompt and of the OpenAI API.
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Config {
     temperature: Option<f32>,
@@ -98,50 +91,22 @@ struct Config {
 /// Everything that is wrong with it.
 pub(crate) fn parse(name: &str, source: &str) -> Result<Prompt, Vec<Diagnostic>> {
     let file = File { name, source };
-    let (front, template) = split(source);
-    let mut problems = Vec::new();
-    let front: Map<String, Value> = if front.trim().is_empty() {
-        Map::new()
+    let document = dotprompt::parse(source).map_err(|flaw| vec![file.front_flaw(&flaw)])?;
+    let mut problems: Vec<Diagnostic> = document.flaws.iter().map(|f| file.front_flaw(f)).collect();
+    if document.front.raw.is_empty() && document.template.starts_with("---") {
+        let message = "the front matter has no end";
+        problems.push(file.at_line(1, message).help("end it with a line `---`"));
+    }
+    let prompt = file.interpret(document, &mut problems);
+    if problems.is_empty() {
+        Ok(prompt)
     } else {
-        match serde_saphyr::from_str::<Value>(front) {
-            Ok(Value::Object(map)) => map,
-            Ok(Value::Null) => Map::new(),
-            Ok(_) => {
-                return Err(vec![
-                    file.at_line(2, "the front matter is not a mapping")
-                        .help("write `key: value` lines between the two `---`"),
-                ]);
-            }
-            Err(error) => return Err(vec![file.yaml(&error)]),
-        }
-    };
-    let prompt = file.interpret(&front, template, &mut problems);
-    match prompt {
-        Some(prompt) if problems.is_empty() => Ok(prompt),
-        _ => Err(problems),
+        Err(problems)
     }
 }
 
-/// Front matter (without its fences) and template.
-fn split(source: &str) -> (&str, &str) {
-    let body = source.trim_start_matches('\u{feff}');
-    let Some(rest) = body
-        .strip_prefix("---")
-        .and_then(|r| r.strip_prefix("\r\n").or_else(|| r.strip_prefix('\n')))
-    else {
-        return ("", body);
-    };
-    let mut at = 0;
-    for line in rest.split_inclusive('\n') {
-        if line.trim_end() == "---" {
-            return (&rest[..at], &rest[at + line.len()..]);
-        }
-        at += line.len();
-    }
-    (rest, "")
-}
-
-struct File<'a> {
+/// A file under examination, for diagnostics that point into it.
+pub(crate) struct File<'a> {
     name: &'a str,
     source: &'a str,
 }
@@ -151,48 +116,70 @@ impl File<'_> {
         Diagnostic::error(message).at(SourceSpan::at(self.name, self.source, line, 1))
     }
 
-    fn yaml(&self, error: &serde_saphyr::Error) -> Diagnostic {
-        let (line, column) = error
-            .location()
-            .map_or((1, 1), |l| (l.line() as usize, l.column() as usize));
-        let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default();
-        // The front matter begins on the file's second line.
-        Diagnostic::error(format!("the front matter is not YAML: {message}")).at(SourceSpan::at(
-            self.name,
-            self.source,
-            line + 1,
-            column,
-        ))
+    fn front_flaw(&self, flaw: &FrontFlaw) -> Diagnostic {
+        match flaw.place {
+            Some((line, column)) => Diagnostic::error(&flaw.message)
+                .at(SourceSpan::at(self.name, self.source, line, column))
+                .help("write `key: value` lines between the two `---`"),
+            None => self.at_key_below(&flaw.key.split('.').collect::<Vec<_>>(), &flaw.message),
+        }
     }
 
     /// A diagnostic at a key of the front matter, wherever it first stands.
-    fn at_key(&self, key: &str, message: impl Into<String>) -> Diagnostic {
-        let diagnostic = Diagnostic::error(message);
+    pub(crate) fn at_key(&self, key: &str, message: impl Into<String>) -> Diagnostic {
+        // A key below `praxis:` stands there without its namespace.
+        let begins = |line: &str| {
+            line.trim_start()
+                .trim_start_matches(['"', '\''])
+                .starts_with(key)
+        };
+        match key.strip_prefix("praxis.") {
+            Some(nested) if !self.source.lines().any(begins) => {
+                self.at_key_below(&[nested], message)
+            }
+            _ => self.at_key_below(&[key], message),
+        }
+    }
+
+    /// A diagnostic at the last of the keys, each of which stands below the one before; at the last
+    /// that begins a line, where the others do not.
+    pub(crate) fn at_key_below(&self, keys: &[&str], message: impl Into<String>) -> Diagnostic {
+        let mut keys = keys.iter();
+        let mut wanted = keys.next();
+        let mut found = None;
         let mut offset = 0;
         for line in self.source.split_inclusive('\n') {
-            let indent = line.len() - line.trim_start().len();
-            let rest = line.trim_start().trim_start_matches(['"', '\'']);
-            let quoted = line.trim_start().len() - rest.len();
-            if rest.starts_with(key)
-                && rest[key.len()..]
-                    .trim_start_matches(['"', '\''])
-                    .starts_with(':')
-            {
-                let start = offset + indent + quoted;
-                return diagnostic.at(SourceSpan::new(
-                    self.name,
-                    self.source,
-                    start..start + key.len(),
-                ));
+            let Some(key) = wanted else {
+                break;
+            };
+            let text = line.trim_start().trim_start_matches(['"', '\'']);
+            // A key of ours may stand with its namespace.
+            let text = match text.strip_prefix("praxis.") {
+                Some(rest) if rest.starts_with(key) => rest,
+                _ => text,
+            };
+            let after = text.strip_prefix(key);
+            if after.is_some_and(|a| a.trim_start_matches(['"', '\'']).starts_with(':')) {
+                let start = offset + line.len() - text.len();
+                found = Some(start..start + key.len());
+                wanted = keys.next();
             }
             offset += line.len();
         }
-        diagnostic.at(SourceSpan::at(self.name, self.source, 1, 1))
+        let span = match found {
+            Some(range) => SourceSpan::new(self.name, self.source, range),
+            None => SourceSpan::at(self.name, self.source, 1, 1),
+        };
+        Diagnostic::error(message).at(span)
     }
 
-    fn unknown(&self, key: &str, known: &[&str]) -> Diagnostic {
-        let diagnostic = self.at_key(key, format!("unknown key `{key}`"));
+    pub(crate) fn unknown(&self, key: &str, known: &[&str]) -> Diagnostic {
+        self.unknown_below(&[], key, known)
+    }
+
+    pub(crate) fn unknown_below(&self, above: &[&str], key: &str, known: &[&str]) -> Diagnostic {
+        let path: Vec<&str> = above.iter().copied().chain([key]).collect();
+        let diagnostic = self.at_key_below(&path, format!("unknown key `{}`", path.join(".")));
         match nearest(key, known.iter().copied()) {
             Some(near) => diagnostic.label(format!("did you mean `{near}`?")),
             None => diagnostic,
@@ -203,216 +190,119 @@ impl File<'_> {
         ))
     }
 
-    fn interpret(
-        &self,
-        front: &Map<String, Value>,
-        template: &str,
-        problems: &mut Vec<Diagnostic>,
-    ) -> Option<Prompt> {
-        for key in front
-            .keys()
-            .filter(|k| !k.contains('.') && !KEYS.contains(&k.as_str()))
-        {
+    fn interpret(&self, document: Document, problems: &mut Vec<Diagnostic>) -> Prompt {
+        let front = document.front;
+        let raw = &front.raw;
+        let strange = |k: &&String| !k.contains('.') && !KEYS.contains(&k.as_str());
+        for key in raw.keys().filter(strange) {
             problems.push(self.unknown(key, KEYS));
         }
-        let text = |key: &str| {
-            front
-                .get(key)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let mut schema = |section: &str| {
-            let source = front.get(section)?.get("schema")?;
-            match to_json_schema(source) {
-                Ok(schema) => Some(schema),
-                Err(error) => {
-                    problems.push(self.at_key("schema", format!("in `{section}.schema`: {error}")));
-                    None
+        for (section, known) in [("input", INPUT_KEYS), ("output", OUTPUT_KEYS)] {
+            let keys = raw.get(section).and_then(Value::as_object);
+            for key in keys.into_iter().flat_map(Map::keys) {
+                if !known.contains(&key.as_str()) {
+                    problems.push(self.unknown_below(&[section], key, known));
                 }
             }
-        };
-        let (input, output) = (schema("input"), schema("output"));
+        }
+        let mut schema =
+            |section: &str, source: Option<&Value>| match to_json_schema(source?, &|_| None) {
+                Ok(schema) => Some(schema),
+                Err(error) => {
+                    let message = format!("in `{section}.schema`: {error}");
+                    problems.push(self.at_key_below(&[section, "schema"], message));
+                    None
+                }
+            };
+        let input = schema("input", front.input.schema.as_ref());
+        let output = schema("output", front.output.schema.as_ref());
         let input_schema = input.unwrap_or_else(|| serde_json::json!({"type": "object"}));
-        let sampling = self.sampling(front.get("config"), problems);
-        let defaults = front
-            .get("input")
-            .and_then(|i| i.get("default"))
-            .and_then(Value::as_object)
-            .cloned()
-            .unwrap_or_default();
-        let knowledge = self.knowledge(front, &input_schema, problems);
-        Some(Prompt {
-            description: text("description"),
-            model: text("model"),
+        let sampling = self.sampling(&front.config, problems);
+        let ours = self.extension(raw, &input_schema, problems);
+        Prompt {
+            description: front.description.unwrap_or_default(),
+            model: front.model.unwrap_or_default(),
             sampling,
             input_schema,
-            defaults,
+            defaults: front.input.default,
             output_schema: output.or_else(|| {
-                let json = front.get("output")?.get("format")? == "json";
+                let json = front.output.format.as_deref() == Some("json");
                 json.then(|| serde_json::json!({}))
             }),
-            knowledge,
-            template: template.to_owned(),
-        })
+            ours,
+            template: document.template,
+            template_start: document.template_start,
+        }
     }
 
-    fn sampling(&self, config: Option<&Value>, problems: &mut Vec<Diagnostic>) -> Sampling {
-        let Some(config) = config else {
-            return Sampling::default();
-        };
-        match serde_json::from_value::<Config>(config.clone()) {
-            Ok(c) => Sampling {
-                temperature: c.temperature,
-                top_k: c.top_k,
-                top_p: c.top_p,
-                min_p: c.min_p,
-                repetition_penalty: c.repetition_penalty,
-                frequency_penalty: c.frequency_penalty,
-                presence_penalty: c.presence_penalty,
-                seed: c.seed,
-                max_tokens: c.max_output_tokens,
-                stop: c.stop_sequences,
-            },
+    fn sampling(&self, config: &Map<String, Value>, problems: &mut Vec<Diagnostic>) -> Sampling {
+        // One by one, so that each mistake is found, and found at its key.
+        let mut right = Map::new();
+        for (key, value) in config {
+            let alone = Map::from_iter([(key.clone(), value.clone())]);
+            match serde_json::from_value::<Config>(Value::Object(alone)) {
+                Ok(_) => {
+                    right.insert(key.clone(), value.clone());
+                }
+                Err(error) => problems.push(self.wrong_config(key, &error.to_string())),
+            }
+        }
+        let config: Config = match serde_json::from_value(Value::Object(right)) {
+            Ok(config) => config,
+            // Only two names of the same key are left to go wrong.
             Err(error) => {
-                let message = error.to_string();
-                let named: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-                let key = named.first().copied().unwrap_or("config");
-                let diagnostic = self.at_key(key, format!("in `config`: {message}"));
-                problems.push(match nearest(key, named.iter().skip(1).copied()) {
-                    Some(near) => diagnostic.label(format!("did you mean `{near}`?")),
-                    None => diagnostic,
-                });
-                Sampling::default()
+                problems.push(self.at_key("config", format!("in `config`: {error}")));
+                Config::default()
             }
+        };
+        Sampling {
+            temperature: config.temperature,
+            top_k: config.top_k,
+            top_p: config.top_p,
+            min_p: config.min_p,
+            repetition_penalty: config.repetition_penalty,
+            frequency_penalty: config.frequency_penalty,
+            presence_penalty: config.presence_penalty,
+            seed: config.seed,
+            max_tokens: config.max_output_tokens,
+            stop: config.stop_sequences,
         }
     }
 
-    /// `praxis.refusal`: one text for all languages, or `en` and `zh`.
-    fn refusal(&self, value: Option<&Value>, problems: &mut Vec<Diagnostic>) -> Map<String, Value> {
-        let all = |text: &str| {
-            let entry = |code: &str| (code.to_owned(), Value::from(text));
-            ["en", "zh"].map(entry).into_iter().collect()
-        };
-        match value {
-            None => Map::new(),
-            Some(Value::String(text)) => all(text),
-            Some(Value::Object(map))
-                if map
-                    .iter()
-                    .all(|(k, v)| matches!(k.as_str(), "en" | "zh") && v.is_string()) =>
-            {
-                map.clone()
-            }
-            Some(_) => {
-                let what = "`praxis.refusal` must be a text, or texts for `en` and `zh`";
-                problems.push(self.at_key("praxis.refusal", what));
-                Map::new()
-            }
+    fn wrong_config(&self, key: &str, error: &str) -> Diagnostic {
+        let path = ["config", key];
+        if !error.contains("unknown field") {
+            let message = format!("in `config.{key}`: {error}");
+            return self.at_key_below(&path, message);
         }
-    }
-
-    fn knowledge(
-        &self,
-        front: &Map<String, Value>,
-        input_schema: &Value,
-        problems: &mut Vec<Diagnostic>,
-    ) -> Option<KnowledgeUse> {
-        let mut ours: Map<String, Value> = front
-            .iter()
-            .filter_map(|(k, v)| Some((k.strip_prefix("praxis.")?.to_owned(), v.clone())))
-            .collect();
-        if let Some(Value::Object(nested)) = front.get("praxis") {
-            ours.extend(nested.clone());
+        // Serde names the stranger first, then all that it knows.
+        let known = error.split('`').skip(3).step_by(2);
+        let message = format!("unknown key `config.{key}`");
+        let diagnostic = self.at_key_below(&path, message);
+        match nearest(key, known.clone()) {
+            Some(near) => diagnostic.label(format!("did you mean `{near}`?")),
+            None => diagnostic.help(format!(
+                "keys here: {}",
+                known.collect::<Vec<_>>().join(", ")
+            )),
         }
-        for key in ours.keys().filter(|k| !PRAXIS_KEYS.contains(&k.as_str())) {
-            problems.push(self.unknown(key, PRAXIS_KEYS));
-        }
-        let scoped = match ours.get("scope").map(|v| v.as_str()) {
-            None => false,
-            Some(Some("knowledge")) => true,
-            Some(_) => {
-                problems
-                    .push(self.at_key("praxis.scope", "`praxis.scope` can only be `knowledge`"));
-                false
-            }
-        };
-        let names = |value: &Value| -> Vec<String> {
-            match value {
-                Value::String(name) => vec![name.clone()],
-                Value::Array(all) => all
-                    .iter()
-                    .filter_map(|v| v.as_str().map(str::to_owned))
-                    .collect(),
-                _ => Vec::new(),
-            }
-        };
-        let Some(wanted) = ours.get("knowledge") else {
-            if scoped {
-                problems.push(
-                    self.at_key(
-                        "praxis.scope",
-                        "`praxis.scope: knowledge` needs `praxis.knowledge`",
-                    )
-                    .help("name a base: `praxis.knowledge: docs`"),
-                );
-            }
-            return None;
-        };
-        let (bases, limit) = match wanted {
-            Value::Object(map) => (
-                map.get("base").map(names).unwrap_or_default(),
-                map.get("limit").and_then(Value::as_u64),
-            ),
-            other => (names(other), None),
-        };
-        if bases.is_empty() {
-            problems.push(
-                self.at_key("praxis.knowledge", "`praxis.knowledge` names no base")
-                    .help("write a name, a list of names, or {base: NAME, limit: 4}"),
-            );
-        }
-        let limit = limit.or_else(|| ours.get("limit").and_then(Value::as_u64));
-        let query = ours.get("query").and_then(Value::as_str).map(str::to_owned);
-        let query = query
-            .or_else(|| query_input(input_schema))
-            .unwrap_or_else(|| {
-                problems.push(
-                    self.at_key("praxis.knowledge", "which input is searched for?")
-                        .help("name it: `praxis.query: INPUT`, or call it `question`"),
-                );
-                String::new()
-            });
-        Some(KnowledgeUse {
-            bases,
-            limit: limit.map_or(DEFAULT_LIMIT, |l| l.clamp(1, 50) as usize),
-            query,
-            scoped,
-            refusal: self.refusal(ours.get("refusal"), problems),
-        })
     }
 }
 
 /// Whether a template, or a partial that it may include, says where the passages go.
 pub(crate) fn places_passages(template: &str) -> bool {
-    template.split("{{").skip(1).any(|rest| {
-        rest.split("}}")
-            .next()
-            .is_some_and(|tag| tag.contains("passages"))
-    })
+    tags(template).any(|tag| tag.contains("passages"))
 }
 
-/// The input that a search is made with: `question` or `query`, or the only text there is.
-fn query_input(schema: &Value) -> Option<String> {
-    let properties = schema.get("properties")?.as_object()?;
-    for name in ["question", "query"] {
-        if properties.contains_key(name) {
-            return Some(name.to_owned());
-        }
-    }
-    let mut texts = properties.iter().filter(|(_, s)| s["type"] == "string");
-    match (texts.next(), texts.next()) {
-        (Some((name, _)), None) => Some(name.clone()),
-        _ => None,
-    }
+/// Whether it says where the instructions about the output go: `{{section "output"}}`.
+pub(crate) fn places_output(template: &str) -> bool {
+    tags(template).any(|tag| tag.contains("section") && tag.contains(OUTPUT_PLACE))
+}
+
+fn tags(template: &str) -> impl Iterator<Item = &str> {
+    let tag = |rest: &'_ str| rest.split("}}").next().map(str::len);
+    template
+        .split("{{")
+        .skip(1)
+        .filter_map(move |rest| rest.get(..tag(rest)?))
 }

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use praxis_core::suggest::nearest;
 use praxis_core::{
-    CallContext, ChatGateway, ChatRequest, ChatStream, Embedder, ModelError, Secret,
+    CallContext, ChatGateway, ChatRequest, ChatStream, Embedder, Message, ModelError, Secret,
+    TokenCount,
 };
 use praxis_hub::{Cache, Catalogue, Task};
 use reqwest::{Client, Url};
@@ -304,6 +305,25 @@ impl ChatGateway for Gateway {
             }
         }
     }
+
+    fn window(&self, model: &str) -> Option<usize> {
+        let target = self.chat_target(model).ok()?;
+        match &target.runner {
+            Runner::Local(local) => Some(local.window()),
+            Runner::OpenAi(_) => self.config.models.get(&target.name)?.context_length,
+        }
+    }
+
+    async fn count_tokens(
+        &self,
+        model: &str,
+        messages: &[Message],
+    ) -> Result<TokenCount, ModelError> {
+        match &self.chat_target(model)?.runner {
+            Runner::Local(local) => local.engine().await?.count_each(messages),
+            Runner::OpenAi(_) => Ok(TokenCount::estimate(messages)),
+        }
+    }
 }
 
 /// Asks along the chain until an answer begins. The first piece is awaited here, because nothing
@@ -352,7 +372,14 @@ impl ChatTarget {
     ) -> Result<(Piece, Pieces), ModelError> {
         let begun = async {
             let mut pieces = match &self.runner {
-                Runner::Local(local) => local.chat(request.clone(), stop.child_token()).await?,
+                Runner::Local(local) => {
+                    // The engine's errors name the model as the application does.
+                    let request = ChatRequest {
+                        model: self.name.clone(),
+                        ..request.clone()
+                    };
+                    local.chat(request, stop.child_token()).await?
+                }
                 Runner::OpenAi(endpoint) => endpoint.chat(request).await?,
             };
             match pieces.next().await {

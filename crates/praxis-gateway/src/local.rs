@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use praxis_core::{ChatChunk, ChatModel, ChatRequest, Embedder, ModelError};
-use praxis_engine::{ChatEngine, ChatOptions, EmbedEngine, EmbedOptions, EngineError};
+use praxis_engine::{
+    ChatEngine, ChatOptions, DEFAULT_CONTEXT, EmbedEngine, EmbedOptions, EngineError,
+};
 use praxis_hub::{Cache, ModelEntry};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -178,6 +180,19 @@ impl LocalChat {
                 load(move || base.with_adapter(&path)).await
             })
             .await
+    }
+
+    /// Tokens of prompt and answer together: the engine's where it is loaded, else what it will have
+    /// as far as that is known without its file.
+    pub(crate) fn window(&self) -> usize {
+        if let Some(engine) = self.base.engine.get() {
+            return engine.context_length();
+        }
+        let asked = self.base.settings.context_length.unwrap_or(DEFAULT_CONTEXT);
+        match &self.base.place {
+            Place::Catalogue(entry) => asked.min(entry.context),
+            Place::Path(_) => asked,
+        }
     }
 
     pub(crate) async fn chat(

@@ -630,3 +630,42 @@ async fn a_model_with_an_adapter_answers_beside_the_bare_one() {
     assert!(bare.text.contains("Paris"), "{}", bare.text);
     assert_ne!(bare.text, with.text);
 }
+
+#[tokio::test]
+async fn windows_are_known_before_anything_is_loaded_and_tokens_counted_as_the_model_reads_them() {
+    let config = format!(
+        "{REMOTE}context_length = 1000\n[models.narrow]\nprovider = \"local\"\n\
+         model = \"smollm2-135m-instruct\"\ncontext_length = 512\n"
+    );
+    let gateway = gateway(&config, "http://localhost/v1");
+    for (model, window) in [
+        ("gpt", Some(1000)),
+        ("narrow", Some(512)),
+        ("smollm2-135m-instruct", Some(8192)),
+        ("none", None),
+    ] {
+        assert_eq!(gateway.window(model), window, "{model}");
+    }
+    let messages = request().messages;
+    let remote = gateway.count_tokens("gpt", &messages).await.unwrap();
+    assert!(!remote.exact && remote.total() > 15, "{remote:?}");
+    assert!(gateway.count_tokens("none", &messages).await.is_err());
+    if model_dir("smollm2-135m-instruct").is_none() {
+        return;
+    }
+    let local = gateway.count_tokens("narrow", &messages).await.unwrap();
+    let asked = ChatRequest {
+        model: "narrow".to_owned(),
+        sampling: Sampling {
+            max_tokens: Some(1),
+            ..Sampling::default()
+        },
+        ..request()
+    };
+    let cx = Arc::new(Spans::default()).context();
+    let answer = collect(gateway.chat(asked, &cx).await.unwrap())
+        .await
+        .unwrap();
+    assert_eq!(local.total() as u64, answer.usage.input_tokens);
+    assert!(local.exact);
+}

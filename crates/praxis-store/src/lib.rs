@@ -1,4 +1,4 @@
-//! The one source of truth: documents, chunks and traces.
+//! The one source of truth: documents, chunks, traces and versions of prompts.
 //!
 //! SQLite in WAL mode today; the SQL keeps to one portable dialect so that PostgreSQL can come
 //! behind the same methods. Indexes and caches are derived from here and live elsewhere. Left out:
@@ -6,6 +6,7 @@
 
 mod documents;
 mod spans;
+mod versions;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 pub use documents::{Base, Chunk, ChunkVector, Document, DocumentHead, FoundChunk, NewDocument};
+pub use versions::{PromptVersion, VersionUse};
 pub use writer::TraceWriter;
 
 /// A store error, sorted by what the caller can do.

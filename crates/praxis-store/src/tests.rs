@@ -176,6 +176,62 @@ async fn traces_come_back_as_they_were_and_roots_sum_their_tree() {
 }
 
 #[tokio::test]
+async fn versions_of_prompts_are_kept_once_and_counted_from_traces() {
+    let (_dir, store) = store().await;
+    let version = |version: &str, seen| PromptVersion {
+        function: "answer".into(),
+        version: version.into(),
+        sources: [("answer.prompt".to_owned(), format!("text {version}"))].into(),
+        first_seen_ms: seen,
+    };
+    let (first, second) = (version("aaa", 1), version("bbb", 2));
+    store
+        .note_prompt_versions(&[first.clone(), second.clone()])
+        .await
+        .unwrap();
+    store
+        .note_prompt_versions(&[version("aaa", 9)])
+        .await
+        .unwrap();
+    assert_eq!(
+        store.prompt_versions(Some("answer")).await.unwrap(),
+        [second, first]
+    );
+    assert_eq!(store.prompt_versions(Some("other")).await.unwrap(), []);
+    let mut spans = Vec::new();
+    for (version, us, status) in [
+        ("aaa", 10, SpanStatus::Ok),
+        ("aaa", 30, SpanStatus::Cancelled),
+        ("bbb", 50, SpanStatus::Ok),
+    ] {
+        let trace = TraceId::generate();
+        let mut root = span(&trace, None, 0);
+        root.kind = SpanKind::Function;
+        root.name = "answer".into();
+        root.input = json!({"input": {}, "version": version});
+        (root.duration_us, root.status, root.cost) = (us, status, Money(0));
+        let child = span(&trace, Some(&root.span_id), 1);
+        let below = span(&trace, Some(&child.span_id), 1);
+        spans.extend([root, child, below]);
+    }
+    store.put_spans(&spans).await.unwrap();
+    let seen: Vec<_> = store
+        .version_use(Some("answer"))
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|u| (u.version, u.calls, u.failed, u.cost, u.mean_us))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("aaa".to_owned(), 2, 1, Money(12), 20),
+            ("bbb".to_owned(), 1, 0, Money(6), 50)
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_database_is_refused_and_kept() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("praxis.db");

@@ -3,19 +3,22 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use praxis_core::{Diagnostic, Severity, TraceSink};
-use praxis_function::{Deps, Known, Library};
+use praxis_core::function::now_ms;
+use praxis_core::{Diagnostic, Function, Severity, TraceSink};
+use praxis_function::{Deps, Functions, Known, Library};
 use praxis_gateway::Gateway;
 use praxis_hub::Cache;
 use praxis_knowledge::{BaseConfig, Knowledge};
-use praxis_store::{Store, TraceWriter};
+use praxis_store::{PromptVersion, Store, TraceWriter};
+use tokio::task::JoinHandle;
 
 use crate::config::toml_file::TomlFile;
 use crate::config::{AppConfig, FILE_NAME};
-use crate::ui::Failure;
+use crate::ui::{self, Failure};
+use crate::versions;
 
 /// Local state of an application: never committed, rebuildable but for traces.
-const STATE_DIR: &str = ".praxis";
+pub const STATE_DIR: &str = ".praxis";
 
 /// An application's files, read and checked, before anything is opened.
 pub struct Project {
@@ -41,6 +44,9 @@ pub struct App {
     pub library: Arc<Library>,
     /// Where traces go; must be closed for the last of them to be stored.
     pub traces: Arc<TraceWriter>,
+    deps: Deps,
+    /// Notes the versions of the functions in the store, beside the command.
+    noting: JoinHandle<()>,
 }
 
 /// The application's folder: `given`, or the nearest one upwards from here with a `praxis.toml`.
@@ -108,6 +114,7 @@ impl Project {
         Known {
             models: self.config.gateway().known_models(),
             knowledge: self.bases.iter().map(|(name, _)| name.clone()).collect(),
+            root: self.root.clone(),
         }
     }
 
@@ -188,16 +195,20 @@ impl App {
         let deps = Deps {
             chat: gateway.clone(),
             retriever: knowledge.clone(),
+            embedder: gateway
+                .embedder(None)
+                .map_err(|e| Failure::message(e.to_string()))?,
+            functions: Functions::default(),
         };
-        let library = Library::load(&project.root.join("prompts"), &project.known(), &deps)
-            .map_err(|found| {
-                Failure::from(
-                    found
-                        .into_iter()
-                        .filter(|d| d.severity == Severity::Error)
-                        .collect::<Vec<_>>(),
-                )
-            })?;
+        let known = project.known();
+        let mut library =
+            Library::load(&project.root.join("prompts"), &known, &deps).map_err(errors)?;
+        for (name, pinned, _) in versions::pinned(&project, Some(&store)).await? {
+            let place = format!("prompts@{}", pinned.hash);
+            let there = Library::from_sources(&pinned.sources, &place, &known, &deps);
+            library.replace(there.map_err(errors)?.get(&name)?);
+        }
+        let noting = tokio::spawn(note_versions(store.clone(), versions_of(&library)));
         Ok(App {
             project,
             store,
@@ -205,7 +216,14 @@ impl App {
             knowledge,
             library: Arc::new(library),
             traces,
+            deps,
+            noting,
         })
+    }
+
+    /// What functions reach the world through.
+    pub fn deps(&self) -> Deps {
+        self.deps.clone()
     }
 
     /// Where spans go.
@@ -215,6 +233,33 @@ impl App {
 
     /// Stores the last traces.
     pub async fn close(self) {
+        let _ = self.noting.await;
         self.traces.flush().await;
+    }
+}
+
+/// The errors among what a library's loading found.
+pub fn errors(found: Vec<Diagnostic>) -> Failure {
+    let errors = found.into_iter().filter(|d| d.severity == Severity::Error);
+    errors.collect::<Vec<_>>().into()
+}
+
+fn versions_of(library: &Library) -> Vec<PromptVersion> {
+    let version = |function: &Arc<praxis_function::PromptFunction>| PromptVersion {
+        function: function.signature().name.clone(),
+        version: function.version().to_owned(),
+        sources: function.sources().clone(),
+        first_seen_ms: now_ms(),
+    };
+    library.functions().map(version).collect()
+}
+
+/// Keeps the sources of what is served, so that its traces can be understood and it can be pinned. No
+/// call depends on it.
+async fn note_versions(store: Store, versions: Vec<PromptVersion>) {
+    if let Err(error) = store.note_prompt_versions(&versions).await {
+        ui::warn(format!(
+            "the versions of the prompts were not noted: {error}"
+        ));
     }
 }

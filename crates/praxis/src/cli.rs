@@ -62,6 +62,9 @@ pub enum Command {
     /// Inspect and rebuild knowledge bases.
     #[command(subcommand)]
     Knowledge(Knowledge),
+    /// List, compare, pin and try the versions of prompts.
+    #[command(subcommand)]
+    Prompts(Prompts),
     /// Look at what calls did.
     #[command(subcommand)]
     Traces(Traces),
@@ -194,6 +197,119 @@ pub enum Knowledge {
         /// The knowledge base (default: all).
         base: Option<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Prompts {
+    /// List the functions with their versions, variants and models.
+    List,
+    /// Show the versions of functions, newest first: from git's history, and those that only ran here.
+    ///
+    /// A version is the hash of a prompt file and the partials that it uses; each trace names the one
+    /// that answered. Calls, cost and time are those of the traces in this application's store.
+    Log {
+        /// The function (default: all).
+        function: Option<String>,
+    },
+    /// Show what changed between two versions of a function.
+    Diff {
+        /// The function.
+        function: String,
+        /// The older version: the first digits of its hash, `pinned` or `working` (default: the last
+        /// one before the working copy).
+        old: Option<String>,
+        /// The newer version (default: the working copy).
+        new: Option<String>,
+    },
+    /// Serve one version of a function whatever its file says, as `[prompts.pin]` in praxis.toml.
+    Pin {
+        /// The function.
+        function: String,
+        /// The version: the first digits of its hash (default: the working copy).
+        #[arg(id = "hash", value_name = "VERSION")]
+        version: Option<String>,
+        /// Serve the working copy again.
+        #[arg(long, conflicts_with = "hash")]
+        remove: bool,
+    },
+    /// Run cases through variants of a prompt and compare answers, cost and time.
+    Try(Try),
+    /// Measure how well a function keeps to its scope: what it lets in wrongly, what it wrongly declines.
+    Scope(Scope),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Files hold one question a line; lines that begin with # are left out.\n\nExamples:\n  praxis prompts scope desk --inside inside.txt --outside outside.txt\n  praxis prompts scope answer --full --inside inside.txt --limit 20"
+)]
+pub struct Scope {
+    /// The function.
+    pub function: String,
+    /// Questions that it is for.
+    #[arg(long, value_name = "FILE")]
+    pub inside: Option<PathBuf>,
+    /// Questions that it is not for (default: 60 general ones, in English and Chinese).
+    #[arg(long, value_name = "FILE")]
+    pub outside: Option<PathBuf>,
+    /// Ask the whole function instead of its gate alone: retrieval and the model decide too.
+    #[arg(long)]
+    pub full: bool,
+    /// Leave out the first questions of each file.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub skip: usize,
+    /// Only so many questions of each file.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// How many questions are asked at a time.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub concurrency: usize,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Each line of the cases is {\"input\": {...}, \"expect\": ..., \"id\": ...}, or an object of the inputs\nthemselves with what is expected as `expect`, `expected` or `answer`.\n\nExamples:\n  praxis prompts try answer --data cases.jsonl --compare base,concise --check contains\n  praxis prompts try prompts/solve.prompt --data gsm8k.jsonl --check number --limit 50 --out results.jsonl"
+)]
+pub struct Try {
+    /// A function, or a prompt file.
+    pub function: String,
+    /// The cases, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// What to compare: `base` (the prompt itself), variants, other functions, or versions by their
+    /// hash (default: the prompt and all its variants).
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub compare: Vec<String>,
+    /// How an answer is compared with what is expected (default: exact).
+    #[arg(long, value_enum)]
+    pub check: Option<Check>,
+    /// Only the first cases.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// How many calls run at a time. The local engine answers them together; with 1, times are those
+    /// of a call alone.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub concurrency: usize,
+    /// Write each result as it comes, one JSON object a line; results that the file has already are
+    /// not computed again.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Ask this model instead of those that the prompts name.
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Check {
+    /// The same text, or the same value where the output is JSON.
+    Exact,
+    /// The text is in the answer; of a list, each one.
+    Contains,
+    /// The last number of the answer is the expected one, which may follow `####` as in GSM8K.
+    Number,
+    /// The regular expression matches somewhere in the answer.
+    Regex,
+    /// The answer is JSON with the same value.
+    Json,
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod cpu;
 mod ui;
+mod versions;
 
 use std::process::ExitCode;
 

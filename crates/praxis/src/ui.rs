@@ -243,9 +243,46 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
+/// A table in Markdown whose columns line up as plain text too: the first `left` to the left, the
+/// others, numbers, to the right.
+pub fn markdown_table(header: &[&str], rows: &[Vec<String>], left: usize) -> String {
+    let header: Vec<String> = header.iter().map(|h| (*h).to_owned()).collect();
+    let escaped: Vec<Vec<String>> = std::iter::once(&header)
+        .chain(rows)
+        .map(|row| row.iter().map(|cell| cell.replace('|', "\\|")).collect())
+        .collect();
+    let width = |column: usize| {
+        let cells = escaped.iter().filter_map(|row| row.get(column));
+        cells
+            .map(|cell| display_width(cell))
+            .max()
+            .unwrap_or(0)
+            .max(3)
+    };
+    let widths: Vec<usize> = (0..header.len()).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).enumerate().map(|(i, (cell, w))| {
+            let pad = " ".repeat(w.saturating_sub(display_width(cell)));
+            match i < left {
+                true => format!("{cell}{pad}"),
+                false => format!("{pad}{cell}"),
+            }
+        });
+        format!("| {} |", cells.collect::<Vec<_>>().join(" | "))
+    };
+    let rule = widths.iter().enumerate().map(|(i, w)| match i < left {
+        true => "-".repeat(*w),
+        false => format!("{}:", "-".repeat(w - 1)),
+    });
+    let rule = format!("| {} |", rule.collect::<Vec<_>>().join(" | "));
+    let mut lines: Vec<String> = escaped.iter().map(line).collect();
+    lines.insert(1, rule);
+    lines.join("\n")
+}
+
 /// Columns that a text takes: two for East Asian wide characters, one for others, none for ANSI
 /// escapes.
-fn display_width(text: &str) -> usize {
+pub fn display_width(text: &str) -> usize {
     anstream::adapter::strip_str(text)
         .flat_map(str::chars)
         .map(|c| {
@@ -268,5 +305,14 @@ mod tests {
         ];
         let plain = anstream::adapter::strip_str(&table(&["name", "v"], &rows)).to_string();
         assert_eq!(plain, "name      v\n藤野先生  x\nabc       y");
+    }
+
+    #[test]
+    fn a_markdown_table_lines_up_too() {
+        let rows = vec![vec!["藤|野".to_owned(), "5".to_owned()]];
+        assert_eq!(
+            markdown_table(&["name", "n"], &rows, 1),
+            "| name   |   n |\n| ------ | --: |\n| 藤\\|野 |   5 |"
+        );
     }
 }

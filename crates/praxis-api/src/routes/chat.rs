@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt};
 use praxis_core::{
     CallEvent, ChatChunk, ChatRequest, Citation, Constraint, FinishReason, Message, ModelError,
-    Priority, Role, Sampling, TokenLogprob, Usage, now_s,
+    Part, Priority, Role, Sampling, TokenLogprob, Usage, now_s,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -103,15 +103,37 @@ struct InMessage {
 #[serde(untagged, expecting = "must be a string or an array of content parts")]
 enum Content {
     Text(String),
-    Parts(Vec<Part>),
+    Parts(Vec<InPart>),
 }
 
 #[derive(Deserialize)]
-struct Part {
+struct InPart {
     #[serde(rename = "type")]
     kind: String,
     #[serde(default)]
     text: String,
+    image_url: Option<ImageUrl>,
+}
+
+#[derive(Deserialize)]
+struct ImageUrl {
+    url: String,
+}
+
+impl InPart {
+    /// The part, or what is wrong with it.
+    fn part(&self) -> Result<Part, String> {
+        match (self.kind.as_str(), &self.image_url) {
+            ("text", _) => Ok(Part::Text(self.text.clone())),
+            ("image_url", Some(image)) => Ok(Part::image(image.url.as_str())),
+            ("image_url", None) => {
+                Err("a part of type `image_url` needs `image_url: {\"url\": ...}`".to_owned())
+            }
+            (other, _) => Err(format!(
+                "content of type `{other}` is not supported; there are `text` and `image_url`"
+            )),
+        }
+    }
 }
 
 impl Request {
@@ -188,23 +210,23 @@ impl Request {
             .iter()
             .enumerate()
             .map(|(i, message)| {
-                let text = match &message.content {
-                    Content::Text(text) => text.clone(),
-                    Content::Parts(parts) => {
-                        if let Some(other) = parts.iter().find(|p| p.kind != "text") {
-                            return Err(ApiError::invalid(
-                                &format!("messages[{i}].content"),
-                                format!("content of type `{}` is not supported", other.kind),
-                            ));
-                        }
-                        parts
-                            .iter()
-                            .map(|p| p.text.as_str())
-                            .collect::<Vec<_>>()
-                            .join("\n")
-                    }
+                let parts = match &message.content {
+                    Content::Text(text) => return Ok(Message::new(message.role, text.as_str())),
+                    Content::Parts(parts) => parts,
                 };
-                Ok(Message::new(message.role, text))
+                let content = parts
+                    .iter()
+                    .enumerate()
+                    .map(|(j, part)| {
+                        part.part().map_err(|what| {
+                            ApiError::invalid(&format!("messages[{i}].content[{j}]"), what)
+                        })
+                    })
+                    .collect::<Result<_, _>>()?;
+                Ok(Message {
+                    role: message.role,
+                    content,
+                })
             })
             .collect()
     }
@@ -245,6 +267,10 @@ enum Piece {
     Text {
         text: String,
         logprobs: Vec<TokenLogprob>,
+    },
+    Reasoning(String),
+    Concluded {
+        confidence: Option<f32>,
     },
     Cited {
         text: String,
@@ -335,7 +361,11 @@ fn of_steps(steps: impl Stream<Item = Step> + Send + 'static) -> impl Stream<Ite
             Step::Event(CallEvent::Cited { text, citations }) => {
                 Some(Piece::Cited { text, citations })
             }
-            Step::Event(CallEvent::Retrieved(_)) => None,
+            Step::Event(CallEvent::Reasoning { text }) => Some(Piece::Reasoning(text)),
+            Step::Event(CallEvent::Concluded { confidence, .. }) => {
+                Some(Piece::Concluded { confidence })
+            }
+            Step::Event(CallEvent::Retrieved(_) | CallEvent::Partial(_)) => None,
             Step::Event(CallEvent::Finished {
                 finish_reason,
                 usage,
@@ -391,9 +421,18 @@ impl Envelope {
         let first = self.chunk(&json!([{
             "index": 0, "delta": { "role": "assistant", "content": "" }, "finish_reason": null
         }]));
-        let (mut whole, mut citations) = (String::new(), Vec::new());
+        let (mut whole, mut citations, mut certain) = (String::new(), Vec::new(), None);
         let rest = pieces.flat_map(move |piece| {
             let events = match piece {
+                Piece::Reasoning(text) => {
+                    let delta = json!({ "reasoning_content": text });
+                    let choice = json!({ "index": 0, "delta": delta, "finish_reason": null });
+                    vec![sse::data(&self.chunk(&json!([choice])))]
+                }
+                Piece::Concluded { confidence } => {
+                    certain = confidence;
+                    Vec::new()
+                }
                 Piece::Text { text, logprobs } if text.is_empty() && logprobs.is_empty() => {
                     Vec::new()
                 }
@@ -420,7 +459,7 @@ impl Envelope {
                 } => {
                     let choice = json!({ "index": 0, "delta": {}, "finish_reason": finish });
                     let mut last = self.chunk(&json!([choice]));
-                    last["praxis"] = self.extension(&citations, refused);
+                    last["praxis"] = self.extension(&citations, refused, certain);
                     if !citations.is_empty() {
                         last["choices"][0]["delta"]["annotations"] =
                             annotations(&self.origin, &whole, &citations);
@@ -443,8 +482,11 @@ impl Envelope {
 
     async fn whole(self, mut pieces: impl Stream<Item = Piece> + Unpin) -> Result<Value, ApiError> {
         let (mut content, mut logprobs, mut citations) = (String::new(), Vec::new(), Vec::new());
+        let (mut reasoning, mut certain) = (String::new(), None);
         while let Some(piece) = pieces.next().await {
             match piece {
+                Piece::Reasoning(text) => reasoning.push_str(&text),
+                Piece::Concluded { confidence } => certain = confidence,
                 Piece::Text {
                     text,
                     logprobs: mut more,
@@ -465,6 +507,15 @@ impl Envelope {
                     usage,
                     refused,
                 } => {
+                    let mut message = json!({
+                        "role": "assistant",
+                        "content": content,
+                        "refusal": null,
+                        "annotations": annotations(&self.origin, &content, &citations),
+                    });
+                    if !reasoning.is_empty() {
+                        message["reasoning_content"] = json!(reasoning.trim());
+                    }
                     return Ok(json!({
                         "id": self.id,
                         "object": "chat.completion",
@@ -472,17 +523,12 @@ impl Envelope {
                         "model": self.model,
                         "choices": [{
                             "index": 0,
-                            "message": {
-                                "role": "assistant",
-                                "content": content,
-                                "refusal": null,
-                                "annotations": annotations(&self.origin, &content, &citations),
-                            },
+                            "message": message,
                             "logprobs": logprobs_value(&logprobs),
                             "finish_reason": finish,
                         }],
                         "usage": usage_value(usage),
-                        "praxis": self.extension(&citations, refused),
+                        "praxis": self.extension(&citations, refused, certain),
                     }));
                 }
             }
@@ -490,8 +536,18 @@ impl Envelope {
         Err(ModelError::Broken("the answer ended without a finish reason".into()).into())
     }
 
-    fn extension(&self, citations: &[Citation], refused: Option<bool>) -> Value {
-        json!({ "trace_id": self.trace, "citations": citations, "refused": refused })
+    fn extension(
+        &self,
+        citations: &[Citation],
+        refused: Option<bool>,
+        confidence: Option<f32>,
+    ) -> Value {
+        let mut ours =
+            json!({ "trace_id": self.trace, "citations": citations, "refused": refused });
+        if let Some(confidence) = confidence {
+            ours["confidence"] = json!(confidence);
+        }
+        ours
     }
 }
 

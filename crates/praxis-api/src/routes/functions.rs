@@ -29,7 +29,8 @@ pub(crate) struct Call {
     input: Value,
 }
 
-/// Calls a function and waits for its output.
+/// Calls a function and waits for its output; with the reasoning and the confidence of its technique,
+/// where it has one.
 pub(crate) async fn call(
     State(state): State<ApiState>,
     Path(name): Path<String>,
@@ -39,8 +40,30 @@ pub(crate) async fn call(
     let cx = state.context();
     // A client that goes away drops this future, and with it the call.
     let _guard = cx.cancel().clone().drop_guard();
-    let output = function.call(call.input, &cx).await?;
-    Ok(Json(json!({ "output": output, "trace_id": cx.trace_id() })))
+    let trace = cx.trace_id().clone();
+    let (events, mut received) = mpsc::channel(64);
+    let called = async {
+        // The context ends with the call, which ends the channel of events.
+        let cx = cx.with_events(events);
+        function.call(call.input, &cx).await
+    };
+    let concluded = async {
+        let mut body = json!({ "trace_id": trace });
+        while let Some(event) = received.recv().await {
+            if let CallEvent::Concluded {
+                reasoning,
+                confidence,
+            } = event
+            {
+                body["reasoning"] = json!(reasoning);
+                body["confidence"] = json!(confidence);
+            }
+        }
+        body
+    };
+    let (output, mut body) = tokio::join!(called, concluded);
+    body["output"] = output?;
+    Ok(Json(body))
 }
 
 /// A conversation.
@@ -50,7 +73,8 @@ pub(crate) struct Chat {
     messages: Vec<Message>,
 }
 
-/// Streams an answer as events: `retrieved`, `delta`, `cited`, then `done` or `error`.
+/// Streams an answer as events: `retrieved`, `reasoning`, `partial`, `delta`, `concluded`, `finished`,
+/// `cited`, then `done` or `error`.
 pub(crate) async fn chat(
     State(state): State<ApiState>,
     Path(name): Path<String>,
@@ -69,6 +93,19 @@ pub(crate) async fn chat(
             Step::Event(CallEvent::Delta { text, .. }) => {
                 sse::named("delta", &json!({ "text": text }))
             }
+            Step::Event(CallEvent::Reasoning { text }) => {
+                sse::named("reasoning", &json!({ "text": text }))
+            }
+            Step::Event(CallEvent::Partial(output)) => {
+                sse::named("partial", &json!({ "output": output }))
+            }
+            Step::Event(CallEvent::Concluded {
+                reasoning,
+                confidence,
+            }) => sse::named(
+                "concluded",
+                &json!({ "reasoning": reasoning, "confidence": confidence }),
+            ),
             Step::Event(CallEvent::Finished {
                 finish_reason,
                 usage,

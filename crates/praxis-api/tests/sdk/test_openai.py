@@ -330,8 +330,14 @@ class Errors(unittest.TestCase):
             self.assertEqual(error.param, name)
             self.assertEqual(error.code, "invalid_request")
 
-    def test_images_are_refused_with_their_place(self):
+    def test_images_are_refused_by_a_model_that_reads_text_alone(self):
         part = {"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}
+        error = self.refused(openai.BadRequestError, messages=[{"role": "user", "content": [part]}])
+        self.assertEqual(error.code, "invalid_request")
+        self.assertIn("text", str(error))
+
+    def test_parts_that_are_no_parts_are_refused_with_their_place(self):
+        part = {"type": "video_tape", "video_tape": {}}
         error = self.refused(openai.BadRequestError, messages=[{"role": "user", "content": [part]}])
         self.assertIn("messages[0]", error.param)
 

@@ -16,7 +16,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use praxis_core::{ChatChunk, ChatModel, ChatRequest, ChatStream, Constraint, Message, ModelError};
+use praxis_core::{
+    ChatChunk, ChatModel, ChatRequest, ChatStream, Constraint, Message, ModelError, TokenCount,
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -75,7 +77,7 @@ impl Default for ChatOptions {
 
 /// The context window that is given where none is asked for: keys and values of long windows take
 /// memory that a small machine may not have.
-const DEFAULT_CONTEXT: usize = 8192;
+pub const DEFAULT_CONTEXT: usize = 8192;
 
 fn local_date(format: &str) -> Option<String> {
     jiff::fmt::strtime::format(format, &jiff::Zoned::now()).ok()
@@ -240,6 +242,37 @@ impl ChatEngine {
         Ok(self.handle.model.prompt(messages)?.len())
     }
 
+    /// The same, told apart by message. What the template puts around each message is measured on
+    /// short ones; what else it adds is the frame, so that the sum is exact.
+    ///
+    /// # Errors
+    /// As [`ChatEngine::count_tokens`].
+    pub fn count_each(&self, messages: &[Message]) -> Result<TokenCount, ModelError> {
+        let total = self.count_tokens(messages)?;
+        let turn = [Message::user("a"), Message::assistant("a")];
+        let longer = [turn[0].clone(), turn[1].clone(), turn[0].clone()];
+        let two = self
+            .count_tokens(&longer)?
+            .saturating_sub(self.count_tokens(&turn[..1])?);
+        let around = (two / 2).saturating_sub(self.text_tokens("a")?.len());
+        let mut each = messages
+            .iter()
+            .map(|m| Ok(self.text_tokens(&m.text())?.len() + around))
+            .collect::<Result<Vec<usize>, ModelError>>()?;
+        // A template may leave something out, such as what a model thought in earlier turns.
+        let mut over = each.iter().sum::<usize>().saturating_sub(total);
+        for size in &mut each {
+            let less = over.min(size.saturating_sub(1));
+            *size -= less;
+            over -= less;
+        }
+        Ok(TokenCount {
+            frame: total.saturating_sub(each.iter().sum()),
+            messages: each,
+            exact: true,
+        })
+    }
+
     /// The tokens of a conversation as a prompt, for tests against a reference.
     #[doc(hidden)]
     pub fn prompt_tokens(&self, messages: &[Message]) -> Result<Vec<u32>, ModelError> {
@@ -308,6 +341,10 @@ impl ChatModel for ChatEngine {
         cancel: CancellationToken,
     ) -> Result<ChatStream, ModelError> {
         validate(&request.sampling, request.top_logprobs)?;
+        if request.messages.iter().any(Message::has_media) {
+            let model = request.model;
+            return Err(ModelError::TextOnly { model });
+        }
         let came = Instant::now();
         let model = Arc::clone(&self.handle.model);
         let (messages, constraint) = (request.messages, request.constraint);

@@ -15,6 +15,7 @@ use praxis_core::{
 use serde_json::Value;
 
 use super::*;
+use crate::function::tests::Words;
 
 #[derive(Default)]
 struct Replay {
@@ -86,6 +87,7 @@ fn known() -> Known {
     Known {
         models: vec!["qwen".into()],
         knowledge: vec!["docs".into()],
+        ..Known::default()
     }
 }
 
@@ -93,7 +95,9 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("prompts")).unwrap();
     for (name, text) in files {
-        std::fs::write(dir.path().join("prompts").join(name), text).unwrap();
+        let path = dir.path().join("prompts").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
     }
     dir
 }
@@ -110,6 +114,8 @@ fn library(
     let deps = Deps {
         chat: chat.clone(),
         retriever: Arc::new(Shelf { relevance }),
+        embedder: Arc::new(Words),
+        functions: Functions::default(),
     };
     let library = Library::load(&folder(files).path().join("prompts"), &known(), &deps).unwrap();
     (library, chat)
@@ -159,7 +165,7 @@ async fn an_answer_streams_cites_and_says_what_it_cites() {
             ..Sampling::default()
         }
     );
-    let prompt = &asked[0].messages[1].content;
+    let prompt = asked[0].messages[1].text();
     assert!(
         prompt.starts_with("[1] 藤野先生\n(7) 他是藤野严九郎。")
             && prompt.ends_with("Q: 老师是谁？"),
@@ -239,7 +245,7 @@ async fn passages_without_a_place_in_the_template_stand_before_the_question() {
     let output = call(&library, json!({"question": "Who?"})).await.0.unwrap();
     assert_eq!(output["citations"][0]["uri"], "fujino.txt");
     let asked = chat.asked.lock().unwrap();
-    let question = &asked[0].messages[1].content;
+    let question = asked[0].messages[1].text();
     assert!(
         question.contains("[1] 藤野先生\n(7) 他是") && question.ends_with("Q: Who?"),
         "{question}"
@@ -307,7 +313,63 @@ fn mistakes_in_a_prompt_file_point_at_themselves() {
         ("---\na: [1\n---\nx", &["prompts/a.prompt:", "YAML"]),
         (
             "---\nmodel: qwen\n---\none\n{{#if x}}two",
-            &["prompts/a.prompt:", "Handlebars"],
+            &["prompts/a.prompt:5:1", "`{{#if}}` has no end", "{{/if}}"],
+        ),
+        (
+            "---\nmodel: qwen\n---\n\n  one {{else}}",
+            &["prompts/a.prompt:5:7", "stands in no block"],
+        ),
+        (
+            "---\nmodel: qwen\n---\none\n  {{upper x}}",
+            &["prompts/a.prompt:5", "no helper `upper`"],
+        ),
+        (
+            "one {{>rulse}}",
+            &[
+                "prompts/a.prompt:1:8",
+                "no partial `rulse`",
+                "did you mean `rules`?",
+            ],
+        ),
+        (
+            "---\nmodel: qwen\n",
+            &["prompts/a.prompt:1:1", "no end", "`---`"],
+        ),
+        (
+            "---\nmodel: [qwen]\n---\nx",
+            &["prompts/a.prompt:2:1", "`model` must be a text"],
+        ),
+        (
+            "---\nmodel: qwen\npraxis.knowlege: docs\n---\nx",
+            &["prompts/a.prompt:3:8", "did you mean `knowledge`?"],
+        ),
+        (
+            "---\ninput:\n  schema: string\n  defualt: {a: 1}\n---\nx",
+            &[
+                "prompts/a.prompt:4:3",
+                "`input.defualt`",
+                "did you mean `default`?",
+            ],
+        ),
+        (
+            "---\ninput:\n  schema: string\noutput:\n  shema: string\n---\nx",
+            &[
+                "prompts/a.prompt:5:3",
+                "`output.shema`",
+                "did you mean `schema`?",
+            ],
+        ),
+        (
+            "---\ninput:\n  schema: string\noutput:\n  schema: strin\n---\nx",
+            &["prompts/a.prompt:5:3", "`strin`"],
+        ),
+        (
+            "---\nconfig:\n  seed: 1\n  topK: many\n  tempature: 0\n---\nx",
+            &[
+                "prompts/a.prompt:4:3",
+                "prompts/a.prompt:5:3",
+                "did you mean `temperature`?",
+            ],
         ),
         (
             "---\ninput:\n  schema:\n    question: string\npraxis.knowledge: doc\n---\nx",
@@ -318,12 +380,56 @@ fn mistakes_in_a_prompt_file_point_at_themselves() {
             &["prompts/a.prompt:6:1", "`en` and `zh`"],
         ),
         (
+            "---\npraxis.scope: books\n---\nx",
+            &["prompts/a.prompt:2:1", "must be `knowledge`"],
+        ),
+        (
+            "---\ninput:\n  schema:\n    question: string\npraxis:\n  scope:\n    topcs: [fees]\n---\nx",
+            &[
+                "prompts/a.prompt:7:5",
+                "`scope.topcs`",
+                "did you mean `topics`?",
+                "needs `topics` or a `role`",
+            ],
+        ),
+        (
+            "---\ninput:\n  schema:\n    question: string\npraxis.scope:\n  role: [1]\n  topics: {a: b}\n  not: 3\n  by: magic\n  threshold: high\n  knowledge: perhaps\n---\nx",
+            &[
+                "prompts/a.prompt:6:3",
+                "`scope.role` must be a text",
+                "`scope.topics` must be a list of texts",
+                "`scope.not` must be a list of texts",
+                "prompts/a.prompt:9:3",
+                "`scope.by` must be `model` or `embedding`",
+                "`scope.threshold` must be a number",
+                "`scope.knowledge` must be true or false",
+            ],
+        ),
+        (
+            "---\ninput:\n  schema:\n    question: string\npraxis.scope: {topics: [fees], threshold: 0.1}\n---\nx",
+            &["prompts/a.prompt:5:", "goes with `by: embedding`"],
+        ),
+        (
+            "---\ninput:\n  schema:\n    question: string\npraxis.scope: {topics: []}\n---\nx",
+            &["prompts/a.prompt:5:", "needs `topics` or a `role`"],
+        ),
+        (
+            "---\ninput:\n  schema:\n    a: string\n    b: string\npraxis.scope: {topics: [fees]}\n---\nx",
+            &["prompts/a.prompt:6:1", "which input is judged?"],
+        ),
+        (
+            "---\ninput:\n  schema:\n    question: string\npraxis.scope: {topics: [fees], knowledge: true}\n---\nx",
+            &["prompts/a.prompt:5:1", "needs `praxis.knowledge`"],
+        ),
+        (
             "---\npraxis.scope: knowledge\n---\nx",
             &["prompts/a.prompt:2:1", "praxis.knowledge"],
         ),
     ] {
         let problems = check(
-            &folder(&[("a.prompt", source)]).path().join("prompts"),
+            &folder(&[("a.prompt", source), ("_rules.prompt", "x")])
+                .path()
+                .join("prompts"),
             &known(),
         );
         let text: String = problems.iter().map(|p| p.render(false)).collect();
@@ -337,15 +443,67 @@ fn mistakes_in_a_prompt_file_point_at_themselves() {
 }
 
 #[test]
-fn partials_and_variants_are_files() {
+fn partials_variants_and_subfolders_are_files() {
     let files = [
         ("_rules.prompt", "Be brief."),
         ("answer.prompt", "---\nmodel: qwen\n---\n{{>rules}} Go."),
         ("answer.concise.prompt", "{{>_rules}}"),
+        ("answer.v2.long.prompt", "Go on."),
+        ("support/_tone.prompt", "Be kind. {{>rules}}"),
+        (
+            "support/greet.prompt",
+            "{{>support/tone}} {{>support/_tone}}",
+        ),
+        ("support/greet.warm.prompt", "Hi"),
     ];
     let (library, _) = library(&files, &[], 0.9);
     let names: Vec<String> = library.list().into_iter().map(|s| s.name).collect();
-    assert_eq!(names, ["answer", "answer.concise"]);
+    assert_eq!(
+        names,
+        [
+            "answer",
+            "answer.concise",
+            "answer.v2.long",
+            "support/greet",
+            "support/greet.warm"
+        ]
+    );
+    for (name, variants) in [
+        ("answer", &["concise", "v2.long"][..]),
+        ("support/greet", &["warm"]),
+        ("answer.concise", &[]),
+        ("support", &[]),
+    ] {
+        assert_eq!(library.variants(name), variants, "{name}");
+    }
+}
+
+#[test]
+fn a_version_covers_the_partials_that_are_used_and_no_others() {
+    let files = |outer: &'static str, inner: &'static str, other: &'static str| {
+        [
+            ("_outer.prompt", outer),
+            ("_inner.prompt", inner),
+            ("_other.prompt", other),
+            ("answer.prompt", "{{>outer}}"),
+            ("any.prompt", "{{> (lookup this \"name\")}}"),
+        ]
+    };
+    let versions = |files: &[(&str, &str)]| {
+        let (library, _) = library(files, &[], 0.9);
+        ["answer", "any"].map(|name| library.get(name).unwrap().version.clone())
+    };
+    let first = versions(&files("a {{>inner}}", "b", "c"));
+    for (changed, answer, any) in [
+        (files("a {{>inner}}", "b", "c"), false, false),
+        (files("a2 {{>inner}}", "b", "c"), true, true),
+        (files("a {{>inner}}", "b2", "c"), true, true),
+        (files("a {{>inner}}", "b", "c2"), false, true),
+    ] {
+        let now = versions(&changed);
+        let differ = [0, 1].map(|i| now[i] != first[i]);
+        assert_eq!(differ, [answer, any], "{changed:?}");
+    }
 }
 
 proptest::proptest! {

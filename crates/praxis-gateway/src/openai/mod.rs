@@ -1,5 +1,6 @@
 //! Any endpoint that speaks OpenAI's API: `/chat/completions` as a stream, and `/embeddings`.
 
+mod content;
 mod failure;
 mod stream;
 mod wire;

@@ -2,17 +2,18 @@
 //! ones tolerated: compatible servers differ.
 
 use praxis_core::chat::{FinishReason, TokenLogprob};
-use praxis_core::{ChatRequest, Constraint, Message, ModelError, Usage};
+use praxis_core::{ChatRequest, Constraint, ModelError, Usage};
 use serde::{Deserialize, Serialize};
 
 use super::Endpoint;
+use super::content::{WireMessage, wire_messages};
 
 /// Body of `POST /chat/completions`. `top_k`, `min_p` and `repetition_penalty` are not OpenAI's, but
 /// open servers (vLLM, SGLang, llama.cpp) read them; they are sent only where set.
 #[derive(Serialize)]
 pub(super) struct ChatBody<'a> {
     model: &'a str,
-    messages: &'a [Message],
+    messages: Vec<WireMessage<'a>>,
     stream: bool,
     stream_options: StreamOptions,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,7 +66,7 @@ impl<'a> ChatBody<'a> {
     /// The body of a request.
     ///
     /// # Errors
-    /// [`ModelError::InvalidRequest`] for a constraint that OpenAI's API has no word for.
+    /// [`ModelError::InvalidRequest`] for a constraint or media that OpenAI's API has no word for.
     pub(super) fn new(
         endpoint: &'a Endpoint,
         request: &'a ChatRequest,
@@ -93,7 +94,7 @@ impl<'a> ChatBody<'a> {
         };
         Ok(Self {
             model: &endpoint.model,
-            messages: &request.messages,
+            messages: wire_messages(&endpoint.name, &request.messages)?,
             stream: true,
             stream_options: StreamOptions {
                 include_usage: true,

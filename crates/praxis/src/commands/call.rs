@@ -30,7 +30,14 @@ pub async fn run(app: &App, args: Call, global: &Global) -> Result<(), Failure> 
     let printed = printer.await.unwrap_or_default();
     let output = output?;
     if global.json {
-        ui::out_json(&json!({ "output": output, "trace_id": trace }));
+        let mut shown = json!({ "output": output, "trace_id": trace });
+        if let Some(reasoning) = printed.reasoning {
+            shown["reasoning"] = json!(reasoning);
+        }
+        if let Some(confidence) = printed.confidence {
+            shown["confidence"] = json!(confidence);
+        }
+        ui::out_json(&shown);
         return Ok(());
     }
     if printed.text.is_empty() {
@@ -39,6 +46,13 @@ pub async fn run(app: &App, args: Call, global: &Global) -> Result<(), Failure> 
         ui::out("");
     }
     print_citations(&printed.citations);
+    if let Some(confidence) = printed.confidence {
+        let percent = (confidence * 100.0).round();
+        ui::note(ui::paint(
+            DIM,
+            format_args!("\n{percent} % of the samples agree"),
+        ));
+    }
     ui::note(ui::paint(
         DIM,
         format_args!("\ntrace {trace}  (praxis traces show {trace})"),
@@ -53,6 +67,12 @@ pub struct Printed {
     pub text: String,
     /// The answer's citations.
     pub citations: Vec<Citation>,
+    /// How the model came to the answer, where its technique says.
+    pub reasoning: Option<String>,
+    /// Share of the samples that agree with the answer.
+    pub confidence: Option<f32>,
+    /// Whether reasoning was the last to be printed.
+    thought: bool,
 }
 
 /// Prints deltas as they come, if `stream`, and collects the rest.
@@ -62,12 +82,29 @@ pub async fn print(mut events: mpsc::Receiver<CallEvent>, stream: bool) -> Print
         match event {
             CallEvent::Delta { text, .. } => {
                 if stream {
+                    // Reasoning and answer are apart, as they are in the output.
+                    if std::mem::take(&mut printed.thought) {
+                        ui::out_piece("\n\n");
+                    }
                     ui::out_piece(&text);
                 }
                 printed.text.push_str(&text);
             }
+            CallEvent::Reasoning { text } => {
+                if stream {
+                    ui::out_piece(&ui::paint(DIM, &text));
+                }
+                printed.thought |= !text.trim().is_empty();
+            }
             CallEvent::Cited { citations, .. } => printed.citations = citations,
-            CallEvent::Retrieved(_) | CallEvent::Finished { .. } => {}
+            CallEvent::Concluded {
+                reasoning,
+                confidence,
+            } => {
+                printed.reasoning = reasoning;
+                printed.confidence = confidence;
+            }
+            CallEvent::Retrieved(_) | CallEvent::Partial(_) | CallEvent::Finished { .. } => {}
         }
     }
     printed

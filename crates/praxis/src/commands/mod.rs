@@ -9,6 +9,7 @@ mod ingest;
 mod knowledge;
 mod models;
 mod new;
+mod prompts;
 mod search;
 mod serve;
 mod traces;
@@ -26,7 +27,8 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
     match command {
         Command::New(args) => new::run(&args, &global),
         Command::Docs(args) => docs::run(&args),
-        Command::Check => check::run(&global),
+        Command::Check => check::run(&global).await,
+        Command::Prompts(args) => prompts::run(args, &global).await,
         Command::Models(args) => models::run(args, &global).await,
         Command::Ingest(args) => {
             with_app(&global, async |app| ingest::run(app, args, &global).await).await

@@ -148,7 +148,8 @@ fn status(status: &SpanStatus) -> String {
     }
 }
 
-fn when(started_ms: i64) -> String {
+/// A time as a person reads it.
+pub fn when(started_ms: i64) -> String {
     jiff::Timestamp::from_millisecond(started_ms).map_or_else(
         |_| started_ms.to_string(),
         |t| {
@@ -159,7 +160,8 @@ fn when(started_ms: i64) -> String {
     )
 }
 
-fn duration(us: i64) -> String {
+/// A duration as a person reads it.
+pub fn duration(us: i64) -> String {
     let ms = us as f64 / 1e3;
     if ms >= 1000.0 {
         format!("{:.2} s", ms / 1e3)

@@ -4,7 +4,7 @@ pub mod toml_file;
 
 use std::path::Path;
 
-use praxis_core::Diagnostic;
+use praxis_core::{Diagnostic, Problem};
 use praxis_gateway::{Defaults, GatewayConfig, ModelConfig};
 use serde::Deserialize;
 
@@ -23,6 +23,8 @@ pub struct AppConfig {
     pub defaults: Defaults,
     /// Models by name.
     pub models: std::collections::BTreeMap<String, ModelConfig>,
+    /// The prompts.
+    pub prompts: PromptsConfig,
     /// The HTTP server.
     pub server: ServerConfig,
     /// The web console.
@@ -39,6 +41,27 @@ pub struct AppInfo {
     pub title: Option<String>,
     /// One sentence about it.
     pub description: Option<String>,
+}
+
+/// `[prompts]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PromptsConfig {
+    /// Versions to serve instead of the working copy, by function: `[prompts.pin]`.
+    pub pin: std::collections::BTreeMap<String, String>,
+}
+
+impl PromptsConfig {
+    fn problems(&self) -> Vec<Problem> {
+        let wrong = |(function, version): (&String, &String)| {
+            (!praxis_function::version::is_version(version)).then(|| Problem {
+                path: format!("prompts.pin.{function}"),
+                message: format!("`{version}` is no version of a prompt: that has 12 hex digits"),
+                help: Some(format!("praxis prompts log {function}")),
+            })
+        };
+        self.pin.iter().filter_map(wrong).collect()
+    }
 }
 
 /// `[server]`
@@ -73,6 +96,7 @@ impl AppConfig {
             .gateway()
             .problems()
             .into_iter()
+            .chain(config.prompts.problems())
             .map(|p| file.diagnose(p))
             .collect();
         if problems.is_empty() {

@@ -1,0 +1,371 @@
+//! One question to the model: put, answered, checked, and put again until the answer keeps its promise.
+//!
+//! What may be shown while it is written is shown: a text that nothing checks, and JSON that is
+//! constrained to its schema, piece by piece; any other output when it is valid, since what readers have
+//! seen is never taken back. Left out: which questions are asked (`technique`).
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use futures::StreamExt;
+use praxis_core::{
+    CallContext, CallError, CallEvent, ChatChunk, ChatRequest, Constraint, ErrorCode, Function,
+    Message, Passage, Role, Sampling, SpanKind,
+};
+use serde_json::{Value, json};
+
+use crate::library::Deps;
+use crate::refusal::SENTINEL;
+use crate::run::Budget;
+use crate::stream::{Reply, Show, Sink};
+use crate::structured::checks::FunctionCheck;
+use crate::structured::repair::{
+    Answer as Try, OutputFormat, OutputSpec, Repair, RepairBudget, Verdict,
+};
+use crate::structured::violation::Violation;
+use crate::technique::{Answer, Ask, Form, written};
+
+/// Seeds of the samples of one question are this far apart, so that those of questions with seeds
+/// beside each other differ too.
+const SEEDS: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The name of the step in which an output is asked for again.
+pub const REPAIR: &str = "repair";
+
+/// What all questions of one call have in common.
+pub(crate) struct Asking<'a> {
+    pub deps: &'a Deps,
+    pub cx: &'a CallContext,
+    /// The function's name.
+    pub name: &'a str,
+    pub model: &'a str,
+    /// The prompt's messages.
+    pub messages: Vec<Message>,
+    pub sampling: Sampling,
+    pub top_logprobs: Option<u8>,
+    pub passages: &'a [Passage],
+    /// Whether answers cite passages.
+    pub cites: bool,
+    pub output: &'a OutputSpec,
+    /// What the model is held to while it writes an output.
+    pub constraint: Option<&'a Constraint>,
+    /// Set where the model turned out not to be one that can be held to it.
+    pub unconstrained: &'a AtomicBool,
+    /// What the prompt says of its output, for outputs that are JSON.
+    pub instructions: &'a str,
+    pub budget: Budget,
+    /// The call's input.
+    pub input: &'a Value,
+    /// Tokens that the model has written.
+    pub written: AtomicU64,
+    /// Whether the reader has seen the output's text.
+    pub shown: AtomicBool,
+}
+
+impl Asking<'_> {
+    /// Puts the question.
+    ///
+    /// # Errors
+    /// The model's, or `output_invalid` with the best attempt where no answer keeps its promise.
+    pub async fn ask(&self, ask: &Ask) -> Result<Answer, CallError> {
+        // A call of one question is its own step.
+        if ask.step == "answer" && ask.shown {
+            return self.answer(ask, self.cx).await;
+        }
+        let about = json!({ "sample": ask.sample });
+        let (span, cx) = self.cx.span(SpanKind::Step, &ask.step, about);
+        let answer = self.answer(ask, &cx).await;
+        match &answer {
+            Ok(answer) => span.finish(json!({ "text": answer.text, "output": answer.output })),
+            Err(error) => span.fail(error),
+        }
+        answer
+    }
+
+    async fn answer(&self, ask: &Ask, cx: &CallContext) -> Result<Answer, CallError> {
+        match &ask.form {
+            Form::Free => {
+                let show = if ask.shown {
+                    Show::Thought
+                } else {
+                    Show::Nothing
+                };
+                let sink = Sink::new(self, &ask.form, show);
+                let reply = self.reply(self.request(ask), sink, cx).await?;
+                Ok(Answer {
+                    text: reply.reasoning,
+                    output: None,
+                })
+            }
+            Form::Choice(words) => {
+                let constraint = Constraint::Choice(words.clone());
+                let request = self.request(ask);
+                let sink = || Sink::new(self, &Form::Free, Show::Nothing);
+                let reply = self.held(request, Some(&constraint), sink, cx).await?;
+                let chosen = words
+                    .iter()
+                    .filter(|w| reply.reasoning.contains(w.as_str()));
+                // Of `1` and `12`, the text `12` holds both and means the longer.
+                let chosen = chosen.max_by_key(|w| w.len()).cloned();
+                Ok(Answer {
+                    text: chosen.unwrap_or(reply.reasoning),
+                    output: None,
+                })
+            }
+            Form::Output | Form::Reasoned => self.output(ask, cx).await,
+        }
+    }
+
+    /// Asks until the output is what the function promises.
+    async fn output(&self, ask: &Ask, cx: &CallContext) -> Result<Answer, CallError> {
+        let reasoned = ask.form == Form::Reasoned;
+        // What is constrained to its output cannot reason before it.
+        let mut constraint = self.constraint.filter(|_| !reasoned);
+        let mut request = self.request(ask);
+        let asked = request.messages.len();
+        let mut repair = Repair::new(RepairBudget {
+            attempts: self.budget.repairs.saturating_add(1),
+            tokens: self.budget.tokens,
+        });
+        let mut reply = self
+            .held(
+                request.clone(),
+                constraint,
+                || Sink::new(self, &ask.form, self.show(ask, constraint)),
+                cx,
+            )
+            .await?;
+        let reasoning = std::mem::take(&mut reply.reasoning);
+        let mut repairs = 0;
+        let output = loop {
+            if reply.refused {
+                break json!(SENTINEL);
+            }
+            let Some(text) = reply.text else {
+                // Reasoning that never came to its mark: the technique asks for the answer.
+                return Ok(Answer {
+                    text: reasoning,
+                    output: None,
+                });
+            };
+            let mut verdict = repair.on_answer(
+                self.output,
+                Try {
+                    text: &text,
+                    finish: reply.finish,
+                    tokens: reply.tokens,
+                    passages: self.passages.len(),
+                },
+            );
+            if let Verdict::Pending(checks) = verdict {
+                let mut found = Vec::new();
+                for check in &checks {
+                    found.extend(self.checked(check).await?);
+                }
+                verdict = repair.on_checked(self.output, &text, found);
+            }
+            let again = match verdict {
+                Verdict::Valid(output, mended) => {
+                    if !mended.is_empty() {
+                        let (span, _) = cx.span(SpanKind::Step, "mend", json!(text));
+                        span.finish(json!({ "output": output, "mended": mended }));
+                    }
+                    break output;
+                }
+                Verdict::Ask(again) => again,
+                Verdict::Failed(failure) => {
+                    self.count_repairs(repairs, "failed");
+                    let mut error = CallError::from(failure);
+                    error.message.insert_str(0, &format!("`{}`: ", self.name));
+                    return Err(error);
+                }
+                Verdict::Pending(_) => {
+                    let message = "a check is pending twice";
+                    return Err(CallError::new(ErrorCode::Internal, message));
+                }
+            };
+            repairs += 1;
+            // Where the model cannot be held to a form, it may at least be told more than once.
+            if self.unconstrained.load(Ordering::Relaxed) {
+                constraint = None;
+            }
+            request.messages.truncate(asked);
+            request.messages.extend(again.messages);
+            if let Some(least) = again.temperature {
+                let temperature = &mut request.sampling.temperature;
+                *temperature = Some(temperature.unwrap_or(least).max(least));
+            }
+            let violations = repair.attempts().last().map(|a| &a.violations);
+            let (span, inner) = cx.span(
+                SpanKind::Step,
+                REPAIR,
+                json!({ "attempt": repairs, "violations": violations }),
+            );
+            let sink = || Sink::new(self, &Form::Output, Show::Nothing);
+            let answer = self.held(request.clone(), constraint, sink, &inner).await;
+            match &answer {
+                Ok(answer) => span.finish(json!(answer.text)),
+                Err(error) => span.fail(error),
+            }
+            reply = answer?;
+        };
+        self.count_repairs(repairs, "valid");
+        if ask.shown && !self.shown.load(Ordering::Relaxed) {
+            self.show_output(&output, cx).await;
+        }
+        Ok(Answer {
+            text: reasoning,
+            output: Some(output),
+        })
+    }
+
+    /// What a function of the application says of an output.
+    async fn checked(&self, check: &FunctionCheck) -> Result<Option<Violation>, CallError> {
+        let input = json!({ "input": self.input, "output": check.output });
+        let result = self.call(&check.function, input).await?;
+        check
+            .judged(&result)
+            .map_err(|message| CallError::new(ErrorCode::Upstream, message))
+    }
+
+    /// Gives the reader an output that was not shown while it was written.
+    pub async fn show_output(&self, output: &Value, cx: &CallContext) {
+        if self.cites && output == SENTINEL {
+            // The call says it in words of its own.
+            return;
+        }
+        self.shown.store(true, Ordering::Relaxed);
+        let text = written(output);
+        cx.emit(CallEvent::Delta {
+            text,
+            logprobs: Vec::new(),
+        })
+        .await;
+    }
+
+    fn count_repairs(&self, repairs: u64, end: &'static str) {
+        if repairs > 0 {
+            let name = self.name.to_owned();
+            metrics::counter!("praxis_output_repairs_total", "function" => name, "end" => end)
+                .increment(repairs);
+        }
+    }
+
+    /// What of an output may be shown while it is written: only what nothing can prove wrong later.
+    fn show(&self, ask: &Ask, constraint: Option<&Constraint>) -> Show {
+        let is_text = self.output.format == OutputFormat::Text && ask.form == Form::Output;
+        let is_certain = self.output.checks.is_empty() && (is_text || constraint.is_some());
+        match (ask.shown, is_certain) {
+            (false, _) => Show::Nothing,
+            (true, true) => Show::Output,
+            (true, false) => Show::Thought,
+        }
+    }
+
+    fn request(&self, ask: &Ask) -> ChatRequest {
+        let mut messages = self.messages.clone();
+        let mut suffix = ask.suffix.clone();
+        let mut turns = ask.turns.clone();
+        if ask.form == Form::Output && !self.instructions.is_empty() {
+            match turns.last_mut() {
+                Some(last) => last.append(self.instructions),
+                None => suffix.push_str(self.instructions),
+            }
+        }
+        if !suffix.is_empty() {
+            match messages.iter_mut().rfind(|m| m.role == Role::User) {
+                Some(last) => last.append(&suffix),
+                None => messages.push(Message::user(suffix.trim_start())),
+            }
+        }
+        messages.append(&mut turns);
+        let mut sampling = self.sampling.clone();
+        sampling.temperature = ask.temperature.or(sampling.temperature);
+        sampling.seed = sampling
+            .seed
+            .map(|seed| seed.wrapping_add(ask.sample.wrapping_mul(SEEDS)));
+        ChatRequest {
+            model: self.model.to_owned(),
+            messages,
+            sampling,
+            top_logprobs: self.top_logprobs,
+            ..ChatRequest::default()
+        }
+    }
+
+    /// A reply held to a form, or, by a model that cannot be held to it, one that is merely asked for.
+    async fn held<'s>(
+        &'s self,
+        mut request: ChatRequest,
+        constraint: Option<&Constraint>,
+        sink: impl Fn() -> Sink<'s>,
+        cx: &CallContext,
+    ) -> Result<Reply, CallError> {
+        let free = self.unconstrained.load(Ordering::Relaxed);
+        request.constraint = constraint.filter(|_| !free).cloned();
+        if request.constraint.is_none() {
+            return self.reply(request, sink(), cx).await;
+        }
+        match self.reply(request.clone(), sink(), cx).await {
+            // Providers differ in which schemas they know, and say so with this code alone.
+            Err(error) if error.code == ErrorCode::InvalidRequest => {
+                request.constraint = None;
+                let reply = self.reply(request, sink(), cx).await?;
+                tracing::warn!(
+                    function = self.name,
+                    reason = error.message,
+                    "the model is asked without a constraint; its output is checked"
+                );
+                self.unconstrained.store(true, Ordering::Relaxed);
+                Ok(reply)
+            }
+            other => other,
+        }
+    }
+
+    /// Asks once.
+    async fn reply(
+        &self,
+        mut request: ChatRequest,
+        mut sink: Sink<'_>,
+        cx: &CallContext,
+    ) -> Result<Reply, CallError> {
+        let written = self.written.load(Ordering::Relaxed);
+        let left = self.budget.tokens.saturating_sub(written);
+        if left == 0 {
+            return Err(self.budget.exceeded("tokens", self.budget.tokens));
+        }
+        if let Ok(left) = u32::try_from(left) {
+            let most = &mut request.sampling.max_tokens;
+            *most = Some(most.unwrap_or(left).min(left));
+        }
+        let mut stream = self.deps.chat.chat(request, cx).await?;
+        while let Some(chunk) = stream.next().await {
+            match chunk? {
+                ChatChunk::Delta { text, logprobs } => {
+                    if sink.take(&text, logprobs, cx).await.is_break() {
+                        break;
+                    }
+                }
+                ChatChunk::Done {
+                    finish_reason,
+                    usage,
+                } => {
+                    sink.ended(finish_reason, usage, cx).await;
+                    self.written
+                        .fetch_add(usage.output_tokens, Ordering::Relaxed);
+                }
+            }
+        }
+        Ok(sink.finish(cx).await)
+    }
+
+    /// Calls another function of the application.
+    ///
+    /// # Errors
+    /// `not_found`, and the function's own.
+    pub async fn call(&self, function: &str, input: Value) -> Result<Value, CallError> {
+        let function = self.deps.functions.get(function)?;
+        // Boxed: a function may call others that call others.
+        Box::pin(function.call(input, &self.cx.quiet())).await
+    }
+}

@@ -1,0 +1,187 @@
+//! What the front matter's extension keys, `praxis.*`, mean.
+//!
+//! Left out: the keys of Dotprompt itself, which `prompt` reads.
+
+mod knowledge;
+mod scope;
+
+use praxis_core::{Constraint, Diagnostic};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::history::{History, HistoryKeys};
+use crate::prompt::File;
+use crate::run::Budget;
+use crate::structured::checks::Checks;
+use crate::technique::Technique;
+
+pub(crate) use knowledge::KnowledgeUse;
+pub(crate) use scope::{Judge, Scene};
+
+/// Keys below `praxis`.
+const KEYS: &[&str] = &[
+    "knowledge",
+    "scope",
+    "query",
+    "refusal",
+    "limit",
+    "technique",
+    "checks",
+    "constraint",
+    "constrained",
+    "budget",
+    "history",
+];
+
+/// What a prompt says in our keys.
+#[derive(Debug, Clone)]
+pub(crate) struct Extension {
+    /// Retrieval before the call.
+    pub knowledge: Option<KnowledgeUse>,
+    /// What the function is for; other questions are declined.
+    pub scene: Option<Scene>,
+    /// The words of a refusal, by language code.
+    pub refusal: Map<String, Value>,
+    /// How the question becomes one or several to the model.
+    pub technique: Technique,
+    /// What an output must be beside its schema.
+    pub checks: Checks,
+    /// What a text must be from its first character to its last.
+    pub constraint: Option<Constraint>,
+    /// Whether the model is held to the output's schema while it writes; if not, or if it cannot be,
+    /// what it wrote is checked and repaired.
+    pub constrained: bool,
+    /// What a call may use.
+    pub budget: Budget,
+    /// How much of a conversation the prompt sees.
+    pub history: History,
+}
+
+/// `praxis.budget`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BudgetKeys {
+    questions: Option<usize>,
+    repairs: Option<u32>,
+    tokens: Option<u64>,
+}
+
+impl File<'_> {
+    /// Reads the extension keys; problems go to `problems`.
+    pub(crate) fn extension(
+        &self,
+        front: &Map<String, Value>,
+        input_schema: &Value,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Extension {
+        let mut ours: Map<String, Value> = front
+            .iter()
+            .filter_map(|(k, v)| Some((k.strip_prefix("praxis.")?.to_owned(), v.clone())))
+            .collect();
+        if let Some(Value::Object(nested)) = front.get("praxis") {
+            ours.extend(nested.clone());
+        }
+        for key in ours.keys().filter(|k| !KEYS.contains(&k.as_str())) {
+            problems.push(self.unknown(key, KEYS));
+        }
+        let technique = ours.get("technique").map(Technique::parse);
+        let technique = technique.unwrap_or_else(|| Ok(Technique::default()));
+        let checks = ours.get("checks").map(Checks::parse);
+        let checks = checks.unwrap_or_else(|| Ok(Checks::default()));
+        if checks.as_ref().is_ok_and(Checks::cites) && !ours.contains_key("knowledge") {
+            let what = "`must_cite` needs passages to cite: `praxis.knowledge` is missing";
+            problems.push(self.at_key("praxis.checks", what));
+        }
+        let defaults = Budget::default();
+        let budget = self.read::<BudgetKeys>("budget", &ours, problems);
+        let history = self.read::<HistoryKeys>("history", &ours, problems);
+        let history = history.map_or(Ok(History::default()), History::try_from);
+        let scope = self.scope(&ours, input_schema, problems);
+        Extension {
+            knowledge: self.knowledge(&ours, scope.knowledge, input_schema, problems),
+            scene: scope.scene,
+            refusal: self.refusal(ours.get("refusal"), problems),
+            technique: technique.unwrap_or_else(|found| {
+                let at = |problem| self.at_key("praxis.technique", problem);
+                problems.extend(found.into_iter().map(at));
+                Technique::default()
+            }),
+            checks: checks.unwrap_or_else(|found| {
+                let at = |(path, problem)| {
+                    self.at_key("praxis.checks", format!("`praxis.{path}`: {problem}"))
+                };
+                problems.extend(found.into_iter().map(at));
+                Checks::default()
+            }),
+            history: history.unwrap_or_else(|problem| {
+                problems.push(self.at_key("praxis.history", problem));
+                History::default()
+            }),
+            constraint: self.read("constraint", &ours, problems),
+            constrained: self.read("constrained", &ours, problems).unwrap_or(true),
+            budget: budget.map_or(defaults, |given| Budget {
+                questions: given.questions.unwrap_or(defaults.questions).max(1),
+                repairs: given.repairs.unwrap_or(defaults.repairs),
+                tokens: given.tokens.unwrap_or(defaults.tokens),
+            }),
+        }
+    }
+
+    /// The value of a key, if it is there and is what it must be.
+    fn read<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        ours: &Map<String, Value>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Option<T> {
+        let value = ours.get(key)?;
+        match serde_json::from_value(value.clone()) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let key = format!("praxis.{key}");
+                problems.push(self.at_key(&key, format!("`{key}`: {error}")));
+                None
+            }
+        }
+    }
+
+    /// `praxis.refusal`: one text for all languages, or `en` and `zh`.
+    fn refusal(&self, value: Option<&Value>, problems: &mut Vec<Diagnostic>) -> Map<String, Value> {
+        let all = |text: &str| {
+            let entry = |code: &str| (code.to_owned(), Value::from(text));
+            ["en", "zh"].map(entry).into_iter().collect()
+        };
+        match value {
+            None => Map::new(),
+            Some(Value::String(text)) => all(text),
+            Some(Value::Object(map))
+                if map
+                    .iter()
+                    .all(|(k, v)| matches!(k.as_str(), "en" | "zh") && v.is_string()) =>
+            {
+                map.clone()
+            }
+            Some(_) => {
+                let what = "`praxis.refusal` must be a text, or texts for `en` and `zh`";
+                problems.push(self.at_key("praxis.refusal", what));
+                Map::new()
+            }
+        }
+    }
+}
+
+/// The input that is searched for and judged: `question` or `query`, or the only text there is.
+fn query_input(schema: &Value) -> Option<String> {
+    let properties = schema.get("properties")?.as_object()?;
+    for name in ["question", "query"] {
+        if properties.contains_key(name) {
+            return Some(name.to_owned());
+        }
+    }
+    let mut texts = properties.iter().filter(|(_, s)| s["type"] == "string");
+    match (texts.next(), texts.next()) {
+        (Some((name, _)), None) => Some(name.clone()),
+        _ => None,
+    }
+}

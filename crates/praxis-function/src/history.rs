@@ -1,0 +1,196 @@
+//! How much of a conversation a prompt sees: `praxis.history`, and what is done where it does not fit.
+//!
+//! Nothing is left out silently: a step of the trace says what was. The decision is `hygiene`'s; here
+//! tokens are counted and summaries written.
+
+use praxis_core::chat::collect;
+use praxis_core::{
+    CallContext, CallError, ChatGateway, ChatRequest, Message, Role, Sampling, SpanKind, TokenCount,
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::hygiene::{Fitted, Policy, fit, keep_latest};
+
+/// Earlier messages that a prompt sees where it does not say: a model on a CPU reads slowly.
+const MOST: usize = 12;
+
+/// Room for an answer where a prompt sets it no limit.
+const ANSWER: usize = 512;
+
+/// `praxis.history`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct History {
+    policy: Policy,
+    most: usize,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            policy: Policy::OldestFirst,
+            most: MOST,
+        }
+    }
+}
+
+/// The same as it is written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HistoryKeys {
+    #[serde(default)]
+    policy: PolicyName,
+    pinned: Option<usize>,
+    max_messages: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum PolicyName {
+    #[default]
+    OldestFirst,
+    Summary,
+    Pinned,
+}
+
+impl TryFrom<HistoryKeys> for History {
+    type Error = &'static str;
+
+    fn try_from(keys: HistoryKeys) -> Result<Self, Self::Error> {
+        let policy = match (keys.policy, keys.pinned) {
+            (PolicyName::Pinned, first) => Policy::Pinned {
+                first: first.unwrap_or(2),
+            },
+            (_, Some(_)) => return Err("`pinned` goes with `policy: pinned`"),
+            (PolicyName::OldestFirst, None) => Policy::OldestFirst,
+            (PolicyName::Summary, None) => Policy::Summary,
+        };
+        Ok(Self {
+            policy,
+            most: keys.max_messages.unwrap_or(MOST),
+        })
+    }
+}
+
+/// Whom to ask, and under which name.
+pub(crate) struct Asked<'a> {
+    pub chat: &'a dyn ChatGateway,
+    pub model: &'a str,
+    pub cx: &'a CallContext,
+}
+
+impl History {
+    /// The latest of the earlier messages.
+    ///
+    /// # Errors
+    /// The model's, where it summarizes the others.
+    pub async fn latest(
+        &self,
+        past: Vec<Message>,
+        asked: &Asked<'_>,
+    ) -> Result<Vec<Message>, CallError> {
+        if past.len() <= self.most {
+            return Ok(past);
+        }
+        let sizes = TokenCount::estimate(&past).messages;
+        let fitted = keep_latest(&past, &sizes, self.most, self.policy);
+        asked.settled(past, &fitted).await
+    }
+
+    /// The messages that fit the model's window beside an answer of `answer` tokens.
+    ///
+    /// # Errors
+    /// `context_length_exceeded`, naming the sizes, where what must stay does not fit.
+    pub async fn fitting(
+        &self,
+        messages: Vec<Message>,
+        answer: Option<u32>,
+        asked: &Asked<'_>,
+    ) -> Result<Vec<Message>, CallError> {
+        let Some(window) = asked.chat.window(asked.model) else {
+            return Ok(messages);
+        };
+        let answer = answer.map_or(ANSWER.min(window / 4), |tokens| tokens as usize);
+        // An estimate is seldom wrong by half: what is far from the window is not counted.
+        if TokenCount::estimate(&messages).total() * 2 + answer <= window {
+            return Ok(messages);
+        }
+        let count = asked.chat.count_tokens(asked.model, &messages).await?;
+        let room = window.saturating_sub(count.frame);
+        let fitted = fit(&messages, &count.messages, room, answer, self.policy)?;
+        asked.settled(messages, &fitted).await
+    }
+}
+
+impl Asked<'_> {
+    /// What stays, with a summary of the rest where one is wanted.
+    async fn settled(
+        &self,
+        messages: Vec<Message>,
+        fitted: &Fitted,
+    ) -> Result<Vec<Message>, CallError> {
+        let Some(report) = fitted.report() else {
+            return Ok(messages);
+        };
+        let (span, cx) = self.cx.span(SpanKind::Step, "history", report);
+        let mut kept = fitted.messages(&messages);
+        let Some(summary) = fitted.summary else {
+            span.finish(json!({ "messages": kept.len() }));
+            return Ok(kept);
+        };
+        let written = self
+            .summary(&fitted.left_out(&messages), summary.tokens, &cx)
+            .await;
+        match written {
+            Ok(text) => {
+                span.finish(json!({ "messages": kept.len(), "summary": text }));
+                let text = format!("What was said before, in short: {text}");
+                kept.insert(summary.at.min(kept.len()), Message::system(text));
+                Ok(kept)
+            }
+            Err(error) => {
+                span.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn summary(
+        &self,
+        messages: &[Message],
+        tokens: usize,
+        cx: &CallContext,
+    ) -> Result<String, CallError> {
+        let mut text = String::new();
+        for message in messages {
+            let who = match message.role {
+                Role::Assistant => "Assistant",
+                _ => "User",
+            };
+            text.push_str(&format!("{who}: {}\n", message.text()));
+        }
+        let request = ChatRequest {
+            model: self.model.to_owned(),
+            messages: vec![
+                Message::system(
+                    "Summarize the conversation in a few sentences, in its language. Keep names, \
+                     numbers and decisions. Write only the summary.",
+                ),
+                Message::user(text),
+            ],
+            sampling: Sampling {
+                temperature: Some(0.0),
+                // The marks around it take some.
+                max_tokens: Some(
+                    u32::try_from(tokens.saturating_sub(24))
+                        .unwrap_or(256)
+                        .max(16),
+                ),
+                ..Sampling::default()
+            },
+            ..ChatRequest::default()
+        };
+        let answer = collect(self.chat.chat(request, cx).await?).await?;
+        Ok(answer.text.trim().to_owned())
+    }
+}
