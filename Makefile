@@ -2,7 +2,7 @@
 # The work is in scripts/; each script says what it does.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-aarch64 build check docs bench bench-engine bench-retrieval bench-answers soak lint-deps
+.PHONY: help demo test test-aarch64 build check docs bench bench-engine bench-retrieval bench-answers bench-structured bench-reasoning soak lint-deps
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -39,6 +39,12 @@ bench-retrieval: ## Measure the quality of retrieval beside a plain BM25
 
 bench-answers: ## Measure the quality of answers of the default model
 	@scripts/bench-quality.sh answers
+
+bench-structured: ## Count how often outputs keep their schema, constrained and repaired
+	@scripts/bench-functions.sh structured
+
+bench-reasoning: ## Compare techniques on problems of GSM8K
+	@scripts/bench-functions.sh reasoning
 
 soak: ## Hold the server under mixed load, MINUTES=60 by default
 	@cargo build --release --locked

@@ -35,6 +35,13 @@ sdk() {
     done
 }
 
+examples() {
+    local example
+    for example in examples/*/; do
+        "$PRAXIS_BIN" check --app "$example"
+    done
+}
+
 # The driver of the browser is installed once, and again when the lock file changes.
 browser_tests() {
     cd crates/praxis-console/tests/browser
@@ -49,7 +56,7 @@ step "Format" cargo fmt --check
 step "Build" build
 step "Models" "$PRAXIS_BIN" models pull smollm2-135m-instruct all-minilm-l6-v2 multilingual-e5-small
 step "Repository" target/debug/xtask tidy --praxis "$PRAXIS_BIN"
-step "Examples" "$PRAXIS_BIN" check --app examples/handbook
+step "Examples" examples
 step "Lints" cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 step "Tests" cargo nextest run --locked --workspace
 step "Documentation tests" cargo test --locked --workspace --doc --quiet
