@@ -11,6 +11,7 @@ use praxis_core::{
     CallContext, CallError, CallEvent, ChatChunk, ChatRequest, Constraint, ErrorCode, Function,
     Message, Passage, Role, Sampling, SpanKind,
 };
+use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::library::Deps;
@@ -21,7 +22,7 @@ use crate::structured::checks::FunctionCheck;
 use crate::structured::repair::{
     Answer as Try, OutputFormat, OutputSpec, Repair, RepairBudget, Verdict,
 };
-use crate::structured::violation::Violation;
+use crate::structured::violation::{Violation, alternatives, shown};
 use crate::technique::{Answer, Ask, Form, written};
 
 /// Seeds of the samples of one question are this far apart, so that those of questions with seeds
@@ -163,6 +164,12 @@ impl Asking<'_> {
                 }
                 verdict = repair.on_checked(self.output, &text, found);
             }
+            if let Verdict::Valid(output, _) = &verdict
+                && self.unconstrained.load(Ordering::Relaxed)
+                && let Some(found) = self.constraint.and_then(|c| broken(c, output))
+            {
+                verdict = repair.on_checked(self.output, &text, vec![found]);
+            }
             let again = match verdict {
                 Verdict::Valid(output, mended) => {
                     if !mended.is_empty() {
@@ -252,8 +259,10 @@ impl Asking<'_> {
 
     /// What of an output may be shown while it is written: only what nothing can prove wrong later.
     fn show(&self, ask: &Ask, constraint: Option<&Constraint>) -> Show {
-        let is_text = self.output.format == OutputFormat::Text && ask.form == Form::Output;
-        let is_certain = self.output.checks.is_empty() && (is_text || constraint.is_some());
+        let held = constraint.is_some() && !self.unconstrained.load(Ordering::Relaxed);
+        let is_free = self.output.format == OutputFormat::Text && self.constraint.is_none();
+        let is_certain =
+            self.output.checks.is_empty() && ask.form == Form::Output && (is_free || held);
         match (ask.shown, is_certain) {
             (false, _) => Show::Nothing,
             (true, true) => Show::Output,
@@ -309,13 +318,17 @@ impl Asking<'_> {
             // Providers differ in which schemas they know, and say so with this code alone.
             Err(error) if error.code == ErrorCode::InvalidRequest => {
                 request.constraint = None;
-                let reply = self.reply(request, sink(), cx).await?;
+                // Known before it is asked again: what is written freely is not shown before it is checked.
+                self.unconstrained.store(true, Ordering::Relaxed);
+                let reply = self.reply(request, sink(), cx).await;
+                // What is wrong with the request itself is wrong without a constraint as well.
+                self.unconstrained.store(reply.is_ok(), Ordering::Relaxed);
+                let reply = reply?;
                 tracing::warn!(
                     function = self.name,
                     reason = error.message,
                     "the model is asked without a constraint; its output is checked"
                 );
-                self.unconstrained.store(true, Ordering::Relaxed);
                 Ok(reply)
             }
             other => other,
@@ -368,4 +381,24 @@ impl Asking<'_> {
         // Boxed: a function may call others that call others.
         Box::pin(function.call(input, &self.cx.quiet())).await
     }
+}
+
+/// How a text breaks what a model that cannot be held to it was asked to write. A schema is checked
+/// anyway; what a grammar admits, nobody else knows.
+fn broken(constraint: &Constraint, output: &Value) -> Option<Violation> {
+    let text = output.as_str()?;
+    let wanted = match constraint {
+        Constraint::Choice(choices) if !choices.iter().any(|c| c == text) => {
+            format!("exactly {}", alternatives(choices))
+        }
+        Constraint::Regex(pattern) => {
+            let whole = Regex::new(&format!("^(?:{pattern})$")).ok()?;
+            if whole.is_match(text) {
+                return None;
+            }
+            format!("a text that matches {pattern} as a whole")
+        }
+        _ => return None,
+    };
+    Some(Violation::new("", shown(output), wanted))
 }

@@ -263,7 +263,10 @@ async fn a_model_that_cannot_be_held_is_asked_freely() {
     )
     .await;
     assert_eq!(called.output.unwrap()["people"], 3);
-    assert_eq!(called.asked.len(), 2);
+    assert_eq!(
+        (called.text.as_str(), called.asked.len()),
+        (r#"{"name":"Bern","people":3}"#, 2)
+    );
 }
 
 #[tokio::test]
@@ -381,4 +384,29 @@ async fn a_choice_is_enforced_as_text() {
     })
     .await;
     assert_eq!(called.output.unwrap(), "no");
+}
+
+#[tokio::test]
+async fn what_a_model_cannot_be_held_to_is_checked() {
+    for (constraint, right) in [
+        ("{choice: [maybe, \"no\"]}", "no"),
+        ("{regex: '[0-9]{2}'}", "42"),
+    ] {
+        let front = format!("praxis.constraint: {constraint}\n");
+        let called = call(
+            &[("f", &prompt(&front))],
+            json!({"q": "?"}),
+            move |request, n| match (&request.constraint, n) {
+                (Some(_), _) => Err(ModelError::InvalidRequest("not here".into())),
+                (None, 1) => Ok("No, 421!".into()),
+                _ => Ok(right.into()),
+            },
+        )
+        .await;
+        assert_eq!(
+            (called.output.unwrap(), called.text.as_str()),
+            (json!(right), right)
+        );
+        assert_eq!(called.asked.len(), 3);
+    }
 }
