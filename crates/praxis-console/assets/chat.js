@@ -78,7 +78,9 @@ async function ask(text) {
     { role: "assistant", content: turn.text },
   ]);
   messages.push({ role: "user", content: text });
-  const turn = { question: text, text: "", citations: [], trace: null, failed: "Stopped.", seconds: 0, first: null };
+  const turn = {
+    question: text, text: "", reasoning: "", confidence: null, citations: [], trace: null, failed: "Stopped.", seconds: 0, first: null,
+  };
   turns.push(turn);
   const view = new TurnView(log, turn);
   const mine = running = new AbortController();
@@ -124,6 +126,13 @@ async function converse(messages, turn, view, elapsed) {
   for await (const { name, value } of events(response.body)) {
     if (name === "retrieved") {
       view.say(value.passages ? `Reading ${value.passages} passage${value.passages === 1 ? "" : "s"}` : "Thinking");
+    } else if (name === "reasoning") {
+      turn.reasoning += value.text;
+      view.grow();
+    } else if (name === "concluded") {
+      // Of several samples, that of the one that was taken.
+      turn.reasoning = value.reasoning ?? turn.reasoning;
+      turn.confidence = value.confidence;
     } else if (name === "delta") {
       turn.first ??= elapsed();
       turn.text += value.text;

@@ -5,8 +5,8 @@ import { element, speak } from "./element.js";
 import { atEnd, follow } from "./scroll.js";
 import { openSource, place } from "./source.js";
 
-/** Puts a turn at the end of the log. `turn` is plain data: question, text, citations, trace, failed,
- *  and seconds that it took. */
+/** Puts a turn at the end of the log. `turn` is plain data: question, text, reasoning, confidence,
+ *  citations, trace, failed, and seconds that it took. */
 export class TurnView {
   constructor(log, turn) {
     this.turn = turn;
@@ -16,7 +16,24 @@ export class TurnView {
     this.node = log.appendChild(element("div", "turn"));
     this.status = this.node.appendChild(element("p", "status", "Searching the documents"));
     this.status.setAttribute("role", "status");
+    this.thought = this.node.appendChild(element("details", "thought"));
+    this.thought.hidden = true;
+    this.thought.append(element("summary", "", "Reasoning"), element("p"));
     this.answer = this.node.appendChild(element("div", "answer"));
+  }
+
+  /** Shows the reasoning: open while there is nothing else to read. */
+  think() {
+    const { reasoning, text } = this.turn;
+    if (!reasoning) return;
+    this.thought.hidden = false;
+    // Who has opened or closed it since the answer began keeps it so.
+    if (!text) this.thought.open = true;
+    else if (!this.began) this.thought.open = false;
+    this.began = Boolean(text);
+    const body = this.thought.lastChild;
+    body.textContent = reasoning.trim();
+    speak(body, reasoning);
   }
 
   say(status) {
@@ -29,6 +46,7 @@ export class TurnView {
       const near = atEnd();
       this.frame = null;
       this.status.hidden = true;
+      this.think();
       render(this.answer, this.turn.text);
       follow(near);
     });
@@ -39,6 +57,7 @@ export class TurnView {
     const { turn, node } = this;
     cancelAnimationFrame(this.frame);
     this.status.remove();
+    this.think();
     speak(this.answer, turn.text);
     render(this.answer, turn.text);
     connect(this.answer, turn.citations, openSource);
@@ -73,6 +92,7 @@ function sources(citations) {
 function meta(turn) {
   const line = element("p", "meta", `${turn.seconds.toFixed(1)} s`);
   if (turn.first !== null) line.append(`, first word after ${turn.first.toFixed(1)} s`);
+  if (turn.confidence != null) line.append(`, ${Math.round(turn.confidence * 100)} % of the samples agree`);
   line.append(" · ");
   const link = line.appendChild(element("a", "", "trace"));
   link.href = `/traces/${turn.trace}`;

@@ -139,9 +139,9 @@ impl<'a> Sink<'a> {
                 thought = reasoning;
                 // What the filter let through is the answer; without a mark at the beginning of a line
                 // it has seen nothing.
-                text = answer.map(|answer| match self.text.trim() {
-                    "" => answer,
-                    seen => seen.to_owned(),
+                text = answer.map(|answer| match (&self.filter, self.text.trim()) {
+                    (None, _) | (_, "") => answer,
+                    (Some(_), seen) => seen.trim_end_matches("**").trim_end().to_owned(),
                 });
             }
             None if !self.free => {

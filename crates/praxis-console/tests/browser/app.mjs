@@ -46,6 +46,17 @@ max_retries = 0
 suggestions = ["Who taught anatomy to Lu Xun?", "鲁迅的解剖学老师是谁？", "What was Sendai like in winter?"]
 `;
 
+// A second function, which thinks before it answers.
+const REASON = `---
+description: Solves a problem.
+input:
+  schema:
+    question: string
+praxis.technique: step_by_step
+---
+{{question}}
+`;
+
 const SERVER = `
 [server]
 api_key = "env:PRAXIS_TEST_KEY"
@@ -82,6 +93,7 @@ echo "<b>[1]</b>"
 function pieces(question) {
   if (question.includes("slowly")) return Array.from({ length: 400 }, (_, i) => `word${i} `);
   if (question.includes("rich text")) return RICH.match(/[\s\S]{1,12}/g);
+  if (question.includes("step by step")) return "Two and two\nare four <b>.\nAnswer: **4**".match(/[\s\S]{1,4}/g);
   const text = /老师/.test(question)
     ? "教鲁迅解剖学的老师是**藤野严九郎**[1]。"
     : "Anatomy was taught by **Fujino Genkuro** [1].\n\n- He corrected the notes *every week*\n"
@@ -135,6 +147,7 @@ export async function startApplication(key) {
   const app = join(root, "sendai");
   execFileSync(binary, ["new", app, "--template", "knowledge-qa", "--quiet"], { stdio: "ignore" });
   writeFileSync(join(app, "praxis.toml"), CONFIG(model.url) + (key ? SERVER : ""));
+  writeFileSync(join(app, "prompts", "solve.prompt"), REASON);
   mkdirSync(join(app, "knowledge"), { recursive: true });
   for (const [name, text] of Object.entries(DOCUMENTS)) writeFileSync(join(app, "knowledge", name), text);
   execFileSync(binary, ["ingest", "--app", app, "--quiet"], { stdio: ["ignore", "ignore", "inherit"] });

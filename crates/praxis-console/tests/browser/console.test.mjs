@@ -51,6 +51,20 @@ test("an answer streams, and its citation opens the passage in its surroundings"
   assert.deepEqual(desk.problems, []);
 });
 
+test("reasoning stands apart from the answer, and closes when the answer comes", async () => {
+  await desk.page.selectOption("#function", "solve");
+  await ask("What is 2 + 2?");
+  const thought = desk.page.locator(".thought").last();
+  await thought.locator("p", { hasText: "Two" }).waitFor();
+  await answered();
+  assert.equal(await desk.page.locator(".answer").last().innerText(), "4");
+  assert.equal(await thought.locator("p").isVisible(), false);
+  await thought.locator("summary").click();
+  assert.equal(await thought.locator("p").innerText(), "Two and two\nare four <b>.");
+  await picture("console-reasoning");
+  await desk.page.selectOption("#function", "answer");
+});
+
 test("a question in Chinese is answered in Chinese", async () => {
   await ask("鲁迅的解剖学老师是谁？");
   await answered();

@@ -322,7 +322,7 @@ async fn samples_vote_and_reasoning_stays_apart() {
 
     let single = prompt("praxis.technique: step_by_step\n");
     let called = call(&[("f", &single)], json!({"q": "2+2?"}), |_, _| {
-        Ok("two and two\nAnswer: 4".into())
+        Ok("two and two\n**Answer:** **4**".into())
     })
     .await;
     assert_eq!(
