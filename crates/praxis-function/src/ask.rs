@@ -286,6 +286,9 @@ impl Asking<'_> {
                 None => messages.push(Message::user(suffix.trim_start())),
             }
         }
+        let last = messages.iter().rposition(|m| m.role == Role::User);
+        let at = last.unwrap_or(messages.len());
+        messages.splice(at..at, ask.before.iter().cloned());
         messages.append(&mut turns);
         let mut sampling = self.sampling.clone();
         sampling.temperature = ask.temperature.or(sampling.temperature);

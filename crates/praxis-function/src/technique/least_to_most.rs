@@ -2,6 +2,7 @@
 //! Models"): the question is broken into simpler ones, which are answered in order, each with the
 //! answers before it at hand, and then the question itself.
 
+use praxis_core::Message;
 use serde::{Deserialize, Serialize};
 
 use super::steps::Steps;
@@ -40,21 +41,24 @@ impl LeastToMost {
     }
 
     pub fn start(&mut self) -> Vec<Command> {
-        let mut suffix =
+        let suffix = format!(
             "\n\nDo not answer yet. Which simpler questions must be answered first, one after the other? \
-             Write at most "
-                .to_owned();
-        suffix.push_str(&format!(
-            "{}, each on a line of its own, numbered. If the question is simple, write NONE.",
+             Write at most {}, each on a line of its own, numbered.",
             self.most
-        ));
+        );
+        let mut before = Vec::new();
         for example in &self.examples {
-            suffix.push_str(&format!("\n\nExample: {}", example.question));
-            for (i, step) in example.steps.iter().enumerate() {
-                suffix.push_str(&format!("\n{}. {step}", i + 1));
-            }
+            before.push(Message::user(format!("{}{suffix}", example.question)));
+            let steps = example.steps.iter().enumerate();
+            let lines: Vec<String> = steps
+                .map(|(i, step)| format!("{}. {step}", i + 1))
+                .collect();
+            before.push(Message::assistant(lines.join("\n")));
         }
-        vec![Ask::new("decompose", Form::Free).suffix(suffix).command(0)]
+        let ask = Ask::new("decompose", Form::Free)
+            .before(before)
+            .suffix(suffix);
+        vec![ask.command(0)]
     }
 
     pub fn on(&mut self, event: Event) -> Vec<Command> {
@@ -86,7 +90,7 @@ impl LeastToMost {
             return self.of_last(commands);
         };
         let ask = Ask::new("simpler question", Form::Free).suffix(format!(
-            "{}\n\nDo not answer that yet. Answer only this, in one or two sentences: {question}",
+            "{}\n\nDo not answer that yet. Answer only this question, with its calculation if there is one, in one or two sentences: {question}",
             self.known()
         ));
         vec![ask.command(at as u64 + 1)]

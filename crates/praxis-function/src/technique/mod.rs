@@ -66,6 +66,8 @@ pub(crate) enum Command {
 pub(crate) struct Ask {
     /// What it is for, as traces name it.
     pub step: String,
+    /// Turns before the prompt's last message of the user: examples of this very question.
+    pub before: Vec<Message>,
     /// Added to the prompt's last message of the user.
     pub suffix: String,
     /// Turns after the prompt's messages.
@@ -85,6 +87,7 @@ impl Ask {
     fn new(step: &str, form: Form) -> Self {
         Self {
             step: step.to_owned(),
+            before: Vec::new(),
             suffix: String::new(),
             turns: Vec::new(),
             form,
@@ -96,6 +99,11 @@ impl Ask {
 
     fn suffix(mut self, suffix: impl Into<String>) -> Self {
         self.suffix = suffix.into();
+        self
+    }
+
+    fn before(mut self, turns: Vec<Message>) -> Self {
+        self.before = turns;
         self
     }
 

@@ -165,6 +165,18 @@ fn simpler_questions_are_answered_first() {
         ]
     );
     assert!(end.unwrap().reasoning.unwrap().contains("Three."));
+    // Examples of how a question is broken up stand before it, as turns.
+    let examples = json!({"least_to_most": {"examples": [{"question": "Q", "steps": ["a", "b"]}]}});
+    let (_, asked) = run(machine(examples), |ask, i| {
+        assert_eq!(ask.before.is_empty(), i > 0);
+        if i > 0 {
+            return output("6");
+        }
+        assert_eq!(ask.before[0], Message::user(format!("Q{}", ask.suffix)));
+        assert_eq!(ask.before[1], Message::assistant("1. a\n2. b"));
+        free("no list")
+    });
+    assert_eq!(asked, ["decompose", "reason"]);
     // Without simpler questions it is one step.
     let (_, asked) = run(machine(json!("least_to_most")), |_, i| {
         if i == 0 { free("NONE") } else { output("6") }
