@@ -285,27 +285,28 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn object(&mut self, depth: usize) -> Result<Value, Broken> {
-        self.at += 1;
-        let mut map = Map::new();
-        let mut comma = true;
+    /// Goes to the next part of an object or list, or behind its end; says whether that is it. The end is
+    /// that of the text, the closing bracket, or the `other` one, which closes what is around it as well.
+    fn at_end(&mut self, closing: char, other: Option<char>, first: bool, empty: bool) -> bool {
+        // Nothing need stand before the first part.
+        let mut comma = first;
         loop {
             self.space();
             match self.peek() {
                 None => {
                     self.ended();
-                    return Ok(Value::Object(map));
+                    return true;
                 }
-                Some('}') => {
-                    if comma && !map.is_empty() {
+                Some(c) if c == closing => {
+                    if comma && !empty {
                         self.note("removed trailing commas");
                     }
                     self.at += 1;
-                    return Ok(Value::Object(map));
+                    return true;
                 }
-                Some(']') if depth > 0 && !map.is_empty() => {
+                Some(c) if Some(c) == other => {
                     self.note("closed brackets");
-                    return Ok(Value::Object(map));
+                    return true;
                 }
                 Some(c @ (',' | '，')) => {
                     if comma {
@@ -313,13 +314,27 @@ impl<'t> Reader<'t> {
                     }
                     comma = true;
                     self.skip(c);
-                    continue;
                 }
-                Some(_) => {}
+                Some(_) => {
+                    if !comma {
+                        self.note("added missing commas");
+                    }
+                    return false;
+                }
             }
-            if !comma {
-                self.note("added missing commas");
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Value, Broken> {
+        self.at += 1;
+        let mut map = Map::new();
+        let mut first = true;
+        loop {
+            let other = (depth > 0 && !map.is_empty()).then_some(']');
+            if self.at_end('}', other, first, map.is_empty()) {
+                return Ok(Value::Object(map));
             }
+            first = false;
             let key = self.key()?;
             self.space();
             match self.peek() {
@@ -346,51 +361,24 @@ impl<'t> Reader<'t> {
                     Err(Broken) => return Err(Broken),
                 },
             }
-            comma = false;
         }
     }
 
     fn array(&mut self, depth: usize) -> Result<Value, Broken> {
         self.at += 1;
         let mut items = Vec::new();
-        let mut comma = true;
+        let mut first = true;
         loop {
-            self.space();
-            match self.peek() {
-                None => {
-                    self.ended();
-                    return Ok(Value::Array(items));
-                }
-                Some(']') => {
-                    if comma && !items.is_empty() {
-                        self.note("removed trailing commas");
-                    }
-                    self.at += 1;
-                    return Ok(Value::Array(items));
-                }
-                Some('}') if depth > 0 => {
-                    self.note("closed brackets");
-                    return Ok(Value::Array(items));
-                }
-                Some(c @ (',' | '，')) => {
-                    if comma {
-                        self.note("removed needless commas");
-                    }
-                    comma = true;
-                    self.skip(c);
-                    continue;
-                }
-                Some(_) => {}
+            let other = (depth > 0).then_some('}');
+            if self.at_end(']', other, first, items.is_empty()) {
+                return Ok(Value::Array(items));
             }
-            if !comma {
-                self.note("added missing commas");
-            }
+            first = false;
             match self.value(depth + 1, Place::Item) {
                 Ok(value) => items.push(value),
                 Err(Broken) if self.cut => return Ok(Value::Array(items)),
                 Err(Broken) => return Err(Broken),
             }
-            comma = false;
         }
     }
 
