@@ -43,3 +43,23 @@ pub trait Embedder: Send + Sync {
     /// The model's own token counter, for segmentation.
     async fn token_counter(&self) -> Result<TokenCounter, ModelError>;
 }
+
+/// The dot product of two vectors, which is the cosine of those that an [`Embedder`] gives. In eight lanes,
+/// which the compiler keeps in one vector register.
+#[inline]
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; 8];
+    let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
+    let tail: f32 = a8
+        .remainder()
+        .iter()
+        .zip(b8.remainder())
+        .map(|(x, y)| x * y)
+        .sum();
+    for (x, y) in a8.zip(b8) {
+        for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
+            *lane = x.mul_add(*y, *lane);
+        }
+    }
+    lanes.iter().sum::<f32>() + tail
+}

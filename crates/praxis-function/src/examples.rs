@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use praxis_core::embed::dot;
 use praxis_core::{CallError, EmbedKind, Embedder};
 use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
@@ -85,10 +86,7 @@ impl ExampleSet {
             .await?;
         let wanted = text_of(&Value::Object(input.clone()));
         let wanted = embedder.embed(EmbedKind::Query, vec![wanted]).await?;
-        let near = |vector: &Vec<f32>| -> f32 {
-            let wanted = wanted.first().into_iter().flatten();
-            vector.iter().zip(wanted).map(|(a, b)| a * b).sum()
-        };
+        let near = |vector: &Vec<f32>| wanted.first().map_or(0.0, |wanted| dot(vector, wanted));
         let mut ranked: Vec<(f32, &Example)> = vectors.iter().map(near).zip(&self.all).collect();
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
         ranked.truncate(self.count);

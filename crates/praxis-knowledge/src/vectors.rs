@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use praxis_core::embed::dot;
 use praxis_core::{ChunkId, DocumentId};
 use praxis_store::ChunkVector;
 use rayon::prelude::*;
@@ -78,22 +79,4 @@ impl VectorIndex {
             .map(|(i, s)| (self.chunks[i].clone(), s))
             .collect()
     }
-}
-
-/// A dot product in eight lanes, which the compiler keeps in one vector register.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; 8];
-    let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
-    let tail: f32 = a8
-        .remainder()
-        .iter()
-        .zip(b8.remainder())
-        .map(|(x, y)| x * y)
-        .sum();
-    for (x, y) in a8.zip(b8) {
-        for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
-            *lane = x.mul_add(*y, *lane);
-        }
-    }
-    lanes.iter().sum::<f32>() + tail
 }

@@ -2,6 +2,7 @@
 //!
 //! Left out: training anything; a scene has its topics and a few examples, not hundreds of questions.
 
+use praxis_core::embed::dot;
 use praxis_core::{CallError, EmbedKind, Embedder};
 
 use super::Verdict;
@@ -115,10 +116,9 @@ fn mean_of_nearest(prototypes: &[(String, Vec<f32>)], vector: &[f32], count: usi
 
 /// Prototypes by their likeness, the nearest first.
 fn ranked<'a>(prototypes: &'a [(String, Vec<f32>)], vector: &[f32]) -> Vec<(f32, &'a str)> {
-    let likeness = |other: &[f32]| other.iter().zip(vector).map(|(a, b)| a * b).sum::<f32>();
     let mut ranked: Vec<(f32, &str)> = prototypes
         .iter()
-        .map(|(text, other)| (likeness(other), text.as_str()))
+        .map(|(text, other)| (dot(other, vector), text.as_str()))
         .collect();
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
     ranked

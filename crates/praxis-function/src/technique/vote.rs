@@ -1,5 +1,6 @@
 //! When two answers are the same: by their words, their number, their JSON, or their meaning.
 
+use praxis_core::embed::dot;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -144,9 +145,7 @@ pub(crate) fn is_decided(groups: &[Vec<usize>], out: usize) -> bool {
 /// Indices of vectors that mean the same: each joins the group whose first member is nearest, if near
 /// enough. The member nearest to all others of its group comes first in it.
 pub(crate) fn clusters(vectors: &[Vec<f32>]) -> Vec<Vec<usize>> {
-    let cosine = |a: usize, b: usize| -> f32 {
-        vectors[a].iter().zip(&vectors[b]).map(|(x, y)| x * y).sum()
-    };
+    let cosine = |a: usize, b: usize| dot(&vectors[a], &vectors[b]);
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for index in 0..vectors.len() {
         let near = groups
