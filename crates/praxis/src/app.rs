@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use praxis_core::function::now_ms;
 use praxis_core::{Diagnostic, Function, Severity, TraceSink};
-use praxis_function::{Deps, Functions, Known, Library};
+use praxis_function::{Deps, Functions, Known, Library, PromptFunction};
 use praxis_gateway::Gateway;
 use praxis_hub::Cache;
 use praxis_knowledge::{BaseConfig, Knowledge};
@@ -219,6 +219,14 @@ impl App {
             deps,
             noting,
         })
+    }
+
+    /// The chat model that a function asks: its own, or the application's default.
+    pub fn model_of<'a>(&'a self, function: &'a PromptFunction) -> &'a str {
+        match function.model() {
+            "" => self.gateway.config().chat_default(),
+            own => own,
+        }
     }
 
     /// What functions reach the world through.

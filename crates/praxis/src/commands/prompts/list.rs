@@ -15,22 +15,14 @@ use crate::versions::WorkingCopy;
 /// None today.
 pub fn run(app: &App, global: &Global) -> Result<(), Failure> {
     let working = WorkingCopy::read(&app.project.root);
-    let names: Vec<String> = app
-        .library
-        .functions()
-        .map(|f| f.signature().name.clone())
-        .collect();
     let (mut rows, mut values) = (Vec::new(), Vec::new());
     for function in app.library.functions() {
         let signature = function.signature();
         let name = &signature.name;
-        let variants: Vec<&str> = variants(name, &names);
+        let variants = app.library.variants(name);
         let here = working.version(name).map(|v| v.hash).unwrap_or_default();
         let pinned = app.project.config.prompts.pin.contains_key(name);
-        let model = match function.model() {
-            "" => app.gateway.config().chat_default(),
-            named => named,
-        };
+        let model = app.model_of(function);
         let state = match (pinned, here == function.version()) {
             (false, _) => String::new(),
             (true, true) => "pinned".to_owned(),
@@ -72,10 +64,4 @@ pub fn run(app: &App, global: &Global) -> Result<(), Failure> {
     ];
     ui::out(ui::table(&header, &rows));
     Ok(())
-}
-
-/// The variants of a function among all names: `concise` for `answer.concise`.
-pub fn variants<'a>(name: &str, names: &'a [String]) -> Vec<&'a str> {
-    let variant = |other: &'a String| other.strip_prefix(name)?.strip_prefix('.');
-    names.iter().filter_map(variant).collect()
 }

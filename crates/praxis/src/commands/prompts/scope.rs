@@ -90,10 +90,7 @@ pub async fn run(app: &App, args: Scope, global: &Global) -> Result<(), Failure>
         full: args.full,
         cancel: crate::commands::cancel_on_ctrl_c(),
     };
-    let name = match asking.function.model() {
-        "" => app.gateway.config().chat_default(),
-        own => own,
-    };
+    let name = app.model_of(&asking.function);
     // So that no model is loaded several times; what cannot be loaded is told by the questions.
     let _ = app.gateway.preload(name).await;
     let progress = ui::count_bar(&ui::progress_group(), "questions", questions.len() as u64);

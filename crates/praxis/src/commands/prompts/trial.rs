@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 use super::beside;
 use super::cases::{self, Case};
 use super::checks;
-use super::list::variants;
 use super::results::{Asked, Outcome, Results};
 use super::summary::{self, Row, seconds};
 use crate::app::{self, App};
@@ -168,11 +167,7 @@ pub async fn run(app: &App, args: Try, global: &Global) -> Result<(), Failure> {
 /// the calls.
 async fn load(app: &App, variants: &[Variant], model: Option<&str>) {
     for variant in variants {
-        let name = match (model, variant.function.model()) {
-            (Some(model), _) => model,
-            (None, "") => app.gateway.config().chat_default(),
-            (None, own) => own,
-        };
+        let name = model.unwrap_or_else(|| app.model_of(&variant.function));
         let _ = app.gateway.preload(name).await;
     }
 }
@@ -330,7 +325,7 @@ async fn compare(
         .into_iter()
         .map(str::to_owned)
         .collect();
-    let own = variants(name, &names);
+    let own = library.variants(name);
     let wanted: Vec<String> = if wanted.is_empty() {
         let all = std::iter::once(BASE).chain(own.iter().copied());
         all.map(str::to_owned).collect()
