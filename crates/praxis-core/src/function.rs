@@ -164,6 +164,11 @@ impl CallContext {
         }
     }
 
+    /// Whether somebody takes the events.
+    pub fn is_heard(&self) -> bool {
+        self.events.is_some()
+    }
+
     /// The trace's id.
     pub fn trace_id(&self) -> &TraceId {
         &self.trace_id

@@ -14,6 +14,7 @@ use praxis_core::{
 use regex::Regex;
 use serde_json::{Value, json};
 
+use crate::held::Unheld;
 use crate::library::Deps;
 use crate::refusal::SENTINEL;
 use crate::run::Budget;
@@ -49,8 +50,10 @@ pub(crate) struct Asking<'a> {
     pub output: &'a OutputSpec,
     /// What the model is held to while it writes an output.
     pub constraint: Option<&'a Constraint>,
-    /// Set where the model turned out not to be one that can be held to it.
-    pub unconstrained: &'a AtomicBool,
+    /// Whether it can be.
+    pub outputs: &'a Unheld,
+    /// Whether it can be held to one of some words.
+    pub choices: &'a Unheld,
     /// What the prompt says of its output, for outputs that are JSON.
     pub instructions: &'a str,
     pub budget: Budget,
@@ -98,10 +101,11 @@ impl Asking<'_> {
                 })
             }
             Form::Choice(words) => {
-                let constraint = Constraint::Choice(words.clone());
-                let request = self.request(ask);
+                let mut request = self.request(ask);
+                request.constraint = Some(Constraint::Choice(words.clone()));
                 let sink = || Sink::new(self, &Form::Free, Show::Nothing);
-                let reply = self.held(request, Some(&constraint), sink, cx).await?;
+                let reply = |request| self.reply(request, sink(), cx);
+                let reply = self.choices.ask(self.name, request, reply).await?;
                 let chosen = words
                     .iter()
                     .filter(|w| reply.reasoning.contains(w.as_str()));
@@ -119,22 +123,19 @@ impl Asking<'_> {
     /// Asks until the output is what the function promises.
     async fn output(&self, ask: &Ask, cx: &CallContext) -> Result<Answer, CallError> {
         let reasoned = ask.form == Form::Reasoned;
-        // What is constrained to its output cannot reason before it.
-        let mut constraint = self.constraint.filter(|_| !reasoned);
         let mut request = self.request(ask);
+        // What is constrained to its output cannot reason before it.
+        request.constraint = self.constraint.filter(|_| !reasoned).cloned();
         let asked = request.messages.len();
         let mut repair = Repair::new(RepairBudget {
             attempts: self.budget.repairs.saturating_add(1),
             tokens: self.budget.tokens,
         });
-        let mut reply = self
-            .held(
-                request.clone(),
-                constraint,
-                || Sink::new(self, &ask.form, self.show(ask, constraint)),
-                cx,
-            )
-            .await?;
+        let first = |request: ChatRequest| {
+            let show = self.show(ask, request.constraint.is_some());
+            self.reply(request, Sink::new(self, &ask.form, show), cx)
+        };
+        let mut reply = self.outputs.ask(self.name, request.clone(), first).await?;
         let reasoning = std::mem::take(&mut reply.reasoning);
         let mut repairs = 0;
         let output = loop {
@@ -165,7 +166,7 @@ impl Asking<'_> {
                 verdict = repair.on_checked(self.output, &text, found);
             }
             if let Verdict::Valid(output, _) = &verdict
-                && self.unconstrained.load(Ordering::Relaxed)
+                && self.outputs.is_known()
                 && let Some(found) = self.constraint.and_then(|c| broken(c, output))
             {
                 verdict = repair.on_checked(self.output, &text, vec![found]);
@@ -191,10 +192,6 @@ impl Asking<'_> {
                 }
             };
             repairs += 1;
-            // Where the model cannot be held to a form, it may at least be told more than once.
-            if self.unconstrained.load(Ordering::Relaxed) {
-                constraint = None;
-            }
             request.messages.truncate(asked);
             request.messages.extend(again.messages);
             if let Some(least) = again.temperature {
@@ -208,7 +205,8 @@ impl Asking<'_> {
                 json!({ "attempt": repairs, "violations": violations }),
             );
             let sink = || Sink::new(self, &Form::Output, Show::Nothing);
-            let answer = self.held(request.clone(), constraint, sink, &inner).await;
+            let again = |request| self.reply(request, sink(), &inner);
+            let answer = self.outputs.ask(self.name, request.clone(), again).await;
             match &answer {
                 Ok(answer) => span.finish(json!(answer.text)),
                 Err(error) => span.fail(error),
@@ -258,8 +256,7 @@ impl Asking<'_> {
     }
 
     /// What of an output may be shown while it is written: only what nothing can prove wrong later.
-    fn show(&self, ask: &Ask, constraint: Option<&Constraint>) -> Show {
-        let held = constraint.is_some() && !self.unconstrained.load(Ordering::Relaxed);
+    fn show(&self, ask: &Ask, held: bool) -> Show {
         let is_free = self.output.format == OutputFormat::Text && self.constraint.is_none();
         let is_certain =
             self.output.checks.is_empty() && ask.form == Form::Output && (is_free || held);
@@ -304,40 +301,6 @@ impl Asking<'_> {
         }
     }
 
-    /// A reply held to a form, or, by a model that cannot be held to it, one that is merely asked for.
-    async fn held<'s>(
-        &'s self,
-        mut request: ChatRequest,
-        constraint: Option<&Constraint>,
-        sink: impl Fn() -> Sink<'s>,
-        cx: &CallContext,
-    ) -> Result<Reply, CallError> {
-        let free = self.unconstrained.load(Ordering::Relaxed);
-        request.constraint = constraint.filter(|_| !free).cloned();
-        if request.constraint.is_none() {
-            return self.reply(request, sink(), cx).await;
-        }
-        match self.reply(request.clone(), sink(), cx).await {
-            // Providers differ in which schemas they know, and say so with this code alone.
-            Err(error) if error.code == ErrorCode::InvalidRequest => {
-                request.constraint = None;
-                // Known before it is asked again: what is written freely is not shown before it is checked.
-                self.unconstrained.store(true, Ordering::Relaxed);
-                let reply = self.reply(request, sink(), cx).await;
-                // What is wrong with the request itself is wrong without a constraint as well.
-                self.unconstrained.store(reply.is_ok(), Ordering::Relaxed);
-                let reply = reply?;
-                tracing::warn!(
-                    function = self.name,
-                    reason = error.message,
-                    "the model is asked without a constraint; its output is checked"
-                );
-                Ok(reply)
-            }
-            other => other,
-        }
-    }
-
     /// Asks once.
     async fn reply(
         &self,
@@ -348,7 +311,7 @@ impl Asking<'_> {
         let written = self.written.load(Ordering::Relaxed);
         let left = self.budget.tokens.saturating_sub(written);
         if left == 0 {
-            return Err(self.budget.exceeded("tokens", self.budget.tokens));
+            return Err(Budget::exceeded("tokens", self.budget.tokens));
         }
         if let Ok(left) = u32::try_from(left) {
             let most = &mut request.sampling.max_tokens;

@@ -16,6 +16,7 @@ use crate::ask::Asking;
 use crate::dotprompt::Templates;
 use crate::examples::ExampleSet;
 use crate::extension::KnowledgeUse;
+use crate::held::Unheld;
 use crate::history::Asked;
 use crate::library::Deps;
 use crate::passages;
@@ -48,8 +49,8 @@ pub struct PromptFunction {
     pub(crate) output: OutputSpec,
     /// What the model is held to while it writes the output.
     pub(crate) constraint: Option<Constraint>,
-    /// Set where the model turned out to be one that cannot be held to it.
-    pub(crate) unconstrained: AtomicBool,
+    /// Whether it can be.
+    pub(crate) outputs: Unheld,
     pub(crate) instructions: String,
     pub(crate) examples: Option<ExampleSet>,
     pub(crate) gate: Gate,
@@ -270,7 +271,8 @@ impl PromptFunction {
             cites: ours.knowledge.is_some(),
             output: &self.output,
             constraint: self.constraint.as_ref(),
-            unconstrained: &self.unconstrained,
+            outputs: &self.outputs,
+            choices: &self.gate.choices,
             instructions: if self.places_output {
                 ""
             } else {

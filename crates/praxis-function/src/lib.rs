@@ -10,6 +10,7 @@ pub mod dotprompt;
 mod examples;
 mod extension;
 mod function;
+mod held;
 mod history;
 mod hygiene;
 mod library;

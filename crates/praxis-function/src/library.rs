@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use praxis_core::suggest::nearest;
@@ -15,6 +14,7 @@ use serde_json::json;
 use crate::dotprompt::{Flaw, Templates};
 use crate::examples::ExampleSet;
 use crate::function::PromptFunction;
+use crate::held::Unheld;
 use crate::passages;
 use crate::prompt::{Prompt, parse, places_output, places_passages};
 use crate::scope::Gate;
@@ -167,27 +167,28 @@ impl Library {
                     prompt,
                     sources,
                     examples,
+                    validator,
+                    schema,
                     places_passages,
                     places_output,
                 } = loaded;
-                // The schema has been compiled once by `read`: it compiles again.
-                let validator = jsonschema::validator_for(&prompt.input_schema).ok()?;
+                // Without one there was a problem, and nothing is composed.
+                let validator = validator?;
                 let output = OutputSpec {
-                    schema: prompt
-                        .json_schema()
-                        .and_then(|s| OutputSchema::compile(s).ok()),
+                    schema,
                     checks: prompt.ours.checks.clone(),
                     format: match prompt.output_schema {
                         Some(_) => OutputFormat::Json,
                         None => OutputFormat::Text,
                     },
                 };
-                let held = prompt.json_schema().filter(|_| prompt.ours.constrained);
+                let promised = prompt.output_schema.as_ref();
+                let held = promised.filter(|_| prompt.ours.constrained);
                 let constraint = held.cloned().map(Constraint::JsonSchema);
                 let function = PromptFunction {
                     constraint: prompt.ours.constraint.clone().or(constraint),
-                    unconstrained: AtomicBool::new(false),
-                    instructions: prompt.json_schema().map_or_else(String::new, |schema| {
+                    outputs: Unheld::default(),
+                    instructions: promised.map_or_else(String::new, |schema| {
                         format!("\n\n{}", instructions(schema))
                     }),
                     output,
@@ -274,6 +275,10 @@ struct LoadedPrompt {
     /// The texts that make its version.
     sources: Sources,
     examples: Option<ExampleSet>,
+    /// Of the input; none where its schema is broken.
+    validator: Option<jsonschema::Validator>,
+    /// Of an output that is JSON.
+    schema: Option<OutputSchema>,
     places_passages: bool,
     places_output: bool,
 }
@@ -327,30 +332,27 @@ fn read(
             problems.push(at_text(source, "technique", error));
             None
         });
-        if let Some(Err(error)) = prompt.output_schema.as_ref().map(OutputSchema::compile) {
-            problems.push(at_text(
-                source,
-                "output",
-                format!("`output.schema` is no JSON Schema: {error}"),
-            ));
-        }
-        if let Err(error) = jsonschema::validator_for(&prompt.input_schema) {
-            problems.push(at_text(
-                source,
-                "schema",
-                format!("`input.schema` is no JSON Schema: {error}"),
-            ));
-        }
+        let schema = prompt.output_schema.as_ref().map(OutputSchema::compile);
+        let schema = schema.transpose().unwrap_or_else(|error| {
+            let message = format!("`output.schema` is no JSON Schema: {error}");
+            problems.push(at_text(source, "output", message));
+            None
+        });
+        let validator = jsonschema::validator_for(&prompt.input_schema);
+        let validator = validator.map_err(|error| {
+            let message = format!("`input.schema` is no JSON Schema: {error}");
+            problems.push(at_text(source, "schema", message));
+        });
         if let Err(flaw) = templates.add(&source.name, &prompt.template) {
             problems.push(template_problem(source, prompt.template_start, &flaw));
         }
         texts.insert(source.name.clone(), prompt.template.clone());
-        parsed.push((source, prompt, examples));
+        parsed.push((source, prompt, examples, validator.ok(), schema));
     }
     // Only now all partials are known.
     let prompts = parsed
         .into_iter()
-        .map(|(source, prompt, examples)| {
+        .map(|(source, prompt, examples, validator, schema)| {
             for partial in templates.missing(&source.name) {
                 problems.push(no_partial(source, &partial, texts.keys()));
             }
@@ -364,6 +366,8 @@ fn read(
                 places_output: any(places_output),
                 sources: version::sources(&files, &source.name).unwrap_or_default(),
                 examples,
+                validator,
+                schema,
                 prompt,
             }
         })
@@ -371,14 +375,14 @@ fn read(
     (Loaded { templates, prompts }, problems)
 }
 
-/// Folders within folders that are looked into.
-const DEEPEST_FOLDER: usize = 8;
-
 /// Prompts that are not files, as if they were.
 fn in_memory(files: &Sources, place: &str) -> Vec<Source> {
     let source = |(file, text): (&String, &String)| {
-        let name = file.strip_suffix(".prompt").unwrap_or(file).to_owned();
-        Source::new(name, format!("{place}/{file}"), text.clone())
+        Source::new(
+            without_suffix(file),
+            format!("{place}/{file}"),
+            text.clone(),
+        )
     };
     files.iter().map(source).collect()
 }
@@ -402,13 +406,11 @@ fn sources(dir: &Path, problems: &mut Vec<Diagnostic>) -> Vec<Source> {
     let folder = dir
         .file_name()
         .map_or_else(|| "prompts".into(), |n| n.to_string_lossy());
-    let mut paths = Vec::new();
-    walk(dir, "", 0, &mut paths);
-    paths.sort();
-    paths
+    version::files(dir)
         .into_iter()
-        .filter_map(|(name, path)| {
-            let shown = format!("{folder}/{name}.prompt");
+        .filter_map(|(file, path)| {
+            let shown = format!("{folder}/{file}");
+            let name = without_suffix(&file);
             match std::fs::read_to_string(&path) {
                 Ok(text) => Some(Source::new(name, shown, text)),
                 Err(error) => {
@@ -420,23 +422,9 @@ fn sources(dir: &Path, problems: &mut Vec<Diagnostic>) -> Vec<Source> {
         .collect()
 }
 
-/// Collects the prompt files below `dir` with their names: `support/greet` for that of a subfolder.
-fn walk(dir: &Path, prefix: &str, depth: usize, found: &mut Vec<(String, PathBuf)>) {
-    let Ok(entries) = std::fs::read_dir(dir) else {
-        return;
-    };
-    for path in entries.filter_map(|e| Some(e.ok()?.path())) {
-        let Some(stem) = path.file_stem().map(|s| s.to_string_lossy().into_owned()) else {
-            continue;
-        };
-        if path.extension().is_some_and(|e| e == "prompt") {
-            found.push((format!("{prefix}{stem}"), path));
-        } else if depth < DEEPEST_FOLDER && path.is_dir() && !stem.starts_with('.') {
-            let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
-            let prefix = format!("{prefix}{}/", name.unwrap_or(stem));
-            walk(&path, &prefix, depth + 1, found);
-        }
-    }
+/// The name of a prompt file's function or partial.
+fn without_suffix(file: &str) -> String {
+    file.strip_suffix(".prompt").unwrap_or(file).to_owned()
 }
 
 /// Models and bases that the prompt names and nobody knows.

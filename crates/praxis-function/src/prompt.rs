@@ -54,13 +54,6 @@ pub(crate) struct Prompt {
     pub template_start: usize,
 }
 
-impl Prompt {
-    /// The schema of an output that is JSON, if it says anything.
-    pub fn json_schema(&self) -> Option<&Value> {
-        self.output_schema.as_ref()
-    }
-}
-
 /// `config`, in the names of Dotprompt and of the OpenAI API.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

@@ -74,7 +74,7 @@ pub(crate) async fn conclude(
                 Command::Ask { id, ask } => {
                     questions += 1;
                     if questions > asking.budget.questions {
-                        return Err(asking.budget.exceeded("questions", asking.budget.questions));
+                        return Err(Budget::exceeded("questions", asking.budget.questions));
                     }
                     (
                         id,
@@ -130,7 +130,7 @@ type Work<'a> = BoxFuture<'a, Result<Event, CallError>>;
 
 impl Budget {
     /// The error of a call that wants more than it may have.
-    pub fn exceeded(&self, what: &str, most: impl std::fmt::Display) -> CallError {
+    pub fn exceeded(what: &str, most: impl std::fmt::Display) -> CallError {
         let message = format!("the call needs more than the {most} {what} of its budget");
         CallError::new(ErrorCode::BudgetExceeded, message)
             .with_hint(format!("raise `{what}` of `praxis.budget` in the prompt"))

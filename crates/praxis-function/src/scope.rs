@@ -7,8 +7,6 @@
 mod embedding;
 mod model;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use praxis_core::chat::collect;
 use praxis_core::{
     CallContext, CallError, CallEvent, ChatRequest, Constraint, ErrorCode, Message, Role, Sampling,
@@ -19,6 +17,7 @@ use tokio::sync::OnceCell;
 
 use crate::extension::{Judge, Scene};
 use crate::function::PromptFunction;
+use crate::held::Unheld;
 use crate::refusal::{self, Reason};
 use crate::structured::repair::OutputFormat;
 use embedding::Prototypes;
@@ -39,8 +38,8 @@ pub struct Verdict {
 #[derive(Default)]
 pub(crate) struct Gate {
     prototypes: OnceCell<Prototypes>,
-    /// Set where the model turned out to be one that cannot be held to a choice.
-    free: AtomicBool,
+    /// Whether the function's model can be held to a choice.
+    pub choices: Unheld,
 }
 
 impl PromptFunction {
@@ -148,8 +147,7 @@ impl PromptFunction {
         cx: &CallContext,
     ) -> Result<Verdict, CallError> {
         let sorting = model::Sorting::of(scene);
-        let held = !self.gate.free.load(Ordering::Relaxed);
-        let mut request = ChatRequest {
+        let request = ChatRequest {
             model: self.prompt.model.clone(),
             messages: sorting.messages(question, before),
             sampling: Sampling {
@@ -157,24 +155,12 @@ impl PromptFunction {
                 max_tokens: Some(ANSWER),
                 ..Sampling::default()
             },
-            constraint: held.then(|| Constraint::Choice(sorting.choices())),
+            constraint: Some(Constraint::Choice(sorting.choices())),
             ..ChatRequest::default()
         };
-        let answer = match self.answered(request.clone(), cx).await {
-            // Providers differ in which constraints they know, and say so with this code alone.
-            Err(error) if held && error.code == ErrorCode::InvalidRequest => {
-                request.constraint = None;
-                let answer = self.answered(request, cx).await?;
-                tracing::warn!(
-                    function = self.signature.name,
-                    reason = error.message,
-                    "the model is asked for the scope without a constraint"
-                );
-                self.gate.free.store(true, Ordering::Relaxed);
-                answer
-            }
-            other => other?,
-        };
+        let answered = |request| self.answered(request, cx);
+        let choices = &self.gate.choices;
+        let answer = choices.ask(&self.signature.name, request, answered).await?;
         Ok(sorting.read(&answer))
     }
 

@@ -69,7 +69,7 @@ impl<'a> Sink<'a> {
             free,
             reasoned: (*form == Form::Reasoned).then(Reasoned::default),
             filter: (asking.cites && !free && !json).then(|| AnswerFilter::new(asking.passages)),
-            partial: (json && !free && show != Show::Nothing).then(|| {
+            partial: (json && !free && show != Show::Nothing && asking.cx.is_heard()).then(|| {
                 match &asking.output.schema {
                     Some(schema) => PartialJson::new(schema.want()).with_schema(schema.source()),
                     None => PartialJson::new(Want::Any),

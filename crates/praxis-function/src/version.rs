@@ -4,7 +4,7 @@
 //! where old sources are kept.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Files of a `prompts` folder, or those of one version: name (`answer.prompt`) and text.
 pub type Sources = BTreeMap<String, String>;
@@ -21,23 +21,29 @@ const DEEPEST_FOLDER: usize = 8;
 /// Reads all prompt files of a folder and those below it, `support/greet.prompt`; what cannot be read,
 /// and a folder that is not there, is left out: loading the library reports it.
 pub fn read_sources(dir: &Path) -> Sources {
-    let mut found = Sources::new();
+    files(dir)
+        .into_iter()
+        .filter_map(|(name, path)| Some((name, std::fs::read_to_string(path).ok()?)))
+        .collect()
+}
+
+/// The prompt files of a folder and those below it, by the names that [`Sources`] has for them.
+pub(crate) fn files(dir: &Path) -> BTreeMap<String, PathBuf> {
+    let mut found = BTreeMap::new();
     collect(dir, "", 0, &mut found);
     found
 }
 
-fn collect(dir: &Path, prefix: &str, depth: usize, found: &mut Sources) {
+fn collect(dir: &Path, prefix: &str, depth: usize, found: &mut BTreeMap<String, PathBuf>) {
     let Ok(entries) = std::fs::read_dir(dir) else {
         return;
     };
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        let Some(name) = path.file_name().and_then(|n| n.to_str()) else {
+        let Some(name) = path.file_name().map(|n| n.to_string_lossy().into_owned()) else {
             continue;
         };
-        if name.ends_with(SUFFIX) {
-            if let Ok(text) = std::fs::read_to_string(&path) {
-                found.insert(format!("{prefix}{name}"), text);
-            }
+        if path.extension().is_some_and(|e| e == "prompt") {
+            found.insert(format!("{prefix}{name}"), path);
         } else if depth < DEEPEST_FOLDER && !name.starts_with('.') && path.is_dir() {
             collect(&path, &format!("{prefix}{name}/"), depth + 1, found);
         }

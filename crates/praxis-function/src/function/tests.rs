@@ -410,3 +410,28 @@ async fn what_a_model_cannot_be_held_to_is_checked() {
         assert_eq!(called.asked.len(), 3);
     }
 }
+
+#[tokio::test]
+async fn a_model_that_knows_no_choices_is_still_held_to_its_schema() {
+    let front = format!("{CITY}praxis.technique: [revise, {{best_of: {{samples: 2}}}}, direct]\n");
+    let called = call(
+        &[("f", &prompt(&front))],
+        json!({"q": "Bern"}),
+        |request, n| match &request.constraint {
+            Some(Constraint::Choice(_)) => Err(ModelError::InvalidRequest("no choices".into())),
+            Some(_) => Ok(format!("{{\"name\": \"Bern\", \"people\": {n}}}")),
+            None if last(request).contains("proposed") => Ok("2".into()),
+            None => Ok("too few people".into()),
+        },
+    )
+    .await;
+    let revised = called.asked.last().unwrap();
+    assert!(matches!(
+        &revised.constraint,
+        Some(Constraint::JsonSchema(_))
+    ));
+    assert_eq!(
+        called.output.unwrap()["people"],
+        called.asked.len() as u64 - 1
+    );
+}
