@@ -51,6 +51,8 @@ export function useBrowser(key) {
 
   desk.ask = async (question) => {
     await desk.page.fill("#question", question);
+    // The page's script listens as soon as it lets send what is written.
+    await desk.page.locator("#send:enabled").waitFor({ state: "attached" });
     await desk.page.press("#question", "Enter");
   };
 
