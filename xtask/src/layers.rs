@@ -75,6 +75,7 @@ const FORBIDDEN: &[(&str, &str, &str)] = &[
 /// External libraries that only their owners may depend on directly.
 const OWNED: &[(&str, &[&str])] = &[
     ("candle-core", &["praxis-engine"]),
+    ("candle-nn", &["praxis-engine"]),
     ("llguidance", &["praxis-engine"]),
     ("tokenizers", &["praxis-engine"]),
     ("sqlx", &["praxis-store"]),

@@ -1,5 +1,5 @@
 //! Measures a chat model: prefill and decode speed and loading time, one line of JSON a run.
-//! `bench_chat MODEL.gguf [PROMPT_TOKENS [ANSWER_TOKENS [RUNS]]]`; `scripts/bench/llama_cpp.py`
+//! `bench_chat MODEL.gguf [PROMPT_TOKENS [ANSWER_TOKENS [RUNS [cpu|cuda]]]]`; `scripts/bench/llama_cpp.py`
 //! prints the same for llama.cpp. The best of the runs is reported, as is usual for shared machines. What a
 //! token takes is said too: multiplications with the weights of all layers, and bytes of weights read.
 
@@ -11,7 +11,7 @@ use std::time::Instant;
 use candle_core::quantized::gguf_file::Content;
 use futures::StreamExt;
 use praxis_core::{ChatChunk, ChatModel, ChatRequest, Message, Sampling};
-use praxis_engine::{ChatEngine, ChatOptions};
+use praxis_engine::{ChatEngine, ChatOptions, Device};
 use tokio_util::sync::CancellationToken;
 
 /// Repeated until the prompt is long enough.
@@ -108,12 +108,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let path = PathBuf::from(
         args.next()
-            .ok_or("usage: bench_chat MODEL.gguf [PROMPT [ANSWER [RUNS]]]")?,
+            .ok_or("usage: bench_chat MODEL.gguf [PROMPT [ANSWER [RUNS [cpu|cuda]]]]")?,
     );
     let mut number = |default: usize| args.next().map_or(Ok(default), |a| a.parse::<usize>());
     let (prompt_tokens, answer_tokens, runs) = (number(512)?, number(64)?, number(3)?);
+    let device = match args.next().as_deref() {
+        None | Some("cpu") => Device::Cpu,
+        Some("cuda") => Device::Cuda,
+        Some(other) => return Err(format!("`{other}` is neither cpu nor cuda").into()),
+    };
+    let options = ChatOptions {
+        device,
+        ..ChatOptions::default()
+    };
     let started = Instant::now();
-    let engine = ChatEngine::load(&path, ChatOptions::default())?;
+    let engine = ChatEngine::load(&path, options)?;
     let load_s = started.elapsed().as_secs_f64();
     let (mut prefill, mut decode, mut tokens) = (0.0f64, 0.0f64, 0);
     for salt in 0..runs.max(1) {

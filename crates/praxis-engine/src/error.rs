@@ -40,6 +40,9 @@ pub enum EngineError {
     /// Free memory or raise a limit, then try again: the system refused a thread.
     #[error("the engine could not start: {0}")]
     Resource(String),
+    /// Run the model on the CPU, or mend what is said of the GPU that was asked for.
+    #[error("the model cannot run on the GPU: {0}")]
+    Gpu(String),
 }
 
 impl EngineError {

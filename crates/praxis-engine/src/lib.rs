@@ -1,4 +1,4 @@
-//! The embedded local runtime: GGUF and safetensors models on the CPU.
+//! The embedded local runtime: GGUF and safetensors models on the CPU, chat models also on a GPU.
 //!
 //! [`ChatEngine`] runs decoders, [`EmbedEngine`] encoders, [`RerankEngine`] cross-encoders; all
 //! implement the ports of `praxis-core` and know nothing of applications, names or networks: a path
@@ -14,6 +14,8 @@ mod dtype;
 mod encoder;
 mod error;
 mod gguf;
+#[cfg(any(test, feature = "cuda"))]
+mod gpu;
 mod mapped;
 mod safetensors_file;
 mod sampler;
@@ -23,7 +25,7 @@ mod template;
 mod test_models;
 mod tokenizer;
 
-pub use chat::{ChatEngine, ChatOptions, DEFAULT_CONTEXT};
+pub use chat::{ChatEngine, ChatOptions, DEFAULT_CONTEXT, Device};
 #[doc(hidden)]
 pub use constraint::walk::Walk;
 pub use encoder::{EmbedEngine, EmbedOptions, Pooling, RerankEngine, RerankOptions};

@@ -3,6 +3,8 @@
 //! checked, rendered and tokenized and its constraint compiled before it is queued, so that its
 //! mistakes are errors of [`ChatModel::chat`] itself.
 
+#[cfg(any(test, feature = "cuda"))]
+mod alone;
 mod answer;
 mod lookup;
 mod prefixes;
@@ -34,9 +36,40 @@ use crate::tokenizer::TextTokenizer;
 use queue::{Job, Queue};
 use worker::Worker;
 
+/// Where a chat model computes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Device {
+    /// On the processor.
+    #[default]
+    Cpu,
+    /// On an NVIDIA GPU: the first that this process sees. Only with the feature `cuda`.
+    Cuda,
+}
+
+impl Device {
+    /// Whether this build can compute there; whether the machine can, shows when a model is loaded.
+    ///
+    /// # Errors
+    /// [`EngineError::Gpu`], with the way out.
+    pub fn is_built(self) -> Result<(), EngineError> {
+        if self == Self::Cpu || cfg!(feature = "cuda") {
+            return Ok(());
+        }
+        Err(EngineError::Gpu(
+            "this program is built without CUDA; build it with `--features cuda`, or set \
+             `device = \"cpu\"`"
+                .into(),
+        ))
+    }
+}
+
 /// How a chat model is run.
 #[derive(Debug, Clone, Copy)]
 pub struct ChatOptions {
+    /// Where it computes. On a GPU, requests are answered one after the other, without adapters, and
+    /// `threads`, `parallel`, `cache_tokens` and `prompt_lookup` mean nothing.
+    pub device: Device,
     /// Tokens of prompt and answer together; `None`: what the model was trained for, at most 8192.
     pub context_length: Option<usize>,
     /// Threads that compute; `None`: all processors that this process may use.
@@ -60,9 +93,17 @@ pub struct ChatOptions {
     pub today: fn(&str) -> Option<String>,
 }
 
+impl ChatOptions {
+    /// The context window that is asked for; a model may be made for a smaller one.
+    fn window(&self) -> usize {
+        self.context_length.unwrap_or(DEFAULT_CONTEXT)
+    }
+}
+
 impl Default for ChatOptions {
     fn default() -> Self {
         Self {
+            device: Device::Cpu,
             context_length: None,
             threads: None,
             queue: 64,
@@ -83,9 +124,8 @@ fn local_date(format: &str) -> Option<String> {
     jiff::fmt::strtime::format(format, &jiff::Zoned::now()).ok()
 }
 
-/// What all threads share of a model.
+/// What all threads share of a model, wherever it computes.
 struct Model {
-    decoder: Decoder,
     tokenizer: Arc<TextTokenizer>,
     constraints: Constraints,
     template: ChatTemplate,
@@ -93,15 +133,18 @@ struct Model {
 }
 
 impl Model {
-    fn open(path: &Path, options: &ChatOptions) -> Result<Self, EngineError> {
-        let file = Gguf::open(path)?;
-        let decoder = Decoder::open(&file)?;
-        let tokenizer = TextTokenizer::open(&file)?;
-        if tokenizer.len() > decoder.vocabulary() {
+    /// The parts of a file that are not its decoder, for answers of at most `context` tokens.
+    fn open(
+        file: &Gguf,
+        vocabulary: usize,
+        context: usize,
+        options: &ChatOptions,
+    ) -> Result<Self, EngineError> {
+        let tokenizer = TextTokenizer::open(file)?;
+        if tokenizer.len() > vocabulary {
             return Err(file.damaged(format!(
-                "the tokenizer has {} tokens, the tensor `token_embd.weight` {} rows",
-                tokenizer.len(),
-                decoder.vocabulary()
+                "the tokenizer has {} tokens, the tensor `token_embd.weight` {vocabulary} rows",
+                tokenizer.len()
             )));
         }
         let key = "tokenizer.chat_template";
@@ -113,14 +156,8 @@ impl Model {
         let today: Today = options.today;
         let template = ChatTemplate::compile(source, tokenizer.names().clone(), today)
             .map_err(|e| file.damaged(format!("`{key}`: {e}")))?;
-        let trained = decoder.context();
-        let context = options
-            .context_length
-            .unwrap_or(DEFAULT_CONTEXT)
-            .clamp(1, trained);
         let tokenizer = Arc::new(tokenizer);
         Ok(Self {
-            decoder,
             constraints: Constraints::new(Arc::clone(&tokenizer)),
             tokenizer,
             template,
@@ -152,6 +189,8 @@ pub struct ChatEngine {
 
 struct Handle {
     model: Arc<Model>,
+    /// `None` where the model is on a GPU.
+    decoder: Option<Arc<Decoder>>,
     queue: Arc<Queue>,
 }
 
@@ -177,26 +216,69 @@ impl ChatEngine {
     /// # Errors
     /// [`EngineError`], naming the file and what is wrong with it.
     pub fn load(path: &Path, options: ChatOptions) -> Result<Self, EngineError> {
-        let started = std::time::Instant::now();
-        let model = Arc::new(Model::open(path, &options)?);
+        options.device.is_built()?;
+        #[cfg(feature = "cuda")]
+        if options.device == Device::Cuda {
+            return Self::load_onto(path, &options, &crate::gpu::cuda()?);
+        }
+        let started = Instant::now();
+        let file = Gguf::open(path)?;
+        let decoder = Arc::new(Decoder::open(&file)?);
+        let context = options.window().clamp(1, decoder.context());
+        let model = Model::open(&file, decoder.vocabulary(), context, &options)?;
+        let model = Arc::new(model);
         let threads = options.threads.unwrap_or_else(cpu::threads).max(1);
         let queue = Arc::new(Queue::new(options.queue.max(1)));
-        let worker = Worker::new(Arc::clone(&model), Arc::clone(&queue), &options);
+        let (shared, jobs) = (Arc::clone(&model), Arc::clone(&queue));
+        let worker = Worker::new(shared, Arc::clone(&decoder), jobs, &options);
         let cache_bytes = worker.max_cache_bytes();
         worker.spawn(threads)?;
         tracing::info!(
             path = %path.display(),
             context_length = model.context,
             threads,
-            weight_bytes = model.decoder.weight_bytes(),
+            weight_bytes = decoder.weight_bytes(),
             max_cache_bytes = cache_bytes,
             elapsed_ms = started.elapsed().as_millis() as u64,
             "chat model loaded"
         );
-        Ok(Self {
-            handle: Arc::new(Handle { model, queue }),
+        Ok(Self::with(model, queue, Some(decoder)))
+    }
+
+    /// Loads a model onto one of candle's devices.
+    #[cfg(any(test, feature = "cuda"))]
+    fn load_onto(
+        path: &Path,
+        options: &ChatOptions,
+        device: &candle_core::Device,
+    ) -> Result<Self, EngineError> {
+        let started = Instant::now();
+        let file = Gguf::open(path)?;
+        let decoder = crate::gpu::Decoder::open(&file, device, options.window())?;
+        let model = Model::open(&file, decoder.vocabulary(), decoder.window(), options)?;
+        let model = Arc::new(model);
+        let queue = Arc::new(Queue::new(options.queue.max(1)));
+        let (shared, jobs) = (Arc::clone(&model), Arc::clone(&queue));
+        alone::Worker::new(shared, decoder, jobs, options.jump_forward)?.spawn()?;
+        tracing::info!(
+            path = %path.display(),
+            context_length = model.context,
+            device = ?device.location(),
+            elapsed_ms = started.elapsed().as_millis() as u64,
+            "chat model loaded"
+        );
+        Ok(Self::with(model, queue, None))
+    }
+
+    fn with(model: Arc<Model>, queue: Arc<Queue>, decoder: Option<Arc<Decoder>>) -> Self {
+        Self {
+            handle: Arc::new(Handle {
+                model,
+                decoder,
+                queue,
+            }),
             adapter: None,
-        })
+        }
     }
 
     /// Loads a LoRA adapter (Hu et al. 2021) and gives a handle that answers with it: a GGUF file as
@@ -210,8 +292,15 @@ impl ChatEngine {
     /// another model, is damaged, or changes what cannot be changed here (embeddings, output head,
     /// norms, biases; DoRA).
     pub fn with_adapter(&self, path: &Path) -> Result<Self, EngineError> {
-        let started = std::time::Instant::now();
-        let adapter = self.handle.model.decoder.adapter(path)?;
+        let started = Instant::now();
+        let Some(decoder) = &self.handle.decoder else {
+            return Err(EngineError::Gpu(format!(
+                "the adapter `{}` works on the CPU only; merge it into the model, or set \
+                 `device = \"cpu\"`",
+                path.display()
+            )));
+        };
+        let adapter = decoder.adapter(path)?;
         tracing::info!(
             path = %path.display(),
             adapter_bytes = adapter.bytes(),
@@ -298,11 +387,13 @@ impl ChatEngine {
     }
 
     /// Logits after each of `positions` (ascending) of a sequence whose first `prompt` tokens are
-    /// read as a prompt and the others as an answer, for tests against a reference.
+    /// read as a prompt and the others as an answer, for tests against a reference; on the CPU only.
     #[doc(hidden)]
     pub fn logits(&self, tokens: &[u32], prompt: usize, positions: &[usize]) -> Vec<Vec<f32>> {
         use crate::decoder::{BlockPool, KvCache, Memory, Piece};
-        let decoder = &self.handle.model.decoder;
+        let Some(decoder) = &self.handle.decoder else {
+            return Vec::new();
+        };
         let pool = BlockPool::new(decoder.cache_shape(), usize::MAX);
         let (mut cache, mut memory) = (KvCache::new(decoder.cache_shape()), Memory::default());
         let end = positions.last().map_or(0, |last| last + 1);

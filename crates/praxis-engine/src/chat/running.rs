@@ -22,6 +22,32 @@ pub(super) enum Failure {
     Error(ModelError),
 }
 
+/// A defect: of one request, not of the engine.
+pub(super) fn failed() -> Failure {
+    Failure::Error(ModelError::Internal(
+        "the engine failed on this request".into(),
+    ))
+}
+
+/// What was computed of a sequence's beginning, wherever it is kept.
+pub(super) trait Computed {
+    /// Tokens that are in it.
+    fn len(&self) -> usize;
+
+    /// Forgets all after the first `tokens`.
+    fn truncate(&mut self, tokens: usize);
+}
+
+impl Computed for KvCache {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn truncate(&mut self, tokens: usize) {
+        self.truncate(tokens);
+    }
+}
+
 /// Ways to need fewer passes, none of which changes an answer.
 #[derive(Clone, Copy)]
 pub(super) struct Shortcuts {
@@ -35,7 +61,7 @@ pub(super) struct Shortcuts {
 const JUMP: usize = 32;
 
 /// A request that is being answered.
-pub(super) struct Running {
+pub(super) struct Running<C = KvCache> {
     pub(super) job: Job,
     /// Prompt and answer, during a pass guesses behind them; the cache holds their beginning.
     pub(super) tokens: Vec<u32>,
@@ -47,7 +73,7 @@ pub(super) struct Running {
     jump_forward: bool,
     /// Those of them that were written last.
     jumped: usize,
-    pub(super) cache: KvCache,
+    pub(super) cache: C,
     /// How far the kept beginnings reach into it.
     pub(super) known: Known,
     pub(super) started: Instant,
@@ -58,8 +84,16 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts a request with an empty cache.
-    pub(super) fn new(mut job: Job, cache: KvCache, shortcuts: Shortcuts) -> Self {
+    /// Gives up keys and values, to compute them again later.
+    pub(super) fn set_back(&mut self) {
+        self.cache.clear();
+        self.known = Known::nothing(self.job.adapter_id());
+    }
+}
+
+impl<C: Computed> Running<C> {
+    /// Starts a request with a cache that is empty or holds the beginning of its prompt.
+    pub(super) fn new(mut job: Job, cache: C, shortcuts: Shortcuts) -> Self {
         Self {
             prompt: job.prompt.len(),
             tokens: std::mem::take(&mut job.prompt),
@@ -100,12 +134,6 @@ impl Running {
             self.usage.cached_tokens = self.cache.len().min(self.prompt) as u64;
             self.begun = true;
         }
-    }
-
-    /// Gives up keys and values, to compute them again later.
-    pub(super) fn set_back(&mut self) {
-        self.cache.clear();
-        self.known = Known::nothing(self.job.adapter_id());
     }
 
     /// Adds guesses at what follows, at most so many; returns how many.

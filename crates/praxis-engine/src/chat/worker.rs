@@ -6,13 +6,13 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use praxis_core::{FinishReason, ModelError, Priority};
+use praxis_core::{FinishReason, Priority};
 
 use super::prefixes::{Prefixes, common};
 use super::queue::{Queue, Wanted, share};
-use super::running::{Failure, Running, Shortcuts};
+use super::running::{Failure, Running, Shortcuts, failed};
 use super::{ChatOptions, Model};
-use crate::decoder::{BLOCK, BlockPool, Interrupted, KvCache, Memory, Piece};
+use crate::decoder::{BLOCK, BlockPool, Decoder, Interrupted, KvCache, Memory, Piece};
 use crate::error::EngineError;
 
 /// Prompt tokens in a pass without answers in progress: enough to use each weight many times.
@@ -27,6 +27,7 @@ const BESIDE: usize = 128;
 /// The owner of a model's sequences.
 pub(super) struct Worker {
     model: Arc<Model>,
+    decoder: Arc<Decoder>,
     queue: Arc<Queue>,
     /// Requests that may be answered at a time.
     parallel: usize,
@@ -55,13 +56,19 @@ struct Part {
 
 impl Worker {
     /// A worker for `queue`.
-    pub(super) fn new(model: Arc<Model>, queue: Arc<Queue>, options: &ChatOptions) -> Self {
+    pub(super) fn new(
+        model: Arc<Model>,
+        decoder: Arc<Decoder>,
+        queue: Arc<Queue>,
+        options: &ChatOptions,
+    ) -> Self {
         let cache_tokens = options.cache_tokens.unwrap_or(2 * model.context);
         // The longest sequence must fit, its copy of a block that another one begins included.
         let blocks = cache_tokens.max(model.context).div_ceil(BLOCK) + 1;
         Self {
-            pool: BlockPool::new(model.decoder.cache_shape(), blocks),
+            pool: BlockPool::new(decoder.cache_shape(), blocks),
             model,
+            decoder,
             queue,
             parallel: options.parallel.max(1),
             shortcuts: Shortcuts {
@@ -112,7 +119,7 @@ impl Worker {
                 return !self.running.is_empty();
             };
             let turn = job.turn();
-            let cache = KvCache::new(self.model.decoder.cache_shape());
+            let cache = KvCache::new(self.decoder.cache_shape());
             let mut request = Running::new(job, cache, self.shortcuts);
             // An answer may begin with what its constraint forces, or be nothing else.
             match request.jump(&self.model).transpose() {
@@ -354,14 +361,7 @@ impl Worker {
         let interrupted = || {
             jobs.iter().all(|job| job.is_over().is_some()) || (gives_way && self.queue.has(wanted))
         };
-        self.model
-            .decoder
+        self.decoder
             .forward(&mut pieces, &mut self.memory, &interrupted)
     }
-}
-
-fn failed() -> Failure {
-    Failure::Error(ModelError::Internal(
-        "the engine failed on this request".into(),
-    ))
 }

@@ -17,6 +17,9 @@ use rayon::prelude::*;
 
 pub(crate) use adapter::{Adapter, AdapterId};
 pub(crate) use cache::{BLOCK, Block, BlockPool, CacheShape, KvCache};
+pub(crate) use config::Config;
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) use rope::RopeLayout;
 
 use crate::compute::Rounded;
 use crate::compute::linear::{self, Input, Matrix, matrix, table, vector};
@@ -26,7 +29,6 @@ use crate::error::EngineError;
 use crate::gguf::Gguf;
 use adapter::{Group, Target};
 use attention::Span;
-use config::Config;
 
 /// The computation was stopped on request; the cache is as it was before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

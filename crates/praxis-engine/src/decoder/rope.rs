@@ -103,3 +103,11 @@ pub(crate) struct Angles {
     cos: Vec<f32>,
     sin: Vec<f32>,
 }
+
+#[cfg(any(test, feature = "cuda"))]
+impl Angles {
+    /// All cosines and all sines.
+    pub(crate) fn into_tables(self) -> [Vec<f32>; 2] {
+        [self.cos, self.sin]
+    }
+}
