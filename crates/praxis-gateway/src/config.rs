@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::Path;
 
 use praxis_core::Secret;
+use praxis_engine::Device;
 use praxis_hub::{Catalogue, Task};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -71,6 +72,9 @@ pub struct ModelConfig {
     /// Tokens of prompt and answer together.
     #[serde(default)]
     pub context_length: Option<usize>,
+    /// Local chat models: what computes, `cpu` or `cuda`, an NVIDIA GPU; default: `cpu`.
+    #[serde(default)]
+    pub device: Option<Device>,
     /// Local: threads that compute; default: all processors.
     #[serde(default)]
     pub threads: Option<usize>,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use praxis_core::{ChatChunk, ChatModel, ChatRequest, Embedder, ModelError};
 use praxis_engine::{
-    ChatEngine, ChatOptions, DEFAULT_CONTEXT, EmbedEngine, EmbedOptions, EngineError,
+    ChatEngine, ChatOptions, DEFAULT_CONTEXT, Device, EmbedEngine, EmbedOptions, EngineError,
 };
 use praxis_hub::{Cache, ModelEntry};
 use tokio::sync::OnceCell;
@@ -56,6 +56,7 @@ impl Place {
 /// What a model's engine is run with, as far as the configuration says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Settings {
+    device: Device,
     context_length: Option<usize>,
     threads: Option<usize>,
     parallel: Option<usize>,
@@ -65,6 +66,7 @@ struct Settings {
 impl Settings {
     fn of(config: Option<&ModelConfig>) -> Self {
         config.map_or_else(Self::default, |config| Self {
+            device: config.device.unwrap_or_default(),
             context_length: config.context_length,
             threads: config.threads,
             parallel: config.parallel,
@@ -75,6 +77,7 @@ impl Settings {
     fn options(self) -> ChatOptions {
         let defaults = ChatOptions::default();
         ChatOptions {
+            device: self.device,
             context_length: self.context_length,
             threads: self.threads,
             parallel: self.parallel.unwrap_or(defaults.parallel),
@@ -155,8 +158,11 @@ impl LocalChat {
         }
     }
 
-    /// Why it cannot be used, where a file of it is absent.
+    /// Why it cannot be used, where a file of it is absent or this build has no use of its device.
     pub(crate) fn absent(&self) -> Option<ModelError> {
+        if let Err(error) = self.base.settings.device.is_built() {
+            return Some(error.into());
+        }
         if let Err(error) = self.base.place.path(&self.base.cache) {
             return Some(error);
         }
@@ -313,9 +319,11 @@ mod tests {
         let bare = model("provider = \"local\"\nmodel = \"a.gguf\"");
         let adapted = model("provider = \"local\"\nmodel = \"a.gguf\"\nadapter = \"x\"");
         let other = model("provider = \"local\"\nmodel = \"b.gguf\"");
+        let other_device = model("provider = \"local\"\nmodel = \"a.gguf\"\ndevice = \"cuda\"");
         let narrow = model("provider = \"local\"\nmodel = \"a.gguf\"\nthreads = 1");
         assert!(Arc::ptr_eq(&bare.base, &adapted.base));
         assert!(!Arc::ptr_eq(&bare.base, &other.base));
         assert!(!Arc::ptr_eq(&bare.base, &narrow.base));
+        assert!(!Arc::ptr_eq(&bare.base, &other_device.base));
     }
 }

@@ -3,6 +3,7 @@
 
 use praxis_core::Problem;
 use praxis_core::suggest::nearest;
+use praxis_engine::Device;
 use praxis_hub::{Catalogue, Task};
 use reqwest::Url;
 
@@ -28,6 +29,7 @@ impl GatewayConfig {
         for (name, model) in &self.models {
             check.provider(name, model);
             check.adapter(name, model);
+            check.device(name, model);
             check.numbers(name, model);
             check.fallback(name, model);
         }
@@ -128,8 +130,9 @@ impl Check<'_> {
                     ("cache_tokens", model.cache_tokens),
                 ];
                 let adapter = model.adapter.as_ref().map(|_| "adapter");
+                let device = model.device.map(|_| "device");
                 let given = ours.iter().filter(|(_, n)| n.is_some());
-                for key in given.map(|(key, _)| *key).chain(adapter) {
+                for key in given.map(|(key, _)| *key).chain(adapter).chain(device) {
                     let message = format!("`{key}` has no meaning for a remote model");
                     self.report(at(key), message, "remove it");
                 }
@@ -153,6 +156,30 @@ impl Check<'_> {
             let message = format!("a model for {task} cannot have an adapter");
             let help = "remove it: adapters are for chat models";
             self.report(format!("models.{name}.adapter"), message, help);
+        }
+    }
+
+    /// What goes together with a GPU. Whether this machine has one shows when the model is used, so that
+    /// a folder can be shared between machines with and without.
+    fn device(&mut self, name: &str, model: &ModelConfig) {
+        let at = |key: &str| format!("models.{name}.{key}");
+        if model.provider != Provider::Local || model.device.unwrap_or_default() == Device::Cpu {
+            return;
+        }
+        let task = model.task(self.catalogue);
+        if task != Task::Chat {
+            let message = format!("a model for {task} runs on the CPU only");
+            self.report(at("device"), message, "remove it: GPUs are for chat models");
+        }
+        let strangers = [
+            ("adapter", model.adapter.is_some()),
+            ("threads", model.threads.is_some()),
+            ("parallel", model.parallel.is_some()),
+            ("cache_tokens", model.cache_tokens.is_some()),
+        ];
+        for (key, _) in strangers.iter().filter(|(_, given)| *given) {
+            let message = format!("`{key}` has no meaning for a model on a GPU");
+            self.report(at(key), message, "remove it, or set device = \"cpu\"");
         }
     }
 
@@ -309,6 +336,24 @@ mod tests {
                 "models.gpt.price",
                 "negative",
                 "million",
+            ),
+            (
+                &format!("{GPT}base_url = \"http://x/v1\"\ndevice = \"cuda\""),
+                "models.gpt.device",
+                "no meaning for a remote model",
+                "remove it",
+            ),
+            (
+                "[models.a]\nprovider = \"local\"\nmodel = \"x.gguf\"\ndevice = \"cuda\"\nadapter = \"x\"",
+                "models.a.adapter",
+                "no meaning for a model on a GPU",
+                "device = \"cpu\"",
+            ),
+            (
+                "[models.a]\nprovider = \"local\"\nmodel = \"all-minilm-l6-v2\"\ndevice = \"cuda\"",
+                "models.a.device",
+                "runs on the CPU only",
+                "chat models",
             ),
             (
                 "[models.a]\nprovider = \"local\"\nmodel = \"smolm2-135m-instruct\"",
