@@ -2,7 +2,7 @@
 # The work is in scripts/; each script says what it does.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-aarch64 build check docs bench bench-engine bench-retrieval bench-answers bench-structured bench-reasoning soak lint-deps
+.PHONY: help demo test test-aarch64 build check check-cuda docs bench bench-engine bench-retrieval bench-answers bench-structured bench-reasoning soak lint-deps
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -24,6 +24,9 @@ check: ## Format, lints and repository checks: the quick half of `make test`
 	cargo fmt --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo xtask tidy
+
+check-cuda: ## Compile the feature for NVIDIA GPUs; fetches NVIDIA's compiler where it is missing
+	@scripts/check-cuda.sh
 
 docs: ## Write the generated documents
 	cargo xtask docs
