@@ -84,7 +84,7 @@ async fn what_prompts_begin_with_is_read_once() {
     let Some(engine) = engine(4) else {
         return;
     };
-    let long = "The harbour master counts the boats every evening. ".repeat(30);
+    let long = "The harbour master counts the boats every evening. ".repeat(6);
     let ask = |end: &str| request(&format!("{long}{end}"), 6);
     let first = answer(&engine, ask("How many are there?")).await;
     assert_eq!(first.usage.cached_tokens, 0);
