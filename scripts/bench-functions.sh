@@ -30,8 +30,13 @@ fi
 
 problems=../shared/data/gsm8k-200.jsonl
 [ -e "$problems" ] || fail "$problems is not on this machine"
-heading "Measuring (an hour or two; what is done is kept in target/reasoning.jsonl)"
-# One problem after the other: then times can be compared.
+heading "Measuring (about an hour; what is done is kept in target/reasoning.jsonl)"
 "$praxis" --app examples/reasoning prompts try solve --data "$problems" --check number \
-    --compare base,few,steps,cot,sc5,ltm --limit "${1:-200}" --concurrency "${CONCURRENCY:-1}" \
+    --compare base,few,steps,cot,sc5,ltm --limit "${1:-200}" --concurrency "${CONCURRENCY:-8}" \
     --out target/reasoning.jsonl
+# Calls that run beside each other say nothing of the time that one takes, so that is measured apart: one
+# call after the other.
+heading "Five samples beside one, one call at a time"
+rm -f target/reasoning-times.jsonl
+"$praxis" --app examples/reasoning prompts try solve --data "$problems" --check number \
+    --compare cot,sc5 --limit "${TIMED:-10}" --concurrency 1 --out target/reasoning-times.jsonl

@@ -50,7 +50,9 @@ pub(crate) struct Asking<'a> {
     pub output: &'a OutputSpec,
     /// What the model is held to while it writes an output.
     pub constraint: Option<&'a Constraint>,
-    /// Whether it can be.
+    /// What it is held to at the last try, where it writes freely before.
+    pub last_constraint: Option<&'a Constraint>,
+    /// Whether it can be held.
     pub outputs: &'a Unheld,
     /// Whether it can be held to one of some words.
     pub choices: &'a Unheld,
@@ -192,6 +194,9 @@ impl Asking<'_> {
                 }
             };
             repairs += 1;
+            if repairs == u64::from(self.budget.repairs) && request.constraint.is_none() {
+                request.constraint = self.last_constraint.cloned();
+            }
             request.messages.truncate(asked);
             request.messages.extend(again.messages);
             if let Some(least) = again.temperature {

@@ -49,7 +49,9 @@ pub struct PromptFunction {
     pub(crate) output: OutputSpec,
     /// What the model is held to while it writes the output.
     pub(crate) constraint: Option<Constraint>,
-    /// Whether it can be.
+    /// What it is held to at the last try to mend an output that it wrote freely.
+    pub(crate) last_constraint: Option<Constraint>,
+    /// Whether it can be held.
     pub(crate) outputs: Unheld,
     pub(crate) instructions: String,
     pub(crate) examples: Option<ExampleSet>,
@@ -271,6 +273,7 @@ impl PromptFunction {
             cites: ours.knowledge.is_some(),
             output: &self.output,
             constraint: self.constraint.as_ref(),
+            last_constraint: self.last_constraint.as_ref(),
             outputs: &self.outputs,
             choices: &self.gate.choices,
             instructions: if self.places_output {

@@ -183,10 +183,12 @@ impl Library {
                     },
                 };
                 let promised = prompt.output_schema.as_ref();
-                let held = promised.filter(|_| prompt.ours.constrained);
-                let constraint = held.cloned().map(Constraint::JsonSchema);
+                let schema_held = promised.cloned().map(Constraint::JsonSchema);
+                let own = prompt.ours.constraint.clone();
+                let held = schema_held.clone().filter(|_| prompt.ours.constrained);
                 let function = PromptFunction {
-                    constraint: prompt.ours.constraint.clone().or(constraint),
+                    constraint: own.or(held),
+                    last_constraint: schema_held,
                     outputs: Unheld::default(),
                     instructions: promised.map_or_else(String::new, |schema| {
                         format!("\n\n{}", instructions(schema))

@@ -305,7 +305,7 @@ pub(crate) fn one_of(value: &Value, options: &[Value]) -> String {
     let all = alternatives(&all);
     match near {
         Some(near) => format!("one of {all}, perhaps {}", Value::from(near)),
-        None => format!("one of {all}"),
+        None => format!("one of {all}; the one that comes nearest where none fits"),
     }
 }
 

@@ -1,12 +1,27 @@
 //! Least to most (Zhou et al. 2022, "Least-to-Most Prompting Enables Complex Reasoning in Large Language
-//! Models"): the question is broken into simpler ones, which are answered in order, each with the
-//! answers before it at hand, and then the question itself.
+//! Models"): the question is broken into simpler ones, which are answered in order, turn by turn, each
+//! with the answers before it at hand, and then the question itself. Examples show how a question is
+//! broken up and, where they carry answers, how simple ones are answered.
 
 use praxis_core::Message;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
-use super::steps::Steps;
+use super::steps::{MARK, Steps};
 use super::{Ask, Command, Event, Form};
+
+/// Asks for a decomposition; the number of questions that it may have stands between.
+const DECOMPOSE: [&str; 2] = [
+    "\n\nDo not answer yet. Which simpler questions must be answered first, one after the other? Write at most ",
+    ", each on a line of its own, numbered.",
+];
+
+/// Asks the first simpler question, behind the question itself.
+const FIRST: &str = "\n\nAnswer one question at a time, in one or two sentences, with the calculation \
+                     if there is one. First: ";
+
+/// Asks the question itself, behind the answers to the simpler ones.
+const WHOLE: &str = "Now answer the whole question, from what you have found.";
 
 /// An example of how a question is broken up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,7 +30,78 @@ pub(crate) struct Decomposition {
     /// The question.
     pub question: String,
     /// The simpler ones, in order.
-    pub steps: Vec<String>,
+    pub steps: Vec<Step>,
+    /// The answer to the question itself.
+    #[serde(default)]
+    pub output: Option<String>,
+}
+
+/// A simpler question of an example.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Step {
+    /// The question.
+    pub question: String,
+    /// Its answer, where the example shows how it is answered.
+    pub answer: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Step {
+    /// A question alone, or one with its answer.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Fields {
+            question: String,
+            #[serde(default)]
+            answer: Option<String>,
+        }
+        let (question, answer) = match Value::deserialize(deserializer)? {
+            Value::String(question) => (question, None),
+            other => {
+                let fields = Fields::deserialize(other).map_err(serde::de::Error::custom)?;
+                (fields.question, fields.answer)
+            }
+        };
+        Ok(Self { question, answer })
+    }
+}
+
+impl Decomposition {
+    /// The conversation in which it is answered; none where an answer is missing.
+    fn solved(&self) -> Vec<Message> {
+        let answers: Option<Vec<&str>> = self.steps.iter().map(|s| s.answer.as_deref()).collect();
+        let (Some(answers), Some(output)) = (answers, &self.output) else {
+            return Vec::new();
+        };
+        let questions = self.steps.iter().map(|s| s.question.as_str());
+        let (first, mut turns) = conversation(questions.zip(answers.iter().copied()), WHOLE);
+        turns.insert(0, Message::user(format!("{}{first}", self.question)));
+        let last = answers.last().copied().unwrap_or_default();
+        turns.push(Message::assistant(format!("{last}\n{MARK} {output}")));
+        turns
+    }
+}
+
+/// What stands behind the question itself, and the turns after it, which end with `next`.
+fn conversation<'a>(
+    known: impl Iterator<Item = (&'a str, &'a str)>,
+    next: &str,
+) -> (String, Vec<Message>) {
+    let (mut first, mut turns) = (None, Vec::new());
+    for (question, answer) in known {
+        match first {
+            None => first = Some(format!("{FIRST}{question}")),
+            Some(_) => turns.push(Message::user(question)),
+        }
+        turns.push(Message::assistant(answer));
+    }
+    match first {
+        None => (next.to_owned(), turns),
+        Some(first) => {
+            turns.push(Message::user(next));
+            (first, turns)
+        }
+    }
 }
 
 /// The technique at work. The decomposition has number 0, the simpler questions 1 and up; the last
@@ -41,17 +127,13 @@ impl LeastToMost {
     }
 
     pub fn start(&mut self) -> Vec<Command> {
-        let suffix = format!(
-            "\n\nDo not answer yet. Which simpler questions must be answered first, one after the other? \
-             Write at most {}, each on a line of its own, numbered.",
-            self.most
-        );
+        let suffix = format!("{}{}{}", DECOMPOSE[0], self.most, DECOMPOSE[1]);
         let mut before = Vec::new();
         for example in &self.examples {
             before.push(Message::user(format!("{}{suffix}", example.question)));
             let steps = example.steps.iter().enumerate();
             let lines: Vec<String> = steps
-                .map(|(i, step)| format!("{}. {step}", i + 1))
+                .map(|(i, step)| format!("{}. {}", i + 1, step.question))
                 .collect();
             before.push(Message::assistant(lines.join("\n")));
         }
@@ -89,38 +171,49 @@ impl LeastToMost {
             let commands = self.last.start();
             return self.of_last(commands);
         };
-        let ask = Ask::new("simpler question", Form::Free).suffix(format!(
-            "{}\n\nDo not answer that yet. Answer only this question, with its calculation if there is one, in one or two sentences: {question}",
-            self.known()
-        ));
+        let (suffix, turns) = match at {
+            0 => (format!("{FIRST}{question}"), Vec::new()),
+            _ => conversation(self.known(), question),
+        };
+        let ask = Ask::new("simpler question", Form::Free)
+            .before(self.solved())
+            .suffix(suffix)
+            .turns(turns);
         vec![ask.command(at as u64 + 1)]
     }
 
     /// What has been found out.
-    fn known(&self) -> String {
-        let pairs = self.questions.iter().zip(&self.answers);
-        let lines: Vec<String> = pairs.map(|(q, a)| format!("\n{q}\n{a}")).collect();
-        if lines.is_empty() {
-            String::new()
-        } else {
-            format!("\n\nThis is known:\n{}", lines.join("\n"))
-        }
+    fn known(&self) -> impl Iterator<Item = (&str, &str)> {
+        let answers = self.answers.iter().map(String::as_str);
+        self.questions.iter().map(String::as_str).zip(answers)
+    }
+
+    /// The examples that show how simpler questions are answered.
+    fn solved(&self) -> Vec<Message> {
+        self.examples
+            .iter()
+            .flat_map(Decomposition::solved)
+            .collect()
     }
 
     fn of_last(&self, commands: Vec<Command>) -> Vec<Command> {
         let behind = self.questions.len() as u64 + 1;
-        let known = self.known();
         commands
             .into_iter()
             .map(|command| match command {
                 Command::Ask { id, mut ask } => {
-                    ask.suffix.insert_str(0, &known);
+                    if !self.answers.is_empty() {
+                        let whole = format!("{WHOLE}{}", ask.suffix);
+                        let (suffix, mut turns) = conversation(self.known(), &whole);
+                        turns.append(&mut ask.turns);
+                        ask = ask.suffix(suffix).turns(turns).before(self.solved());
+                    }
                     ask.command(id + behind)
                 }
                 Command::Done(mut conclusion) => {
-                    let reasoning = conclusion.reasoning.take().unwrap_or_default();
-                    let all = format!("{}\n\n{reasoning}", known.trim());
-                    conclusion.reasoning = Some(all.trim().to_owned()).filter(|r| !r.is_empty());
+                    let found = self.known().map(|(q, a)| format!("{q}\n{a}"));
+                    let all: Vec<String> = found.chain(conclusion.reasoning.take()).collect();
+                    conclusion.reasoning = Some(all.join("\n\n")).filter(|r| !r.is_empty());
                     Command::Done(conclusion)
                 }
                 other => other,

@@ -143,15 +143,18 @@ fn simpler_questions_are_answered_first() {
     let (end, asked) = run(machine(json!("least_to_most")), |ask, i| match i {
         0 => free("1. How many hens?\n2. How many eggs?"),
         1 => {
-            assert!(ask.suffix.contains("How many hens?"));
+            assert!(ask.suffix.ends_with("How many hens?"));
             free("Three.")
         }
         2 => {
-            assert!(ask.suffix.contains("How many hens?\nThree."));
+            assert!(ask.suffix.ends_with("How many hens?"));
+            let turns = [Message::assistant("Three."), Message::user("How many eggs?")];
+            assert_eq!(ask.turns, turns);
             free("Six.")
         }
         _ => {
-            assert!(ask.suffix.contains("How many eggs?\nSix."));
+            assert_eq!(ask.turns[2], Message::assistant("Six."));
+            assert!(ask.turns[3].text().starts_with("Now answer the whole question"));
             output("6")
         }
     });
@@ -177,6 +180,27 @@ fn simpler_questions_are_answered_first() {
         free("no list")
     });
     assert_eq!(asked, ["decompose", "reason"]);
+    // Examples with answers show how simpler questions and the whole one are answered.
+    let worked = json!({"question": "Q", "output": "2", "steps": [
+        {"question": "a", "answer": "one"}, {"question": "b", "answer": "two"}]});
+    let examples = json!({"least_to_most": {"examples": [worked]}});
+    run(machine(examples), |ask, i| {
+        let texts: Vec<String> = ask.before.iter().map(|m| m.text().into_owned()).collect();
+        match i {
+            0 => free("1. c"),
+            1 => {
+                assert_eq!(texts[0], format!("Q{}", ask.suffix.replace("First: c", "First: a")));
+                assert_eq!(texts[1..4], ["one", "b", "two"]);
+                assert_eq!(texts[5], "two\nAnswer: 2");
+                free("three")
+            }
+            _ => {
+                assert_eq!(ask.before.len(), 6);
+                assert!(ask.turns[1].text().starts_with(&texts[4]));
+                output("3")
+            }
+        }
+    });
     // Without simpler questions it is one step.
     let (_, asked) = run(machine(json!("least_to_most")), |_, i| {
         if i == 0 { free("NONE") } else { output("6") }
