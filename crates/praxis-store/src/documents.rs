@@ -6,6 +6,7 @@ use serde::Serialize;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use crate::changes::{note_removed, write_chunks};
 use crate::{Store, StoreError};
 
 /// A knowledge base as it was last ingested.
@@ -161,6 +162,22 @@ impl Store {
         settings: &str,
     ) -> Result<bool, StoreError> {
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let generation: Option<i64> = sqlx::query("SELECT generation FROM bases WHERE name = ?")
+            .bind(name)
+            .fetch_optional(&mut *tx)
+            .await?
+            .map(|row| row.try_get(0))
+            .transpose()?;
+        if let Some(generation) = generation {
+            let changed = "d.base IN (SELECT name FROM bases WHERE name = ? AND (embedder <> ? OR settings <> ?))";
+            note_removed(
+                &mut tx,
+                generation + 1,
+                changed,
+                &[name, embedder, settings],
+            )
+            .await?;
+        }
         let emptied = sqlx::query(
             "DELETE FROM documents WHERE base IN \
              (SELECT name FROM bases WHERE name = ? AND (embedder <> ? OR settings <> ?))",
@@ -193,6 +210,9 @@ impl Store {
     pub async fn put_document(&self, base: &str, new: &NewDocument) -> Result<(), StoreError> {
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let generation = next_generation(&mut tx, base).await?;
+        let replaced = "d.id = ? OR (d.base = ? AND d.uri = ?)";
+        let place = [new.id.as_str(), base, &new.uri];
+        note_removed(&mut tx, generation, replaced, &place).await?;
         sqlx::query("DELETE FROM documents WHERE id = ? OR (base = ? AND uri = ?)")
             .bind(new.id.as_str())
             .bind(base)
@@ -216,25 +236,7 @@ impl Store {
         .bind(generation)
         .execute(&mut *tx)
         .await?;
-        for (ordinal, chunk) in new.chunks.iter().enumerate() {
-            let headings = serde_json::to_string(&chunk.headings)
-                .map_err(|e| StoreError::Damaged(e.to_string()))?;
-            sqlx::query(
-                "INSERT INTO chunks (id, document, ordinal, headings, page, start, \"end\", text, \
-                 vector) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )
-            .bind(chunk.id.as_str())
-            .bind(new.id.as_str())
-            .bind(ordinal as i64)
-            .bind(headings)
-            .bind(chunk.page.map(i64::from))
-            .bind(chunk.start as i64)
-            .bind(chunk.end as i64)
-            .bind(&chunk.text)
-            .bind(encode_vector(&chunk.vector))
-            .execute(&mut *tx)
-            .await?;
-        }
+        write_chunks(&mut tx, new.id.as_str(), &new.chunks).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -261,8 +263,9 @@ impl Store {
             return Ok(());
         }
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        next_generation(&mut tx, base).await?;
+        let generation = next_generation(&mut tx, base).await?;
         for id in ids {
+            note_removed(&mut tx, generation, "d.id = ?", &[id.as_str()]).await?;
             sqlx::query("DELETE FROM documents WHERE id = ?")
                 .bind(id.as_str())
                 .execute(&mut *tx)
@@ -402,11 +405,11 @@ fn chunk(row: &SqliteRow) -> Result<Chunk, StoreError> {
     })
 }
 
-fn encode_vector(vector: &[f32]) -> Vec<u8> {
+pub(crate) fn encode_vector(vector: &[f32]) -> Vec<u8> {
     vector.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
-fn decode_vector(bytes: &[u8]) -> Result<Vec<f32>, StoreError> {
+pub(crate) fn decode_vector(bytes: &[u8]) -> Result<Vec<f32>, StoreError> {
     let (values, rest) = bytes.as_chunks::<4>();
     if !rest.is_empty() {
         return Err(StoreError::Damaged(format!(

@@ -4,6 +4,7 @@
 //! behind the same methods. Indexes and caches are derived from here and live elsewhere. Left out:
 //! what a document means, and how it is searched.
 
+mod changes;
 mod documents;
 mod spans;
 mod versions;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
+pub use changes::NumberedVector;
 pub use documents::{Base, Chunk, ChunkVector, Document, DocumentHead, FoundChunk, NewDocument};
 pub use versions::{PromptVersion, VersionUse};
 pub use writer::TraceWriter;

@@ -39,6 +39,62 @@ fn document(uri: &str, chunks: usize) -> NewDocument {
 }
 
 #[tokio::test]
+async fn an_index_can_follow_what_comes_and_goes() {
+    let (_dir, store) = store().await;
+    store.prepare_base("docs", "e5@1", "s").await.unwrap();
+    for (uri, chunks) in [("a.md", 2), ("b.md", 1)] {
+        let document = document(uri, chunks);
+        store.put_document("docs", &document).await.unwrap();
+    }
+    let generation = async || store.base("docs").await.unwrap().unwrap().generation;
+    let since = generation().await;
+    let first = store.vectors_since("docs", 0, 0, 9).await.unwrap();
+    assert_eq!(
+        first.iter().map(|v| v.number).collect::<Vec<_>>(),
+        [1, 2, 3]
+    );
+    assert_eq!(first[1].vector, [1.0, -0.5]);
+    assert_eq!(
+        store.vectors_since("docs", 0, 1, 1).await.unwrap(),
+        first[1..2]
+    );
+
+    store
+        .put_document("docs", &document("a.md", 1))
+        .await
+        .unwrap();
+    assert_eq!(store.removed_chunks("docs", since).await.unwrap(), [1, 2]);
+    let new = store.vectors_since("docs", since, 0, 9).await.unwrap();
+    assert_eq!(new.iter().map(|v| v.number).collect::<Vec<_>>(), [4]);
+    let id = ChunkId::from_string("a.md-0".to_owned());
+    let numbers = store.chunk_numbers("docs").await.unwrap();
+    assert_eq!(numbers.iter().map(|n| n.0).collect::<Vec<_>>(), [3, 4]);
+    assert_eq!(
+        store.chunks_numbered(&[4, 1]).await.unwrap(),
+        [(4, id.clone())]
+    );
+    assert_eq!(store.numbers_of(&[id]).await.unwrap()[0].0, 4);
+
+    // What went is known until it is forgotten, also where all of a base went.
+    let middle = generation().await;
+    store.forget_removed("docs", middle).await.unwrap();
+    let b = DocumentId::from_string("d-b.md".to_owned());
+    store.delete_documents("docs", &[b]).await.unwrap();
+    assert_eq!(store.removed_chunks("docs", 0).await.unwrap(), [3]);
+    store.prepare_base("docs", "e5@2", "s").await.unwrap();
+    let mut all = store.removed_chunks("docs", middle).await.unwrap();
+    all.sort_unstable();
+    assert_eq!(all, [3, 4]);
+    assert!(
+        store
+            .removed_chunks("docs", generation().await)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
 async fn a_document_comes_back_whole_and_its_replacement_leaves_nothing_behind() {
     let (_dir, store) = store().await;
     store.prepare_base("docs", "e5@1", "s").await.unwrap();

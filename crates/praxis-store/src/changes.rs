@@ -1,0 +1,217 @@
+//! What changed in a base since a generation, for indexes that follow the store: chunks that went, and
+//! vectors that came. Chunks are known by their numbers here, which stay small and are unique in the
+//! store. To take over a change twice must be harmless: what changes while it is read may come again.
+
+use praxis_core::ChunkId;
+use sqlx::{QueryBuilder, Row, Sqlite, Transaction};
+
+use crate::documents::{decode_vector, encode_vector};
+use crate::{Chunk, Store, StoreError};
+
+/// Chunks whose numbers are looked up in one query.
+const PIECE: usize = 500;
+
+/// A chunk's vector, by the chunk's number.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NumberedVector {
+    /// The chunk's number.
+    pub number: u64,
+    /// Its embedding.
+    pub vector: Vec<f32>,
+}
+
+impl Store {
+    /// Numbers of the chunks that went after the generation `since`.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn removed_chunks(&self, base: &str, since: i64) -> Result<Vec<u64>, StoreError> {
+        let rows =
+            sqlx::query("SELECT number FROM removed_chunks WHERE base = ? AND generation > ?")
+                .bind(base)
+                .bind(since)
+                .fetch_all(&self.pool)
+                .await?;
+        rows.iter().map(|row| number(row.try_get(0)?)).collect()
+    }
+
+    /// Forgets the chunks that went up to a generation, which nobody asks for any more.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn forget_removed(&self, base: &str, up_to: i64) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM removed_chunks WHERE base = ? AND generation <= ?")
+            .bind(base)
+            .bind(up_to)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Up to `limit` vectors of chunks that came after the generation `since` and have a number above
+    /// `after`, by number.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn vectors_since(
+        &self,
+        base: &str,
+        since: i64,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<NumberedVector>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT c.number, c.vector FROM chunks c JOIN documents d ON d.id = c.document \
+             WHERE d.base = ? AND d.generation > ? AND c.number > ? ORDER BY c.number LIMIT ?",
+        )
+        .bind(base)
+        .bind(since)
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(NumberedVector {
+                    number: number(row.try_get(0)?)?,
+                    vector: decode_vector(row.try_get(1)?)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Numbers and ids of all chunks of a base.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn chunk_numbers(&self, base: &str) -> Result<Vec<(u64, ChunkId)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT c.number, c.id FROM chunks c JOIN documents d ON d.id = c.document \
+             WHERE d.base = ? ORDER BY c.number",
+        )
+        .bind(base)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(numbered).collect()
+    }
+
+    /// Ids of the chunks with these numbers; those that went are left out.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn chunks_numbered(
+        &self,
+        numbers: &[u64],
+    ) -> Result<Vec<(u64, ChunkId)>, StoreError> {
+        self.looked_up(
+            "number",
+            numbers.iter().filter_map(|n| i64::try_from(*n).ok()),
+        )
+        .await
+    }
+
+    /// Numbers of the chunks with these ids; those that went are left out.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn numbers_of(&self, ids: &[ChunkId]) -> Result<Vec<(u64, ChunkId)>, StoreError> {
+        self.looked_up("id", ids.iter().map(|id| id.as_str().to_owned()))
+            .await
+    }
+
+    async fn looked_up<T>(
+        &self,
+        column: &str,
+        wanted: impl Iterator<Item = T>,
+    ) -> Result<Vec<(u64, ChunkId)>, StoreError>
+    where
+        T: for<'q> sqlx::Encode<'q, Sqlite> + sqlx::Type<Sqlite> + Send + 'static,
+    {
+        let wanted: Vec<T> = wanted.collect();
+        let mut found = Vec::with_capacity(wanted.len());
+        let mut wanted = wanted.into_iter().peekable();
+        while wanted.peek().is_some() {
+            let mut query = QueryBuilder::<Sqlite>::new("SELECT number, id FROM chunks WHERE ");
+            query.push(column).push(" IN (");
+            let mut list = query.separated(", ");
+            for value in wanted.by_ref().take(PIECE) {
+                list.push_bind(value);
+            }
+            query.push(")");
+            for row in &query.build().fetch_all(&self.pool).await? {
+                found.push(numbered(row)?);
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn numbered(row: &sqlx::sqlite::SqliteRow) -> Result<(u64, ChunkId), StoreError> {
+    let id: String = row.try_get(1)?;
+    Ok((number(row.try_get(0)?)?, ChunkId::from_string(id)))
+}
+
+fn number(stored: i64) -> Result<u64, StoreError> {
+    u64::try_from(stored).map_err(|_| StoreError::Damaged(format!("a chunk's number {stored}")))
+}
+
+/// Notes that the chunks of some documents go. `documents` is a condition on `d`, with its values.
+pub(crate) async fn note_removed(
+    tx: &mut Transaction<'_, Sqlite>,
+    generation: i64,
+    documents: &'static str,
+    values: &[&str],
+) -> Result<(), StoreError> {
+    let mut query =
+        QueryBuilder::<Sqlite>::new("INSERT INTO removed_chunks (base, number, generation) ");
+    query
+        .push("SELECT d.base, c.number, ")
+        .push_bind(generation);
+    query.push(" FROM chunks c JOIN documents d ON d.id = c.document WHERE ");
+    let mut values = values.iter();
+    for (i, part) in documents.split('?').enumerate() {
+        if i > 0 {
+            query.push_bind((*values.next().unwrap_or(&"")).to_owned());
+        }
+        query.push(part);
+    }
+    query.push(" ON CONFLICT (base, number) DO UPDATE SET generation = excluded.generation");
+    query.build().execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Writes the chunks of a document, each with a number that no chunk has or had of late.
+pub(crate) async fn write_chunks(
+    tx: &mut Transaction<'_, Sqlite>,
+    document: &str,
+    chunks: &[Chunk],
+) -> Result<(), StoreError> {
+    let row = sqlx::query(
+        "SELECT MAX((SELECT COALESCE(MAX(number), 0) FROM chunks), \
+                    (SELECT COALESCE(MAX(number), 0) FROM removed_chunks))",
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    let last: i64 = row.try_get(0)?;
+    for (ordinal, chunk) in (0i64..).zip(chunks) {
+        let headings = serde_json::to_string(&chunk.headings)
+            .map_err(|e| StoreError::Damaged(e.to_string()))?;
+        sqlx::query(
+            "INSERT INTO chunks (id, document, ordinal, headings, page, start, \"end\", text, \
+             vector, number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(chunk.id.as_str())
+        .bind(document)
+        .bind(ordinal)
+        .bind(headings)
+        .bind(chunk.page.map(i64::from))
+        .bind(chunk.start as i64)
+        .bind(chunk.end as i64)
+        .bind(&chunk.text)
+        .bind(encode_vector(&chunk.vector))
+        .bind(last + 1 + ordinal)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
