@@ -13,6 +13,7 @@ mod ingest;
 mod keyword;
 mod knowledge;
 pub mod load;
+pub mod meaning;
 mod relevance;
 mod segment;
 mod vectors;

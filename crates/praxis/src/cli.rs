@@ -68,6 +68,16 @@ pub enum Command {
     /// Look at what calls did.
     #[command(subcommand)]
     Traces(Traces),
+    /// Turn texts into vectors.
+    Embed(Embed),
+    /// Find the texts that are nearest to one, or those that say the same.
+    Similar(Similar),
+    /// Tell which of some classes texts belong to, without training.
+    Classify(Classify),
+    /// Find the topics of many texts.
+    Cluster(Cluster),
+    /// Find texts that somebody may like who likes others.
+    Recommend(Recommend),
     /// Write reference documents.
     #[command(subcommand, hide = true)]
     Docs(Docs),
@@ -325,6 +335,128 @@ pub enum Traces {
         /// The trace's id, or enough of its end to be unique; the newest if left out.
         id: Option<String>,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct Embed {
+    /// Texts.
+    #[arg(value_name = "TEXT")]
+    pub texts: Vec<String>,
+    /// Read texts from a file, one a line or one JSON object a line; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+    /// The key of a JSON object that holds the text.
+    #[arg(long, value_name = "KEY", default_value = "text")]
+    pub field: String,
+    /// What the texts are: some models embed questions and passages differently.
+    #[arg(long, value_enum, default_value_t = Kind::Passage)]
+    pub kind: Kind,
+    /// Write the vectors to a file: `.npy` for NumPy, else one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// The embedding model (default: the application's).
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Questions and search phrases.
+    Query,
+    /// Texts to be found.
+    Passage,
+    /// As they are, without the model's prefix.
+    Raw,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  praxis similar \"the parcel is late\" --data tickets.jsonl -n 3\n  praxis similar --duplicates 0.95 --data questions.txt"
+)]
+pub struct Similar {
+    /// What the texts are compared with.
+    pub query: Option<String>,
+    /// The texts: one a line, or one JSON object a line with `text` and, if it has one, `id`.
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// The key of a JSON object that holds the text.
+    #[arg(long, value_name = "KEY", default_value = "text")]
+    pub field: String,
+    /// How many.
+    #[arg(long, short = 'n', default_value_t = 10)]
+    pub limit: usize,
+    /// Group the texts whose cosine is at least this instead.
+    #[arg(long, value_name = "COSINE", conflicts_with = "query")]
+    pub duplicates: Option<f32>,
+    /// The embedding model (default: the application's).
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A class is a word, a description, or examples; more of each may be given.\n\nExamples:\n  praxis classify --labels positive,negative \"I would buy it again\"\n  praxis classify --label bill=\"a question about an invoice\" --label bug=\"something does not work\" --data mails.txt\n  praxis classify --train labelled.jsonl --data held-out.jsonl"
+)]
+pub struct Classify {
+    /// Texts.
+    #[arg(value_name = "TEXT")]
+    pub texts: Vec<String>,
+    /// The classes, by words that describe them.
+    #[arg(long = "labels", value_name = "NAMES", value_delimiter = ',')]
+    pub names: Vec<String>,
+    /// A class with its description; several of one name describe it together.
+    #[arg(long = "label", value_name = "NAME=DESCRIPTION")]
+    pub labels: Vec<String>,
+    /// Examples of the classes: one JSON object a line with `text` and `label`.
+    #[arg(long, value_name = "FILE")]
+    pub train: Option<PathBuf>,
+    /// Read texts from a file; where they have a `label`, precision and recall are reported.
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+    /// The key of a JSON object that holds the text.
+    #[arg(long, value_name = "KEY", default_value = "text")]
+    pub field: String,
+    /// The embedding model (default: the application's).
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Cluster {
+    /// The texts: one a line, or one JSON object a line with `text` and, if it has one, `id`.
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// The key of a JSON object that holds the text.
+    #[arg(long, value_name = "KEY", default_value = "text")]
+    pub field: String,
+    /// How many topics (default: 2 to 20, what fits the texts best).
+    #[arg(long, short = 'k', value_name = "N")]
+    pub topics: Option<usize>,
+    /// The embedding model (default: the application's).
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Recommend {
+    /// The texts: one a line, or one JSON object a line with `text` and `id`.
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// Ids of texts that are liked.
+    #[arg(long, value_name = "IDS", value_delimiter = ',', required = true)]
+    pub like: Vec<String>,
+    /// Ids of texts that are not.
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    pub dislike: Vec<String>,
+    /// The key of a JSON object that holds the text.
+    #[arg(long, value_name = "KEY", default_value = "text")]
+    pub field: String,
+    /// How many.
+    #[arg(long, short = 'n', default_value_t = 10)]
+    pub limit: usize,
+    /// The embedding model (default: the application's).
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

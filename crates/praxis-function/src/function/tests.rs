@@ -249,7 +249,11 @@ async fn the_best_attempt_comes_with_the_error() {
         json!({"name": "Bern"})
     );
     // The last try is held to the schema.
-    let held: Vec<bool> = called.asked.iter().map(|r| r.constraint.is_some()).collect();
+    let held: Vec<bool> = called
+        .asked
+        .iter()
+        .map(|r| r.constraint.is_some())
+        .collect();
     assert_eq!(held, [false, false, true]);
 }
 

@@ -148,13 +148,20 @@ fn simpler_questions_are_answered_first() {
         }
         2 => {
             assert!(ask.suffix.ends_with("How many hens?"));
-            let turns = [Message::assistant("Three."), Message::user("How many eggs?")];
+            let turns = [
+                Message::assistant("Three."),
+                Message::user("How many eggs?"),
+            ];
             assert_eq!(ask.turns, turns);
             free("Six.")
         }
         _ => {
             assert_eq!(ask.turns[2], Message::assistant("Six."));
-            assert!(ask.turns[3].text().starts_with("Now answer the whole question"));
+            assert!(
+                ask.turns[3]
+                    .text()
+                    .starts_with("Now answer the whole question")
+            );
             output("6")
         }
     });
@@ -189,7 +196,10 @@ fn simpler_questions_are_answered_first() {
         match i {
             0 => free("1. c"),
             1 => {
-                assert_eq!(texts[0], format!("Q{}", ask.suffix.replace("First: c", "First: a")));
+                assert_eq!(
+                    texts[0],
+                    format!("Q{}", ask.suffix.replace("First: c", "First: a"))
+                );
                 assert_eq!(texts[1..4], ["one", "b", "two"]);
                 assert_eq!(texts[5], "two\nAnswer: 2");
                 free("three")

@@ -7,6 +7,7 @@ mod check;
 mod docs;
 mod ingest;
 mod knowledge;
+mod meaning;
 mod models;
 mod new;
 mod prompts;
@@ -30,6 +31,11 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Check => check::run(&global).await,
         Command::Prompts(args) => prompts::run(args, &global).await,
         Command::Models(args) => models::run(args, &global).await,
+        Command::Embed(args) => meaning::embed(args, &global).await,
+        Command::Similar(args) => meaning::similar(args, &global).await,
+        Command::Classify(args) => meaning::classify(args, &global).await,
+        Command::Cluster(args) => meaning::cluster(args, &global).await,
+        Command::Recommend(args) => meaning::recommend(args, &global).await,
         Command::Ingest(args) => {
             with_app(&global, async |app| ingest::run(app, args, &global).await).await
         }
