@@ -53,9 +53,18 @@ pub struct Segment {
     pub start: usize,
     /// Character after the last.
     pub end: usize,
-    /// The text between them.
+    /// The text between them; of a table that had to be cut, with the table's first row before it.
     pub text: String,
+    /// First character of the section that it is from, its heading included, and the character after
+    /// the last: what to show of the document around it.
+    pub section: (usize, usize),
 }
+
+/// Spaces before an item of a list inside another, at most.
+const MAX_INDENT: usize = 16;
+
+/// The deepest level of headings.
+const MAX_LEVEL: u8 = 9;
 
 /// Puts a document together block by block.
 #[derive(Debug, Default)]
@@ -71,10 +80,11 @@ impl Builder {
         let text = text
             .trim_matches(|c: char| c == '\n' || c == '\r')
             .trim_end();
-        let text = if kind == BlockKind::Code {
-            text
+        let (indent, text) = if kind == BlockKind::Code {
+            (0, text)
         } else {
-            text.trim_start()
+            let inner = text.trim_start();
+            (text.len() - inner.len(), inner)
         };
         if text.trim().is_empty() {
             return;
@@ -88,6 +98,11 @@ impl Builder {
             let gap = if tight { "\n" } else { "\n\n" };
             self.text.push_str(gap);
             self.length += gap.len();
+            if tight {
+                let indent = indent.min(MAX_INDENT);
+                self.text.extend(std::iter::repeat_n(' ', indent));
+                self.length += indent;
+            }
         }
         let start = self.length;
         self.text.push_str(text);
@@ -98,6 +113,37 @@ impl Builder {
             end: self.length,
             page,
         });
+    }
+
+    /// Adds the blocks of a document inside of this one, its headings so many levels deeper.
+    pub fn append(&mut self, document: &LoadedDocument, deeper: u8, page: Option<u32>) {
+        if document.blocks.is_empty() {
+            return;
+        }
+        if !self.text.is_empty() {
+            self.text.push_str("\n\n");
+            self.length += 2;
+        }
+        let offset = self.length;
+        self.text.push_str(&document.text);
+        self.length += document.text.chars().count();
+        self.blocks
+            .extend(document.blocks.iter().map(|block| Block {
+                kind: match block.kind {
+                    BlockKind::Heading(level) => {
+                        BlockKind::Heading(level.saturating_add(deeper).min(MAX_LEVEL))
+                    }
+                    kind => kind,
+                },
+                start: block.start + offset,
+                end: block.end + offset,
+                page: page.or(block.page),
+            }));
+    }
+
+    /// Bytes of text so far.
+    pub fn size(&self) -> usize {
+        self.text.len()
     }
 
     /// The document; without a title of its own it is called after its first heading, then `name`.

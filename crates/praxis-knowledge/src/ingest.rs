@@ -27,7 +27,7 @@ const EMBED_BATCH: usize = 64;
 const LOAD_AHEAD: usize = 2;
 
 /// Tokens of a chunk left for its title, headings and the embedder's prefix.
-const HEADING_RESERVE: usize = 48;
+pub(crate) const HEADING_RESERVE: usize = 48;
 
 /// Begins the hash of a file that was too large to be read.
 const UNREAD: &str = "size:";
@@ -112,7 +112,7 @@ impl Knowledge {
         let settings = serde_json::json!({
             "max_tokens": base.config.segment.max_tokens,
             "min_tokens": base.config.segment.min_tokens,
-            "revision": 2,
+            "revision": 3,
         });
         let store = self.store();
         store

@@ -1,18 +1,28 @@
-//! Files to documents: Markdown, HTML, PDF, DOCX and plain text.
+//! Files to documents: a module a format, and [`Format`] to tell which one a file is of.
 //!
 //! Every loader takes bytes it cannot trust. [`load_file`] runs it on a thread of its own with a
 //! large stack, so that a panic or a runaway in a parser costs this file and no other.
 
+mod code;
 mod docx;
+mod epub;
+mod format;
 mod html;
+mod mail;
 mod markdown;
+mod package;
 mod pdf;
+mod pptx;
+mod records;
+mod sheet;
 mod text;
+mod xml;
 
 use std::path::Path;
 use std::time::Duration;
 
 use crate::document::LoadedDocument;
+pub use format::{EXTENSIONS, Format};
 
 /// Why a file did not become a document, sorted by what its owner can do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,7 +65,9 @@ impl LoadError {
             Self::Unreadable(_) => "check that the file exists and may be read",
             Self::Empty => "fill it, delete it, or exclude it",
             Self::TooLarge { .. } => "split it, or raise `max_file_bytes` under [source]",
-            Self::Unsupported(_) => "save it as Markdown, text, HTML, PDF or DOCX, or exclude it",
+            Self::Unsupported(_) => {
+                "save it in a format that is read, such as PDF, DOCX, XLSX, HTML or text, or exclude it"
+            }
             Self::Damaged(_) => {
                 "get the file again, or open and save it in the program that made it"
             }
@@ -84,23 +96,6 @@ impl Default for LoadLimits {
             timeout: Duration::from_secs(120),
         }
     }
-}
-
-/// File name endings that are read.
-pub const EXTENSIONS: &[&str] = &[
-    "md", "markdown", "txt", "text", "html", "htm", "pdf", "docx",
-];
-
-/// Bytes in which the header of a PDF is looked for, as other readers do.
-const PDF_HEADER: usize = 1024;
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Format {
-    Markdown,
-    Html,
-    Pdf,
-    Docx,
-    Text,
 }
 
 /// Loads a file. Blocks; panics of parsers are caught.
@@ -135,25 +130,52 @@ pub fn load_bytes(
     bytes: &[u8],
     limits: LoadLimits,
 ) -> Result<LoadedDocument, LoadError> {
-    let path = Path::new(name);
-    let stem = path
+    load_nested(name, bytes, limits, 0)
+}
+
+/// Loads a document that is inside of so many others.
+fn load_nested(
+    name: &str,
+    bytes: &[u8],
+    limits: LoadLimits,
+    depth: usize,
+) -> Result<LoadedDocument, LoadError> {
+    let stem = Path::new(name)
         .file_stem()
         .map_or(name.into(), |s| s.to_string_lossy());
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(LoadError::Empty);
     }
-    let with_text = |declared, load: fn(&str, &str) -> LoadedDocument| {
+    let size = bytes.len() as u64;
+    if size > limits.max_bytes {
+        return Err(LoadError::TooLarge {
+            size,
+            limit: limits.max_bytes,
+        });
+    }
+    let with_text = |declared, load: &dyn Fn(&str) -> Result<LoadedDocument, LoadError>| {
         let decoded = text::decode(bytes, declared)?;
-        let mut document = load(&decoded.text, &stem);
+        let mut document = load(&decoded.text)?;
         document.notes.extend(decoded.note);
         Ok(document)
     };
-    let document = match format(path, bytes)? {
-        Format::Markdown => with_text(None, markdown::load)?,
-        Format::Html => with_text(html::declared(bytes), html::load)?,
+    let document = match format::recognize(name, bytes, limits)? {
+        Format::Markdown => with_text(None, &|t| Ok(markdown::load(t, &stem)))?,
+        Format::Html => with_text(html::declared(bytes), &|t| Ok(html::load(t, &stem)))?,
+        Format::Text => with_text(None, &|t| Ok(text::load(t, &stem)))?,
+        Format::Code => with_text(None, &|t| Ok(code::load(t, name)))?,
+        Format::Json => with_text(None, &|t| records::load(t, &stem, limits))?,
+        Format::JsonLines => with_text(None, &|t| records::load_lines(t, &stem, limits))?,
+        Format::Csv => with_text(None, &|t| sheet::load_delimited(t, &stem, limits))?,
         Format::Pdf => pdf::load(bytes, &stem, limits)?,
         Format::Docx => docx::load(bytes, &stem, limits)?,
-        Format::Text => with_text(None, text::load)?,
+        Format::Pptx => pptx::load(bytes, &stem, limits)?,
+        Format::Xlsx => sheet::load_xlsx(bytes, &stem, limits)?,
+        Format::Xls => sheet::load_xls(bytes, &stem, limits)?,
+        Format::Ods => sheet::load_ods(bytes, &stem, limits)?,
+        Format::Epub => epub::load(bytes, &stem, limits)?,
+        Format::Mail => mail::load(bytes, &stem, limits, depth)?,
+        Format::Mailbox => mail::load_mbox(bytes, &stem, limits, depth)?,
     };
     if document.blocks.is_empty() {
         Err(LoadError::Empty)
@@ -162,34 +184,16 @@ pub fn load_bytes(
     }
 }
 
-fn format(path: &Path, bytes: &[u8]) -> Result<Format, LoadError> {
-    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-    // What a file begins with outranks what it is called. Some PDFs have a header of a mail or of a
-    // printer before their own.
-    let head = &bytes[..bytes.len().min(PDF_HEADER)];
-    let named_pdf = extension.as_deref() == Some("pdf");
-    if bytes.starts_with(b"%PDF-") || named_pdf && memchr::memmem::find(head, b"%PDF-").is_some() {
-        return Ok(Format::Pdf);
+/// The first notes of many that are alike, and how many more there are.
+fn few(notes: impl Iterator<Item = String>) -> Vec<String> {
+    const SHOWN: usize = 8;
+    let mut notes: Vec<String> = notes.collect();
+    let more = notes.len().saturating_sub(SHOWN);
+    if more > 0 {
+        notes.truncate(SHOWN);
+        notes.push(format!("and {more} more of this kind"));
     }
-    if bytes.starts_with(&[0xd0, 0xcf, 0x11, 0xe0]) {
-        // OLE: an old .doc, or a DOCX behind a password.
-        return match extension.as_deref() {
-            Some("docx") => Err(LoadError::Encrypted),
-            _ => Err(LoadError::Unsupported("an old Office file".to_owned())),
-        };
-    }
-    match extension.as_deref() {
-        Some("md" | "markdown") => Ok(Format::Markdown),
-        Some("html" | "htm" | "xhtml") => Ok(Format::Html),
-        Some("txt" | "text") => Ok(Format::Text),
-        Some("docx") if bytes.starts_with(b"PK") => Ok(Format::Docx),
-        Some("docx") => Err(LoadError::Damaged(
-            "it is not a ZIP archive, as DOCX is".to_owned(),
-        )),
-        Some("pdf") => Err(LoadError::Damaged("it does not begin with %PDF".to_owned())),
-        Some(other) => Err(LoadError::Unsupported(format!("`.{other}`"))),
-        None => Ok(Format::Text),
-    }
+    notes
 }
 
 /// Runs a parser on a thread of its own: bounded in time, with room for deep nesting.

@@ -100,7 +100,8 @@ fn utf32(bytes: &[u8]) -> Option<String> {
     )
 }
 
-/// UTF-16 without a mark has zeros in every other place only.
+/// UTF-16 without a mark: in Latin script it has zeros in every other place only; in others, one order of
+/// its bytes makes characters that people write, and the other does not.
 fn unmarked_utf16(sample: &[u8]) -> Option<&'static Encoding> {
     let zeros = |first: usize| {
         sample
@@ -111,10 +112,31 @@ fn unmarked_utf16(sample: &[u8]) -> Option<&'static Encoding> {
             .count()
     };
     match (zeros(1), zeros(0)) {
-        (n, 0) if n * 5 > sample.len() => Some(UTF_16LE),
-        (0, n) if n * 5 > sample.len() => Some(UTF_16BE),
-        _ => None,
+        (n, 0) if n * 5 > sample.len() => return Some(UTF_16LE),
+        (0, n) if n * 5 > sample.len() => return Some(UTF_16BE),
+        _ => {}
     }
+    let ascii = sample.iter().filter(|b| matches!(b, b' '..=b'~')).count();
+    if ascii * 20 > sample.len() * 17 || sample.len() < 16 {
+        return None;
+    }
+    let sample = &sample[..sample.len() & !1];
+    [UTF_16LE, UTF_16BE].into_iter().find(|encoding| {
+        let (text, _) = encoding.decode_without_bom_handling(sample);
+        let (common, all) = text.chars().fold((0usize, 0usize), |(common, all), c| {
+            (common + usize::from(is_common(c)), all + 1)
+        });
+        common * 100 >= all * 97
+    })
+}
+
+/// Whether a character is of a script that many people write.
+fn is_common(c: char) -> bool {
+    matches!(c,
+        '\n' | '\r' | '\t' | ' '..='~' | '\u{a0}'..='\u{17f}' | '\u{370}'..='\u{52f}'
+        | '\u{590}'..='\u{6ff}' | '\u{e00}'..='\u{e7f}' | '\u{2010}'..='\u{2044}'
+        | '\u{3000}'..='\u{30ff}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}'
+        | '\u{ff00}'..='\u{ffef}')
 }
 
 /// Whether a text has more control and replacement characters than any text written by people.
@@ -131,6 +153,12 @@ fn is_noise(text: &str) -> bool {
 /// Paragraphs at blank lines; a text without any has one paragraph a line.
 pub(super) fn load(text: &str, name: &str) -> LoadedDocument {
     let mut builder = Builder::default();
+    paragraphs(text, &mut builder);
+    builder.finish(None, name)
+}
+
+/// Adds the paragraphs of a text.
+pub(super) fn paragraphs(text: &str, builder: &mut Builder) {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let blank = text.lines().any(|l| l.trim().is_empty()) && text.trim().contains("\n\n");
     if blank {
@@ -151,5 +179,4 @@ pub(super) fn load(text: &str, name: &str) -> LoadedDocument {
             builder.push(BlockKind::Paragraph, line, None);
         }
     }
-    builder.finish(None, name)
 }

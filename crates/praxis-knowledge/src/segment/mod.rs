@@ -4,10 +4,12 @@
 //! Structure beats cleverness here: see `docs/retrieval.md` for the sources.
 
 mod sentences;
+mod units;
 
 use praxis_core::embed::TokenCounter;
 
-use crate::document::{BlockKind, LoadedDocument, Segment, slice};
+use crate::document::{BlockKind, LoadedDocument, Segment};
+use units::Unit;
 
 /// How large chunks become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,19 +20,19 @@ pub struct SegmentOptions {
     pub min_tokens: usize,
 }
 
-/// A piece of text that is kept whole.
-#[derive(Debug, Clone, Copy)]
-struct Unit {
-    start: usize,
-    end: usize,
-    tokens: usize,
-    page: Option<u32>,
-}
-
 /// Text under one heading path.
 struct Section {
     headings: Vec<String>,
     units: Vec<Unit>,
+    /// First character, its heading included, and the character after the last.
+    range: (usize, usize),
+}
+
+/// A chunk on its way.
+struct Piece {
+    headings: Vec<String>,
+    unit: Unit,
+    section: (usize, usize),
 }
 
 /// Cuts a document into chunks, in order, none over `max_tokens`, which together hold all of its
@@ -40,38 +42,58 @@ pub fn segment(
     options: SegmentOptions,
     count: &TokenCounter,
 ) -> Vec<Segment> {
-    let mut chunks: Vec<(Vec<String>, Unit)> = Vec::new();
+    let mut pieces: Vec<Piece> = Vec::new();
     for section in sections(document, options, count) {
-        for chunk in pack(&section.units, options.max_tokens) {
-            match chunks.last_mut() {
-                Some((headings, last)) if joins(last, &chunk, options) => {
-                    let common = headings
+        for unit in pack(&section.units, options.max_tokens) {
+            match pieces.last_mut() {
+                Some(last) if joins(&last.unit, &unit, options) => {
+                    let common = last
+                        .headings
                         .iter()
                         .zip(&section.headings)
                         .take_while(|(a, b)| a == b)
                         .count();
-                    headings.truncate(common);
-                    last.end = chunk.end;
-                    last.tokens += chunk.tokens;
+                    last.headings.truncate(common);
+                    last.unit.end = unit.end;
+                    last.unit.tokens += unit.tokens;
+                    last.section.1 = section.range.1;
                 }
-                _ => chunks.push((section.headings.clone(), chunk)),
+                _ => pieces.push(Piece {
+                    headings: section.headings.clone(),
+                    unit,
+                    section: section.range,
+                }),
             }
         }
     }
-    let mut cursor = Cursor {
-        text: &document.text,
-        byte: 0,
-        char: 0,
-    };
-    chunks
+    let mut cursor = Cursor::new(&document.text);
+    // The header of a table is before the rows that need it: it has a walk of its own.
+    let mut headers = Cursor::new(&document.text);
+    pieces
         .into_iter()
-        .map(|(headings, unit)| Segment {
-            headings,
-            page: unit.page,
-            start: unit.start,
-            end: unit.end,
-            text: cursor.take(unit.start, unit.end).to_owned(),
-        })
+        .map(
+            |Piece {
+                 headings,
+                 unit,
+                 section,
+             }| {
+                let text = cursor.take(unit.start, unit.end);
+                let text = match unit.header {
+                    None => text.to_owned(),
+                    Some(header) => {
+                        format!("{}\n{text}", headers.take(header.start, header.end))
+                    }
+                };
+                Segment {
+                    headings,
+                    page: unit.page,
+                    start: unit.start,
+                    end: unit.end,
+                    text,
+                    section,
+                }
+            },
+        )
         .collect()
 }
 
@@ -91,21 +113,16 @@ fn sections(
     let mut sections: Vec<Section> = vec![Section {
         headings: Vec::new(),
         units: Vec::new(),
+        range: (0, 0),
     }];
     let mut path: Vec<(u8, String)> = Vec::new();
-    let mut cursor = Cursor {
-        text: &document.text,
-        byte: 0,
-        char: 0,
-    };
+    let mut cursor = Cursor::new(&document.text);
     for (i, block) in document.blocks.iter().enumerate() {
         let text = cursor.take(block.start, block.end);
-        let add = |units_of: &mut Vec<Unit>| {
-            units(text, block.start, block.page, options, count, units_of);
-        };
         let BlockKind::Heading(level) = block.kind else {
             if let Some(section) = sections.last_mut() {
-                add(&mut section.units);
+                units::add(text, block, options, count, &mut section.units);
+                section.range.1 = block.end;
             }
             continue;
         };
@@ -120,95 +137,28 @@ fn sections(
         let mut section = Section {
             headings: path.iter().map(|(_, h)| h.clone()).collect(),
             units: Vec::new(),
+            range: (block.start, block.end),
         };
         if bare {
             section.headings.pop();
-            add(&mut section.units);
+            units::add(text, block, options, count, &mut section.units);
         }
         sections.push(section);
     }
     sections
 }
 
-/// A block as units: itself if it fits, else its sentences, else pieces of them.
-fn units(
-    text: &str,
-    start: usize,
-    page: Option<u32>,
-    options: SegmentOptions,
-    count: &TokenCounter,
-    out: &mut Vec<Unit>,
-) {
-    // The counter is a tokenizer: it is not shown more text at once than a chunk could hold.
-    let most_chars = options.max_tokens.saturating_mul(8);
-    let length = text.chars().count();
-    if length <= most_chars {
-        let tokens = count(text);
-        if tokens <= options.max_tokens {
-            out.push(Unit {
-                start,
-                end: start + length,
-                tokens,
-                page,
-            });
-            return;
-        }
-    }
-    let pieces = sentences::split(text);
-    if pieces.len() > 1 {
-        let mut at = start;
-        for piece in pieces {
-            let length = piece.chars().count();
-            let inner = piece.trim_end().chars().count();
-            if inner > 0 {
-                units(piece.trim_end(), at, page, options, count, out);
-            }
-            at += length;
-        }
-        return;
-    }
-    // One endless sentence: halve it at a gap between words.
-    let half = length.min(most_chars * 2) / 2;
-    let cut = gap_near(text, half.max(1));
-    let (left, right) = (slice(text, 0, cut), slice(text, cut, length));
-    for (piece, at) in [(left, start), (right, start + cut)] {
-        let lead = piece.chars().take_while(|c| c.is_whitespace()).count();
-        let trimmed = piece.trim();
-        if trimmed.is_empty() {
-            continue;
-        }
-        if trimmed.chars().count() <= 1 || trimmed.len() == text.len() {
-            // A single character is over the limit only if the limit is absurd: keep it.
-            let tokens = count(trimmed).min(options.max_tokens);
-            out.push(Unit {
-                start: at + lead,
-                end: at + lead + trimmed.chars().count(),
-                tokens,
-                page,
-            });
-        } else {
-            units(trimmed, at + lead, page, options, count, out);
-        }
-    }
-}
-
-/// The character position after the last gap in the 40 characters before `at`, or `at`.
-fn gap_near(text: &str, at: usize) -> usize {
-    let window: Vec<char> = text
-        .chars()
-        .skip(at.saturating_sub(40))
-        .take(at.min(40))
-        .collect();
-    window
-        .iter()
-        .rposition(|c| c.is_whitespace() || matches!(c, '，' | ',' | '、' | '；' | ';' | '：'))
-        .map_or(at, |i| at.saturating_sub(window.len()) + i + 1)
-}
-
-/// Joins units to chunks of even size: as few as fit, none much smaller than the others.
+/// Joins units to chunks of even size: as few as fit, none much smaller than the others. A chunk that
+/// begins with later rows of a table has the table's header before them.
 fn pack(units: &[Unit], max: usize) -> Vec<Unit> {
     let total: usize = units.iter().map(|u| u.tokens).sum();
-    let goal = total.div_ceil(total.div_ceil(max).max(1));
+    let header = units
+        .iter()
+        .filter_map(|u| u.header)
+        .map(|h| h.tokens)
+        .max();
+    let room = max.saturating_sub(header.unwrap_or(0)).max(1);
+    let goal = total.div_ceil(total.div_ceil(room).max(1));
     let mut chunks: Vec<Unit> = Vec::new();
     for unit in units {
         match chunks.last_mut() {
@@ -219,7 +169,11 @@ fn pack(units: &[Unit], max: usize) -> Vec<Unit> {
                 last.end = unit.end;
                 last.tokens += unit.tokens;
             }
-            _ => chunks.push(*unit),
+            _ => {
+                let mut chunk = *unit;
+                chunk.tokens += unit.header.map_or(0, |h| h.tokens);
+                chunks.push(chunk);
+            }
         }
     }
     chunks
@@ -230,12 +184,26 @@ struct Cursor<'a> {
     text: &'a str,
     byte: usize,
     char: usize,
+    /// Where the last slice began, which may be asked for again.
+    last: (usize, usize),
 }
 
 impl<'a> Cursor<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            byte: 0,
+            char: 0,
+            last: (0, 0),
+        }
+    }
+
     fn seek(&mut self, char: usize) -> usize {
+        if char < self.char {
+            (self.char, self.byte) = self.last;
+        }
         let rest = &self.text[self.byte..];
-        let step = char - self.char;
+        let step = char.saturating_sub(self.char);
         self.byte += rest.char_indices().nth(step).map_or(rest.len(), |(i, _)| i);
         self.char = char;
         self.byte
@@ -243,6 +211,7 @@ impl<'a> Cursor<'a> {
 
     fn take(&mut self, start: usize, end: usize) -> &'a str {
         let from = self.seek(start);
+        self.last = (start, from);
         let to = self.seek(end);
         &self.text[from..to]
     }

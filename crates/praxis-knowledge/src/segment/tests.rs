@@ -5,6 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::document::slice;
 use crate::load::{LoadLimits, load_bytes};
 
 /// Words and Chinese characters, each one token: a stand-in with a known answer.
@@ -78,6 +79,52 @@ fn code_and_tables_that_fit_stay_whole() {
 }
 
 #[test]
+fn a_table_that_is_cut_repeats_its_header() {
+    let rows: String = (1..=9).map(|i| format!("| r{i} x | y |\n")).collect();
+    let source = format!("# T\n\n| h | i |\n|---|---|\n{rows}");
+    let (document, segments) = cut("x.md", &source, 10, 1);
+    assert!(segments.len() > 3);
+    for (i, s) in segments.iter().enumerate() {
+        assert!(s.text.starts_with("h | i\nr"), "{s:?}");
+        assert!(counter()(&s.text) <= 10, "{s:?}");
+        assert_eq!(s.section, (0, document.text.chars().count()));
+        let own = slice(&document.text, s.start, s.end);
+        assert_eq!(own.starts_with("h | i"), i == 0, "{own}");
+    }
+    // A header that is most of a chunk is not worth its place.
+    let (_, segments) = cut("x.csv", "a b c d,e f g h\n1,2\n3,4\n5,6\n", 10, 1);
+    assert_eq!(segments.last().unwrap().text, "1 | 2\n3 | 4\n5 | 6");
+}
+
+#[test]
+fn code_that_is_cut_is_cut_at_blank_lines() {
+    let source = "```\na b c\nd e f\n\ng h i\nj k l\n\nm\n```\n";
+    let (_, segments) = cut("x.md", source, 7, 1);
+    let seen: Vec<_> = segments.iter().map(|s| s.text.as_str()).collect();
+    assert_eq!(seen, ["a b c\nd e f", "g h i\nj k l\n\nm"]);
+}
+
+#[test]
+fn a_chunk_knows_the_section_around_it() {
+    let source = "# A\n\none two. three four. five six.\n\n## B\n\nseven eight nine ten\n";
+    let (document, segments) = cut("x.md", source, 4, 1);
+    let around: Vec<_> = segments
+        .iter()
+        .map(|s| slice(&document.text, s.section.0, s.section.1))
+        .collect();
+    let first = "A\n\none two. three four. five six.";
+    assert_eq!(around, [first, first, "B\n\nseven eight nine ten"]);
+}
+
+#[test]
+fn megabytes_without_a_gap_are_cut_in_no_time() {
+    let start = std::time::Instant::now();
+    let (_, segments) = cut("x.txt", &"word".repeat(1 << 20), 256, 8);
+    assert!(!segments.is_empty());
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}
+
+#[test]
 fn a_heading_without_text_is_not_lost() {
     let (_, segments) = cut("x.md", "# A\n\ntext\n\n# Appendix\n", 20, 0);
     assert!(
@@ -105,7 +152,7 @@ proptest! {
     #[test]
     fn chunks_hold_all_text_in_order_within_bounds(
         parts in proptest::collection::vec(
-            prop_oneof!["#{1,4} [a-z]{1,8}", "([a-z]{1,7} ){1,40}[a-z]{1,5}\\.", "[一-龥]{1,60}。", "- [a-z ]{1,20}", "```\n[a-z ]{1,30}\n```"],
+            prop_oneof!["#{1,4} [a-z]{1,8}", "([a-z]{1,7} ){1,40}[a-z]{1,5}\\.", "[一-龥]{1,60}。", "- [a-z ]{1,20}", "```\n[a-z ]{1,30}\n```", "\\| h \\| i \\|\n\\|---\\|---\\|(\n\\| [a-z ]{1,9} \\| [a-z]{1,5} \\|){1,12}"],
             1..24,
         ),
         max in 4usize..60,
@@ -120,7 +167,9 @@ proptest! {
         for s in &segments {
             prop_assert!(s.start >= at && s.end > s.start);
             at = s.end;
-            prop_assert_eq!(slice(&document.text, s.start, s.end), s.text.as_str());
+            let own = slice(&document.text, s.start, s.end);
+            prop_assert!(s.text == own || s.text.ends_with(&format!("\n{own}")) && s.text.starts_with("h | i\n"), "{s:?}");
+            prop_assert!(s.section.0 <= s.start && s.end <= s.section.1, "{s:?}");
             prop_assert!(count(&s.text) <= max + headings_within(&document, s, &count), "{} > {max}: {s:?}", count(&s.text));
             covered[s.start..s.end].fill(true);
         }

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::numbering::Numbering;
 use super::styles::{Styles, set_list};
-use super::xml::{self, Attributes, Event};
 use crate::document::{BlockKind, Builder};
 use crate::load::LoadError;
+use crate::load::xml::{self, Attributes, Event};
 
 /// Notes by their id.
 type Notes = HashMap<String, String>;

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::xml::{self, Event};
 use crate::load::LoadError;
+use crate::load::xml::{self, Event};
 
 /// Levels of a list.
 const LEVELS: usize = 9;

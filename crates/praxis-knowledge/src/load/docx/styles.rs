@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::xml::{self, Event};
 use crate::load::LoadError;
+use crate::load::xml::{self, Event};
 
 /// A style, as far as structure goes.
 #[derive(Debug, Clone, Default)]

@@ -4,7 +4,9 @@
 //! page that is not well-formed is read as far as it goes. Left out: what style sheets hide.
 
 mod charset;
+mod content;
 mod elements;
+mod purpose;
 mod walk;
 
 use std::cell::RefCell;
@@ -15,37 +17,54 @@ use html5ever::tokenizer::{
     BufferQueue, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts,
 };
 
-use crate::document::{Builder, LoadedDocument};
+use crate::document::{BlockKind, Builder, LoadedDocument};
 pub(super) use charset::declared;
 use walk::Walk;
 
-/// The document of a page; a single `<main>` or a single `<article>` is preferred to the whole body.
+/// Of a page's text, in percent: more of it left out by a guess and its owner is told.
+const TOLD: usize = 50;
+
+/// The document of a page, of its main content.
 pub(super) fn load(source: &str, name: &str) -> LoadedDocument {
+    let (title, pieces) = walk(source);
+    let (pieces, dropped) = content::choose(pieces);
+    let mut builder = Builder::default();
+    for piece in &pieces {
+        builder.push(piece.kind, &piece.text, None);
+    }
+    let mut document = builder.finish(title, name);
+    if dropped > TOLD {
+        document.notes.push(format!(
+            "{dropped} % of its text was taken for menus and notices around the content and left out"
+        ));
+    }
+    document
+}
+
+/// The document of a page that is the text of a message: all of it, what is quoted marked with `>`.
+pub(super) fn load_mail(source: &str) -> LoadedDocument {
+    let (title, pieces) = walk(source);
+    let mut builder = Builder::default();
+    for piece in pieces {
+        if piece.quoted {
+            let lines = piece.text.lines().map(|line| format!("> {line}"));
+            let text = lines.collect::<Vec<_>>().join("\n");
+            builder.push(BlockKind::Paragraph, &text, None);
+        } else {
+            builder.push(piece.kind, &piece.text, None);
+        }
+    }
+    builder.finish(title, "")
+}
+
+/// The title and the pieces of a page.
+fn walk(source: &str) -> (Option<String>, Vec<walk::Piece>) {
     let input = BufferQueue::default();
     input.push_back(StrTendril::from_slice(source));
     let tokenizer = Tokenizer::new(Sink(RefCell::default()), TokenizerOpts::default());
     let _ = tokenizer.feed(&input);
     tokenizer.end();
-    let (title, pieces) = tokenizer.sink.0.into_inner().finish();
-    let one =
-        |count: usize, has: &dyn Fn(&walk::Piece) -> bool| count == 1 && pieces.iter().any(has);
-    let counts = pieces.iter().fold((0, 0), |(mains, articles), piece| {
-        (mains.max(piece.main), articles.max(piece.article))
-    });
-    let in_main = |piece: &walk::Piece| piece.main > 0;
-    let in_article = |piece: &walk::Piece| piece.article > 0;
-    let keep: &dyn Fn(&walk::Piece) -> bool = if one(counts.0, &in_main) {
-        &in_main
-    } else if one(counts.1, &in_article) {
-        &in_article
-    } else {
-        &|_| true
-    };
-    let mut builder = Builder::default();
-    for piece in pieces.iter().filter(|p| keep(p)) {
-        builder.push(piece.kind, &piece.text, None);
-    }
-    builder.finish(title, name)
+    tokenizer.sink.0.into_inner().finish()
 }
 
 struct Sink(RefCell<Walk>);

@@ -6,6 +6,7 @@ use html5ever::tokenizer::Tag;
 use super::elements::{
     attribute, begins_block, ends_by_itself, has_content, is_hidden, is_skipped,
 };
+use super::purpose::{Parts, Purpose, Region};
 use crate::document::BlockKind;
 
 /// A block, and where it stands.
@@ -19,6 +20,16 @@ pub(super) struct Piece {
     pub main: usize,
     /// Which `<article>`, likewise.
     pub article: usize,
+    /// Which part that calls itself content, likewise.
+    pub content: usize,
+    /// Which part around the text, likewise.
+    pub around: usize,
+    /// Which part that is around the text if it is mostly links, likewise.
+    pub doubtful: usize,
+    /// Whether it is quoted in a message.
+    pub quoted: bool,
+    /// Bytes of its text in links.
+    pub linked: usize,
 }
 
 /// An element whose content is passed over until it ends.
@@ -27,31 +38,6 @@ struct Skip {
     name: String,
     /// Elements of that name that are open inside, itself included.
     open: usize,
-}
-
-/// Where `<main>` or `<article>` elements are.
-#[derive(Debug, Default)]
-struct Region {
-    seen: usize,
-    open: usize,
-}
-
-impl Region {
-    fn here(&self) -> usize {
-        if self.open > 0 { self.seen } else { 0 }
-    }
-
-    fn start(&mut self) {
-        // One inside another is part of it.
-        if self.open == 0 {
-            self.seen += 1;
-        }
-        self.open += 1;
-    }
-
-    fn end(&mut self) {
-        self.open = self.open.saturating_sub(1);
-    }
 }
 
 /// What has been read so far.
@@ -77,6 +63,9 @@ pub(super) struct Walk {
     preformatted: usize,
     main: Region,
     article: Region,
+    parts: Parts,
+    in_link: bool,
+    linked: usize,
 }
 
 impl Default for Walk {
@@ -97,6 +86,9 @@ impl Default for Walk {
             preformatted: 0,
             main: Region::default(),
             article: Region::default(),
+            parts: Parts::default(),
+            in_link: false,
+            linked: 0,
         }
     }
 }
@@ -121,6 +113,7 @@ impl Walk {
             self.text.push_str(text);
             return;
         }
+        let before = self.text.len();
         for word in text.split_inclusive(char::is_whitespace) {
             let inner = word.trim_end();
             if !inner.is_empty() {
@@ -133,6 +126,9 @@ impl Walk {
                 self.text.extend(shown);
             }
             self.space |= inner.len() < word.len();
+        }
+        if self.in_link {
+            self.linked += self.text.len() - before;
         }
     }
 
@@ -150,7 +146,7 @@ impl Walk {
             self.skip = None;
         }
         let void = !has_content(tag);
-        let aside = name == "aside" && self.main.open == 0 && self.article.open == 0;
+        let aside = name == "aside" && self.main.here() == 0 && self.article.here() == 0;
         if !void && (is_skipped(name) || aside || is_hidden(tag)) {
             self.skip = Some(Skip {
                 name: name.to_owned(),
@@ -158,7 +154,14 @@ impl Walk {
             });
             return;
         }
+        let part = self.parts.begins(tag);
+        if part.is_some() && !self.in_table() {
+            // What is open belongs to the part before.
+            self.flush();
+        }
+        self.parts.start(tag, part);
         match name {
+            "a" => self.in_link = attribute(tag, "href").is_some(),
             "title" => self.in_title = self.title.is_none(),
             "br" => self.line(),
             "pre" | "listing" | "xmp" | "plaintext" => {
@@ -198,7 +201,12 @@ impl Walk {
             }
             return;
         }
+        if self.parts.ends(name) && !self.in_table() {
+            self.flush();
+        }
+        self.parts.end(name);
         match name {
+            "a" => self.in_link = false,
             "title" => self.in_title = false,
             "pre" | "listing" | "xmp" => {
                 self.flush();
@@ -336,6 +344,7 @@ impl Walk {
         }
         let kind = std::mem::replace(&mut self.kind, BlockKind::Paragraph);
         let marked = std::mem::take(&mut self.mark);
+        let linked = std::mem::take(&mut self.linked);
         let mut text = std::mem::take(&mut self.text);
         if kind == BlockKind::ListItem && text.len() == marked {
             return;
@@ -357,6 +366,11 @@ impl Walk {
             text,
             main: self.main.here(),
             article: self.article.here(),
+            content: self.parts.number(Purpose::Content),
+            around: self.parts.number(Purpose::Around),
+            doubtful: self.parts.number(Purpose::Links),
+            quoted: self.parts.number(Purpose::Quote) > 0,
+            linked,
         });
     }
 }

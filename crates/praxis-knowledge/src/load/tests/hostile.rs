@@ -11,8 +11,20 @@ use super::*;
 /// Time that a small file may take, unoptimized and beside other tests.
 const SOON: Duration = Duration::from_secs(20);
 
+/// Files of `tests/fixtures/office`.
+const OFFICE: &[&str] = &[
+    "deck.pptx",
+    "stations.xlsx",
+    "stations.xls",
+    "stations.ods",
+    "year.epub",
+    "wick.eml",
+    "page.eml",
+    "box.mbox",
+];
+
 /// Whole files of each format, small enough to be changed byte by byte.
-fn samples() -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn samples() -> Vec<(&'static str, Vec<u8>)> {
     let mut all = vec![
         ("a.md", b"# A\n\n- b\n\n|x|y|\n|-|-|\n|1|2|\n".to_vec()),
         (
@@ -25,12 +37,41 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("a.txt", "文字 and text\n\nmore".as_bytes().to_vec()),
     ];
+    all.extend([
+        ("a.csv", b"a;b;c\n1;\"2;\n3\";4\n5;6;7\n".to_vec()),
+        (
+            "a.jsonl",
+            b"{\"title\": \"a\", \"text\": \"b\", \"c\": [1, {\"d\": null}]}\n[2]\n".to_vec(),
+        ),
+        (
+            "a.json",
+            b"{\"a\": [{\"b\": 1.5}, 2], \"c\": {\"d\": true}}".to_vec(),
+        ),
+        (
+            "a.rs",
+            b"impl A {\n    fn b(&'a self) -> char { '\\'' }\n}\n\n/* \" */ fn c() {}\n".to_vec(),
+        ),
+        (
+            "a.py",
+            b"class A:\n    '''doc'''\n    def b(self):\n        return [\n1]\n\ndef c(): pass\n"
+                .to_vec(),
+        ),
+        (
+            "a.xlsx",
+            super::office::xlsx("<si><t>a</t></si>", "<row><c t=\"s\"><v>0</v></c></row>"),
+        ),
+    ]);
+    all.extend(
+        OFFICE
+            .iter()
+            .map(|name| (*name, super::office::fixture(name))),
+    );
     all.extend(FIXTURES.iter().map(|name| ("a.pdf", fixture(name))));
     all
 }
 
 /// Loads on this thread, so that a panic fails the test, and checks what every caller relies on.
-fn check(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
+pub(super) fn check(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
     let start = Instant::now();
     let limits = LoadLimits {
         max_bytes: 4 << 20,

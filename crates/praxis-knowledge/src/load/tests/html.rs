@@ -146,3 +146,76 @@ fn a_hundred_thousand_nested_elements_are_read() {
         assert!(start.elapsed().as_secs() < 8, "{open}");
     }
 }
+
+/// A page as many sites build it: menus in plain lists, notices in boxes, the text in `<div>`s.
+fn site(content: &str) -> String {
+    let menu: String = ["Home", "News", "Shop", "About us", "Contact"]
+        .map(|name| format!("<li><a href='/x'>{name}</a></li>"))
+        .concat();
+    let teasers: String = (0..6)
+        .map(|i| format!("<div><a href='/{i}'>Another story number {i}</a></div>"))
+        .collect();
+    format!(
+        "<title>T</title><body><div class='site-header'><ul>{menu}</ul></div>\
+         <div id='cookie-notice'><p>We use cookies to improve your visit. <button>Yes</button></p></div>\
+         {content}\
+         <div class='col sidebar-right'><h3>Weather</h3><p>Sunny with some clouds in the south.</p></div>\
+         <h2>More stories</h2>{teasers}\
+         <div class='page_footer'><p>All rights reserved by the publisher.</p></div>"
+    )
+}
+
+#[test]
+fn menus_notices_and_link_lists_are_left_out() {
+    let text = "The lighthouse keeper wrote down the weather every evening before supper, as <a href='/k'>keepers</a> do. ";
+    let content = format!(
+        "<div><div><h1>The keeper</h1><p>{}</p><ul><li><a href='/a'>a link</a> in a list</li><li>oil</li></ul><p>{}</p></div></div>",
+        text.repeat(3),
+        text.repeat(2)
+    );
+    let document = load("x.html", site(&content));
+    let kept = blocks(&document);
+    assert_eq!(kept.len(), 5, "{kept:?}");
+    assert_eq!(kept[0], (BlockKind::Heading(1), "The keeper"));
+    assert_eq!(kept[2], (BlockKind::ListItem, "- a link in a list"));
+    assert!(document.notes.is_empty(), "{:?}", document.notes);
+
+    // A part that calls itself the content is believed where it holds most of the text.
+    let page = format!(
+        "<p>Before.</p><div id=content><p>{}</p></div><p>After.</p>",
+        text.repeat(5)
+    );
+    assert!(load("x.html", page).text.starts_with("The lighthouse"));
+    let page = format!("<div id=content>Short.</div><p>{}</p>", text.repeat(5));
+    assert!(load("x.html", page).text.starts_with("Short."));
+    // A menu of dishes is none of links.
+    let page = "<div class=menu><h2>Menu</h2><p>Soup of the day</p><p>Fish with potatoes</p></div>";
+    assert_eq!(load("x.html", page).blocks.len(), 3);
+}
+
+#[test]
+fn a_page_is_never_left_out_altogether() {
+    let links: String = (0..20)
+        .map(|i| format!("<li><a href='/{i}'>Page number {i}</a></li>"))
+        .collect();
+    let index = load("x.html", format!("<h1>Index</h1><ul>{links}</ul>"));
+    assert_eq!(index.blocks.len(), 21);
+    let all = load(
+        "x.html",
+        "<div class=sidebar><p>All that there is.</p></div>",
+    );
+    assert_eq!(all.text, "All that there is.");
+    // What goes to a guess is told where it is much.
+    let words = "some words of a box ".repeat(20);
+    let page = format!(
+        "<p>{words}</p><div class=newsletter><p>{}</p></div>",
+        words.repeat(2)
+    );
+    let document = load("x.html", page);
+    assert_eq!(document.blocks.len(), 1);
+    assert!(
+        document.notes[0].contains("66 % of its text"),
+        "{:?}",
+        document.notes
+    );
+}

@@ -1,9 +1,14 @@
 //! Formats as people write them, and files as they come out of broken disks.
 
+mod code;
 mod docx;
+mod fuzz;
 mod hostile;
 mod html;
+mod mail;
+mod office;
 mod pdf;
+mod records;
 
 use super::*;
 use crate::document::{BlockKind, slice};
@@ -77,6 +82,44 @@ fn text_is_read_in_its_encoding() {
         document.notes,
         ["its UTF-8 is broken in 1 place, shown as \u{fffd}"]
     );
+}
+
+#[test]
+fn each_encoding_is_told_from_the_others() {
+    let chinese = "鲁迅在仙台学习医学，他的老师是藤野先生。藤野先生教解剖学，常常修改他的讲义。\n";
+    let traditional =
+        "魯迅在仙台學習醫學，他的老師是藤野先生。藤野先生教解剖學，常常修改他的講義。\n";
+    let japanese = "魯迅は仙台で医学を学びました。先生はいつもノートを直してくれました。\n";
+    let korean = "루쉰은 센다이에서 의학을 공부했다. 선생님은 언제나 공책을 고쳐 주셨다.\n";
+    let russian = "Смотритель маяка каждый вечер перед ужином записывал погоду в журнал.\n";
+    for (encoding, text) in [
+        (encoding_rs::GB18030, chinese),
+        (encoding_rs::GBK, chinese),
+        (encoding_rs::BIG5, traditional),
+        (encoding_rs::SHIFT_JIS, japanese),
+        (encoding_rs::EUC_JP, japanese),
+        (encoding_rs::EUC_KR, korean),
+        (encoding_rs::KOI8_R, russian),
+        (encoding_rs::WINDOWS_1251, russian),
+    ] {
+        let (bytes, _, lossy) = encoding.encode(text);
+        assert!(!lossy);
+        assert_eq!(
+            load("x.txt", bytes).text,
+            text.trim(),
+            "{}",
+            encoding.name()
+        );
+    }
+    for text in [chinese, traditional, japanese, korean, russian] {
+        let text = text.repeat(3);
+        for to_bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+            let bytes: Vec<u8> = text.encode_utf16().flat_map(to_bytes).collect();
+            let read = load_bytes("x.txt", &bytes, LoadLimits::default()).map(|d| d.text);
+            let expected: Vec<_> = text.trim().lines().collect();
+            assert_eq!(read.unwrap().split("\n\n").collect::<Vec<_>>(), expected);
+        }
+    }
 }
 
 #[test]

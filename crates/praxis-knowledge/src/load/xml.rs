@@ -1,5 +1,5 @@
-//! XML as Office writes it, by local names: which prefix a namespace has is the writer's choice. Left
-//! out: document types, which Office Open XML forbids, and with them every entity of one's own.
+//! XML as office programs write it, by local names: which prefix a namespace has is the writer's choice.
+//! Left out: document types, which Office Open XML forbids, and with them every entity of one's own.
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event as Raw};
@@ -30,12 +30,23 @@ impl Attributes<'_> {
             .attributes()
             .with_checks(false)
             .filter_map(Result::ok)
-            .find(|a| a.key.local_name().as_ref() == name.as_bytes())?;
-        let raw = String::from_utf8_lossy(&found.value).into_owned();
+            .find(|a| a.key.local_name().as_ref() == name)?;
+        let raw = found.value.into_owned();
         Some(match quick_xml::escape::unescape(&raw) {
             Ok(text) => text.into_owned(),
             Err(_) => raw.clone(),
         })
+    }
+
+    /// The relationship that the element names: an `id` with a prefix, unlike its own.
+    pub fn relation(&self) -> Option<String> {
+        let found = self
+            .0
+            .attributes()
+            .with_checks(false)
+            .filter_map(Result::ok)
+            .find(|a| a.key.local_name().as_ref() == "id" && a.key.prefix().is_some())?;
+        Some(found.value.into_owned())
     }
 
     /// Whether the attribute `val`, which is true if it is not there, switches something on.
@@ -47,11 +58,30 @@ impl Attributes<'_> {
     }
 }
 
+/// What is done with a document type. Entities that it declares are dropped either way.
+#[derive(Clone, Copy, PartialEq)]
+enum Doctype {
+    Refused,
+    PassedOver,
+}
+
 /// Calls `handle` with each event of a part.
 ///
 /// # Errors
 /// [`LoadError::Damaged`], also for a document type and for absurd nesting.
-pub(super) fn each(text: &str, mut handle: impl FnMut(Event<'_>)) -> Result<(), LoadError> {
+pub(super) fn each(text: &str, handle: impl FnMut(Event<'_>)) -> Result<(), LoadError> {
+    walk(text, Doctype::Refused, handle)
+}
+
+/// The same for formats that may have a document type.
+///
+/// # Errors
+/// [`LoadError::Damaged`].
+pub(super) fn each_lenient(text: &str, handle: impl FnMut(Event<'_>)) -> Result<(), LoadError> {
+    walk(text, Doctype::PassedOver, handle)
+}
+
+fn walk(text: &str, doctype: Doctype, mut handle: impl FnMut(Event<'_>)) -> Result<(), LoadError> {
     let damaged = |e: &dyn std::fmt::Display| LoadError::Damaged(format!("its XML is broken: {e}"));
     let mut reader = Reader::from_str(text);
     let mut depth = 0usize;
@@ -66,26 +96,25 @@ pub(super) fn each(text: &str, mut handle: impl FnMut(Event<'_>)) -> Result<(), 
             }
             Raw::Empty(e) => {
                 start(&e, &mut handle);
-                end(e.local_name().as_ref(), &mut handle);
+                handle(Event::End(e.local_name().as_ref()));
             }
             Raw::End(e) => {
                 depth = depth.saturating_sub(1);
-                end(e.local_name().as_ref(), &mut handle);
+                handle(Event::End(e.local_name().as_ref()));
             }
-            Raw::Text(text) => handle(Event::Text(&text.decode().map_err(|e| damaged(&e))?)),
-            Raw::CData(text) => handle(Event::Text(&text.decode().map_err(|e| damaged(&e))?)),
+            Raw::Text(text) => handle(Event::Text(&text)),
+            Raw::CData(text) => handle(Event::Text(&text)),
             Raw::GeneralRef(entity) => {
-                let name = entity.decode().map_err(|e| damaged(&e))?;
                 let character = entity.resolve_char_ref().ok().flatten();
                 if let Some(c) = character {
                     handle(Event::Text(c.encode_utf8(&mut [0; 4])));
-                } else if let Some(text) = quick_xml::escape::resolve_predefined_entity(&name) {
+                } else if let Some(text) = quick_xml::escape::resolve_predefined_entity(&entity) {
                     handle(Event::Text(text));
                 }
             }
-            Raw::DocType(_) => {
+            Raw::DocType(_) if doctype == Doctype::Refused => {
                 return Err(LoadError::Damaged(
-                    "it declares an XML document type, which DOCX forbids".to_owned(),
+                    "it declares an XML document type, which is not allowed there".to_owned(),
                 ));
             }
             Raw::Eof if depth > 0 => return Err(damaged(&"it ends too early")),
@@ -97,15 +126,7 @@ pub(super) fn each(text: &str, mut handle: impl FnMut(Event<'_>)) -> Result<(), 
 
 fn start(element: &BytesStart<'_>, handle: &mut impl FnMut(Event<'_>)) {
     let name = element.local_name();
-    if let Ok(name) = std::str::from_utf8(name.as_ref()) {
-        handle(Event::Start(name, Attributes(element)));
-    }
-}
-
-fn end(name: &[u8], handle: &mut impl FnMut(Event<'_>)) {
-    if let Ok(name) = std::str::from_utf8(name) {
-        handle(Event::End(name));
-    }
+    handle(Event::Start(name.as_ref(), Attributes(element)));
 }
 
 /// The text of the first element of a name.
