@@ -192,6 +192,20 @@ pub enum Source {
 
 #[derive(Debug, Subcommand)]
 pub enum Knowledge {
+    /// Show what ingestion would make of a file: its chunks, and what of it cannot be read.
+    ///
+    /// Nothing is stored, and no model is needed: without the embedder's tokenizer, tokens are counted
+    /// by rule of thumb.
+    Preview {
+        /// The file, in any format that is read.
+        file: PathBuf,
+        /// The knowledge base whose settings are used (default: the only one, else the defaults).
+        #[arg(long, short)]
+        base: Option<String>,
+        /// Print the whole text of each chunk.
+        #[arg(long)]
+        full: bool,
+    },
     /// List the documents of a base, with their state.
     Documents {
         /// The knowledge base (default: all).

@@ -204,3 +204,53 @@ fn a_file_above_the_limit_is_reported_with_the_fix_and_the_rest_is_ingested() {
     );
     assert_eq!(raised["unchanged"], 1, "{raised}");
 }
+
+#[test]
+fn a_file_can_be_previewed_without_a_model_and_without_an_application() {
+    let app = Sandbox::empty();
+    let rows: String = (0..400).map(|i| format!("{i},station {i}\n")).collect();
+    app.write("stations.csv", format!("number,name\n{rows}"));
+    let preview = app.json(&["knowledge", "preview", "stations.csv"])["preview"].clone();
+    assert_eq!(
+        (&preview["format"], &preview["approximate"]),
+        (&"CSV".into(), &true.into()),
+        "{preview}"
+    );
+    let chunks = preview["chunks"].as_array().unwrap();
+    assert!(chunks.len() > 3, "{preview}");
+    for chunk in chunks {
+        let text = chunk["text"].as_str().unwrap();
+        assert!(text.starts_with("number | name\n"), "{chunk}");
+        assert!(chunk["tokens"].as_u64().unwrap() <= 256, "{chunk}");
+    }
+    app.write("guide.md", GUIDE);
+    let run = app.praxis(&["knowledge", "preview", "guide.md", "--full"]);
+    assert!(run.ok, "{run:?}");
+    for part in [
+        "Guide",
+        "Markdown",
+        "characters 0..",
+        "closes at six",
+        "four weeks",
+    ] {
+        assert!(run.stdout.contains(part), "{part} is missing: {run:?}");
+    }
+    assert!(run.stderr.contains("rule of thumb"), "{run:?}");
+    app.write("noise.bin", b"\0\x01");
+    let run = app.praxis(&["knowledge", "preview", "noise.bin"]);
+    assert!(!run.ok && run.stderr.contains("unknown format"), "{run:?}");
+
+    let base = Sandbox::knowledge_qa();
+    base.write(
+        "knowledge/docs.toml",
+        "[segment]\nmax_tokens = 16\nmin_tokens = 1\n",
+    );
+    base.write("guide.md", GUIDE);
+    let preview = base.json(&["knowledge", "preview", "guide.md", "--base", "docs"]);
+    assert_eq!(preview["preview"]["max_tokens"], 16, "{preview}");
+    let run = base.praxis(&["knowledge", "preview", "guide.md", "--base", "dosc"]);
+    assert!(
+        !run.ok && run.stderr.contains("did you mean `docs`?"),
+        "{run:?}"
+    );
+}

@@ -1,20 +1,126 @@
-//! `praxis knowledge`: what the bases hold, and whether their indexes are whole.
+//! `praxis knowledge`: what the bases hold, whether their indexes are whole, and what a file would become.
 
+use std::path::Path;
+
+use praxis_knowledge::load::LoadLimits;
+use praxis_knowledge::{Counting, Preview, SegmentConfig, preview_file};
 use serde_json::json;
 
 use crate::app::App;
 use crate::cli::{Global, Knowledge};
-use crate::ui::{self, BOLD, Failure, GREEN, RED};
+use crate::ui::{self, BOLD, DIM, Failure, GREEN, RED};
 
-/// Lists, rebuilds or checks.
+/// Characters of a chunk that are shown, unless all are asked for.
+const SHOWN: usize = 220;
+
+/// Previews, lists, rebuilds or checks.
 ///
 /// # Errors
 /// An unknown base, or an index that fails its check.
 pub async fn run(app: &App, args: Knowledge, global: &Global) -> Result<(), Failure> {
     match args {
+        Knowledge::Preview { file, base, full } => {
+            preview(app, &file, base.as_deref(), full, global).await
+        }
         Knowledge::Documents { base } => documents(app, base.as_deref(), global).await,
         Knowledge::Rebuild { base } => rebuild(app, base.as_deref(), global).await,
         Knowledge::Check { base } => check(app, base.as_deref(), global).await,
+    }
+}
+
+async fn preview(
+    app: &App,
+    file: &Path,
+    base: Option<&str>,
+    full: bool,
+    global: &Global,
+) -> Result<(), Failure> {
+    let only = match app.project.bases.as_slice() {
+        [(only, _)] => Some(only.as_str()),
+        _ => None,
+    };
+    let base = match base {
+        Some(named) => super::ingest::selected(app, Some(named))?.pop(),
+        None => only.map(str::to_owned),
+    };
+    match base {
+        Some(base) => {
+            let preview = app.knowledge.preview(&base, file).await?;
+            show(&preview, full, global);
+            Ok(())
+        }
+        None => preview_alone(file, full, global),
+    }
+}
+
+/// Previews a file without an application, with the default settings.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn preview_alone(file: &Path, full: bool, global: &Global) -> Result<(), Failure> {
+    let preview = preview_file(
+        file,
+        LoadLimits::default(),
+        &SegmentConfig::default(),
+        &Counting::approximate(),
+    )?;
+    show(&preview, full, global);
+    Ok(())
+}
+
+fn show(preview: &Preview, full: bool, global: &Global) {
+    if global.json {
+        ui::out_json(&json!({ "preview": preview }));
+        return;
+    }
+    ui::out(format!(
+        "{}  {}",
+        ui::paint(BOLD, &preview.title),
+        ui::paint(
+            DIM,
+            format_args!(
+                "{}, {} characters, {} blocks, {} chunks of up to {} tokens",
+                preview.format,
+                preview.characters,
+                preview.blocks,
+                preview.chunks.len(),
+                preview.max_tokens
+            )
+        )
+    ));
+    for note in &preview.notes {
+        ui::warn(note);
+    }
+    for (number, chunk) in (1..).zip(&preview.chunks) {
+        let mut place = chunk.headings.join(" › ");
+        if let Some(page) = chunk.page {
+            let gap = if place.is_empty() { "" } else { ", " };
+            place.push_str(&format!("{gap}page {page}"));
+        }
+        ui::out(format!(
+            "\n{number:>3}. {}  {}",
+            ui::paint(BOLD, place),
+            ui::paint(
+                DIM,
+                format_args!(
+                    "{} tokens, characters {}..{}",
+                    chunk.tokens, chunk.start, chunk.end
+                )
+            )
+        ));
+        let text = if full {
+            chunk.text.clone()
+        } else {
+            super::call::excerpt(&chunk.text, SHOWN)
+        };
+        for line in text.lines() {
+            ui::out(format!("     {line}"));
+        }
+    }
+    if preview.approximate {
+        ui::note(
+            "tokens are counted by rule of thumb; with the embedder on this machine, chunks may end elsewhere",
+        );
     }
 }
 

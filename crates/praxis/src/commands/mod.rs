@@ -16,7 +16,7 @@ mod serve;
 mod traces;
 
 use crate::app::{self, App};
-use crate::cli::{Cli, Command, Global};
+use crate::cli::{Cli, Command, Global, Knowledge};
 use crate::ui::Failure;
 
 /// Runs the command.
@@ -50,6 +50,11 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Serve(args) => {
             with_app(&global, async |app| serve::run(app, args, &global).await).await
+        }
+        Command::Knowledge(Knowledge::Preview { file, base, full })
+            if base.is_none() && app::find_root(global.app.as_deref()).is_err() =>
+        {
+            knowledge::preview_alone(&file, full, &global)
         }
         Command::Knowledge(args) => {
             with_app(&global, async |app| {
