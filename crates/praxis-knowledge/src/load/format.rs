@@ -11,9 +11,9 @@ use super::{LoadError, LoadLimits, code};
 pub const EXTENSIONS: &[&str] = &[
     "md", "markdown", "txt", "text", "html", "htm", "xhtml", "pdf", "docx", "docm", "pptx", "pptm",
     "ppsx", "xlsx", "xlsm", "xls", "ods", "csv", "tsv", "epub", "eml", "mbox", "json", "jsonl",
-    "ndjson", "rs", "py", "js", "jsx", "ts", "tsx", "go", "java", "c", "h", "cpp", "cc", "hpp",
-    "cs", "rb", "php", "sh", "sql", "yaml", "yml", "toml", "xml", "kt", "swift", "scala", "lua",
-    "css", "pl", "r", "dart", "ex", "hs", "jl", "proto", "log", "rst", "tex",
+    "ndjson", "ipynb", "rs", "py", "js", "jsx", "ts", "tsx", "go", "java", "c", "h", "cpp", "cc",
+    "hpp", "cs", "rb", "php", "sh", "sql", "yaml", "yml", "toml", "xml", "kt", "swift", "scala",
+    "lua", "css", "pl", "r", "dart", "ex", "hs", "jl", "proto", "log", "rst", "tex",
 ];
 
 /// Bytes in which the header of a PDF is looked for, as other readers do.
@@ -50,6 +50,8 @@ pub enum Format {
     Json,
     /// A JSON value on each line.
     JsonLines,
+    /// A Jupyter notebook.
+    Notebook,
     /// Program text.
     Code,
     /// Any other text.
@@ -74,6 +76,7 @@ impl Format {
             Self::Mailbox => "mailbox",
             Self::Json => "JSON",
             Self::JsonLines => "JSON Lines",
+            Self::Notebook => "notebook",
             Self::Code => "source code",
             Self::Text => "text",
         }
@@ -128,7 +131,8 @@ fn by_name(name: &str, extension: Option<&str>, head: &[u8]) -> Result<Format, L
             Ok(Format::Text)
         }
         "csv" | "tsv" | "tab" => Ok(Format::Csv),
-        "json" | "ipynb" | "geojson" => Ok(Format::Json),
+        "json" | "geojson" => Ok(Format::Json),
+        "ipynb" => Ok(Format::Notebook),
         "jsonl" | "ndjson" => Ok(Format::JsonLines),
         "mbox" | "mbx" => Ok(Format::Mailbox),
         "eml" if head.starts_with(b"From ") => Ok(Format::Mailbox),

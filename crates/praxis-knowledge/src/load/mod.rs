@@ -10,6 +10,7 @@ mod format;
 mod html;
 mod mail;
 mod markdown;
+mod notebook;
 mod package;
 mod pdf;
 mod pptx;
@@ -166,6 +167,7 @@ fn load_nested(
         Format::Code => with_text(None, &|t| Ok(code::load(t, name)))?,
         Format::Json => with_text(None, &|t| records::load(t, &stem, limits))?,
         Format::JsonLines => with_text(None, &|t| records::load_lines(t, &stem, limits))?,
+        Format::Notebook => with_text(None, &|t| notebook::load(t, &stem))?,
         Format::Csv => with_text(None, &|t| sheet::load_delimited(t, &stem, limits))?,
         Format::Pdf => pdf::load(bytes, &stem, limits)?,
         Format::Docx => docx::load(bytes, &stem, limits)?,

@@ -1,6 +1,6 @@
 //! Paragraphs, tables and notes of a DOCX part, in order. Left out: how the package is opened.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::numbering::Numbering;
 use super::styles::{Styles, set_list};
@@ -99,6 +99,8 @@ struct Walk<'a> {
     /// Paragraphs around the text box that is open.
     outside: Vec<Paragraph>,
     note_count: usize,
+    /// Notes that are in the text already.
+    shown: HashSet<(usize, String)>,
     /// Depths of what is open.
     skipped: usize,
     in_text: bool,
@@ -121,6 +123,7 @@ impl<'a> Walk<'a> {
             paragraph: Paragraph::default(),
             outside: Vec::new(),
             note_count: 0,
+            shown: HashSet::new(),
             skipped: 0,
             in_text: false,
             in_paragraph_properties: 0,
@@ -225,13 +228,16 @@ impl<'a> Walk<'a> {
     }
 
     fn refer(&mut self, part: usize, attributes: &Attributes<'_>) {
-        let note = attributes
-            .get("id")
-            .and_then(|id| self.notes[part].get(&id));
-        if let Some(note) = note.filter(|n| !n.is_empty()) {
+        let Some(id) = attributes.get("id") else {
+            return;
+        };
+        if let Some(note) = self.notes[part].get(&id).filter(|n| !n.is_empty()) {
             self.note_count += 1;
             self.paragraph.text.push_str(&raised(self.note_count));
-            self.paragraph.notes.push((self.note_count, note.clone()));
+            // One that is referred to many times is shown once, or a small file would be a long text.
+            if self.shown.insert((part, id)) {
+                self.paragraph.notes.push((self.note_count, note.clone()));
+            }
         }
     }
 

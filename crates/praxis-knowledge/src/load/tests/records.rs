@@ -72,3 +72,21 @@ fn what_is_no_json_is_text() {
     let deep = "[".repeat(100_000);
     assert!(load_bytes("a.jsonl", deep.as_bytes(), LoadLimits::default()).is_err());
 }
+
+#[test]
+fn notebooks_are_read_without_what_they_printed() {
+    let source = r##"{"cells": [
+        {"cell_type": "markdown", "source": ["# Lamp\n", "\n", "Some *text*."]},
+        {"cell_type": "code", "source": "a = 1\n\nb = 2", "outputs": [{"data": {"image/png": "iVBORw0"}}]}
+    ], "nbformat": 4}"##;
+    let document = load("a.ipynb", source);
+    assert_eq!(document.title, "Lamp");
+    assert_eq!(
+        blocks(&document),
+        [
+            (BlockKind::Heading(1), "Lamp"),
+            (BlockKind::Paragraph, "Some text."),
+            (BlockKind::Code, "a = 1\n\nb = 2"),
+        ]
+    );
+}
