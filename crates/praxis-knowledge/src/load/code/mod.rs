@@ -153,7 +153,7 @@ impl Outline<'_> {
     /// The definitions of some lines, with the comments before each.
     fn items(&self, range: Range) -> Vec<Range> {
         let lines = &self.lines[range.clone()];
-        let Some(base) = lines.iter().filter(|l| !l.blank).map(|l| l.depth).min() else {
+        let Some(base) = lines.iter().find(|l| !l.blank).map(|l| l.depth) else {
             return Vec::new();
         };
         let mut items: Vec<Range> = Vec::new();
@@ -164,7 +164,7 @@ impl Outline<'_> {
                 Some(before) => {
                     let previous = self.lines[before];
                     !line.blank
-                        && line.depth == base
+                        && line.depth <= base
                         && (previous.blank || previous.depth > base || closes(self.line(before)))
                         && !goes_on(self.line(index))
                 }
@@ -189,7 +189,7 @@ impl Outline<'_> {
             .min()?;
         let start = (named + 1..item.end).find(|i| {
             let line = &self.lines[*i];
-            inner(line) && line.depth == base
+            inner(line) && line.depth <= base
         })?;
         (start + 1 < item.end).then_some(start)
     }

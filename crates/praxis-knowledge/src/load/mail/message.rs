@@ -152,7 +152,7 @@ impl Reader {
             ..self.limits
         };
         let bytes: Cow<'_, [u8]> = match &part.body {
-            PartType::Message(inner) => inner.raw_message.clone(),
+            PartType::Message(inner) => Cow::Borrowed(whole(inner)),
             _ => Cow::Borrowed(part.contents()),
         };
         let depth = self.depth + 1;
@@ -174,6 +174,16 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+/// The bytes of a message inside of another, whose bytes are those of both.
+fn whole<'a>(inner: &'a Message<'_>) -> &'a [u8] {
+    let root = inner.root_part();
+    let (begin, end) = (root.raw_header_offset(), root.raw_end_offset());
+    inner
+        .raw_message
+        .get(begin as usize..end as usize)
+        .unwrap_or_default()
 }
 
 /// Who wrote to whom, and when.

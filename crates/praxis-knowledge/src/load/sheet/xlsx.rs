@@ -50,11 +50,8 @@ pub(in crate::load) fn load(
             }
         }
     }
-    if broken > 0 && broken == sheets.len() {
-        let cells = tables.cells;
-        if cells == 0 {
-            return Err(LoadError::Damaged("no sheet of it can be read".to_owned()));
-        }
+    if broken > 0 && tables.cells == 0 {
+        return Err(LoadError::Damaged("no sheet of it can be read".to_owned()));
     }
     let (builder, notes) = tables.finish()?;
     let mut document = builder.finish(title, name);

@@ -44,7 +44,7 @@ fn a_small_file_is_one_block() {
 
 #[test]
 fn functions_stay_whole_under_the_names_around_them() {
-    let body = |mark: &str| format!("{mark} calm sea\n").repeat(60);
+    let body = |mark: &str| format!("{mark} calm sea\n").repeat(120);
     let rust = format!(
         "use x;\n\n/// Keeps.\nimpl<'a> Keeper<'a> {{\n    const C: char = '{{';\n\n    /// Lights.\n    pub fn light(&'a self) {{\n{}    }}\n\n    fn small() {{}}\n}}\n\nfn after() {{\n    r#\"}}\"#;\n}}\n\n#[test]\nfn last() {{}}\n",
         body("        //")

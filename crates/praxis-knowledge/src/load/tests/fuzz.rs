@@ -91,7 +91,8 @@ fn change_part(bytes: &[u8], dice: &mut Dice) -> Option<Vec<u8>> {
             change(&mut content, dice);
         }
         let options = zip::write::SimpleFileOptions::default();
-        out.start_file(part.name(), options).ok()?;
+        out.start_file(part.name().ok()?.into_owned(), options)
+            .ok()?;
         out.write_all(&content).ok()?;
     }
     Some(out.finish().ok()?.into_inner())
