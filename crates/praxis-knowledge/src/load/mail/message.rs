@@ -54,13 +54,15 @@ impl Reader {
     /// # Errors
     /// [`LoadError::Damaged`] for what has no head of a message.
     pub fn message(&mut self, bytes: &[u8]) -> Result<(), LoadError> {
-        let message = MessageParser::default()
-            .parse(bytes)
+        // Version 0.11 has an assertion, in debug builds, that some broken messages do not keep.
+        let message = catch_unwind(|| MessageParser::default().parse(bytes))
+            .map_err(|_| LoadError::Damaged("its parts do not fit together".to_owned()))?
             .filter(|m| {
                 m.from().is_some()
                     || m.to().is_some()
                     || m.subject().is_some()
                     || m.date().is_some()
+                    || m.content_type().is_some()
             })
             .ok_or_else(|| {
                 LoadError::Damaged("it does not begin with the head of a message".to_owned())

@@ -137,7 +137,8 @@ impl Walk {
     fn start(&mut self, name: &str, attributes: &Attributes<'_>) {
         match name {
             "sld" => {
-                self.slide.hidden = matches!(attributes.get("show").as_deref(), Some("0" | "false"))
+                self.slide.hidden =
+                    matches!(attributes.get("show").as_deref(), Some("0" | "false"));
             }
             "sp" => self.shapes.push(Shape::default()),
             "ph" => {

@@ -92,3 +92,12 @@ fn a_message_without_a_named_encoding_is_read_all_the_same() {
     let error = load_bytes("a.eml", b"no message at all", LoadLimits::default()).unwrap_err();
     assert!(matches!(error, LoadError::Damaged(_)), "{error}");
 }
+
+#[test]
+fn parts_that_do_not_fit_together_are_no_panic() {
+    let mail = b"d\nContent-Type:multipart;boundary=b5\n\n--b5Content-Type:message/rfc822\n\n5\nContent-Type:message/rfc822\n\n\n--b5--\n";
+    let _ = load_bytes("a.eml", mail, LoadLimits::default());
+    // A part alone is a message too.
+    let part = b"Content-Type: text/html\n\n<p>Only a part</p>";
+    assert!(load("a.eml", part).text.ends_with("Only a part"));
+}
