@@ -19,7 +19,10 @@ const STRATA: &[(&str, &[&str])] = &[
         "capabilities",
         &["praxis-function", "praxis-knowledge", "praxis-gateway"],
     ),
-    ("local runtime", &["praxis-engine", "praxis-hub"]),
+    (
+        "local runtime",
+        &["praxis-engine", "praxis-hub", "praxis-vectors"],
+    ),
     ("store", &["praxis-store"]),
     ("vocabulary", &["praxis-core"]),
 ];
@@ -69,6 +72,16 @@ const FORBIDDEN: &[(&str, &str, &str)] = &[
         "praxis-knowledge",
         "praxis-engine",
         "vectors come through the embedder port",
+    ),
+    (
+        "praxis-vectors",
+        "praxis-core",
+        "an index of numbers needs no vocabulary",
+    ),
+    (
+        "praxis-vectors",
+        "praxis-store",
+        "the index is derived, and its caller replays into it",
     ),
 ];
 

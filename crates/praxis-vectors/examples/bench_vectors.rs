@@ -1,0 +1,217 @@
+//! Speed and recall of the index on vectors in .npy files (single precision, two dimensions):
+//! `bench_vectors VECTORS QUERIES TRUTH FILTERED_TRUTH [FOLDER]` prints JSON lines.
+//!
+//! First `{build_s, commit_s, ...}`: inserting and merging, then putting all on the disk. Then for
+//! each recall target, with one thread and with two: `{target, threads, recall, qps, p50_ms, p99_ms}`
+//! for 10 results, and the same with a filter that lets every hundredth id pass. TRUTH and
+//! FILTERED_TRUTH hold the ids of the true ten for each query (.npy, int32). If FOLDER has an index,
+//! it is searched and none is built. `scripts/bench/vectors.py` runs this beside the peers.
+
+use std::error::Error;
+use std::io::Read;
+use std::path::Path;
+use std::time::Instant;
+
+use praxis_vectors::{Filter, IdSet, Index, SearchOptions};
+
+const K: usize = 10;
+const TARGETS: [f32; 5] = [0.9, 0.95, 0.97, 0.99, 1.0];
+
+#[expect(
+    clippy::print_stdout,
+    reason = "the lines are what the benchmark is for"
+)]
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [vectors, queries, truth, filtered, folder @ ..] = arguments.as_slice() else {
+        return Err("usage: bench_vectors VECTORS QUERIES TRUTH FILTERED_TRUTH [FOLDER]".into());
+    };
+    let temporary = tempfile::tempdir_in(".")?;
+    let folder = folder
+        .first()
+        .map_or(temporary.path(), |folder| Path::new(folder));
+    let (queries, dimension) = read(queries)?;
+    let queries: Vec<f32> = queries.iter().map(|bits| f32::from_bits(*bits)).collect();
+    let queries: Vec<&[f32]> = queries.chunks_exact(dimension).collect();
+    let (truth, filtered) = (read(truth)?.0, read(filtered)?.0);
+    let mut index = Index::open(folder, dimension)?;
+    if index.is_empty() {
+        let start = Instant::now();
+        let count = fill(&index, vectors, dimension)?;
+        let insert_s = start.elapsed().as_secs_f64();
+        index.merge()?;
+        let build_s = start.elapsed().as_secs_f64();
+        index.commit(1)?;
+        let commit_s = start.elapsed().as_secs_f64() - build_s;
+        println!(
+            r#"{{"count": {count}, "insert_s": {insert_s:.2}, "build_s": {build_s:.2}, "commit_s": {commit_s:.2}, "peak_mb": {:.0}, "disk_mb": {}}}"#,
+            memory("VmHWM")?,
+            disk(folder)? >> 20
+        );
+        drop(index);
+        index = Index::open(folder, dimension)?;
+    }
+    let base = memory("RssAnon")?;
+    for threads in [1, 2] {
+        for recall in TARGETS {
+            let options = SearchOptions {
+                recall,
+                ..Default::default()
+            };
+            let queries = if recall < 1.0 {
+                &queries
+            } else {
+                &queries[..queries.len().min(200)]
+            };
+            report(&index, queries, &truth, &options, threads, "none")?;
+        }
+        let only: IdSet = (0..index.len() as u64).filter(|id| id % 100 == 7).collect();
+        let options = SearchOptions {
+            filter: Some(Filter::Only(&only)),
+            ..Default::default()
+        };
+        report(&index, &queries, &filtered, &options, threads, "1 %")?;
+        if threads == 1 {
+            println!(
+                r#"{{"anonymous_mb": {:.0}, "rss_mb": {:.0}, "before_mb": {base:.0}}}"#,
+                memory("RssAnon")?,
+                memory("VmRSS")?
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Inserts the vectors of a file piece by piece.
+fn fill(index: &Index, path: &str, dimension: usize) -> Result<usize, Box<dyn Error>> {
+    let (mut file, shape) = open(path)?;
+    let mut piece = vec![0u8; 4096 * dimension * 4];
+    let mut next = 0;
+    while next < shape[0] {
+        let count = (shape[0] - next).min(4096);
+        let bytes = &mut piece[..count * dimension * 4];
+        file.read_exact(bytes)?;
+        let values: Vec<f32> = bytes
+            .chunks_exact(4)
+            .map(number)
+            .map(f32::from_bits)
+            .collect();
+        let rows = values.chunks_exact(dimension).zip(next as u64..);
+        index.insert(rows.map(|(vector, id)| (id, vector)))?;
+        next += count;
+    }
+    Ok(next)
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "the lines are what the benchmark is for"
+)]
+fn report(
+    index: &Index,
+    queries: &[&[f32]],
+    truth: &[u32],
+    options: &SearchOptions<'_>,
+    threads: usize,
+    filter: &str,
+) -> Result<(), Box<dyn Error>> {
+    let run = |first: usize| -> praxis_vectors::Result<(usize, Vec<f64>)> {
+        let (mut right, mut times) = (0, Vec::new());
+        for (query, truth) in queries
+            .iter()
+            .zip(truth.chunks_exact(K))
+            .skip(first)
+            .step_by(threads)
+        {
+            let start = Instant::now();
+            let hits = index.search(query, K, options)?;
+            times.push(start.elapsed().as_secs_f64());
+            right += hits
+                .iter()
+                .filter(|hit| truth.contains(&(hit.id as u32)))
+                .count();
+        }
+        Ok((right, times))
+    };
+    run(0)?;
+    let start = Instant::now();
+    let runs: Vec<_> = std::thread::scope(|scope| {
+        let handles: Vec<_> = (0..threads)
+            .map(|first| scope.spawn(move || run(first)))
+            .collect();
+        handles.into_iter().map(|handle| handle.join()).collect()
+    });
+    let wall = start.elapsed().as_secs_f64();
+    let (mut right, mut times) = (0, Vec::new());
+    for run in runs {
+        let (some, mut took) = run.map_err(|_| "a search panicked")??;
+        right += some;
+        times.append(&mut took);
+    }
+    times.sort_unstable_by(f64::total_cmp);
+    let count = times.len();
+    println!(
+        r#"{{"filter": "{filter}", "target": {}, "threads": {threads}, "recall": {:.4}, "qps": {:.0}, "p50_ms": {:.3}, "p99_ms": {:.3}}}"#,
+        options.recall,
+        right as f64 / (count * K) as f64,
+        count as f64 / wall,
+        times[count / 2] * 1e3,
+        times[count * 99 / 100] * 1e3
+    );
+    Ok(())
+}
+
+fn number(bytes: &[u8]) -> u32 {
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+}
+
+/// A .npy file after its head, and its shape.
+fn open(path: &str) -> Result<(std::fs::File, [usize; 2]), Box<dyn Error>> {
+    let mut file = std::fs::File::open(path)?;
+    let mut start = [0; 10];
+    file.read_exact(&mut start)?;
+    let mut head = vec![0; usize::from(u16::from_le_bytes([start[8], start[9]]))];
+    file.read_exact(&mut head)?;
+    let head = String::from_utf8(head)?;
+    let shape = head
+        .split_once("'shape': (")
+        .and_then(|(_, rest)| rest.split_once(')'));
+    let numbers: Vec<usize> = shape
+        .ok_or("a .npy file without a shape")?
+        .0
+        .split(',')
+        .map(|n| n.trim().parse())
+        .collect::<Result<_, _>>()?;
+    Ok((
+        file,
+        numbers
+            .try_into()
+            .map_err(|_| "a shape of other than two dimensions")?,
+    ))
+}
+
+/// All numbers of a file as bits, and how many a row has.
+fn read(path: &str) -> Result<(Vec<u32>, usize), Box<dyn Error>> {
+    let (mut file, shape) = open(path)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok((bytes.chunks_exact(4).map(number).collect(), shape[1]))
+}
+
+/// A line of /proc/self/status, in MB.
+fn memory(name: &str) -> Result<f64, Box<dyn Error>> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let kb = line.and_then(|line| line.split_whitespace().next());
+    Ok(kb.ok_or("no such line")?.parse::<f64>()? / 1024.0)
+}
+
+fn disk(folder: &Path) -> Result<u64, Box<dyn Error>> {
+    let mut sum = 0;
+    for entry in std::fs::read_dir(folder)? {
+        sum += entry?.metadata()?.len();
+    }
+    Ok(sum)
+}

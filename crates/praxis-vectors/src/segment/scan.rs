@@ -1,0 +1,385 @@
+//! Searches a segment. Lists are looked through from the most promising on, until the next cannot
+//! hold what is missing at the recall that was asked for. Of a list all coarse codes are looked at;
+//! those that may be good enough are estimated again by their fine codes; those that still may be
+//! are left for the caller to compare exactly. Deleted vectors and those that the filter refuses
+//! never count.
+
+use super::layout::{Calibration, RANKS, Section, TARGETS};
+use super::{Segment, Slot};
+use crate::best::Best;
+use crate::code::fine_len;
+use crate::ids::Filter;
+use crate::query::Query;
+use crate::simd::{BLOCK, Gate, SHIFT, TILE, block_len, kernels, prefetch};
+
+/// Recall from which on everything is looked at.
+const ALL: f32 = 0.9995;
+/// Survivors that wait for their fine codes to arrive in the cache.
+const PENDING: usize = 16;
+/// Segments up to this size are looked through whole.
+const SMALL: usize = 20_000;
+/// A filter that lets so few of so many pass is answered by looking at just those.
+const FEW: usize = 2_000;
+const FEW_OF: usize = 50;
+
+/// Errors that an estimate may be off before it is given up, in deviations: for the recall targets,
+/// and for exact results. First of coarse codes, then of fine ones.
+const SLACK: [(f32, [f32; 2]); 5] = [
+    (0.9, [1.2, 1.5]),
+    (0.95, [1.5, 1.8]),
+    (0.99, [2.0, 2.5]),
+    (0.999, [2.8, 3.5]),
+    (ALL, [5.0, 5.5]),
+];
+
+/// A vector that may be among the best.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found {
+    /// Estimated score.
+    pub score: f32,
+    /// How much higher the score may be.
+    pub margin: f32,
+    /// Which segment, in the order of the search.
+    pub segment: u32,
+    pub slot: Slot,
+    pub row: u32,
+}
+
+/// A search over several segments.
+#[derive(Debug)]
+pub(crate) struct Scan<'a> {
+    pub query: &'a Query,
+    pub filter: Option<Filter<'a>>,
+    /// Share of the true results to find.
+    pub recall: f32,
+    /// How many results are wanted.
+    pub k: usize,
+    /// Scores so far.
+    pub best: Best,
+    /// What may be among the best.
+    pub found: Vec<Found>,
+    /// Whether every list is looked through, whatever the recall.
+    pub looks_at_all: bool,
+    /// Found that were kept when there were last too many.
+    kept: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Survivor {
+    slot: Slot,
+    row: u32,
+    base: f32,
+    distance: f32,
+    signs: f32,
+}
+
+impl<'a> Scan<'a> {
+    pub fn new(query: &'a Query, k: usize, recall: f32, filter: Option<Filter<'a>>) -> Self {
+        Self {
+            query,
+            filter,
+            recall,
+            k,
+            best: Best::new(k),
+            found: Vec::new(),
+            looks_at_all: recall >= ALL,
+            kept: 0,
+        }
+    }
+
+    /// Slack of coarse and fine estimates.
+    fn slack(&self) -> [f32; 2] {
+        let after = SLACK.iter().position(|(recall, _)| *recall >= self.recall);
+        match after {
+            None => SLACK[SLACK.len() - 1].1,
+            Some(0) => SLACK[0].1,
+            Some(at) => {
+                let ((low, a), (high, b)) = (SLACK[at - 1], SLACK[at]);
+                let part = (self.recall - low) / (high - low);
+                [0, 1].map(|i| a[i] + part * (b[i] - a[i]))
+            }
+        }
+    }
+
+    /// Forgets what has been outdone when there is much of it.
+    fn tidy(&mut self) {
+        if self.found.len() >= 2 * self.kept + 256 {
+            let threshold = self.best.threshold();
+            self.found
+                .retain(|found| found.score + found.margin >= threshold);
+            self.kept = self.found.len();
+        }
+    }
+}
+
+/// The parts of a segment that a scan reads, and what it has not yet looked at closely.
+struct Reader<'a> {
+    segment: &'a Segment,
+    number: u32,
+    blocks: &'a [u8],
+    fine: &'a [u8],
+    centroids: &'a [u8],
+    block_starts: &'a [u32],
+    row_starts: &'a [u32],
+    slack: [f32; 2],
+    pending: Vec<Survivor>,
+}
+
+impl Segment {
+    /// Adds to `scan` what this segment, the `number`th of the search, has.
+    pub fn scan(&self, number: u32, scan: &mut Scan<'_>) {
+        let mut reader = Reader {
+            segment: self,
+            number,
+            blocks: self.section(Section::Blocks),
+            fine: self.section(Section::Fine),
+            centroids: self.section(Section::Rows),
+            block_starts: self.starts(Section::BlockStarts),
+            row_starts: self.starts(Section::RowStarts),
+            slack: scan.slack(),
+            pending: Vec::with_capacity(PENDING + BLOCK),
+        };
+        if let Some(Filter::Only(ids)) = scan.filter
+            && (ids.len() <= FEW || ids.len() <= self.len() / FEW_OF)
+        {
+            let mut allowed = vec![0u32; self.head.blocks];
+            ids.for_each(|id| {
+                if let Some(slot) = self.find_slot(id)
+                    && let Some(word) = allowed.get_mut(slot as usize / BLOCK)
+                {
+                    *word |= 1 << (slot % BLOCK as u32);
+                }
+            });
+            reader.slack = SLACK[SLACK.len() - 1].1;
+            let filter = scan.filter.take();
+            for list in 0..self.head.lists {
+                reader.list(list, Some(&allowed), scan);
+            }
+            reader.drain(scan);
+            scan.filter = filter;
+            return;
+        }
+        if self.head.lists == 1 || self.len() <= SMALL || scan.looks_at_all {
+            let promise = self.promise(scan.query, 0.0);
+            let mut order: Vec<usize> = (0..self.head.lists).collect();
+            order.sort_unstable_by(|a, b| promise[*b].total_cmp(&promise[*a]));
+            for list in order {
+                reader.list(list, None, scan);
+            }
+        } else {
+            let promise = self.promise(scan.query, self.reach(scan));
+            reader.lists(&promise, scan);
+        }
+        reader.drain(scan);
+    }
+
+    /// How far to look: in deviations of a list's scores, above the score of its centroid.
+    fn reach(&self, scan: &Scan<'_>) -> f32 {
+        let share = match scan.filter {
+            Some(Filter::Only(ids)) => (ids.len() as f32 / self.len() as f32).min(1.0),
+            _ => 1.0,
+        };
+        interpolate(&self.head.calibration, scan.recall, scan.k as f32 / share)
+    }
+
+    /// Of each list the score of its centroid, and `reach` deviations more. Of places without a list
+    /// it is negative infinity.
+    pub(super) fn promise(&self, query: &Query, reach: f32) -> Vec<f32> {
+        let tiles = self.section(Section::Tiles);
+        let [scales, squares, spread] = self.list_numbers();
+        let mut promise = vec![f32::NEG_INFINITY; scales.len()];
+        let shift = query.byte_sum * SHIFT;
+        let tile_len = TILE * query.rotated.len();
+        let mut out = [0; TILE];
+        for (at, tile) in tiles.chunks_exact(tile_len).enumerate() {
+            (kernels().tile)(&query.bytes, tile, &mut out);
+            let lanes = at * TILE..(at + 1) * TILE;
+            let numbers = scales[lanes.clone()].iter().zip(&squares[lanes.clone()]);
+            for (((promise, (scale, square)), spread), out) in promise[lanes.clone()]
+                .iter_mut()
+                .zip(numbers)
+                .zip(&spread[lanes])
+                .zip(out)
+            {
+                let score = (out - shift) as f32 * (scale * query.scale);
+                let distance2 = (query.square + square - 2.0 * score).max(0.0);
+                let most = score + reach * (distance2 * spread).sqrt();
+                *promise = if *square < f32::INFINITY {
+                    most
+                } else {
+                    f32::NEG_INFINITY
+                };
+            }
+        }
+        promise
+    }
+
+    /// As [`Segment::find`], without a check of the slot: a wrong one is masked by what is alive.
+    fn find_slot(&self, id: u64) -> Option<Slot> {
+        if self.head.table == 0 {
+            return self.find(id);
+        }
+        let at = id.checked_sub(self.head.first_id)?;
+        let table: &[u32] = crate::files::numbers(self.section(Section::Places));
+        table
+            .get(at as usize)
+            .copied()
+            .filter(|slot| *slot != Slot::MAX)
+    }
+}
+
+/// The reach for a recall target and a rank, between those that were measured.
+fn interpolate(table: &Calibration, recall: f32, rank: f32) -> f32 {
+    let along = |values: &[f32; TARGETS.len()]| {
+        let after = TARGETS.iter().position(|target| *target >= recall);
+        match after {
+            None => values[TARGETS.len() - 1] * 1.2,
+            Some(0) => values[0],
+            Some(at) => {
+                let part = (recall - TARGETS[at - 1]) / (TARGETS[at] - TARGETS[at - 1]);
+                values[at - 1] + part * (values[at] - values[at - 1])
+            }
+        }
+    };
+    let [low, high] = [along(&table[0]), along(&table[1])];
+    let span = (RANKS[1] as f32 / RANKS[0] as f32).ln();
+    let part = ((rank.max(1.0) / RANKS[0] as f32).ln() / span).clamp(0.0, 2.0);
+    low + part * (high - low)
+}
+
+impl Reader<'_> {
+    /// Looks through lists by their promise, highest first, while it exceeds what has been found.
+    fn lists(&mut self, promise: &[f32], scan: &mut Scan<'_>) {
+        let threshold = scan.best.threshold();
+        let mut order: Vec<(f32, u32)> = promise
+            .iter()
+            .zip(0u32..)
+            .filter(|(most, _)| **most > threshold)
+            .map(|(most, list)| (*most, list))
+            .collect();
+        let by_promise = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+        let (mut rest, mut size) = (order.as_mut_slice(), 32);
+        while !rest.is_empty() {
+            let taken = size.min(rest.len());
+            if taken < rest.len() {
+                rest.select_nth_unstable_by(taken, by_promise);
+            }
+            let (now, later) = rest.split_at_mut(taken);
+            now.sort_unstable_by(by_promise);
+            for (i, (most, list)) in now.iter().enumerate() {
+                if *most <= scan.best.threshold() {
+                    return;
+                }
+                if let Some((_, next)) = now.get(i + 1) {
+                    self.prefetch(*next as usize, scan);
+                }
+                self.list(*list as usize, None, scan);
+            }
+            rest = later;
+            size *= 2;
+        }
+    }
+
+    fn prefetch(&self, list: usize, scan: &Scan<'_>) {
+        let padded = scan.query.rotated.len();
+        prefetch(&self.centroids[list * padded..(list + 1) * padded]);
+        let start = self.block_starts[list] as usize * block_len(padded);
+        prefetch(&self.blocks[start..(start + 1024).min(self.blocks.len())]);
+    }
+
+    /// Looks at the vectors of a list that are alive, or at those `allowed` in each block.
+    fn list(&mut self, list: usize, allowed: Option<&[u32]>, scan: &mut Scan<'_>) {
+        let (query, padded) = (scan.query, scan.query.rotated.len());
+        let blocks = self.block_starts[list] as usize..self.block_starts[list + 1] as usize;
+        if allowed.is_some_and(|allowed| allowed[blocks.clone()].iter().all(|word| *word == 0)) {
+            return;
+        }
+        let [scales, squares, _] = self.segment.list_numbers();
+        let centroid = &self.centroids[list * padded..(list + 1) * padded];
+        let product = (kernels().dot_bytes)(&query.rotated, centroid);
+        let base = (product - SHIFT as f32 * query.sum) * scales[list];
+        let distance = (query.square + squares[list] - 2.0 * base).max(0.0).sqrt();
+        let (len, fine_len) = (block_len(padded), fine_len(padded));
+        let mut signs = [0.0; BLOCK];
+        let first_row = self.row_starts[list];
+        for (i, block) in blocks.enumerate() {
+            let live = &self.segment.live[block];
+            let mut mask = live.load(std::sync::atomic::Ordering::Relaxed);
+            mask &= allowed.map_or(u32::MAX, |allowed| allowed[block]);
+            if mask == 0 {
+                continue;
+            }
+            let gate = Gate {
+                base,
+                slack: self.slack[0] * distance,
+                threshold: scan.best.threshold(),
+            };
+            let codes = &self.blocks[block * len..(block + 1) * len];
+            mask &= (kernels().survivors)(&query.tables, codes, &gate, &mut signs);
+            while mask != 0 {
+                let lane = mask.trailing_zeros();
+                mask &= mask - 1;
+                let row = first_row + (i * BLOCK) as u32 + lane;
+                prefetch(&self.fine[row as usize * fine_len..][..fine_len]);
+                self.pending.push(Survivor {
+                    slot: (block * BLOCK) as u32 + lane,
+                    row,
+                    base,
+                    distance,
+                    signs: signs[lane as usize],
+                });
+            }
+            if self.pending.len() >= PENDING {
+                self.drain(scan);
+            }
+        }
+    }
+
+    /// Estimates what survived by its fine codes.
+    fn drain(&mut self, scan: &mut Scan<'_>) {
+        let fine_len = fine_len(scan.query.rotated.len());
+        for survivor in self.pending.drain(..) {
+            let row = survivor.row as usize;
+            if let Some(filter) = scan.filter
+                && !filter.allows(self.segment.id(row))
+            {
+                continue;
+            }
+            let fine = &self.fine[row * fine_len..(row + 1) * fine_len];
+            let (score, error) = scan.query.estimate(survivor.base, survivor.signs, fine);
+            let margin = self.slack[1] * error * survivor.distance;
+            if score + margin >= scan.best.threshold() {
+                scan.best.offer(score);
+                scan.found.push(Found {
+                    score,
+                    margin,
+                    segment: self.number,
+                    slot: survivor.slot,
+                    row: survivor.row,
+                });
+            }
+        }
+        scan.tidy();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reach_lies_between_what_was_measured() {
+        let table = [[1.0, 2.0, 4.0, 6.0], [2.0, 3.0, 5.0, 7.0]];
+        for (recall, rank, expected) in [
+            (0.5, 10.0, 1.0),
+            (0.95, 1.0, 2.0),
+            (0.97, 10.0, 3.0),
+            (0.99, 100.0, 5.0),
+            (0.95, 1000.0, 4.0),
+            (0.9999, 10.0, 7.2),
+        ] {
+            let reach = interpolate(&table, recall, rank);
+            assert!((reach - expected).abs() < 1e-3, "{recall} {rank}: {reach}");
+        }
+    }
+}
