@@ -15,6 +15,8 @@ use std::time::Instant;
 use praxis_vectors::{Filter, IdSet, Index, SearchOptions};
 
 const K: usize = 10;
+/// Passes over all queries, of which the fastest counts.
+const PASSES: usize = 5;
 const TARGETS: [f32; 5] = [0.9, 0.95, 0.97, 0.99, 1.0];
 
 #[expect(
@@ -52,7 +54,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         index = Index::open(folder, dimension)?;
     }
     let base = memory("RssAnon")?;
+    let lists = std::env::var("LISTS").unwrap_or_default();
     for threads in [1, 2] {
+        for lists in lists.split(',').filter_map(|n| n.parse().ok()) {
+            let options = SearchOptions {
+                lists: Some(lists),
+                ..Default::default()
+            };
+            report(&index, &queries, &truth, &options, threads, "none")?;
+        }
         for recall in TARGETS {
             let options = SearchOptions {
                 recall,
@@ -133,26 +143,32 @@ fn report(
         }
         Ok((right, times))
     };
-    run(0)?;
-    let start = Instant::now();
-    let runs: Vec<_> = std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..threads)
-            .map(|first| scope.spawn(move || run(first)))
-            .collect();
-        handles.into_iter().map(|handle| handle.join()).collect()
-    });
-    let wall = start.elapsed().as_secs_f64();
-    let (mut right, mut times) = (0, Vec::new());
-    for run in runs {
-        let (some, mut took) = run.map_err(|_| "a search panicked")??;
-        right += some;
-        times.append(&mut took);
+    let (mut wall, mut right, mut times) = (f64::INFINITY, 0, Vec::new());
+    for _ in 0..PASSES {
+        let start = Instant::now();
+        let runs: Vec<_> = std::thread::scope(|scope| {
+            let handles: Vec<_> = (0..threads)
+                .map(|first| scope.spawn(move || run(first)))
+                .collect();
+            handles.into_iter().map(|handle| handle.join()).collect()
+        });
+        let took = start.elapsed().as_secs_f64();
+        let (mut some, mut all) = (0, Vec::new());
+        for run in runs {
+            let (found, mut took) = run.map_err(|_| "a search panicked")??;
+            some += found;
+            all.append(&mut took);
+        }
+        if took < wall {
+            (wall, right, times) = (took, some, all);
+        }
     }
     times.sort_unstable_by(f64::total_cmp);
     let count = times.len();
     println!(
-        r#"{{"filter": "{filter}", "target": {}, "threads": {threads}, "recall": {:.4}, "qps": {:.0}, "p50_ms": {:.3}, "p99_ms": {:.3}}}"#,
+        r#"{{"filter": "{filter}", "target": {}, "lists": {}, "threads": {threads}, "recall": {:.4}, "qps": {:.0}, "p50_ms": {:.3}, "p99_ms": {:.3}}}"#,
         options.recall,
+        options.lists.unwrap_or(0),
         right as f64 / (count * K) as f64,
         count as f64 / wall,
         times[count / 2] * 1e3,

@@ -324,6 +324,17 @@ fn lock(folder: &Path) -> Result<File> {
 }
 
 fn create(folder: &Path, dimension: usize) -> Result<(Writer, State)> {
+    // The manifest is older than any segment.
+    if fs::read_dir(folder)
+        .map_err(Error::io("list", folder))?
+        .flatten()
+        .any(|entry| entry.path().extension().is_some_and(|kind| kind == "codes"))
+    {
+        return Err(Error::corrupt(
+            &crate::manifest::path(folder),
+            "it is missing",
+        ));
+    }
     clean(folder, &Manifest::default())?;
     let log = Log::create(folder, 1, dimension)?;
     let mut writer = Writer {

@@ -14,6 +14,8 @@ pub struct SearchOptions<'a> {
     /// Share of the true nearest vectors to find on average, 0 to 1. Less is faster; 1 looks at
     /// everything. Few vectors, or few that the filter lets pass, are always all looked at.
     pub recall: f32,
+    /// How many lists of each segment to look through, in place of what the recall would need.
+    pub lists: Option<usize>,
     /// Which vectors count.
     pub filter: Option<Filter<'a>>,
 }
@@ -22,6 +24,7 @@ impl Default for SearchOptions<'_> {
     fn default() -> Self {
         Self {
             recall: 0.99,
+            lists: None,
             filter: None,
         }
     }
@@ -48,6 +51,7 @@ impl Index {
         self.rotation.apply(&query, &mut rotated);
         let prepared = Query::of_rotated(rotated);
         let mut scan = Scan::new(&prepared, k, options.recall, options.filter);
+        scan.lists = options.lists;
         let mut hits: Vec<Hit> = Vec::new();
         for chunk in state.delta.chunks() {
             let vectors = chunk.values.chunks_exact(self.dimension);

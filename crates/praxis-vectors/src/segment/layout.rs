@@ -17,7 +17,7 @@ pub(super) const HEAD: usize = 4096;
 pub(crate) const TARGETS: [f32; 4] = [0.9, 0.95, 0.99, 0.999];
 /// Ranks that the calibration knows.
 pub(crate) const RANKS: [usize; 2] = [10, 100];
-/// How far to look for a recall target and a rank, see [`super::calibrate`].
+/// How many lists to look through for a rank and a recall target, see [`super::calibrate`].
 pub(crate) type Calibration = [[f32; TARGETS.len()]; RANKS.len()];
 
 /// Parts of the file.

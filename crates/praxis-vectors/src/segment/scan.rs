@@ -1,6 +1,5 @@
-//! Searches a segment. Lists are looked through from the most promising on, until the next cannot
-//! hold what is missing at the recall that was asked for. Of a list all coarse codes are looked at;
-//! those that may be good enough are estimated again by their fine codes; those that still may be
+//! Searches a segment. Lists are looked through from the nearest on, as many as the recall that was
+//! asked for needed when the segment was made. Of a list all coarse codes are looked at; those that may be good enough are estimated again by their fine codes; those that still may be
 //! are left for the caller to compare exactly. Deleted vectors and those that the filter refuses
 //! never count.
 
@@ -58,6 +57,8 @@ pub(crate) struct Scan<'a> {
     pub best: Best,
     /// What may be among the best.
     pub found: Vec<Found>,
+    /// How many lists to look through, if that is not to follow from the recall.
+    pub lists: Option<usize>,
     /// Whether every list is looked through, whatever the recall.
     pub looks_at_all: bool,
     /// Found that were kept when there were last too many.
@@ -82,6 +83,7 @@ impl<'a> Scan<'a> {
             k,
             best: Best::new(k),
             found: Vec::new(),
+            lists: None,
             looks_at_all: recall >= ALL,
             kept: 0,
         }
@@ -89,6 +91,10 @@ impl<'a> Scan<'a> {
 
     /// Slack of coarse and fine estimates.
     fn slack(&self) -> [f32; 2] {
+        if let Ok(v) = std::env::var("SLACK") {
+            let v: Vec<f32> = v.split(',').map(|x| x.parse().unwrap()).collect();
+            return [v[0], v[1]];
+        }
         let after = SLACK.iter().position(|(recall, _)| *recall >= self.recall);
         match after {
             None => SLACK[SLACK.len() - 1].1,
@@ -159,35 +165,33 @@ impl Segment {
             scan.filter = filter;
             return;
         }
-        if self.head.lists == 1 || self.len() <= SMALL || scan.looks_at_all {
-            let promise = self.promise(scan.query, 0.0);
-            let mut order: Vec<usize> = (0..self.head.lists).collect();
-            order.sort_unstable_by(|a, b| promise[*b].total_cmp(&promise[*a]));
-            for list in order {
-                reader.list(list, None, scan);
-            }
+        let all = scan.looks_at_all || (self.len() <= SMALL && scan.lists.is_none());
+        let count = if all {
+            self.head.lists
         } else {
-            let promise = self.promise(scan.query, self.reach(scan));
-            reader.lists(&promise, scan);
-        }
+            self.lists_for(scan)
+        };
+        let nearness = self.nearness(scan.query);
+        reader.lists(&nearness, count, scan);
         reader.drain(scan);
     }
 
-    /// How far to look: in deviations of a list's scores, above the score of its centroid.
-    fn reach(&self, scan: &Scan<'_>) -> f32 {
+    /// How many lists to look through.
+    fn lists_for(&self, scan: &Scan<'_>) -> usize {
         let share = match scan.filter {
             Some(Filter::Only(ids)) => (ids.len() as f32 / self.len() as f32).min(1.0),
             _ => 1.0,
         };
-        interpolate(&self.head.calibration, scan.recall, scan.k as f32 / share)
+        let lists = interpolate(&self.head.calibration, scan.recall, scan.k as f32 / share);
+        scan.lists.unwrap_or((lists.ceil() as usize).max(1))
     }
 
-    /// Of each list the score of its centroid, and `reach` deviations more. Of places without a list
-    /// it is negative infinity.
-    pub(super) fn promise(&self, query: &Query, reach: f32) -> Vec<f32> {
+    /// Of each list how near its centroid is to the query: half of the square of their distance,
+    /// negative, but for a constant. Of places without a list it is negative infinity.
+    pub(super) fn nearness(&self, query: &Query) -> Vec<f32> {
         let tiles = self.section(Section::Tiles);
-        let [scales, squares, spread] = self.list_numbers();
-        let mut promise = vec![f32::NEG_INFINITY; scales.len()];
+        let [scales, squares, _] = self.list_numbers();
+        let mut nearness = vec![f32::NEG_INFINITY; scales.len()];
         let shift = query.byte_sum * SHIFT;
         let tile_len = TILE * query.rotated.len();
         let mut out = [0; TILE];
@@ -195,23 +199,13 @@ impl Segment {
             (kernels().tile)(&query.bytes, tile, &mut out);
             let lanes = at * TILE..(at + 1) * TILE;
             let numbers = scales[lanes.clone()].iter().zip(&squares[lanes.clone()]);
-            for (((promise, (scale, square)), spread), out) in promise[lanes.clone()]
-                .iter_mut()
-                .zip(numbers)
-                .zip(&spread[lanes])
-                .zip(out)
+            for ((nearness, (scale, square)), out) in
+                nearness[lanes].iter_mut().zip(numbers).zip(out)
             {
-                let score = (out - shift) as f32 * (scale * query.scale);
-                let distance2 = (query.square + square - 2.0 * score).max(0.0);
-                let most = score + reach * (distance2 * spread).sqrt();
-                *promise = if *square < f32::INFINITY {
-                    most
-                } else {
-                    f32::NEG_INFINITY
-                };
+                *nearness = (out - shift) as f32 * (scale * query.scale) - 0.5 * square;
             }
         }
-        promise
+        nearness
     }
 
     /// As [`Segment::find`], without a check of the slot: a wrong one is masked by what is alive.
@@ -228,55 +222,60 @@ impl Segment {
     }
 }
 
-/// The reach for a recall target and a rank, between those that were measured.
+/// Lists to look through for a recall target and a rank, between those that were measured.
 fn interpolate(table: &Calibration, recall: f32, rank: f32) -> f32 {
+    let between =
+        |a: f32, b: f32, part: f32| (a.max(1.0).ln() * (1.0 - part) + b.max(1.0).ln() * part).exp();
     let along = |values: &[f32; TARGETS.len()]| {
         let after = TARGETS.iter().position(|target| *target >= recall);
         match after {
-            None => values[TARGETS.len() - 1] * 1.2,
+            None => values[TARGETS.len() - 1] * 2.0,
             Some(0) => values[0],
             Some(at) => {
                 let part = (recall - TARGETS[at - 1]) / (TARGETS[at] - TARGETS[at - 1]);
-                values[at - 1] + part * (values[at] - values[at - 1])
+                between(values[at - 1], values[at], part)
             }
         }
     };
     let [low, high] = [along(&table[0]), along(&table[1])];
     let span = (RANKS[1] as f32 / RANKS[0] as f32).ln();
     let part = ((rank.max(1.0) / RANKS[0] as f32).ln() / span).clamp(0.0, 2.0);
-    low + part * (high - low)
+    between(low, high, part)
 }
 
 impl Reader<'_> {
-    /// Looks through lists by their promise, highest first, while it exceeds what has been found.
-    fn lists(&mut self, promise: &[f32], scan: &mut Scan<'_>) {
-        let threshold = scan.best.threshold();
-        let mut order: Vec<(f32, u32)> = promise
+    /// Looks through the `count` nearest lists, and on until there are as many results as wanted.
+    fn lists(&mut self, nearness: &[f32], count: usize, scan: &mut Scan<'_>) {
+        let all = nearness
             .iter()
+            .copied()
             .zip(0u32..)
-            .filter(|(most, _)| **most > threshold)
-            .map(|(most, list)| (*most, list))
-            .collect();
-        let by_promise = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
-        let (mut rest, mut size) = (order.as_mut_slice(), 32);
+            .take(self.segment.head.lists);
+        let mut order: Vec<(f32, u32)> = all.collect();
+        let nearer = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+        let (mut rest, mut size, mut done) = (order.as_mut_slice(), count, 0);
         while !rest.is_empty() {
-            let taken = size.min(rest.len());
+            let taken = size.clamp(1, rest.len());
             if taken < rest.len() {
-                rest.select_nth_unstable_by(taken, by_promise);
+                rest.select_nth_unstable_by(taken, nearer);
             }
             let (now, later) = rest.split_at_mut(taken);
-            now.sort_unstable_by(by_promise);
-            for (i, (most, list)) in now.iter().enumerate() {
-                if *most <= scan.best.threshold() {
+            now.sort_unstable_by(nearer);
+            for (i, (_, list)) in now.iter().enumerate() {
+                if done >= count && scan.best.threshold() > f32::NEG_INFINITY {
                     return;
                 }
                 if let Some((_, next)) = now.get(i + 1) {
                     self.prefetch(*next as usize, scan);
                 }
                 self.list(*list as usize, None, scan);
+                done += 1;
+                if done >= count {
+                    self.drain(scan);
+                }
             }
             rest = later;
-            size *= 2;
+            size = 64;
         }
     }
 
@@ -368,18 +367,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_reach_lies_between_what_was_measured() {
-        let table = [[1.0, 2.0, 4.0, 6.0], [2.0, 3.0, 5.0, 7.0]];
+    fn lists_are_between_what_was_measured() {
+        let table = [[1.0, 2.0, 8.0, 16.0], [2.0, 4.0, 16.0, 32.0]];
         for (recall, rank, expected) in [
             (0.5, 10.0, 1.0),
             (0.95, 1.0, 2.0),
-            (0.97, 10.0, 3.0),
-            (0.99, 100.0, 5.0),
-            (0.95, 1000.0, 4.0),
-            (0.9999, 10.0, 7.2),
+            (0.97, 10.0, 4.0),
+            (0.99, 100.0, 16.0),
+            (0.95, 1000.0, 8.0),
+            (0.9999, 10.0, 32.0),
         ] {
-            let reach = interpolate(&table, recall, rank);
-            assert!((reach - expected).abs() < 1e-3, "{recall} {rank}: {reach}");
+            let lists = interpolate(&table, recall, rank);
+            assert!((lists - expected).abs() < 1e-3, "{recall} {rank}: {lists}");
         }
     }
 }

@@ -1,0 +1,112 @@
+//! Recall on clustered data, with and without filters and deletions.
+
+use praxis_vectors::{Filter, IdSet, Index, SearchOptions};
+
+use super::{Dice, dot, unit};
+
+const DIMENSION: usize = 48;
+const COUNT: u64 = 24_000;
+const K: usize = 10;
+
+struct Data {
+    centres: Vec<Vec<f32>>,
+    dice: Dice,
+}
+
+impl Data {
+    fn vector(&mut self) -> Vec<f32> {
+        let centre = self.dice.below(self.centres.len() as u64) as usize;
+        let noise = self.dice.unit(DIMENSION);
+        unit(
+            self.centres[centre]
+                .iter()
+                .zip(noise)
+                .map(|(c, x)| c + 0.9 * x)
+                .collect(),
+        )
+    }
+}
+
+fn recall(
+    index: &Index,
+    vectors: &[Vec<f32>],
+    queries: &[Vec<f32>],
+    options: &SearchOptions<'_>,
+    gone: impl Fn(u64) -> bool,
+) -> f64 {
+    let mut right = 0;
+    for query in queries {
+        let mut all: Vec<(f32, u64)> = vectors
+            .iter()
+            .zip(0..)
+            .filter(|(_, id)| !gone(*id) && options.filter.is_none_or(|filter| filter.allows(*id)))
+            .map(|(vector, id)| (dot(vector, query), id))
+            .collect();
+        all.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let hits = index.search(query, K, options).unwrap();
+        assert_eq!(hits.len(), K);
+        right += hits
+            .iter()
+            .filter(|hit| hit.score >= all[K - 1].0 - 1e-6)
+            .count();
+        for hit in hits {
+            assert!(!gone(hit.id) && options.filter.is_none_or(|filter| filter.allows(hit.id)));
+            assert!((hit.score - dot(&vectors[hit.id as usize], query)).abs() < 1e-5);
+        }
+    }
+    right as f64 / (queries.len() * K) as f64
+}
+
+#[test]
+fn recall_is_what_was_asked_for() {
+    let mut dice = Dice(6);
+    let centres = (0..150).map(|_| dice.unit(DIMENSION)).collect();
+    let mut data = Data { centres, dice };
+    let vectors: Vec<Vec<f32>> = (0..COUNT).map(|_| data.vector()).collect();
+    let queries: Vec<Vec<f32>> = (0..60).map(|_| data.vector()).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let index = Index::open(folder.path(), DIMENSION).unwrap();
+    index
+        .insert((0..).zip(vectors.iter().map(Vec::as_slice)))
+        .unwrap();
+    index.merge().unwrap();
+    let report = index.check(200).unwrap();
+    assert!(
+        report.is_sound() && report.segments == 1 && report.delta == 0,
+        "{report:?}"
+    );
+    let few: IdSet = (0..COUNT).filter(|id| id % 100 == 7).collect();
+    let some: IdSet = (0..COUNT).filter(|id| id % 7 == 1).collect();
+    let half: IdSet = (0..COUNT).filter(|id| id % 2 == 1).collect();
+    let filters = [
+        None,
+        Some(Filter::Only(&few)),
+        Some(Filter::Only(&some)),
+        Some(Filter::Except(&half)),
+    ];
+    for deleted in [false, true] {
+        if deleted {
+            let count = index.delete((0..COUNT).filter(|id| id % 5 == 0)).unwrap();
+            assert_eq!(count as u64, COUNT / 5);
+        }
+        for (at, filter) in filters.into_iter().enumerate() {
+            for target in [0.9f32, 0.95, 0.99, 1.0] {
+                let options = SearchOptions {
+                    recall: target,
+                    filter,
+                    ..Default::default()
+                };
+                let found = recall(&index, &vectors, &queries, &options, |id| {
+                    deleted && id % 5 == 0
+                });
+                // The filter of one percent is exact whatever the target.
+                let least = if target == 1.0 || at == 1 {
+                    1.0
+                } else {
+                    f64::from(target) - 0.01
+                };
+                assert!(found >= least, "{target} {filter:?}: {found}");
+            }
+        }
+    }
+}
