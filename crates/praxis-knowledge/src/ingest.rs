@@ -172,6 +172,9 @@ impl Knowledge {
             .await?;
         }
         self.index_keywords(name).await?;
+        if let Some(stored) = store.base(name).await.map_err(internal)? {
+            self.index_vectors(name, &stored).await?;
+        }
         report.failed.sort_by(|a, b| a.uri.cmp(&b.uri));
         report.seconds = started.elapsed().as_secs_f64();
         Ok(report)

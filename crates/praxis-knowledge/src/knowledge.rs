@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use async_trait::async_trait;
 use praxis_core::embed::EmbedKind;
@@ -13,6 +13,7 @@ use praxis_core::{
     Passage, Retrieval, Retriever,
 };
 use praxis_store::{Document, DocumentHead, Store};
+use praxis_vectors::Index;
 use serde::Serialize;
 use serde_json::json;
 
@@ -22,10 +23,17 @@ use crate::fusion::{Lanes, fuse};
 use crate::ingest::indexed_text;
 use crate::keyword::{KeywordChunk, KeywordIndex, coverage};
 use crate::relevance::calibration;
-use crate::vectors::VectorIndex;
+use crate::vectors::{Flat, Lane, Place, VectorIndex, clear, follow};
 
 /// Hits that each lane gives to the fusion.
 const LANE_DEPTH: usize = 60;
+
+/// Folders of a base's indexes.
+const KEYWORDS: &str = "keyword";
+const VECTORS: &str = "vectors";
+
+/// Vectors that are read from the store in one go.
+const VECTOR_BATCH: usize = 4096;
 
 /// Of a snapshot that was loaded beside an ingest: no generation of the store, so it does not last.
 const NO_GENERATION: i64 = -1;
@@ -42,6 +50,8 @@ pub(crate) struct Base {
     pub dir: PathBuf,
     pub config: BaseConfig,
     snapshot: RwLock<Option<Arc<Snapshot>>>,
+    /// The index of its vectors, while this process has it open.
+    vectors: Mutex<Option<Arc<Index>>>,
 }
 
 /// The indexes of a base at one generation of the store.
@@ -125,6 +135,7 @@ impl Knowledge {
                         dir,
                         config,
                         snapshot: RwLock::default(),
+                        vectors: Mutex::default(),
                     }),
                 )
             })
@@ -229,10 +240,15 @@ impl Knowledge {
         if let Ok(mut snapshot) = base.snapshot.write() {
             *snapshot = None;
         }
-        let dir = self.index_dir(name);
-        if dir.exists() {
-            std::fs::remove_dir_all(&dir).map_err(internal)?;
+        if let Ok(mut vectors) = base.vectors.lock() {
+            *vectors = None;
         }
+        let dir = self.index_dir(name);
+        let keywords = dir.join(KEYWORDS);
+        if keywords.exists() {
+            std::fs::remove_dir_all(&keywords).map_err(internal)?;
+        }
+        clear(&dir.join(VECTORS));
         Ok(self
             .refresh_locked(name)
             .await?
@@ -247,14 +263,8 @@ impl Knowledge {
         let Some(snapshot) = self.snapshot(name).await? else {
             return Ok(CheckReport::default());
         };
-        let live: Vec<ChunkId> = self
-            .store
-            .vectors(name)
-            .await
-            .map_err(internal)?
-            .into_iter()
-            .map(|v| v.chunk)
-            .collect();
+        let entries = self.store.chunk_entries(name).await.map_err(internal)?;
+        let live: Vec<ChunkId> = entries.into_iter().map(|e| e.chunk).collect();
         let indexed: HashSet<ChunkId> = snapshot
             .keywords
             .chunks()
@@ -269,7 +279,8 @@ impl Knowledge {
                 .iter()
                 .filter(|c| !snapshot.vectors.contains(c))
                 .count(),
-            ghosts: indexed.iter().filter(|c| !known.contains(c)).count(),
+            ghosts: indexed.iter().filter(|c| !known.contains(c)).count()
+                + snapshot.vectors.ghosts(),
         })
     }
 
@@ -326,14 +337,14 @@ impl Knowledge {
         name: &str,
         embedder: String,
     ) -> Result<Arc<Snapshot>, CallError> {
-        let dir = self.index_dir(name).join("keyword");
-        let vectors = self.store.vectors(name).await.map_err(internal)?;
+        let dir = self.index_dir(name).join(KEYWORDS);
+        let vectors = self.vectors(name, None).await?;
         self.keep(
             name,
             Snapshot {
                 generation: NO_GENERATION,
                 embedder,
-                vectors: VectorIndex::new(vectors),
+                vectors,
                 keywords: KeywordIndex::open_beside(&dir).map_err(internal)?,
             },
         )
@@ -353,7 +364,8 @@ impl Knowledge {
             return Ok(None);
         };
         let keywords = self.index_keywords(name).await?;
-        let vectors = VectorIndex::new(self.store.vectors(name).await.map_err(internal)?);
+        let index = self.index_vectors(name, &stored).await?;
+        let vectors = self.vectors(name, index).await?;
         let snapshot = Snapshot {
             generation: stored.generation,
             embedder: stored.embedder,
@@ -363,11 +375,72 @@ impl Knowledge {
         self.keep(name, snapshot).map(Some)
     }
 
-    /// Brings the keyword index on disk up to the store. The caller holds the base's lock. Vectors
-    /// need no such step: they are read from the store when a search first wants them.
+    /// The chunks of a base over an index of their vectors, or, without one, over the vectors themselves.
+    async fn vectors(
+        &self,
+        name: &str,
+        index: Option<Arc<Index>>,
+    ) -> Result<VectorIndex, CallError> {
+        let lane = match index {
+            Some(index) => Lane::Disk(index),
+            None => {
+                let (mut flat, mut after) = (Flat::default(), 0);
+                // Piece by piece: the vectors of a large base must not be in memory twice.
+                loop {
+                    let batch = self.store.vectors_since(name, 0, after, VECTOR_BATCH).await;
+                    let batch = batch.map_err(internal)?;
+                    let Some(last) = batch.last() else {
+                        break Lane::Memory(flat);
+                    };
+                    after = last.number;
+                    flat.extend(batch);
+                }
+            }
+        };
+        let entries = self.store.chunk_entries(name).await.map_err(internal)?;
+        Ok(VectorIndex::new(entries, lane))
+    }
+
+    /// Brings the index of vectors on disk up to the store; `None` where another process has it open, and
+    /// for a base without vectors. The caller holds the base's lock.
+    pub(crate) async fn index_vectors(
+        &self,
+        name: &str,
+        stored: &praxis_store::Base,
+    ) -> Result<Option<Arc<Index>>, CallError> {
+        let first = self.store.vectors_since(name, 0, 0, 1).await;
+        let Some(dimension) = first.map_err(internal)?.first().map(|v| v.vector.len()) else {
+            return Ok(None);
+        };
+        let place = Place::new(
+            self.index_dir(name).join(VECTORS),
+            &self.store.id().await.map_err(internal)?,
+            &stored.embedder,
+            dimension,
+        );
+        let base = self.base(name)?;
+        let open = base.vectors.lock().ok().and_then(|slot| slot.clone());
+        let index = match open.filter(|index| place.is_of(index)) {
+            Some(index) => Some(index),
+            None => {
+                let opened = tokio::task::spawn_blocking(move || place.open()).await;
+                opened.map_err(internal)?.map_err(internal)?
+            }
+        };
+        let Some(index) = index else {
+            return Ok(None);
+        };
+        follow(&self.store, name, stored, &index).await?;
+        if let Ok(mut slot) = base.vectors.lock() {
+            *slot = Some(Arc::clone(&index));
+        }
+        Ok(Some(index))
+    }
+
+    /// Brings the keyword index on disk up to the store. The caller holds the base's lock.
     pub(crate) async fn index_keywords(&self, name: &str) -> Result<KeywordIndex, CallError> {
         let keywords =
-            KeywordIndex::open(&self.index_dir(name).join("keyword")).map_err(internal)?;
+            KeywordIndex::open(&self.index_dir(name).join(KEYWORDS)).map_err(internal)?;
         self.sync_keywords(name, &keywords).await?;
         Ok(keywords)
     }
@@ -462,7 +535,10 @@ impl Knowledge {
             .keywords
             .search(query, LANE_DEPTH)
             .map_err(internal)?;
-        let by_vector = snapshot.vectors.search(&vector, LANE_DEPTH);
+        let by_vector = snapshot
+            .vectors
+            .search(&vector, LANE_DEPTH)
+            .map_err(internal)?;
         let lanes = Lanes {
             keyword: base.config.search.keyword_weight,
             vector: base.config.search.vector_weight,

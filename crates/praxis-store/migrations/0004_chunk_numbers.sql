@@ -11,3 +11,7 @@ CREATE TABLE removed_chunks (
 );
 
 CREATE INDEX removed_chunks_by_number ON removed_chunks (number);
+
+-- Tells this store from others, so that no index of another one is taken for its own.
+CREATE TABLE store (id TEXT NOT NULL);
+INSERT INTO store (id) VALUES (lower(hex(randomblob(16))));

@@ -2,14 +2,12 @@
 //! vectors that came. Chunks are known by their numbers here, which stay small and are unique in the
 //! store. To take over a change twice must be harmless: what changes while it is read may come again.
 
-use praxis_core::ChunkId;
+use futures::TryStreamExt;
+use praxis_core::{ChunkId, DocumentId};
 use sqlx::{QueryBuilder, Row, Sqlite, Transaction};
 
 use crate::documents::{decode_vector, encode_vector};
 use crate::{Chunk, Store, StoreError};
-
-/// Chunks whose numbers are looked up in one query.
-const PIECE: usize = 500;
 
 /// A chunk's vector, by the chunk's number.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +16,17 @@ pub struct NumberedVector {
     pub number: u64,
     /// Its embedding.
     pub vector: Vec<f32>,
+}
+
+/// A chunk by its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChunkEntry {
+    /// Its number.
+    pub number: u64,
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// Its document.
+    pub document: DocumentId,
 }
 
 impl Store {
@@ -80,75 +89,38 @@ impl Store {
             .collect()
     }
 
-    /// Numbers and ids of all chunks of a base.
+    /// All chunks of a base, by number.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn chunk_numbers(&self, base: &str) -> Result<Vec<(u64, ChunkId)>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT c.number, c.id FROM chunks c JOIN documents d ON d.id = c.document \
+    pub async fn chunk_entries(&self, base: &str) -> Result<Vec<ChunkEntry>, StoreError> {
+        let mut rows = sqlx::query(
+            "SELECT c.number, c.id, c.document FROM chunks c JOIN documents d ON d.id = c.document \
              WHERE d.base = ? ORDER BY c.number",
         )
         .bind(base)
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter().map(numbered).collect()
-    }
-
-    /// Ids of the chunks with these numbers; those that went are left out.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn chunks_numbered(
-        &self,
-        numbers: &[u64],
-    ) -> Result<Vec<(u64, ChunkId)>, StoreError> {
-        self.looked_up(
-            "number",
-            numbers.iter().filter_map(|n| i64::try_from(*n).ok()),
-        )
-        .await
-    }
-
-    /// Numbers of the chunks with these ids; those that went are left out.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn numbers_of(&self, ids: &[ChunkId]) -> Result<Vec<(u64, ChunkId)>, StoreError> {
-        self.looked_up("id", ids.iter().map(|id| id.as_str().to_owned()))
-            .await
-    }
-
-    async fn looked_up<T>(
-        &self,
-        column: &str,
-        wanted: impl Iterator<Item = T>,
-    ) -> Result<Vec<(u64, ChunkId)>, StoreError>
-    where
-        T: for<'q> sqlx::Encode<'q, Sqlite> + sqlx::Type<Sqlite> + Send + 'static,
-    {
-        let wanted: Vec<T> = wanted.collect();
-        let mut found = Vec::with_capacity(wanted.len());
-        let mut wanted = wanted.into_iter().peekable();
-        while wanted.peek().is_some() {
-            let mut query = QueryBuilder::<Sqlite>::new("SELECT number, id FROM chunks WHERE ");
-            query.push(column).push(" IN (");
-            let mut list = query.separated(", ");
-            for value in wanted.by_ref().take(PIECE) {
-                list.push_bind(value);
-            }
-            query.push(")");
-            for row in &query.build().fetch_all(&self.pool).await? {
-                found.push(numbered(row)?);
-            }
+        .fetch(&self.pool);
+        let mut entries = Vec::new();
+        while let Some(row) = rows.try_next().await? {
+            entries.push(ChunkEntry {
+                number: number(row.try_get(0)?)?,
+                chunk: ChunkId::from_string(row.try_get::<String, _>(1)?),
+                document: DocumentId::from_string(row.try_get::<String, _>(2)?),
+            });
         }
-        Ok(found)
+        Ok(entries)
     }
-}
 
-fn numbered(row: &sqlx::sqlite::SqliteRow) -> Result<(u64, ChunkId), StoreError> {
-    let id: String = row.try_get(1)?;
-    Ok((number(row.try_get(0)?)?, ChunkId::from_string(id)))
+    /// Tells this store from every other one, also from one that takes its place.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn id(&self) -> Result<String, StoreError> {
+        let row = sqlx::query("SELECT id FROM store")
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(row.try_get(0)?)
+    }
 }
 
 fn number(stored: i64) -> Result<u64, StoreError> {

@@ -1,6 +1,5 @@
 //! Documents and their chunks. A document is written with all its chunks or not at all.
 
-use futures::TryStreamExt;
 use praxis_core::{ChunkId, DocumentId};
 use serde::Serialize;
 use sqlx::Row;
@@ -113,17 +112,6 @@ pub struct Document {
     pub text: String,
     /// Its chunks in order, their vectors left empty.
     pub chunks: Vec<Chunk>,
-}
-
-/// A chunk's vector.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ChunkVector {
-    /// The chunk.
-    pub chunk: ChunkId,
-    /// Its document.
-    pub document: DocumentId,
-    /// Its embedding.
-    pub vector: Vec<f32>,
 }
 
 /// Columns of a [`DocumentHead`], and the base.
@@ -337,29 +325,6 @@ impl Store {
             })
         })
         .transpose()
-    }
-
-    /// The vectors of all chunks of a base, in order of documents and chunks.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn vectors(&self, base: &str) -> Result<Vec<ChunkVector>, StoreError> {
-        let mut rows = sqlx::query(
-            "SELECT c.id, c.document, c.vector FROM chunks c JOIN documents d ON d.id = c.document \
-             WHERE d.base = ? ORDER BY d.uri, c.ordinal",
-        )
-        .bind(base)
-        .fetch(&self.pool);
-        // Row by row: the vectors of a large base must not be in memory twice.
-        let mut vectors = Vec::new();
-        while let Some(row) = rows.try_next().await? {
-            vectors.push(ChunkVector {
-                chunk: ChunkId::from_string(row.try_get::<String, _>(0)?),
-                document: DocumentId::from_string(row.try_get::<String, _>(1)?),
-                vector: decode_vector(row.try_get(2)?)?,
-            });
-        }
-        Ok(vectors)
     }
 }
 

@@ -16,8 +16,8 @@ use std::time::Duration;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-pub use changes::NumberedVector;
-pub use documents::{Base, Chunk, ChunkVector, Document, DocumentHead, FoundChunk, NewDocument};
+pub use changes::{ChunkEntry, NumberedVector};
+pub use documents::{Base, Chunk, Document, DocumentHead, FoundChunk, NewDocument};
 pub use versions::{PromptVersion, VersionUse};
 pub use writer::TraceWriter;
 

@@ -109,6 +109,11 @@ impl Index {
         })
     }
 
+    /// The folder that it lies in.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Components of a vector.
     pub fn dimension(&self) -> usize {
         self.dimension

@@ -1,0 +1,64 @@
+//! All vectors of a base in memory, and a search that compares each of them.
+
+use praxis_core::embed::dot;
+use praxis_store::NumberedVector;
+use rayon::prelude::*;
+
+/// Vectors by number.
+#[derive(Debug, Default)]
+pub(crate) struct Flat {
+    dimension: usize,
+    numbers: Vec<u64>,
+    values: Vec<f32>,
+}
+
+impl Flat {
+    /// Adds vectors, whose numbers grow; those of another dimension than the first are left out, which
+    /// [`crate::Knowledge::check`] reports.
+    pub fn extend(&mut self, vectors: Vec<NumberedVector>) {
+        for vector in vectors {
+            if self.numbers.is_empty() {
+                self.dimension = vector.vector.len();
+            }
+            if vector.vector.len() == self.dimension {
+                self.numbers.push(vector.number);
+                self.values.extend(vector.vector);
+            }
+        }
+    }
+
+    /// The vector with a number.
+    pub fn get(&self, number: u64) -> Option<&[f32]> {
+        self.numbers.binary_search(&number).ok().map(|i| self.at(i))
+    }
+
+    /// Cosine of the vector with a number and a query of unit length.
+    pub fn cosine(&self, number: u64, query: &[f32]) -> Option<f32> {
+        self.get(number).map(|vector| dot(vector, query))
+    }
+
+    fn at(&self, i: usize) -> &[f32] {
+        &self.values[i * self.dimension..(i + 1) * self.dimension]
+    }
+
+    /// The numbers of the `limit` vectors nearest to `query`, best first, with their cosines.
+    pub fn search(&self, query: &[f32], limit: usize) -> Vec<(u64, f32)> {
+        if query.len() != self.dimension {
+            return Vec::new();
+        }
+        let mut scores: Vec<(usize, f32)> = (0..self.numbers.len())
+            .into_par_iter()
+            .with_min_len(4096)
+            .map(|i| (i, dot(self.at(i), query)))
+            .collect();
+        let limit = limit.min(scores.len());
+        let order = |a: &(usize, f32), b: &(usize, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        if limit > 0 && limit < scores.len() {
+            scores.select_nth_unstable_by(limit - 1, order);
+        }
+        scores.truncate(limit);
+        scores.sort_unstable_by(order);
+        let number = |(i, score): (usize, f32)| (self.numbers[i], score);
+        scores.into_iter().map(number).collect()
+    }
+}

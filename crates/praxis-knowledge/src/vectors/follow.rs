@@ -1,0 +1,144 @@
+//! Keeping the index of vectors on the disk up to the store: where it lies, and what it takes over. The
+//! index is derived and may be deleted at any time. It commits before it forgets what it took over, so a
+//! killed process takes over the same again, which changes nothing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use praxis_core::CallError;
+use praxis_store::{Base, Store};
+use praxis_vectors::{Error, Index};
+
+use crate::knowledge::internal;
+
+/// Vectors that are taken over in one go.
+const BATCH: usize = 2048;
+
+/// Where a base's index lies: a folder for one store, one embedder and one dimension, so that nothing of
+/// another is ever found.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// The folder with all indexes of vectors of the base.
+    root: PathBuf,
+    folder: PathBuf,
+    dimension: usize,
+}
+
+impl Place {
+    /// Below the folder `root`.
+    pub fn new(root: PathBuf, store: &str, embedder: &str, dimension: usize) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for part in [store, embedder, &dimension.to_string()] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        let folder = root.join(&hasher.finalize().to_hex()[..16]);
+        Self {
+            root,
+            folder,
+            dimension,
+        }
+    }
+
+    /// Whether an index that is open is this one.
+    pub fn is_of(&self, index: &Index) -> bool {
+        index.dimension() == self.dimension && index.folder() == self.folder
+    }
+
+    /// Opens the index, `None` where another process has it open. One that is damaged is made anew; those
+    /// of other embedders are removed. Blocks.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn open(&self) -> Result<Option<Arc<Index>>, Error> {
+        let index = match Index::open(&self.folder, self.dimension) {
+            Err(Error::Locked { .. }) => return Ok(None),
+            Err(error @ (Error::Corrupt { .. } | Error::Dimension { .. })) => {
+                tracing::warn!(%error, "an index of vectors is made anew from the store");
+                remove(&self.folder)?;
+                Index::open(&self.folder, self.dimension)?
+            }
+            other => other?,
+        };
+        // This one is locked now, and stays.
+        clear(&self.root);
+        Ok(Some(Arc::new(index)))
+    }
+}
+
+/// Removes all indexes below `root` but those that are open somewhere.
+pub(crate) fn clear(root: &Path) {
+    for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
+        let lock = std::fs::File::open(entry.path().join("lock"));
+        if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn remove(folder: &Path) -> Result<(), Error> {
+    std::fs::remove_dir_all(folder).map_err(|source| Error::Io {
+        action: "remove",
+        path: folder.to_owned(),
+        source,
+    })
+}
+
+/// Takes over what changed in the base since the index last did, and tidies it up in the background.
+///
+/// # Errors
+/// A store or a disk that fails.
+pub(crate) async fn follow(
+    store: &Store,
+    name: &str,
+    base: &Base,
+    index: &Arc<Index>,
+) -> Result<(), CallError> {
+    let since = i64::try_from(index.watermark()).unwrap_or(i64::MAX);
+    if since == base.generation {
+        return Ok(());
+    }
+    let gone = store.removed_chunks(name, since).await.map_err(internal)?;
+    blocking(index, move |index| index.delete(gone).map(|_| ())).await?;
+    let mut after = 0;
+    loop {
+        let batch = store.vectors_since(name, since, after, BATCH).await;
+        let batch = batch.map_err(internal)?;
+        let Some(last) = batch.last() else {
+            break;
+        };
+        after = last.number;
+        blocking(index, move |index| {
+            let fit = batch.iter().filter(|v| v.vector.len() == index.dimension());
+            // A text whose vector has no direction is found by its words.
+            let fit = fit.filter(|v| v.vector.iter().any(|x| *x != 0.0));
+            index.insert(fit.map(|v| (v.number, v.vector.as_slice())))
+        })
+        .await?;
+    }
+    let generation = u64::try_from(base.generation).unwrap_or_default();
+    blocking(index, move |index| index.commit(generation)).await?;
+    store
+        .forget_removed(name, base.generation)
+        .await
+        .map_err(internal)?;
+    let index = Arc::clone(index);
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = index.merge() {
+            tracing::warn!(%error, "an index of vectors could not be tidied up");
+        }
+    });
+    Ok(())
+}
+
+/// Runs `work` on the index where it may block.
+async fn blocking(
+    index: &Arc<Index>,
+    work: impl FnOnce(&Index) -> Result<(), Error> + Send + 'static,
+) -> Result<(), CallError> {
+    let index = Arc::clone(index);
+    tokio::task::spawn_blocking(move || work(&index))
+        .await
+        .map_err(internal)?
+        .map_err(internal)
+}

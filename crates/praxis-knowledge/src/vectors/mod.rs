@@ -1,0 +1,141 @@
+//! The vector lane of a base: which chunks are nearest to a question. Vectors lie in an index on the disk
+//! that follows the store (`follow`); where another process has that open, they are read from the store
+//! and all compared (`flat`). Left out: how an index finds what is near (`praxis-vectors`).
+
+mod flat;
+mod follow;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use praxis_core::{ChunkId, DocumentId};
+use praxis_store::ChunkEntry;
+use praxis_vectors::{Index, SearchOptions};
+
+pub(crate) use flat::Flat;
+pub(crate) use follow::{Place, clear, follow};
+
+/// Hits asked for beyond those that are wanted: a chunk that came or went since the snapshot is passed
+/// over.
+const SPARE: usize = 8;
+
+/// Where the vectors are.
+#[derive(Debug)]
+pub(crate) enum Lane {
+    /// In an index on the disk.
+    Disk(Arc<Index>),
+    /// In memory.
+    Memory(Flat),
+}
+
+/// The vectors of a base at one generation of the store.
+#[derive(Debug)]
+pub(crate) struct VectorIndex {
+    lane: Lane,
+    /// By number.
+    chunks: Vec<(u64, ChunkId)>,
+    /// Of each chunk, the place of its document.
+    of: Vec<u32>,
+    documents: Vec<DocumentId>,
+    place: HashMap<ChunkId, u32>,
+}
+
+impl VectorIndex {
+    /// The index of these chunks, by number, over what holds their vectors.
+    pub fn new(entries: Vec<ChunkEntry>, lane: Lane) -> Self {
+        let mut index = Self {
+            lane,
+            chunks: Vec::with_capacity(entries.len()),
+            of: Vec::with_capacity(entries.len()),
+            documents: Vec::new(),
+            place: HashMap::with_capacity(entries.len()),
+        };
+        let mut known: HashMap<DocumentId, u32> = HashMap::new();
+        for (place, entry) in (0u32..).zip(entries) {
+            let next = u32::try_from(index.documents.len()).unwrap_or(u32::MAX);
+            let of = *known.entry(entry.document).or_insert_with_key(|document| {
+                index.documents.push(document.clone());
+                next
+            });
+            index.of.push(of);
+            index.place.insert(entry.chunk.clone(), place);
+            index.chunks.push((entry.number, entry.chunk));
+        }
+        index
+    }
+
+    /// How many chunks there are.
+    pub fn len(&self) -> usize {
+        self.chunks.len()
+    }
+
+    /// Whether a chunk can be found.
+    pub fn contains(&self, chunk: &ChunkId) -> bool {
+        let number = self.number(chunk);
+        number.is_some_and(|number| match &self.lane {
+            Lane::Disk(index) => index.contains(number),
+            Lane::Memory(flat) => flat.get(number).is_some(),
+        })
+    }
+
+    /// How many vectors the index has beyond those of the chunks.
+    pub fn ghosts(&self) -> usize {
+        match &self.lane {
+            Lane::Disk(index) => index.len().saturating_sub(self.len()),
+            Lane::Memory(_) => 0,
+        }
+    }
+
+    /// A chunk's vector.
+    pub fn get(&self, chunk: &ChunkId) -> Option<Vec<f32>> {
+        let number = self.number(chunk)?;
+        match &self.lane {
+            Lane::Disk(index) => index.vector(number).ok().flatten(),
+            Lane::Memory(flat) => flat.get(number).map(<[f32]>::to_vec),
+        }
+    }
+
+    /// The document of a chunk.
+    pub fn document(&self, chunk: &ChunkId) -> Option<&DocumentId> {
+        let place = *self.place.get(chunk)? as usize;
+        self.documents.get(*self.of.get(place)? as usize)
+    }
+
+    /// Cosine of a chunk's vector and a query of unit length.
+    pub fn cosine(&self, chunk: &ChunkId, query: &[f32]) -> Option<f32> {
+        let number = self.number(chunk)?;
+        match &self.lane {
+            Lane::Disk(index) => index.cosine(number, query).ok().flatten(),
+            Lane::Memory(flat) => flat.cosine(number, query),
+        }
+    }
+
+    /// The `limit` chunks nearest to `query`, best first, with their cosines.
+    ///
+    /// # Errors
+    /// An index that cannot be read.
+    pub fn search(
+        &self,
+        query: &[f32],
+        limit: usize,
+    ) -> Result<Vec<(ChunkId, f32)>, praxis_vectors::Error> {
+        let hits: Vec<(u64, f32)> = match &self.lane {
+            Lane::Disk(index) => index
+                .search(query, limit + SPARE, &SearchOptions::default())?
+                .into_iter()
+                .map(|hit| (hit.id, hit.score))
+                .collect(),
+            Lane::Memory(flat) => flat.search(query, limit + SPARE),
+        };
+        let chunk = |(number, score): (u64, f32)| {
+            let place = self.chunks.binary_search_by_key(&number, |c| c.0).ok()?;
+            Some((self.chunks[place].1.clone(), score))
+        };
+        Ok(hits.into_iter().filter_map(chunk).take(limit).collect())
+    }
+
+    fn number(&self, chunk: &ChunkId) -> Option<u64> {
+        let place = *self.place.get(chunk)? as usize;
+        self.chunks.get(place).map(|c| c.0)
+    }
+}
