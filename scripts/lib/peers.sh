@@ -34,6 +34,14 @@ install_onnx_runtime() {
     peer_pip install onnx onnxruntime
 }
 
+# The vector indexes.
+install_vector_peers() {
+    "$python" -c 'import faiss, hnswlib, threadpoolctl, usearch' 2>/dev/null && return
+    heading "Installing faiss, hnswlib and usearch"
+    [ -x "$python" ] || python3 -m venv target/peers
+    peer_pip install faiss-cpu hnswlib numpy threadpoolctl usearch
+}
+
 # llama.cpp's own server, from the same sources; sets `llama_server`.
 build_llama_server() {
     local sources="target/peers/src/llama_cpp_python-$llama_version"

@@ -36,8 +36,6 @@ pub(crate) struct Code {
     steps: Vec<u8>,
     pub coarse: Numbers,
     pub fine: Numbers,
-    /// Square of the residual's length.
-    pub residual: f32,
 }
 
 impl Code {
@@ -46,7 +44,6 @@ impl Code {
         let dimension = residual.len() as f32;
         let square: f32 = sum(residual, residual);
         let scale = 1.0 / (STEP * (square / dimension).sqrt()).max(f32::MIN_POSITIVE);
-        self.residual = square;
         self.steps.clear();
         // The conversion to an integer saturates, and takes what is no number for 0.
         let steps = residual
@@ -189,14 +186,14 @@ mod tests {
             let mut block = vec![0; block_len(padded)];
             let mut vectors = Vec::new();
             let mut fine = vec![vec![0; fine_len(padded)]; BLOCK];
-            for lane in 0..BLOCK {
+            for (lane, fine) in fine.iter_mut().enumerate() {
                 let residual: Vec<f32> = normal(&mut random, padded)
                     .iter()
                     .map(|x| x * 0.07)
                     .collect();
                 code.compute(&residual, &centroid);
                 code.put_signs(lane, &mut block);
-                code.put_fine(&mut fine[lane]);
+                code.put_fine(fine);
                 vectors.push((residual, code.coarse));
             }
             let base = sum(&centroid, &query);

@@ -92,7 +92,7 @@ impl Delta {
     pub fn insert(&self, id: u64, vector: &[f32]) {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         let place = inner.count;
-        if place % CHUNK == 0 {
+        if place.is_multiple_of(CHUNK) {
             inner.chunks.push(Arc::new(Chunk {
                 ids: Vec::with_capacity(CHUNK),
                 values: Vec::with_capacity(CHUNK * vector.len()),

@@ -1,7 +1,7 @@
 //! The index: a few segments, a delta of what is new, and a log of what was done since the last
 //! segment was made. One writer at a time; searches take what there is and wait for nobody.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -10,8 +10,9 @@ use crate::error::{Error, Result};
 use crate::files::sync_folder;
 use crate::log::{Log, Record};
 use crate::manifest::Manifest;
+use crate::recovery::{create, load, lock};
 use crate::rotation::Rotation;
-use crate::segment::Segment;
+use crate::segment::{CAUTION, Calibration, Segment};
 use crate::simd::kernels;
 
 /// The seed of all that is random. Queries and codes must be turned alike, so there is only one.
@@ -50,6 +51,8 @@ pub struct Index {
     pub(crate) options: Options,
     pub(crate) rotation: Rotation,
     state: RwLock<Arc<State>>,
+    /// What segments' lists are multiplied by.
+    caution: RwLock<Calibration>,
     writer: Mutex<Writer>,
     pub(crate) merging: Mutex<()>,
     /// Locked while the index is open.
@@ -93,7 +96,13 @@ impl Index {
         }
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         let lock = lock(folder)?;
-        let (writer, state) = match Manifest::read(folder)? {
+        let manifest = Manifest::read(folder)?;
+        let mut caution = CAUTION;
+        let learned = manifest.iter().flat_map(|manifest| &manifest.caution);
+        for (value, percent) in caution.as_flattened_mut().iter_mut().zip(learned) {
+            *value = *percent as f32 / 100.0;
+        }
+        let (writer, state) = match manifest {
             Some(manifest) => load(folder, dimension, &manifest)?,
             None => create(folder, dimension)?,
         };
@@ -103,6 +112,7 @@ impl Index {
             options,
             rotation: Rotation::new(dimension, SEED),
             state: RwLock::new(Arc::new(state)),
+            caution: RwLock::new(caution),
             writer: Mutex::new(writer),
             merging: Mutex::new(()),
             _lock: lock,
@@ -251,6 +261,14 @@ impl Index {
             .clone()
     }
 
+    pub(crate) fn caution(&self) -> Calibration {
+        *self.caution.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_caution(&self, caution: Calibration) {
+        *self.caution.write().unwrap_or_else(PoisonError::into_inner) = caution;
+    }
+
     pub(crate) fn set_state(&self, mut state: State) {
         let size = |segment: &Arc<Segment>| std::cmp::Reverse(segment.len());
         state.segments.sort_by_key(size);
@@ -273,6 +291,12 @@ impl Index {
             dimension: self.dimension,
             watermark,
             log: writer.log.number,
+            caution: self
+                .caution()
+                .as_flattened()
+                .iter()
+                .map(|x| (x * 100.0) as u64)
+                .collect(),
             segments: state
                 .segments
                 .iter()
@@ -305,123 +329,13 @@ impl State {
         self.segments.iter().filter(|segment| kill(segment)).count() > 0
     }
 
-    fn insert(&self, id: u64, vector: &[f32]) {
+    pub fn insert(&self, id: u64, vector: &[f32]) {
         self.delta.insert(id, vector);
         self.kill(id);
     }
 
-    fn delete(&self, id: u64) -> bool {
+    pub fn delete(&self, id: u64) -> bool {
         let in_segments = self.kill(id);
         self.delta.delete(id) || in_segments
     }
-}
-
-fn lock(folder: &Path) -> Result<File> {
-    let path = folder.join("lock");
-    let file = File::create(&path).map_err(Error::io("create", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Locked {
-            path: folder.to_owned(),
-        }),
-        Err(TryLockError::Error(error)) => Err(Error::io("lock", &path)(error)),
-    }
-}
-
-fn create(folder: &Path, dimension: usize) -> Result<(Writer, State)> {
-    // The manifest is older than any segment.
-    if fs::read_dir(folder)
-        .map_err(Error::io("list", folder))?
-        .flatten()
-        .any(|entry| entry.path().extension().is_some_and(|kind| kind == "codes"))
-    {
-        return Err(Error::corrupt(
-            &crate::manifest::path(folder),
-            "it is missing",
-        ));
-    }
-    clean(folder, &Manifest::default())?;
-    let log = Log::create(folder, 1, dimension)?;
-    let mut writer = Writer {
-        log,
-        watermark: 0,
-        next: 2,
-        named_log: 1,
-        garbage: Vec::new(),
-    };
-    writer.log.sync()?;
-    sync_folder(folder)?;
-    let manifest = Manifest {
-        dimension,
-        log: 1,
-        ..Manifest::default()
-    };
-    manifest.write(folder)?;
-    Ok((writer, State::default()))
-}
-
-fn load(folder: &Path, dimension: usize, manifest: &Manifest) -> Result<(Writer, State)> {
-    if manifest.dimension != dimension {
-        return Err(Error::Dimension {
-            expected: manifest.dimension,
-            found: dimension,
-        });
-    }
-    let last = clean(folder, manifest)?;
-    let mut state = State::default();
-    for number in &manifest.segments {
-        let segment = Segment::open(folder, *number, dimension)?;
-        state.segments.push(Arc::new(segment));
-    }
-    state
-        .segments
-        .sort_by_key(|segment| std::cmp::Reverse(segment.len()));
-    let log = Log::open(folder, manifest.log, dimension, |record| {
-        match record {
-            Record::Insert { id, vector } => state.insert(id, vector),
-            Record::Delete { id } => {
-                state.delete(id);
-            }
-            Record::Dead { segment, slots } => {
-                let named = state.segments.iter().find(|s| s.number == segment);
-                for slot in slots.iter().filter(|_| named.is_some()) {
-                    named.map(|segment| segment.kill(*slot));
-                }
-            }
-        }
-        Ok(())
-    })?;
-    let writer = Writer {
-        named_log: log.number,
-        log,
-        watermark: manifest.watermark,
-        next: last + 1,
-        garbage: Vec::new(),
-    };
-    Ok((writer, state))
-}
-
-/// Removes files of the index that the manifest does not name; returns the highest number of those
-/// that it does.
-fn clean(folder: &Path, manifest: &Manifest) -> Result<u64> {
-    for entry in fs::read_dir(folder).map_err(Error::io("list", folder))? {
-        let path = entry.map_err(Error::io("list", folder))?.path();
-        let number = path
-            .file_stem()
-            .and_then(|stem| stem.to_str()?.parse::<u64>().ok());
-        let kind = path.extension().and_then(|extension| extension.to_str());
-        let named = match (kind, number) {
-            (Some("codes" | "vectors"), Some(number)) => manifest.segments.contains(&number),
-            (Some("log"), Some(number)) => manifest.log == number,
-            _ => true,
-        };
-        if !named {
-            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-        }
-    }
-    Ok(manifest
-        .segments
-        .iter()
-        .copied()
-        .fold(manifest.log, u64::max))
 }

@@ -42,6 +42,7 @@ mod manifest;
 mod merge;
 mod query;
 mod random;
+mod recovery;
 mod rotation;
 mod search;
 mod segment;

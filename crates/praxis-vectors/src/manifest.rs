@@ -6,6 +6,7 @@
 //! dimension 384
 //! watermark 17
 //! log 5
+//! caution 400
 //! segment 3
 //! checksum 1c291ca3
 //! ```
@@ -23,6 +24,8 @@ pub(crate) struct Manifest {
     pub dimension: usize,
     pub watermark: u64,
     pub log: u64,
+    /// What was learned from queries, see [`crate::Index::calibrate`], in percent.
+    pub caution: Vec<u64>,
     pub segments: Vec<u64>,
 }
 
@@ -65,6 +68,7 @@ impl Manifest {
                 "dimension" => manifest.dimension = number as usize,
                 "watermark" => manifest.watermark = number,
                 "log" => manifest.log = number,
+                "caution" => manifest.caution.push(number),
                 "segment" => manifest.segments.push(number),
                 _ => return Err(format!("`{name}` is unknown")),
             }
@@ -77,6 +81,9 @@ impl Manifest {
             "{TITLE}\ndimension {}\nwatermark {}\nlog {}\n",
             self.dimension, self.watermark, self.log
         );
+        for percent in &self.caution {
+            text.push_str(&format!("caution {percent}\n"));
+        }
         for segment in &self.segments {
             text.push_str(&format!("segment {segment}\n"));
         }
@@ -101,6 +108,7 @@ mod tests {
             dimension: 384,
             watermark: u64::MAX,
             log: 5,
+            caution: vec![400, 120],
             segments: vec![3, 9],
         };
         let text = manifest.text();

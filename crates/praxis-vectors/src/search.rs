@@ -40,6 +40,27 @@ pub struct Hit {
 }
 
 impl Index {
+    /// Learns from real queries, some hundreds, how many lists to look through for a recall target.
+    /// Without, the index assumes that they need four times as many as its own vectors do, moved at
+    /// random. Takes some milliseconds a query and million vectors; [`Index::commit`] keeps it.
+    pub fn calibrate(&self, queries: &[&[f32]]) -> Result<()> {
+        let prepared: Vec<Query> = queries
+            .iter()
+            .map(|query| Ok(self.prepare(&self.unit(query)?)))
+            .collect::<Result<_>>()?;
+        let state = self.state();
+        if let Some(caution) = state.segments.first().and_then(|s| s.caution(&prepared)) {
+            self.set_caution(caution);
+        }
+        Ok(())
+    }
+
+    fn prepare(&self, query: &[f32]) -> Query {
+        let mut rotated = vec![0.0; crate::rotation::padded(self.dimension)];
+        self.rotation.apply(query, &mut rotated);
+        Query::of_rotated(rotated)
+    }
+
     /// The `k` vectors nearest to a query of any length but 0, best first; of equals the lower id.
     pub fn search(&self, query: &[f32], k: usize, options: &SearchOptions<'_>) -> Result<Vec<Hit>> {
         let query = self.unit(query)?;
@@ -47,11 +68,10 @@ impl Index {
         if k == 0 {
             return Ok(Vec::new());
         }
-        let mut rotated = vec![0.0; crate::rotation::padded(self.dimension)];
-        self.rotation.apply(&query, &mut rotated);
-        let prepared = Query::of_rotated(rotated);
+        let prepared = self.prepare(&query);
         let mut scan = Scan::new(&prepared, k, options.recall, options.filter);
         scan.lists = options.lists;
+        scan.caution = self.caution();
         let mut hits: Vec<Hit> = Vec::new();
         for chunk in state.delta.chunks() {
             let vectors = chunk.values.chunks_exact(self.dimension);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::layout::{Calibration, HEAD, Head, SECTIONS, Section};
+use super::layout::{Calibration, Head, SECTIONS, Section};
 use super::{Segment, Slot, paths};
 use crate::code::{Code, fine_len};
 use crate::error::{Error, Result};
@@ -14,7 +14,7 @@ use crate::files::{bytes, write_at};
 use crate::kmeans::{ByteRows, Centroids, train};
 use crate::random::Random;
 use crate::rotation::Rotation;
-use crate::simd::{BLOCK, TILE, block_len};
+use crate::simd::{BLOCK, block_len};
 
 /// Vectors in a list, on average.
 const LIST: usize = 256;
@@ -103,8 +103,6 @@ pub(crate) fn build(
         done[at] += data.len();
         write_at(&codes, data, offset as u64).map_err(Error::io("write", &codes_path))
     };
-    let whole = lists.next_multiple_of(TILE);
-    let mut spread = vec![0f32; whole];
     for first in (0..lists).step_by(WAVE) {
         let wave: Vec<Encoded> = (first..(first + WAVE).min(lists))
             .into_par_iter()
@@ -113,8 +111,7 @@ pub(crate) fn build(
                 encode(members, list, &centroids, source, &rotated)
             })
             .collect::<Result<_>>()?;
-        for (i, list) in wave.iter().enumerate() {
-            spread[first + i] = list.spread;
+        for list in &wave {
             put(Section::Blocks, &list.blocks)?;
             put(Section::Fine, &list.fine)?;
             put(Section::Ids, bytes(&list.ids))?;
@@ -126,7 +123,7 @@ pub(crate) fn build(
     }
     put(Section::Tiles, &centroids.tiles)?;
     put(Section::Rows, &centroids.rows)?;
-    for values in [&centroids.scales, &centroids.squares, &spread] {
+    for values in [&centroids.scales, &centroids.squares] {
         put(Section::Lists, bytes(values))?;
     }
     put(Section::BlockStarts, bytes(&plan.block_starts))?;
@@ -237,16 +234,17 @@ struct Encoded {
     fine: Vec<u8>,
     ids: Vec<u64>,
     vectors: Vec<f32>,
-    /// Mean square of the residuals.
-    spread: f32,
 }
+
+/// Reads a vector, and rotates it.
+type Rotated<'a> = dyn Fn(usize, &mut Vec<f32>, &mut [f32]) -> Result<()> + Sync + 'a;
 
 fn encode(
     members: &[u32],
     list: usize,
     centroids: &Centroids,
     source: &dyn Source,
-    rotated: &(dyn Fn(usize, &mut Vec<f32>, &mut [f32]) -> Result<()> + Sync),
+    rotated: &Rotated<'_>,
 ) -> Result<Encoded> {
     let (padded, count) = (centroids.padded, members.len());
     let (block_len, fine_len) = (block_len(padded), fine_len(padded));
@@ -255,7 +253,6 @@ fn encode(
         fine: vec![0; count * fine_len],
         ids: Vec::with_capacity(count),
         vectors: Vec::new(),
-        spread: 0.0,
     };
     let mut centroid = vec![0.0; padded];
     centroids.values(list, &mut centroid);
@@ -273,9 +270,6 @@ fn encode(
         code.put_fine(&mut encoded.fine[i * fine_len..][..fine_len]);
         encoded.ids.push(source.id(at as usize));
         encoded.vectors.extend_from_slice(&vector);
-        encoded.spread += code.residual / count as f32;
     }
     Ok(encoded)
 }
-
-const _: () = assert!(HEAD % 64 == 0);

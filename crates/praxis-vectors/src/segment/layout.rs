@@ -27,7 +27,7 @@ pub(super) enum Section {
     Tiles,
     /// Centroids one after the other, 7 bits a component.
     Rows,
-    /// Of each list: scale and square of its centroid, mean square of its residuals (f32).
+    /// Of each list: scale and square of its centroid (f32).
     Lists,
     /// First block of each list, and one past the last (u32).
     BlockStarts,
@@ -102,7 +102,7 @@ impl Head {
         match section {
             Section::Tiles => whole * padded,
             Section::Rows => self.lists * padded,
-            Section::Lists => 3 * 4 * whole,
+            Section::Lists => 2 * 4 * whole,
             Section::BlockStarts | Section::RowStarts => 4 * (self.lists + 1),
             Section::Blocks => self.blocks * block_len(padded),
             Section::Fine => self.rows * fine_len(padded),

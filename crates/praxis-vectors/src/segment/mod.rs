@@ -4,13 +4,14 @@
 mod build;
 mod calibrate;
 mod layout;
+mod reader;
 mod scan;
 #[cfg(test)]
 mod tests;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
@@ -19,6 +20,8 @@ use crate::files::{Mapped, bytes_mut, numbers, read_at};
 use crate::simd::{BLOCK, TILE};
 
 pub(crate) use build::{Source, build};
+pub(crate) use calibrate::CAUTION;
+pub(crate) use layout::Calibration;
 use layout::{Head, SECTIONS, Section};
 pub(crate) use scan::Scan;
 
@@ -36,6 +39,8 @@ pub(crate) struct Segment {
     /// A bit for each vector that is alive, a word for each block.
     live: Vec<AtomicU32>,
     dead: AtomicUsize,
+    /// Whether the files are known to be on the disk.
+    synced: AtomicBool,
 }
 
 /// The files of a segment: codes, and vectors.
@@ -73,6 +78,7 @@ impl Segment {
             number,
             live: Vec::new(),
             dead: AtomicUsize::new(0),
+            synced: AtomicBool::new(false),
             head,
             map,
             vectors,
@@ -236,13 +242,18 @@ impl Segment {
 
     /// Puts the files on the disk.
     pub fn sync(&self) -> Result<()> {
+        if self.synced.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let codes = File::open(self.map.path()).map_err(Error::io("open", self.map.path()))?;
         codes
             .sync_all()
             .map_err(Error::io("sync", self.map.path()))?;
         self.vectors
             .sync_all()
-            .map_err(Error::io("sync", &self.vectors_path))
+            .map_err(Error::io("sync", &self.vectors_path))?;
+        self.synced.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// What is wrong with the files: checksums, and ids that are not found where they are.
@@ -284,14 +295,9 @@ impl Segment {
         Ok(hasher.finalize())
     }
 
-    /// Of each list: scale and square of its centroid, mean square of its residuals.
-    fn list_numbers(&self) -> [&[f32]; 3] {
+    /// Of each list: scale and square of its centroid.
+    fn list_numbers(&self) -> (&[f32], &[f32]) {
         let values: &[f32] = numbers(self.section(Section::Lists));
-        let whole = self.head.lists.next_multiple_of(TILE);
-        [
-            &values[..whole],
-            &values[whole..2 * whole],
-            &values[2 * whole..],
-        ]
+        values.split_at(self.head.lists.next_multiple_of(TILE))
     }
 }

@@ -1,20 +1,19 @@
 //! Searches a segment. Lists are looked through from the nearest on, as many as the recall that was
-//! asked for needed when the segment was made. Of a list all coarse codes are looked at; those that may be good enough are estimated again by their fine codes; those that still may be
-//! are left for the caller to compare exactly. Deleted vectors and those that the filter refuses
-//! never count.
+//! asked for needs. Of a list all coarse codes are looked at; those that may be good enough are
+//! estimated again by their fine codes; those that still may be are left for the caller to compare
+//! exactly. Deleted vectors and those that the filter refuses never count.
 
+use super::calibrate::CAUTION;
 use super::layout::{Calibration, RANKS, Section, TARGETS};
+use super::reader::Reader;
 use super::{Segment, Slot};
 use crate::best::Best;
-use crate::code::fine_len;
 use crate::ids::Filter;
 use crate::query::Query;
-use crate::simd::{BLOCK, Gate, SHIFT, TILE, block_len, kernels, prefetch};
+use crate::simd::{BLOCK, SHIFT, TILE, kernels};
 
 /// Recall from which on everything is looked at.
 const ALL: f32 = 0.9995;
-/// Survivors that wait for their fine codes to arrive in the cache.
-const PENDING: usize = 16;
 /// Segments up to this size are looked through whole.
 const SMALL: usize = 20_000;
 /// A filter that lets so few of so many pass is answered by looking at just those.
@@ -23,9 +22,8 @@ const FEW_OF: usize = 50;
 
 /// Errors that an estimate may be off before it is given up, in deviations: for the recall targets,
 /// and for exact results. First of coarse codes, then of fine ones.
-const SLACK: [(f32, [f32; 2]); 5] = [
-    (0.9, [1.2, 1.5]),
-    (0.95, [1.5, 1.8]),
+const SLACK: [(f32, [f32; 2]); 4] = [
+    (0.95, [1.8, 2.2]),
     (0.99, [2.0, 2.5]),
     (0.999, [2.8, 3.5]),
     (ALL, [5.0, 5.5]),
@@ -57,21 +55,14 @@ pub(crate) struct Scan<'a> {
     pub best: Best,
     /// What may be among the best.
     pub found: Vec<Found>,
+    /// What the lists that a segment has learned to look through are multiplied by.
+    pub caution: Calibration,
     /// How many lists to look through, if that is not to follow from the recall.
     pub lists: Option<usize>,
     /// Whether every list is looked through, whatever the recall.
     pub looks_at_all: bool,
     /// Found that were kept when there were last too many.
     kept: usize,
-}
-
-#[derive(Clone, Copy)]
-struct Survivor {
-    slot: Slot,
-    row: u32,
-    base: f32,
-    distance: f32,
-    signs: f32,
 }
 
 impl<'a> Scan<'a> {
@@ -83,6 +74,7 @@ impl<'a> Scan<'a> {
             k,
             best: Best::new(k),
             found: Vec::new(),
+            caution: CAUTION,
             lists: None,
             looks_at_all: recall >= ALL,
             kept: 0,
@@ -91,10 +83,6 @@ impl<'a> Scan<'a> {
 
     /// Slack of coarse and fine estimates.
     fn slack(&self) -> [f32; 2] {
-        if let Ok(v) = std::env::var("SLACK") {
-            let v: Vec<f32> = v.split(',').map(|x| x.parse().unwrap()).collect();
-            return [v[0], v[1]];
-        }
         let after = SLACK.iter().position(|(recall, _)| *recall >= self.recall);
         match after {
             None => SLACK[SLACK.len() - 1].1,
@@ -108,7 +96,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Forgets what has been outdone when there is much of it.
-    fn tidy(&mut self) {
+    pub(super) fn tidy(&mut self) {
         if self.found.len() >= 2 * self.kept + 256 {
             let threshold = self.best.threshold();
             self.found
@@ -118,33 +106,10 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// The parts of a segment that a scan reads, and what it has not yet looked at closely.
-struct Reader<'a> {
-    segment: &'a Segment,
-    number: u32,
-    blocks: &'a [u8],
-    fine: &'a [u8],
-    centroids: &'a [u8],
-    block_starts: &'a [u32],
-    row_starts: &'a [u32],
-    slack: [f32; 2],
-    pending: Vec<Survivor>,
-}
-
 impl Segment {
     /// Adds to `scan` what this segment, the `number`th of the search, has.
     pub fn scan(&self, number: u32, scan: &mut Scan<'_>) {
-        let mut reader = Reader {
-            segment: self,
-            number,
-            blocks: self.section(Section::Blocks),
-            fine: self.section(Section::Fine),
-            centroids: self.section(Section::Rows),
-            block_starts: self.starts(Section::BlockStarts),
-            row_starts: self.starts(Section::RowStarts),
-            slack: scan.slack(),
-            pending: Vec::with_capacity(PENDING + BLOCK),
-        };
+        let mut reader = Reader::new(self, number, scan.slack());
         if let Some(Filter::Only(ids)) = scan.filter
             && (ids.len() <= FEW || ids.len() <= self.len() / FEW_OF)
         {
@@ -158,10 +123,7 @@ impl Segment {
             });
             reader.slack = SLACK[SLACK.len() - 1].1;
             let filter = scan.filter.take();
-            for list in 0..self.head.lists {
-                reader.list(list, Some(&allowed), scan);
-            }
-            reader.drain(scan);
+            reader.allowed(&allowed, scan);
             scan.filter = filter;
             return;
         }
@@ -182,7 +144,13 @@ impl Segment {
             Some(Filter::Only(ids)) => (ids.len() as f32 / self.len() as f32).min(1.0),
             _ => 1.0,
         };
-        let lists = interpolate(&self.head.calibration, scan.recall, scan.k as f32 / share);
+        let mut table = self.head.calibration;
+        let cautious = table
+            .as_flattened_mut()
+            .iter_mut()
+            .zip(scan.caution.as_flattened());
+        cautious.for_each(|(lists, caution)| *lists *= caution);
+        let lists = interpolate(&table, scan.recall, scan.k as f32 / share);
         scan.lists.unwrap_or((lists.ceil() as usize).max(1))
     }
 
@@ -190,7 +158,7 @@ impl Segment {
     /// negative, but for a constant. Of places without a list it is negative infinity.
     pub(super) fn nearness(&self, query: &Query) -> Vec<f32> {
         let tiles = self.section(Section::Tiles);
-        let [scales, squares, _] = self.list_numbers();
+        let (scales, squares) = self.list_numbers();
         let mut nearness = vec![f32::NEG_INFINITY; scales.len()];
         let shift = query.byte_sum * SHIFT;
         let tile_len = TILE * query.rotated.len();
@@ -241,125 +209,6 @@ fn interpolate(table: &Calibration, recall: f32, rank: f32) -> f32 {
     let span = (RANKS[1] as f32 / RANKS[0] as f32).ln();
     let part = ((rank.max(1.0) / RANKS[0] as f32).ln() / span).clamp(0.0, 2.0);
     between(low, high, part)
-}
-
-impl Reader<'_> {
-    /// Looks through the `count` nearest lists, and on until there are as many results as wanted.
-    fn lists(&mut self, nearness: &[f32], count: usize, scan: &mut Scan<'_>) {
-        let all = nearness
-            .iter()
-            .copied()
-            .zip(0u32..)
-            .take(self.segment.head.lists);
-        let mut order: Vec<(f32, u32)> = all.collect();
-        let nearer = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
-        let (mut rest, mut size, mut done) = (order.as_mut_slice(), count, 0);
-        while !rest.is_empty() {
-            let taken = size.clamp(1, rest.len());
-            if taken < rest.len() {
-                rest.select_nth_unstable_by(taken, nearer);
-            }
-            let (now, later) = rest.split_at_mut(taken);
-            now.sort_unstable_by(nearer);
-            for (i, (_, list)) in now.iter().enumerate() {
-                if done >= count && scan.best.threshold() > f32::NEG_INFINITY {
-                    return;
-                }
-                if let Some((_, next)) = now.get(i + 1) {
-                    self.prefetch(*next as usize, scan);
-                }
-                self.list(*list as usize, None, scan);
-                done += 1;
-                if done >= count {
-                    self.drain(scan);
-                }
-            }
-            rest = later;
-            size = 64;
-        }
-    }
-
-    fn prefetch(&self, list: usize, scan: &Scan<'_>) {
-        let padded = scan.query.rotated.len();
-        prefetch(&self.centroids[list * padded..(list + 1) * padded]);
-        let start = self.block_starts[list] as usize * block_len(padded);
-        prefetch(&self.blocks[start..(start + 1024).min(self.blocks.len())]);
-    }
-
-    /// Looks at the vectors of a list that are alive, or at those `allowed` in each block.
-    fn list(&mut self, list: usize, allowed: Option<&[u32]>, scan: &mut Scan<'_>) {
-        let (query, padded) = (scan.query, scan.query.rotated.len());
-        let blocks = self.block_starts[list] as usize..self.block_starts[list + 1] as usize;
-        if allowed.is_some_and(|allowed| allowed[blocks.clone()].iter().all(|word| *word == 0)) {
-            return;
-        }
-        let [scales, squares, _] = self.segment.list_numbers();
-        let centroid = &self.centroids[list * padded..(list + 1) * padded];
-        let product = (kernels().dot_bytes)(&query.rotated, centroid);
-        let base = (product - SHIFT as f32 * query.sum) * scales[list];
-        let distance = (query.square + squares[list] - 2.0 * base).max(0.0).sqrt();
-        let (len, fine_len) = (block_len(padded), fine_len(padded));
-        let mut signs = [0.0; BLOCK];
-        let first_row = self.row_starts[list];
-        for (i, block) in blocks.enumerate() {
-            let live = &self.segment.live[block];
-            let mut mask = live.load(std::sync::atomic::Ordering::Relaxed);
-            mask &= allowed.map_or(u32::MAX, |allowed| allowed[block]);
-            if mask == 0 {
-                continue;
-            }
-            let gate = Gate {
-                base,
-                slack: self.slack[0] * distance,
-                threshold: scan.best.threshold(),
-            };
-            let codes = &self.blocks[block * len..(block + 1) * len];
-            mask &= (kernels().survivors)(&query.tables, codes, &gate, &mut signs);
-            while mask != 0 {
-                let lane = mask.trailing_zeros();
-                mask &= mask - 1;
-                let row = first_row + (i * BLOCK) as u32 + lane;
-                prefetch(&self.fine[row as usize * fine_len..][..fine_len]);
-                self.pending.push(Survivor {
-                    slot: (block * BLOCK) as u32 + lane,
-                    row,
-                    base,
-                    distance,
-                    signs: signs[lane as usize],
-                });
-            }
-            if self.pending.len() >= PENDING {
-                self.drain(scan);
-            }
-        }
-    }
-
-    /// Estimates what survived by its fine codes.
-    fn drain(&mut self, scan: &mut Scan<'_>) {
-        let fine_len = fine_len(scan.query.rotated.len());
-        for survivor in self.pending.drain(..) {
-            let row = survivor.row as usize;
-            if let Some(filter) = scan.filter
-                && !filter.allows(self.segment.id(row))
-            {
-                continue;
-            }
-            let fine = &self.fine[row * fine_len..(row + 1) * fine_len];
-            let (score, error) = scan.query.estimate(survivor.base, survivor.signs, fine);
-            let margin = self.slack[1] * error * survivor.distance;
-            if score + margin >= scan.best.threshold() {
-                scan.best.offer(score);
-                scan.found.push(Found {
-                    score,
-                    margin,
-                    segment: self.number,
-                    slot: survivor.slot,
-                    row: survivor.row,
-                });
-            }
-        }
-        scan.tidy();
-    }
 }
 
 #[cfg(test)]

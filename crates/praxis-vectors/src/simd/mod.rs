@@ -79,6 +79,9 @@ impl Nearest {
 /// Rows whose products with a tile are computed together.
 pub(crate) const ROWS: usize = 8;
 
+/// Inner products of [`ROWS`] rows and a tile.
+pub(crate) type Products = [[i32; TILE]; ROWS];
+
 /// The functions for one instruction set.
 pub(crate) struct Kernels {
     /// For tests and reports.
@@ -91,7 +94,7 @@ pub(crate) struct Kernels {
     /// Inner products of one row and a tile.
     pub tile: fn(&[i8], &[u8], &mut [i32; TILE]),
     /// Inner products of [`ROWS`] rows and a tile.
-    pub tiles: fn(&[&[i8]; ROWS], &[u8], &mut [[i32; TILE]; ROWS]),
+    pub tiles: fn(&[&[i8]; ROWS], &[u8], &mut Products),
     /// Inner product of floats.
     pub dot: fn(&[f32], &[f32]) -> f32,
     /// Inner product of floats and bytes.

@@ -1,5 +1,10 @@
 //! Tests of the index from outside: against brute force, on damaged files, and with `kill -9`.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
+
 mod crash;
 mod damage;
 mod model;

@@ -110,3 +110,33 @@ fn recall_is_what_was_asked_for() {
         }
     }
 }
+
+#[test]
+fn what_is_learned_from_queries_is_kept() {
+    let mut dice = Dice(16);
+    let centres = (0..60).map(|_| dice.unit(DIMENSION)).collect();
+    let mut data = Data { centres, dice };
+    let vectors: Vec<Vec<f32>> = (0..COUNT).map(|_| data.vector()).collect();
+    // Queries from elsewhere.
+    let queries: Vec<Vec<f32>> = (0..240).map(|_| data.dice.unit(DIMENSION)).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let index = Index::open(folder.path(), DIMENSION).unwrap();
+    index
+        .insert((0..).zip(vectors.iter().map(Vec::as_slice)))
+        .unwrap();
+    index.merge().unwrap();
+    let (taught, asked) = queries.split_at(200);
+    let taught: Vec<&[f32]> = taught.iter().map(Vec::as_slice).collect();
+    index.calibrate(&taught).unwrap();
+    let options = SearchOptions {
+        recall: 0.95,
+        ..Default::default()
+    };
+    let before = recall(&index, &vectors, asked, &options, |_| false);
+    assert!(before >= 0.93, "{before}");
+    index.commit(1).unwrap();
+    drop(index);
+    let index = Index::open(folder.path(), DIMENSION).unwrap();
+    let after = recall(&index, &vectors, asked, &options, |_| false);
+    assert_eq!(before, after);
+}

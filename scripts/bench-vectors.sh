@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# The vector index beside hnswlib, faiss and usearch on this machine.
+#
+# usage: bench-vectors.sh [COUNT [ENGINE...]]     (default: 200,000 vectors, all engines)
+#
+# A million vectors take the peers' graphs an hour to build on two cores.
+
+source "$(dirname "$0")/lib/common.sh"
+source scripts/lib/peers.sh
+
+count=${1:-200000}
+shift || true
+
+scripts/setup.sh bench
+install_vector_peers
+
+heading "Building Praxis"
+cargo build --release --locked
+cargo build --release --locked -p praxis-engine -p praxis-vectors --examples
+target/release/praxis models pull all-minilm-l6-v2
+
+heading "Vectors"
+"$python" scripts/bench/vectors_data.py "$count" target/vectors
+
+heading "Measuring (the machine should do nothing else)"
+for set in text mixture; do
+    measure scripts/bench/vectors.py target/vectors "$set" "$count" "$@"
+done
