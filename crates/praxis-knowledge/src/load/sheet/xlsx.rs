@@ -2,6 +2,7 @@
 //! Left out: what the cells of a merged range repeat.
 
 use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use calamine::{DataRef, Reader, SheetType, SheetVisible, Xlsx, XlsxError};
 
@@ -23,7 +24,7 @@ pub(in crate::load) fn load(
     let mut package = Package::open(bytes, limits)?;
     package.check_size()?;
     let title = package.title()?;
-    let mut book = Xlsx::new(Cursor::new(bytes)).map_err(damaged)?;
+    let mut book = contained(|| Xlsx::new(Cursor::new(bytes)).map_err(damaged))?;
     let from_1904 = book.has_1904_epoch();
     let mut tables = Tables::new(limits);
     let mut broken = 0usize;
@@ -37,7 +38,7 @@ pub(in crate::load) fn load(
             continue;
         }
         tables.sheet(&sheet.name)?;
-        match read(&mut book, &sheet.name, from_1904, &mut tables) {
+        match contained(|| read(&mut book, &sheet.name, from_1904, &mut tables)) {
             Ok(Wanted::More) => {}
             Ok(Wanted::Enough) => break,
             Err(error @ LoadError::TooLarge { .. }) => return Err(error),
@@ -117,6 +118,15 @@ fn text(value: &DataRef<'_>, format: &str, from_1904: bool) -> String {
         }
         DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => text.replacen('T', " ", 1),
     }
+}
+
+/// Does what calamine may panic in: it computes places of cells without a look at their bounds.
+fn contained<T>(work: impl FnOnce() -> Result<T, LoadError>) -> Result<T, LoadError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(LoadError::Damaged(
+            "a cell of it is out of bounds".to_owned(),
+        ))
+    })
 }
 
 fn damaged(error: XlsxError) -> LoadError {

@@ -233,6 +233,16 @@ fn what_cells_share_is_counted_each_time() {
     assert!(start.elapsed().as_secs() < 20);
 }
 
+#[test]
+fn a_cell_out_of_bounds_costs_what_comes_after_it_only() {
+    let rows = "<row><c r=\"A1\" t=\"inlineStr\"><is><t>kept</t></is></c></row>\
+                <row><c r=\"A99999999999999999999\"><v>1</v></c></row>";
+    match load_bytes("a.xlsx", &xlsx("", rows), LoadLimits::default()) {
+        Ok(document) => assert!(document.text.contains("S"), "{document:?}"),
+        Err(error) => assert!(matches!(error, LoadError::Damaged(_)), "{error}"),
+    }
+}
+
 /// The letters of a column.
 fn column(mut number: usize) -> String {
     let mut letters = Vec::new();
