@@ -2,7 +2,7 @@
 
 use globset::Glob;
 use praxis_core::Problem;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A knowledge base as its file declares it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -55,20 +55,41 @@ pub struct SegmentConfig {
 impl Default for SegmentConfig {
     fn default() -> Self {
         Self {
-            max_tokens: 256,
-            min_tokens: 48,
+            max_tokens: 128,
+            min_tokens: 32,
         }
     }
 }
 
+/// How two rankings become one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fusion {
+    /// By their scaled scores.
+    #[default]
+    Score,
+    /// By their ranks alone (reciprocal rank fusion).
+    Rank,
+}
+
 /// `[search]`
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SearchConfig {
     /// Weight of the keyword lane in the fusion.
     pub keyword_weight: f32,
     /// Weight of the vector lane.
     pub vector_weight: f32,
+    /// Share that a chunk's whole document has in the keyword lane, in 0..=1.
+    pub document_weight: f32,
+    /// How the lanes are fused.
+    pub fusion: Fusion,
+    /// How far the first results may move the ranking of an open question, in 0..=1.
+    pub feedback: f32,
+    /// How much likeness to earlier results counts against a passage, in 0..1; 0 ranks by score alone.
+    pub diversity: f32,
+    /// Tokens that a passage grows to over its neighbours; 0 leaves it as it is.
+    pub expand_tokens: usize,
     /// Relevance below which a question counts as outside of the documents; default: measured for
     /// the embedder.
     pub threshold: Option<f32>,
@@ -79,6 +100,11 @@ impl Default for SearchConfig {
         Self {
             keyword_weight: 0.5,
             vector_weight: 0.5,
+            document_weight: 0.35,
+            fusion: Fusion::Score,
+            feedback: 1.0,
+            diversity: 0.0,
+            expand_tokens: 0,
             threshold: None,
         }
     }
@@ -131,6 +157,19 @@ impl BaseConfig {
                 "the weights must not be negative, nor both zero".to_owned(),
                 "the defaults are keyword_weight = 0.5 and vector_weight = 0.5",
             );
+        }
+        for (key, value) in [
+            ("document_weight", self.search.document_weight),
+            ("feedback", self.search.feedback),
+            ("diversity", self.search.diversity),
+        ] {
+            if !(0.0..=1.0).contains(&value) {
+                report(
+                    &format!("search.{key}"),
+                    format!("`{key}` is {value}"),
+                    "choose a share between 0 and 1",
+                );
+            }
         }
         problems
     }

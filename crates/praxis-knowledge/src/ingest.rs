@@ -18,6 +18,7 @@ use crate::document::{LoadedDocument, Segment};
 use crate::knowledge::{Base, Knowledge, internal};
 use crate::load::{LoadError, LoadLimits, load_file};
 use crate::segment::{SegmentOptions, segment};
+use crate::summary::summary;
 use crate::walk::{SourceFile, walk};
 
 /// Chunks embedded in one call: enough to fill the encoder's batches.
@@ -209,7 +210,9 @@ impl Knowledge {
             .map(|file| {
                 let hash = known.get(&file.uri).map(|d| d.hash.clone());
                 let counter = counter.clone();
-                tokio::task::spawn_blocking(move || prepare(file, hash, limits, options, &counter))
+                tokio::task::spawn_blocking(move || {
+                    prepare(file, hash, limits, options, room, &counter)
+                })
             })
             .buffered(LOAD_AHEAD);
         let mut batch: Vec<Prepared> = Vec::new();
@@ -328,13 +331,17 @@ struct Prepared {
     unchanged: bool,
     document: Result<LoadedDocument, LoadError>,
     segments: Vec<Segment>,
+    /// What is embedded for the whole document, where that is not its only chunk.
+    summary: Option<String>,
 }
 
+/// `room` is how many tokens the embedder reads of a text, but for its prefix and headings.
 fn prepare(
     file: SourceFile,
     known_hash: Option<String>,
     limits: LoadLimits,
     options: SegmentOptions,
+    room: usize,
     counter: &TokenCounter,
 ) -> Prepared {
     let hash = hash(&file, limits.max_bytes);
@@ -346,18 +353,24 @@ fn prepare(
             unchanged: true,
             document,
             segments: Vec::new(),
+            summary: None,
         };
     }
     let document = load_file(&file.path, limits);
     let segments = document
         .as_ref()
         .map_or_else(|_| Vec::new(), |d| segment(d, options, counter));
+    let summary = document
+        .as_ref()
+        .ok()
+        .and_then(|d| summary(&d.title, &segments, room, counter));
     Prepared {
         file,
         hash,
         unchanged: false,
         document,
         segments,
+        summary,
     }
 }
 
@@ -376,6 +389,7 @@ impl Prepared {
         self.segments
             .iter()
             .map(|s| indexed_text(title, &s.headings, &s.text))
+            .chain(self.summary.clone())
             .collect()
     }
 
@@ -385,7 +399,7 @@ impl Prepared {
         vectors: &mut impl Iterator<Item = Vec<f32>>,
     ) -> NewDocument {
         let id = DocumentId::from_string(short_hash(&[base, &self.file.uri]));
-        let chunks = self
+        let chunks: Vec<Chunk> = self
             .segments
             .into_iter()
             .map(|s| Chunk {
@@ -402,6 +416,11 @@ impl Prepared {
                 vector: vectors.next().unwrap_or_default(),
             })
             .collect();
+        // The one chunk of a short document is the whole of it.
+        let vector = match self.summary {
+            Some(_) => vectors.next().unwrap_or_default(),
+            None => chunks.first().map(|c| c.vector.clone()).unwrap_or_default(),
+        };
         let (title, text, error) = match self.document {
             Ok(document) => (document.title, document.text, None),
             Err(error) => (String::new(), String::new(), Some(error)),
@@ -416,16 +435,22 @@ impl Prepared {
             modified: self.file.modified,
             hint: error.as_ref().map(|e| e.hint().to_owned()),
             error: error.map(|e| e.to_string()),
+            vector,
             chunks,
         }
     }
 }
 
 /// What both lanes index of a chunk: title and heading path before the text, so that a passage is
-/// found by what its document is about.
+/// found by what its document is about. A title without a letter, as of `0042.txt`, tells nothing, and
+/// embedders are led astray by it.
 pub(crate) fn indexed_text(title: &str, headings: &[String], text: &str) -> String {
     let mut path: Vec<&str> = vec![title];
     path.extend(headings.iter().map(String::as_str).filter(|h| *h != title));
+    path.retain(|part| part.chars().any(char::is_alphabetic));
+    if path.is_empty() {
+        return text.to_owned();
+    }
     format!("{}\n{text}", path.join(" > "))
 }
 

@@ -1,4 +1,5 @@
-//! The keyword lane: BM25 by tantivy over words and Chinese bigrams.
+//! BM25 (Robertson and Zaragoza 2009) by tantivy over words and Chinese bigrams: of chunks in one index,
+//! of whole documents in another. Left out: what the scores are used for (`search`).
 //!
 //! The index carries, in the payload of each commit, which generation of which document it holds.
 //! Commit and payload are one atomic step, so after a crash the index says itself what it misses.
@@ -6,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use praxis_core::ChunkId;
 use tantivy::collector::TopDocs;
 use tantivy::query::{BooleanQuery, BoostQuery, Occur, Query, TermQuery};
 use tantivy::schema::{
@@ -26,12 +26,49 @@ const WRITER_BYTES: usize = 64 << 20;
 /// What bigrams weigh beside words.
 const BIGRAM_BOOST: f32 = 0.6;
 
-/// The text of a chunk to index.
-pub(crate) struct KeywordChunk<'a> {
-    pub id: &'a ChunkId,
+/// A text to index.
+pub(crate) struct KeywordEntry<'a> {
+    /// Id of the chunk; of the document in the index of documents.
+    pub id: &'a str,
     pub document: &'a str,
     /// Title, headings and text together.
     pub text: &'a str,
+}
+
+/// What an index is asked: terms with their weights.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct KeywordQuery {
+    words: BTreeMap<String, f32>,
+    bigrams: BTreeMap<String, f32>,
+}
+
+impl KeywordQuery {
+    /// A question's terms by how often it names them, without words that every question has.
+    pub fn of(terms: &Terms) -> Self {
+        let mut query = Self::default();
+        for word in terms.words.iter().filter(|w| !is_stopword(w)) {
+            query.add(word, 1.0);
+        }
+        if query.words.is_empty() {
+            for word in &terms.words {
+                query.add(word, 1.0);
+            }
+        }
+        for pair in &terms.bigrams {
+            *query.bigrams.entry(pair.clone()).or_default() += BIGRAM_BOOST;
+        }
+        query
+    }
+
+    /// Adds to the weight of a word.
+    pub fn add(&mut self, word: &str, weight: f32) {
+        *self.words.entry(word.to_owned()).or_default() += weight;
+    }
+
+    /// Sum of the weights of its words.
+    pub fn weight(&self) -> f32 {
+        self.words.values().sum()
+    }
 }
 
 /// A base's keyword index.
@@ -123,59 +160,53 @@ impl KeywordIndex {
         })
     }
 
-    /// The `limit` best chunks for `query` by BM25, best first.
-    pub fn search(&self, query: &str, limit: usize) -> tantivy::Result<Vec<(ChunkId, f32)>> {
+    /// Ids of the `limit` best texts for `query` by BM25, best first.
+    pub fn search(
+        &self,
+        query: &KeywordQuery,
+        limit: usize,
+    ) -> tantivy::Result<Vec<(String, f32)>> {
         let searcher = self.reader.searcher();
-        let Some(query) = self.query(&analyze(query)) else {
+        let words = query.words.iter().map(|w| (self.fields.words, w));
+        let bigrams = query.bigrams.iter().map(|p| (self.fields.bigrams, p));
+        let clauses: Vec<(Occur, Box<dyn Query>)> = words
+            .chain(bigrams)
+            .map(|(field, (text, weight))| (Occur::Should, self.term(field, text, *weight)))
+            .collect();
+        if clauses.is_empty() {
             return Ok(Vec::new());
-        };
-        let hits = searcher.search(&query, &TopDocs::with_limit(limit.max(1)).order_by_score())?;
-        hits.into_iter()
-            .map(|(score, address)| {
-                let document: TantivyDocument = searcher.doc(address)?;
-                let id = document
-                    .get_first(self.fields.chunk)
-                    .and_then(|v| v.as_str());
-                Ok((ChunkId::from_string(id.unwrap_or_default()), score))
-            })
+        }
+        let best = TopDocs::with_limit(limit.max(1)).order_by_score();
+        searcher
+            .search(&BooleanQuery::new(clauses), &best)?
+            .into_iter()
+            .map(|(score, address)| Ok((self.id(searcher.doc(address)?), score)))
             .collect()
     }
 
-    /// Ids of all chunks in the index.
-    pub fn chunks(&self) -> tantivy::Result<Vec<ChunkId>> {
+    /// Share of the texts that hold a word.
+    pub fn frequency(&self, word: &str) -> tantivy::Result<f32> {
+        let searcher = self.reader.searcher();
+        let holding = searcher.doc_freq(&Term::from_field_text(self.fields.words, word))?;
+        Ok(holding as f32 / searcher.num_docs().max(1) as f32)
+    }
+
+    /// Ids of all texts in the index.
+    pub fn ids(&self) -> tantivy::Result<Vec<String>> {
         let searcher = self.reader.searcher();
         let all = TopDocs::with_limit((searcher.num_docs() as usize).max(1)).order_by_score();
         searcher
             .search(&tantivy::query::AllQuery, &all)?
             .into_iter()
-            .map(|(_, address)| {
-                let document: TantivyDocument = searcher.doc(address)?;
-                let id = document
-                    .get_first(self.fields.chunk)
-                    .and_then(|v| v.as_str());
-                Ok(ChunkId::from_string(id.unwrap_or_default()))
-            })
+            .map(|(_, address)| Ok(self.id(searcher.doc(address)?)))
             .collect()
     }
 
-    fn query(&self, terms: &Terms) -> Option<BooleanQuery> {
-        let content: Vec<&String> = terms.words.iter().filter(|w| !is_stopword(w)).collect();
-        let words: Vec<&String> = if content.is_empty() {
-            terms.words.iter().collect()
-        } else {
-            content
-        };
-        let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::new();
-        for (word, count) in counted(words) {
-            clauses.push((Occur::Should, self.term(self.fields.words, word, count)));
-        }
-        for (pair, count) in counted(terms.bigrams.iter().collect()) {
-            clauses.push((
-                Occur::Should,
-                self.term(self.fields.bigrams, pair, count * BIGRAM_BOOST),
-            ));
-        }
-        (!clauses.is_empty()).then(|| BooleanQuery::new(clauses))
+    fn id(&self, document: TantivyDocument) -> String {
+        let id = document
+            .get_first(self.fields.chunk)
+            .and_then(|v| v.as_str());
+        id.unwrap_or_default().to_owned()
     }
 
     fn term(&self, field: Field, text: &str, boost: f32) -> Box<dyn Query> {
@@ -187,14 +218,6 @@ impl KeywordIndex {
     }
 }
 
-fn counted(words: Vec<&String>) -> BTreeMap<&str, f32> {
-    let mut counts = BTreeMap::new();
-    for word in words {
-        *counts.entry(word.as_str()).or_insert(0.0) += 1.0;
-    }
-    counts
-}
-
 /// A change of the index; nothing of it is seen before [`KeywordWriter::commit`].
 pub(crate) struct KeywordWriter {
     writer: IndexWriter,
@@ -202,18 +225,18 @@ pub(crate) struct KeywordWriter {
 }
 
 impl KeywordWriter {
-    /// Removes a document's chunks.
+    /// Removes a document's texts.
     pub fn remove(&self, document: &str) {
         self.writer
             .delete_term(Term::from_field_text(self.fields.document, document));
     }
 
-    /// Adds a chunk.
-    pub fn add(&self, chunk: &KeywordChunk<'_>) -> tantivy::Result<()> {
-        let terms = analyze(chunk.text);
+    /// Adds a text.
+    pub fn add(&self, entry: &KeywordEntry<'_>) -> tantivy::Result<()> {
+        let terms = analyze(entry.text);
         let mut document = TantivyDocument::new();
-        document.add_text(self.fields.chunk, chunk.id.as_str());
-        document.add_text(self.fields.document, chunk.document);
+        document.add_text(self.fields.chunk, entry.id);
+        document.add_text(self.fields.document, entry.document);
         document.add_pre_tokenized_text(self.fields.words, tokens(terms.words));
         document.add_pre_tokenized_text(self.fields.bigrams, tokens(terms.bigrams));
         self.writer.add_document(document).map(|_| ())

@@ -1,35 +1,23 @@
-//! The knowledge bases of an application: search, rebuild, check, and the state behind them.
+//! The knowledge bases of an application: rebuild, check, and the state behind them. Left out: searching
+//! them (`retrieve`) and filling them (`ingest`).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock};
 
-use async_trait::async_trait;
-use praxis_core::embed::EmbedKind;
 use praxis_core::suggest::nearest;
-use praxis_core::trace::SpanKind;
-use praxis_core::{
-    CallContext, CallError, ChunkId, DocumentId, Embedder, ErrorCode, Language, ModelError,
-    Passage, Retrieval, Retriever,
-};
+use praxis_core::{CallError, ChunkId, DocumentId, Embedder, ErrorCode, ModelError, Passage};
 use praxis_store::{Document, DocumentHead, Store};
 use praxis_vectors::Index;
 use serde::Serialize;
-use serde_json::json;
 
-use crate::analyze::analyze;
 use crate::config::BaseConfig;
-use crate::fusion::{Lanes, fuse};
 use crate::ingest::indexed_text;
-use crate::keyword::{KeywordChunk, KeywordIndex, coverage};
-use crate::relevance::calibration;
+use crate::keyword::{KeywordEntry, KeywordIndex, KeywordWriter};
+use crate::search::lanes::Indexes;
 use crate::vectors::{Flat, Lane, Place, VectorIndex, clear, follow};
 
-/// Hits that each lane gives to the fusion.
-const LANE_DEPTH: usize = 60;
-
-/// Folders of a base's indexes.
-const KEYWORDS: &str = "keyword";
+/// The folder with a base's indexes of vectors, beside those of its keywords.
 const VECTORS: &str = "vectors";
 
 /// Vectors that are read from the store in one go.
@@ -55,12 +43,48 @@ pub(crate) struct Base {
 }
 
 /// The indexes of a base at one generation of the store.
-struct Snapshot {
+pub(crate) struct Snapshot {
     generation: i64,
     /// Identity of the embedder that made the vectors.
-    embedder: String,
-    vectors: VectorIndex,
-    keywords: KeywordIndex,
+    pub embedder: String,
+    pub indexes: Indexes,
+}
+
+/// What a keyword index has an entry for.
+#[derive(Debug, Clone, Copy)]
+enum IndexKind {
+    Chunks,
+    Documents,
+}
+
+impl IndexKind {
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Chunks => "keyword",
+            Self::Documents => "documents",
+        }
+    }
+
+    /// Adds the entries of a document.
+    fn add(self, writer: &KeywordWriter, document: &Document) -> tantivy::Result<()> {
+        let head = &document.head;
+        match self {
+            Self::Chunks => document.chunks.iter().try_for_each(|chunk| {
+                let text = indexed_text(&head.title, &chunk.headings, &chunk.text);
+                writer.add(&KeywordEntry {
+                    id: chunk.id.as_str(),
+                    document: head.id.as_str(),
+                    text: &text,
+                })
+            }),
+            Self::Documents if document.chunks.is_empty() => Ok(()),
+            Self::Documents => writer.add(&KeywordEntry {
+                id: head.id.as_str(),
+                document: head.id.as_str(),
+                text: &indexed_text(&head.title, &[], &document.text),
+            }),
+        }
+    }
 }
 
 /// The knowledge bases of an application.
@@ -80,6 +104,8 @@ pub struct CheckReport {
     pub missing_keywords: usize,
     /// Chunks that the vector index cannot find.
     pub missing_vectors: usize,
+    /// Documents with text that the keyword index of documents cannot find.
+    pub missing_documents: usize,
     /// Entries of the keyword index without a chunk.
     pub ghosts: usize,
 }
@@ -87,7 +113,7 @@ pub struct CheckReport {
 impl CheckReport {
     /// Whether nothing is missing and nothing is too much.
     pub fn is_clean(&self) -> bool {
-        self.missing_keywords + self.missing_vectors + self.ghosts == 0
+        self.missing_keywords + self.missing_vectors + self.missing_documents + self.ghosts == 0
     }
 }
 
@@ -95,8 +121,12 @@ impl std::fmt::Display for CheckReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "{} chunks, {} missing in keywords, {} missing in vectors, {} ghosts",
-            self.chunks, self.missing_keywords, self.missing_vectors, self.ghosts
+            "{} chunks, {} missing in keywords, {} missing in vectors, {} documents missing, {} ghosts",
+            self.chunks,
+            self.missing_keywords,
+            self.missing_vectors,
+            self.missing_documents,
+            self.ghosts
         )
     }
 }
@@ -244,15 +274,17 @@ impl Knowledge {
             *vectors = None;
         }
         let dir = self.index_dir(name);
-        let keywords = dir.join(KEYWORDS);
-        if keywords.exists() {
-            std::fs::remove_dir_all(&keywords).map_err(internal)?;
+        for kind in [IndexKind::Chunks, IndexKind::Documents] {
+            let keywords = dir.join(kind.folder());
+            if keywords.exists() {
+                std::fs::remove_dir_all(&keywords).map_err(internal)?;
+            }
         }
         clear(&dir.join(VECTORS));
         Ok(self
             .refresh_locked(name)
             .await?
-            .map_or(0, |s| s.vectors.len()))
+            .map_or(0, |s| s.indexes.vectors.len()))
     }
 
     /// Compares the indexes with the store, chunk by chunk.
@@ -265,22 +297,23 @@ impl Knowledge {
         };
         let entries = self.store.chunk_entries(name).await.map_err(internal)?;
         let live: Vec<ChunkId> = entries.into_iter().map(|e| e.chunk).collect();
-        let indexed: HashSet<ChunkId> = snapshot
-            .keywords
-            .chunks()
-            .map_err(internal)?
-            .into_iter()
-            .collect();
+        let indexes = &snapshot.indexes;
+        let ids = indexes.keywords.ids().map_err(internal)?;
+        let indexed: HashSet<ChunkId> = ids.into_iter().map(ChunkId::from_string).collect();
         let known: HashSet<&ChunkId> = live.iter().collect();
+        let heads = self.documents(name).await?;
+        let ids = indexes.document_keywords.ids().map_err(internal)?;
+        let whole: HashSet<String> = ids.into_iter().collect();
         Ok(CheckReport {
             chunks: live.len(),
             missing_keywords: live.iter().filter(|c| !indexed.contains(c)).count(),
-            missing_vectors: live
+            missing_vectors: live.iter().filter(|c| !indexes.vectors.contains(c)).count(),
+            missing_documents: heads
                 .iter()
-                .filter(|c| !snapshot.vectors.contains(c))
+                .filter(|d| d.chunks > 0 && !whole.contains(d.id.as_str()))
                 .count(),
             ghosts: indexed.iter().filter(|c| !known.contains(c)).count()
-                + snapshot.vectors.ghosts(),
+                + indexes.vectors.ghosts(),
         })
     }
 
@@ -309,7 +342,7 @@ impl Knowledge {
 
     /// The indexes, up to date with the store where that can be done without waiting; `None` for a
     /// base that was never ingested.
-    async fn snapshot(&self, name: &str) -> Result<Option<Arc<Snapshot>>, CallError> {
+    pub(crate) async fn snapshot(&self, name: &str) -> Result<Option<Arc<Snapshot>>, CallError> {
         let base = self.base(name)?;
         let Some(stored) = self.store.base(name).await.map_err(internal)? else {
             return Ok(None);
@@ -337,17 +370,41 @@ impl Knowledge {
         name: &str,
         embedder: String,
     ) -> Result<Arc<Snapshot>, CallError> {
-        let dir = self.index_dir(name).join(KEYWORDS);
-        let vectors = self.vectors(name, None).await?;
+        let open = |kind: IndexKind| {
+            KeywordIndex::open_beside(&self.index_dir(name).join(kind.folder())).map_err(internal)
+        };
+        let (keywords, documents) = (open(IndexKind::Chunks)?, open(IndexKind::Documents)?);
+        let indexes = self.indexes(name, None, keywords, documents).await?;
         self.keep(
             name,
             Snapshot {
                 generation: NO_GENERATION,
                 embedder,
-                vectors,
-                keywords: KeywordIndex::open_beside(&dir).map_err(internal)?,
+                indexes,
             },
         )
+    }
+
+    /// The indexes of a base: `index` holds its vectors, which are read from the store without it.
+    async fn indexes(
+        &self,
+        name: &str,
+        index: Option<Arc<Index>>,
+        keywords: KeywordIndex,
+        document_keywords: KeywordIndex,
+    ) -> Result<Indexes, CallError> {
+        let vectors = self.vectors(name, index).await?;
+        let of_documents = self.store.document_vectors(name).await.map_err(internal)?;
+        let document_vectors: HashMap<DocumentId, Vec<f32>> = of_documents
+            .into_iter()
+            .map(|v| (v.document, v.vector))
+            .collect();
+        Ok(Indexes {
+            keywords,
+            vectors,
+            document_keywords,
+            document_vectors,
+        })
     }
 
     fn keep(&self, name: &str, snapshot: Snapshot) -> Result<Arc<Snapshot>, CallError> {
@@ -363,14 +420,13 @@ impl Knowledge {
         let Some(stored) = self.store.base(name).await.map_err(internal)? else {
             return Ok(None);
         };
-        let keywords = self.index_keywords(name).await?;
+        let (keywords, documents) = self.index_keywords(name).await?;
         let index = self.index_vectors(name, &stored).await?;
-        let vectors = self.vectors(name, index).await?;
+        let indexes = self.indexes(name, index, keywords, documents).await?;
         let snapshot = Snapshot {
             generation: stored.generation,
             embedder: stored.embedder,
-            vectors,
-            keywords,
+            indexes,
         };
         self.keep(name, snapshot).map(Some)
     }
@@ -437,15 +493,30 @@ impl Knowledge {
         Ok(Some(index))
     }
 
-    /// Brings the keyword index on disk up to the store. The caller holds the base's lock.
-    pub(crate) async fn index_keywords(&self, name: &str) -> Result<KeywordIndex, CallError> {
-        let keywords =
-            KeywordIndex::open(&self.index_dir(name).join(KEYWORDS)).map_err(internal)?;
-        self.sync_keywords(name, &keywords).await?;
+    /// Brings the keyword indexes on disk, of chunks and of documents, up to the store. The caller holds
+    /// the base's lock.
+    pub(crate) async fn index_keywords(
+        &self,
+        name: &str,
+    ) -> Result<(KeywordIndex, KeywordIndex), CallError> {
+        let chunks = self.index(name, IndexKind::Chunks).await?;
+        let documents = self.index(name, IndexKind::Documents).await?;
+        Ok((chunks, documents))
+    }
+
+    async fn index(&self, name: &str, kind: IndexKind) -> Result<KeywordIndex, CallError> {
+        let dir = self.index_dir(name).join(kind.folder());
+        let keywords = KeywordIndex::open(&dir).map_err(internal)?;
+        self.sync_keywords(name, &keywords, kind).await?;
         Ok(keywords)
     }
 
-    async fn sync_keywords(&self, name: &str, keywords: &KeywordIndex) -> Result<(), CallError> {
+    async fn sync_keywords(
+        &self,
+        name: &str,
+        keywords: &KeywordIndex,
+        kind: IndexKind,
+    ) -> Result<(), CallError> {
         let before = keywords.manifest().map_err(internal)?;
         let heads = self.store.documents(name).await.map_err(internal)?;
         let after: BTreeMap<String, i64> = heads
@@ -468,15 +539,7 @@ impl Knowledge {
             let Some(document) = self.store.document(&head.id).await.map_err(internal)? else {
                 continue;
             };
-            for chunk in &document.chunks {
-                let text = indexed_text(&document.head.title, &chunk.headings, &chunk.text);
-                let entry = KeywordChunk {
-                    id: &chunk.id,
-                    document: head.id.as_str(),
-                    text: &text,
-                };
-                writer.add(&entry).map_err(internal)?;
-            }
+            kind.add(&writer, &document).map_err(internal)?;
         }
         tokio::task::spawn_blocking(move || writer.commit(&after))
             .await
@@ -484,96 +547,9 @@ impl Knowledge {
             .map_err(internal)?;
         keywords.reload().map_err(internal)
     }
-
-    async fn search_base(
-        &self,
-        name: &str,
-        query: &str,
-        limit: usize,
-    ) -> Result<Retrieval, CallError> {
-        let base = self.base(name)?;
-        let Some(snapshot) = self.snapshot(name).await? else {
-            return Err(CallError::new(
-                ErrorCode::NotFound,
-                format!("the knowledge base `{name}` is empty"),
-            )
-            .with_hint(format!("run `praxis ingest {name}`")));
-        };
-        let embedder = self.embedder(&base.config)?;
-        let calibration = calibration(&embedder.identity());
-        let threshold = base
-            .config
-            .search
-            .threshold
-            .unwrap_or(calibration.threshold);
-        if snapshot.vectors.len() == 0 || query.trim().is_empty() {
-            return Ok(Retrieval {
-                passages: Vec::new(),
-                threshold,
-            });
-        }
-        // Equal dimensions prove nothing: two models of 384 would give nonsense without a word.
-        if embedder.identity() != snapshot.embedder {
-            return Err(CallError::new(
-                ErrorCode::InvalidRequest,
-                format!(
-                    "`{name}` holds vectors of `{}`, its embedder is now `{}`",
-                    snapshot.embedder,
-                    embedder.identity()
-                ),
-            )
-            .with_hint(format!(
-                "run `praxis ingest {name}` after changing the embedder"
-            )));
-        }
-        let vector = embedder
-            .embed(EmbedKind::Query, vec![query.to_owned()])
-            .await?
-            .pop()
-            .unwrap_or_default();
-        let by_keyword = snapshot
-            .keywords
-            .search(query, LANE_DEPTH)
-            .map_err(internal)?;
-        let by_vector = snapshot
-            .vectors
-            .search(&vector, LANE_DEPTH)
-            .map_err(internal)?;
-        let lanes = Lanes {
-            keyword: base.config.search.keyword_weight,
-            vector: base.config.search.vector_weight,
-        };
-        let fused = fuse(&by_keyword, &by_vector, lanes);
-
-        let terms = analyze(query);
-        let language = Language::of(query);
-        let mut passages = Vec::new();
-        for (id, score) in fused {
-            if passages.len() == limit {
-                break;
-            }
-            // A chunk that went away since the snapshot is passed over.
-            let Some(found) = self.store.chunk(&id).await.map_err(internal)? else {
-                continue;
-            };
-            let text = indexed_text(&found.title, &found.chunk.headings, &found.chunk.text);
-            let cosine = snapshot.vectors.cosine(&id, &vector).unwrap_or(0.0);
-            let covered = coverage(&terms, &analyze(&text));
-            let of_passage = Language::of(&found.chunk.text);
-            passages.push(passage(
-                found,
-                score,
-                calibration.estimate(language, of_passage, cosine, covered),
-            ));
-        }
-        Ok(Retrieval {
-            passages,
-            threshold,
-        })
-    }
 }
 
-fn passage(found: praxis_store::FoundChunk, score: f32, relevance: f32) -> Passage {
+pub(crate) fn passage(found: praxis_store::FoundChunk, score: f32, relevance: f32) -> Passage {
     Passage {
         chunk: found.chunk.id,
         document: found.document,
@@ -586,37 +562,5 @@ fn passage(found: praxis_store::FoundChunk, score: f32, relevance: f32) -> Passa
         text: found.chunk.text,
         score,
         relevance,
-    }
-}
-
-#[async_trait]
-impl Retriever for Knowledge {
-    async fn search(
-        &self,
-        knowledge: &str,
-        query: &str,
-        limit: usize,
-        cx: &CallContext,
-    ) -> Result<Retrieval, CallError> {
-        let input = json!({ "query": query, "limit": limit });
-        let (span, _) = cx.span(SpanKind::Retrieval, knowledge, input);
-        match self.search_base(knowledge, query, limit).await {
-            Ok(retrieval) => {
-                let hits: Vec<_> = retrieval
-                    .passages
-                    .iter()
-                    .map(|p| {
-                        json!({ "chunk": p.chunk, "uri": p.uri, "start": p.start, "end": p.end,
-                                "score": p.score, "relevance": p.relevance })
-                    })
-                    .collect();
-                span.finish(json!({ "passages": hits, "threshold": retrieval.threshold }));
-                Ok(retrieval)
-            }
-            Err(error) => {
-                span.fail(&error);
-                Err(error)
-            }
-        }
     }
 }

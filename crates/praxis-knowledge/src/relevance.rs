@@ -33,10 +33,10 @@ pub(crate) fn calibration(embedder: &str) -> Calibration {
     if embedder.starts_with("multilingual-e5-small") {
         Calibration {
             bias: Bias {
-                english: -120.5,
+                english: -121.0,
                 chinese: -126.65,
-                chinese_of_english: -110.1,
-                english_of_chinese: -106.6,
+                chinese_of_english: -111.15,
+                english_of_chinese: -107.65,
             },
             cosine: 141.0,
             coverage: 12.0,

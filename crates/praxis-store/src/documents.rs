@@ -40,6 +40,8 @@ pub struct NewDocument {
     pub error: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Embedding of its summary; empty where it has none.
+    pub vector: Vec<f32>,
     /// Its chunks, in order.
     pub chunks: Vec<Chunk>,
 }
@@ -209,7 +211,7 @@ impl Store {
             .await?;
         sqlx::query(
             "INSERT INTO documents (id, base, uri, title, text, hash, size, modified, error, hint, \
-             generation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             generation, vector) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(new.id.as_str())
         .bind(base)
@@ -222,6 +224,7 @@ impl Store {
         .bind(&new.error)
         .bind(&new.hint)
         .bind(generation)
+        .bind((!new.vector.is_empty()).then(|| encode_vector(&new.vector)))
         .execute(&mut *tx)
         .await?;
         write_chunks(&mut tx, new.id.as_str(), &new.chunks).await?;
@@ -273,6 +276,19 @@ impl Store {
         ));
         let rows = sqlx::query(sql).bind(base).fetch_all(&self.pool).await?;
         rows.iter().map(head).collect()
+    }
+
+    /// One document without its text and chunks.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn head(&self, id: &DocumentId) -> Result<Option<DocumentHead>, StoreError> {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {HEAD} FROM documents d WHERE d.id = ?"));
+        let row = sqlx::query(sql)
+            .bind(id.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        row.as_ref().map(head).transpose()
     }
 
     /// One document with its text and chunks.
@@ -356,12 +372,16 @@ fn head(row: &SqliteRow) -> Result<DocumentHead, StoreError> {
     })
 }
 
-fn chunk(row: &SqliteRow) -> Result<Chunk, StoreError> {
+pub(crate) fn headings(row: &SqliteRow) -> Result<Vec<String>, StoreError> {
     let headings: String = row.try_get("headings")?;
+    serde_json::from_str(&headings)
+        .map_err(|e| StoreError::Damaged(format!("a chunk's headings: {e}")))
+}
+
+fn chunk(row: &SqliteRow) -> Result<Chunk, StoreError> {
     Ok(Chunk {
         id: ChunkId::from_string(row.try_get::<String, _>("id")?),
-        headings: serde_json::from_str(&headings)
-            .map_err(|e| StoreError::Damaged(format!("a chunk's headings: {e}")))?,
+        headings: headings(row)?,
         page: row.try_get::<Option<i64>, _>("page")?.map(|p| p as u32),
         start: row.try_get::<i64, _>("start")? as usize,
         end: row.try_get::<i64, _>("end")? as usize,

@@ -7,6 +7,7 @@
 mod changes;
 mod documents;
 mod spans;
+mod surroundings;
 mod versions;
 mod writer;
 
@@ -18,6 +19,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 pub use changes::{ChunkEntry, NumberedVector};
 pub use documents::{Base, Chunk, Document, DocumentHead, FoundChunk, NewDocument};
+pub use surroundings::{DocumentVector, Neighbour};
 pub use versions::{PromptVersion, VersionUse};
 pub use writer::TraceWriter;
 

@@ -24,6 +24,7 @@ fn document(uri: &str, chunks: usize) -> NewDocument {
         modified: 7,
         error: None,
         hint: None,
+        vector: vec![0.5, 0.25],
         chunks: (0..chunks)
             .map(|i| Chunk {
                 id: ChunkId::from_string(format!("{uri}-{i}")),
@@ -293,4 +294,31 @@ async fn a_file_that_is_no_database_is_refused_and_kept() {
             .unwrap()
             .starts_with("not a database")
     );
+}
+
+#[tokio::test]
+async fn what_stands_around_a_chunk_is_found() {
+    let (_dir, store) = store().await;
+    store.prepare_base("docs", "e5@1", "s").await.unwrap();
+    let mut new = document("a.md", 5);
+    new.text = "藤野先生\u{1f600}是".into();
+    store.put_document("docs", &new).await.unwrap();
+    store
+        .put_document("docs", &document("b.md", 2))
+        .await
+        .unwrap();
+    let around = store
+        .neighbours(&ChunkId::from_string("a.md-1"), 2)
+        .await
+        .unwrap();
+    let seen: Vec<_> = around.iter().map(|n| n.text.as_str()).collect();
+    assert_eq!(seen, ["文0", "文1", "文2", "文3"]);
+    assert_eq!(around[0].headings, ["A", "B \"quoted\""]);
+    assert_eq!(store.text(&new.id, 3, 6).await.unwrap(), "生\u{1f600}是");
+    assert_eq!(store.text(&new.id, 9, 12).await.unwrap(), "");
+    let head = store.head(&new.id).await.unwrap().unwrap();
+    assert_eq!((head.uri.as_str(), head.chunks), ("a.md", 5));
+    let vectors = store.document_vectors("docs").await.unwrap();
+    assert_eq!(vectors.len(), 2);
+    assert_eq!(vectors[0].vector, [0.5, 0.25]);
 }

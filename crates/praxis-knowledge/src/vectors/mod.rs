@@ -35,7 +35,7 @@ pub(crate) struct VectorIndex {
     /// By number.
     chunks: Vec<(u64, ChunkId)>,
     /// Of each chunk, the place of its document.
-    of: Vec<u32>,
+    owner: Vec<u32>,
     documents: Vec<DocumentId>,
     place: HashMap<ChunkId, u32>,
 }
@@ -46,7 +46,7 @@ impl VectorIndex {
         let mut index = Self {
             lane,
             chunks: Vec::with_capacity(entries.len()),
-            of: Vec::with_capacity(entries.len()),
+            owner: Vec::with_capacity(entries.len()),
             documents: Vec::new(),
             place: HashMap::with_capacity(entries.len()),
         };
@@ -57,7 +57,7 @@ impl VectorIndex {
                 index.documents.push(document.clone());
                 next
             });
-            index.of.push(of);
+            index.owner.push(of);
             index.place.insert(entry.chunk.clone(), place);
             index.chunks.push((entry.number, entry.chunk));
         }
@@ -95,10 +95,16 @@ impl VectorIndex {
         }
     }
 
+    /// The vectors of some chunks.
+    pub fn of<'a>(&self, chunks: impl Iterator<Item = &'a ChunkId>) -> HashMap<ChunkId, Vec<f32>> {
+        let vector = |chunk: &ChunkId| Some((chunk.clone(), self.get(chunk)?));
+        chunks.filter_map(vector).collect()
+    }
+
     /// The document of a chunk.
     pub fn document(&self, chunk: &ChunkId) -> Option<&DocumentId> {
         let place = *self.place.get(chunk)? as usize;
-        self.documents.get(*self.of.get(place)? as usize)
+        self.documents.get(*self.owner.get(place)? as usize)
     }
 
     /// Cosine of a chunk's vector and a query of unit length.

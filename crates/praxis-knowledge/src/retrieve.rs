@@ -1,0 +1,316 @@
+//! Searching a base: passages and documents with their relevance, and the spans that tell of it. Left out:
+//! the ranking itself (`search`).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use praxis_core::embed::EmbedKind;
+use praxis_core::trace::SpanKind;
+use praxis_core::{
+    CallContext, CallError, ChunkId, DocumentId, Embedder, ErrorCode, Language, Passage, Retrieval,
+    Retriever,
+};
+use praxis_store::FoundChunk;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::analyze::{Terms, analyze};
+use crate::config::SearchConfig;
+use crate::ingest::indexed_text;
+use crate::keyword::coverage;
+use crate::knowledge::{Base, Knowledge, Snapshot, internal, passage};
+use crate::relevance::{Calibration, calibration};
+use crate::search::Search;
+use crate::search::diversity::diverse;
+use crate::search::expand::expand;
+use crate::search::lanes::DEPTH;
+
+/// A document that a search found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FoundDocument {
+    /// The document.
+    pub document: DocumentId,
+    /// Its title.
+    pub title: String,
+    /// Its path relative to its source.
+    pub uri: String,
+    /// Fused score; comparable within one search only.
+    pub score: f32,
+    /// Its best passage, where one was found.
+    pub passage: Option<Passage>,
+}
+
+/// Documents of a search, best first.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct FoundDocuments {
+    /// The documents.
+    pub documents: Vec<FoundDocument>,
+    /// Relevance of a passage below which a question counts as outside of the documents.
+    pub threshold: f32,
+}
+
+/// A base that is ready to be searched.
+pub(crate) struct Opened {
+    pub base: Arc<Base>,
+    pub snapshot: Arc<Snapshot>,
+    pub embedder: Arc<dyn Embedder>,
+}
+
+/// A question, analyzed, to estimate relevance with.
+struct Asked<'a> {
+    snapshot: &'a Snapshot,
+    terms: Terms,
+    vector: Vec<f32>,
+    language: Language,
+    calibration: Calibration,
+}
+
+impl Asked<'_> {
+    fn passage(&self, found: FoundChunk, score: f32) -> Passage {
+        let text = indexed_text(&found.title, &found.chunk.headings, &found.chunk.text);
+        let vectors = &self.snapshot.indexes.vectors;
+        let cosine = vectors.cosine(&found.chunk.id, &self.vector).unwrap_or(0.0);
+        let covered = coverage(&self.terms, &analyze(&text));
+        let language = Language::of(&found.chunk.text);
+        let relevance = self
+            .calibration
+            .estimate(self.language, language, cosine, covered);
+        passage(found, score, relevance)
+    }
+}
+
+impl Opened {
+    /// Vectors of questions.
+    pub async fn embed(&self, questions: Vec<String>) -> Result<Vec<Vec<f32>>, CallError> {
+        Ok(self.embedder.embed(EmbedKind::Query, questions).await?)
+    }
+
+    fn search<'a>(&'a self, knowledge: &'a Knowledge, settings: &'a SearchConfig) -> Search<'a> {
+        Search {
+            indexes: &self.snapshot.indexes,
+            store: knowledge.store(),
+            settings,
+        }
+    }
+
+    /// Chunks under these settings, for a question with its vector.
+    pub async fn chunks(
+        &self,
+        knowledge: &Knowledge,
+        settings: &SearchConfig,
+        terms: &Terms,
+        vector: Vec<f32>,
+    ) -> Result<Vec<(ChunkId, f32)>, CallError> {
+        self.search(knowledge, settings).chunks(terms, vector).await
+    }
+}
+
+impl Knowledge {
+    /// Opens a base for searches.
+    pub(crate) async fn opened(&self, name: &str) -> Result<Opened, CallError> {
+        let base = self.base(name)?;
+        let Some(snapshot) = self.snapshot(name).await? else {
+            return Err(CallError::new(
+                ErrorCode::NotFound,
+                format!("the knowledge base `{name}` is empty"),
+            )
+            .with_hint(format!("run `praxis ingest {name}`")));
+        };
+        let embedder = self.embedder(&base.config)?;
+        // Equal dimensions prove nothing: two models of 384 would give nonsense without a word.
+        if snapshot.indexes.vectors.len() > 0 && embedder.identity() != snapshot.embedder {
+            return Err(CallError::new(
+                ErrorCode::InvalidRequest,
+                format!(
+                    "`{name}` holds vectors of `{}`, its embedder is now `{}`",
+                    snapshot.embedder,
+                    embedder.identity()
+                ),
+            )
+            .with_hint(format!(
+                "run `praxis ingest {name}` after changing the embedder"
+            )));
+        }
+        Ok(Opened {
+            base,
+            snapshot,
+            embedder,
+        })
+    }
+
+    async fn search_base(
+        &self,
+        name: &str,
+        query: &str,
+        limit: usize,
+    ) -> Result<Retrieval, CallError> {
+        let opened = self.opened(name).await?;
+        let settings = &opened.base.config.search;
+        let threshold = opened.threshold();
+        let Some(asked) = opened.ask(query).await? else {
+            return Ok(Retrieval {
+                passages: Vec::new(),
+                threshold,
+            });
+        };
+        let mut ranked = opened
+            .search(self, settings)
+            .chunks(&asked.terms, asked.vector.clone())
+            .await?;
+        if settings.diversity > 0.0 {
+            let candidates = &ranked[..ranked.len().min(DEPTH.max(limit))];
+            let vectors = &opened.snapshot.indexes.vectors;
+            let vectors = vectors.of(candidates.iter().map(|(id, _)| id));
+            let vector = |id: &ChunkId| vectors.get(id).map(Vec::as_slice);
+            ranked = diverse(candidates, limit, settings.diversity, vector);
+        }
+        let mut passages = Vec::new();
+        for (id, score) in ranked {
+            if passages.len() == limit {
+                break;
+            }
+            // A chunk that went away since the snapshot is passed over.
+            if let Some(found) = self.store().chunk(&id).await.map_err(internal)? {
+                passages.push(asked.passage(found, score));
+            }
+        }
+        if settings.expand_tokens > 0 {
+            let counter = opened.embedder.token_counter().await?;
+            passages = expand(passages, settings.expand_tokens, self.store(), &counter).await?;
+        }
+        Ok(Retrieval {
+            passages,
+            threshold,
+        })
+    }
+
+    /// The `limit` best documents of base `name` for `query`, each with its best passage. Records a
+    /// retrieval span.
+    ///
+    /// # Errors
+    /// As [`Retriever::search`].
+    pub async fn search_documents(
+        &self,
+        name: &str,
+        query: &str,
+        limit: usize,
+        cx: &CallContext,
+    ) -> Result<FoundDocuments, CallError> {
+        let input = json!({ "query": query, "limit": limit, "level": "document" });
+        let (span, _) = cx.span(SpanKind::Retrieval, name, input);
+        match self.documents_of(name, query, limit).await {
+            Ok(found) => {
+                let hits: Vec<_> = found
+                    .documents
+                    .iter()
+                    .map(|d| json!({ "document": d.document, "uri": d.uri, "score": d.score }))
+                    .collect();
+                span.finish(json!({ "documents": hits, "threshold": found.threshold }));
+                Ok(found)
+            }
+            Err(error) => {
+                span.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn documents_of(
+        &self,
+        name: &str,
+        query: &str,
+        limit: usize,
+    ) -> Result<FoundDocuments, CallError> {
+        let opened = self.opened(name).await?;
+        let threshold = opened.threshold();
+        let mut documents = Vec::new();
+        if let Some(asked) = opened.ask(query).await? {
+            let ranked = opened
+                .search(self, &opened.base.config.search)
+                .documents(&asked.terms, asked.vector.clone())
+                .await?;
+            for (document, score, chunk) in ranked {
+                if documents.len() == limit {
+                    break;
+                }
+                // One that went away since the snapshot is passed over.
+                let Some(head) = self.store().head(&document).await.map_err(internal)? else {
+                    continue;
+                };
+                let found = match chunk {
+                    Some(chunk) => self.store().chunk(&chunk).await.map_err(internal)?,
+                    None => None,
+                };
+                documents.push(FoundDocument {
+                    document,
+                    title: head.title,
+                    uri: head.uri,
+                    score,
+                    passage: found.map(|f| asked.passage(f, score)),
+                });
+            }
+        }
+        Ok(FoundDocuments {
+            documents,
+            threshold,
+        })
+    }
+}
+
+impl Opened {
+    fn calibration(&self) -> Calibration {
+        calibration(&self.embedder.identity())
+    }
+
+    fn threshold(&self) -> f32 {
+        let configured = self.base.config.search.threshold;
+        configured.unwrap_or(self.calibration().threshold)
+    }
+
+    /// The question with its vector; `None` where there is nothing to ask, or nobody.
+    async fn ask(&self, query: &str) -> Result<Option<Asked<'_>>, CallError> {
+        if self.snapshot.indexes.vectors.len() == 0 || query.trim().is_empty() {
+            return Ok(None);
+        }
+        let vector = self.embed(vec![query.to_owned()]).await?.pop();
+        Ok(Some(Asked {
+            snapshot: &self.snapshot,
+            terms: analyze(query),
+            vector: vector.unwrap_or_default(),
+            language: Language::of(query),
+            calibration: self.calibration(),
+        }))
+    }
+}
+
+#[async_trait]
+impl Retriever for Knowledge {
+    async fn search(
+        &self,
+        knowledge: &str,
+        query: &str,
+        limit: usize,
+        cx: &CallContext,
+    ) -> Result<Retrieval, CallError> {
+        let input = json!({ "query": query, "limit": limit });
+        let (span, _) = cx.span(SpanKind::Retrieval, knowledge, input);
+        match self.search_base(knowledge, query, limit).await {
+            Ok(retrieval) => {
+                let hits: Vec<_> = retrieval
+                    .passages
+                    .iter()
+                    .map(|p| {
+                        json!({ "chunk": p.chunk, "uri": p.uri, "start": p.start, "end": p.end,
+                                "score": p.score, "relevance": p.relevance })
+                    })
+                    .collect();
+                span.finish(json!({ "passages": hits, "threshold": retrieval.threshold }));
+                Ok(retrieval)
+            }
+            Err(error) => {
+                span.fail(&error);
+                Err(error)
+            }
+        }
+    }
+}

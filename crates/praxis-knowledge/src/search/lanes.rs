@@ -1,0 +1,117 @@
+//! The lanes of a search: what keywords find and what vectors find, in chunks and in whole documents. Left
+//! out: how lanes become one ranking (`fusion`).
+//!
+//! A small chunk lacks words that its document has, and that the document is about the question is evidence
+//! of its own (Callan 1994): so whole-document BM25 has a share in the keyword lane of chunks. It has none in
+//! the vector lane, where the vector of a summary told nothing that the chunk's had not
+//! (`docs/retrieval.md`).
+
+use std::collections::HashMap;
+
+use praxis_core::embed::dot;
+use praxis_core::{CallError, ChunkId, DocumentId};
+
+use super::fusion::{Ranked, scale, sorted};
+use crate::keyword::{KeywordIndex, KeywordQuery};
+use crate::knowledge::internal;
+use crate::vectors::VectorIndex;
+
+/// Chunks that a lane gives to the fusion.
+pub(crate) const DEPTH: usize = 60;
+
+/// Chunks that the keyword lane looks at before their documents are counted in.
+const LOOK: usize = 2 * DEPTH;
+
+/// Documents that the keyword lane ranks.
+const DOCUMENTS: usize = 200;
+
+/// The indexes of a base.
+pub(crate) struct Indexes {
+    /// Of chunks.
+    pub keywords: KeywordIndex,
+    /// Of chunks.
+    pub vectors: VectorIndex,
+    /// Of whole documents.
+    pub document_keywords: KeywordIndex,
+    /// Vectors of the documents' summaries.
+    pub document_vectors: HashMap<DocumentId, Vec<f32>>,
+}
+
+/// A question as the lanes take it.
+pub(crate) struct Question {
+    /// For the index of chunks.
+    pub keywords: KeywordQuery,
+    /// For the index of documents, which feedback leaves alone.
+    pub of_documents: KeywordQuery,
+    /// Of unit length.
+    pub vector: Vec<f32>,
+}
+
+/// What the lanes found, best first.
+pub(crate) struct Found {
+    pub keyword: Ranked<ChunkId>,
+    pub vector: Ranked<ChunkId>,
+}
+
+impl Indexes {
+    /// The best chunks of both lanes; `share` is what a chunk's document counts in the keyword lane.
+    pub fn lanes(&self, question: &Question, share: f32) -> Result<Found, CallError> {
+        let by_document = if share > 0.0 {
+            self.documents_by_keyword(question).map_err(internal)?
+        } else {
+            HashMap::new()
+        };
+        let chunks: Ranked<ChunkId> = self
+            .keywords
+            .search(&question.keywords, LOOK)
+            .map_err(internal)?
+            .into_iter()
+            .map(|(id, score)| (ChunkId::from_string(id), score))
+            .collect();
+        let scaled = scale(&chunks, 0.0);
+        let keyword = chunks.into_iter().zip(scaled).map(|((id, _), score)| {
+            let document = self.vectors.document(&id).and_then(|d| by_document.get(d));
+            let score = score * (1.0 - share) + document.copied().unwrap_or(0.0) * share;
+            (id, score)
+        });
+        Ok(Found {
+            keyword: first(sorted(keyword)),
+            vector: self
+                .vectors
+                .search(&question.vector, DEPTH)
+                .map_err(internal)?,
+        })
+    }
+
+    /// BM25 of whole documents, the best being 1.
+    pub fn documents_by_keyword(
+        &self,
+        question: &Question,
+    ) -> tantivy::Result<HashMap<DocumentId, f32>> {
+        let hits = self
+            .document_keywords
+            .search(&question.of_documents, DOCUMENTS)?;
+        let scaled = scale(&hits, 0.0);
+        Ok(hits
+            .into_iter()
+            .zip(scaled)
+            .map(|((id, _), score)| (DocumentId::from_string(id), score))
+            .collect())
+    }
+
+    /// The documents whose summaries are nearest to the question, best first.
+    pub fn documents_by_vector(&self, question: &Question) -> Ranked<DocumentId> {
+        let query = &question.vector;
+        first(sorted(
+            self.document_vectors
+                .iter()
+                .filter(|(_, vector)| vector.len() == query.len())
+                .map(|(id, vector)| (id.clone(), dot(vector, query))),
+        ))
+    }
+}
+
+fn first<Id>(mut ranked: Ranked<Id>) -> Ranked<Id> {
+    ranked.truncate(DEPTH);
+    ranked
+}

@@ -1,0 +1,240 @@
+//! A search, from a question to a ranking: two lanes, fused, and moved by what came first where the
+//! question is open. Passages and documents are ranked by the same lanes. Left out: texts, relevance and
+//! spans (`knowledge`), and the learning of weights (`tune`).
+
+pub(crate) mod diversity;
+pub(crate) mod expand;
+pub(crate) mod feedback;
+pub(crate) mod fusion;
+pub(crate) mod lanes;
+
+use std::collections::{HashMap, HashSet};
+
+use praxis_core::{CallError, ChunkId, DocumentId};
+use praxis_store::Store;
+
+use crate::analyze::{Terms, analyze};
+use crate::config::{Fusion, SearchConfig};
+use crate::ingest::indexed_text;
+use crate::keyword::KeywordQuery;
+use crate::knowledge::internal;
+use feedback::{MODEL_PASSAGES, MODEL_WEIGHT, MOVING_PASSAGES};
+use fusion::{Lanes, Ranked, fuse, mix, sorted};
+use lanes::{Found, Indexes, Question};
+
+/// What a document counts for itself, beside its best chunk, where documents are ranked.
+const DOCUMENT_SHARE: f32 = 0.5;
+
+/// One search: the indexes that it asks, and how.
+pub(crate) struct Search<'a> {
+    pub indexes: &'a Indexes,
+    pub store: &'a Store,
+    pub settings: &'a SearchConfig,
+}
+
+/// A ranking with what made it.
+struct Ranking {
+    /// The question as it was asked.
+    asked: Question,
+    /// Chunks by the question alone.
+    before: Ranked<ChunkId>,
+    /// What feedback made of the question and of the chunks, and the share that it has.
+    after: Option<(Question, Ranked<ChunkId>, f32)>,
+}
+
+impl Ranking {
+    fn chunks(self) -> Ranked<ChunkId> {
+        match &self.after {
+            None => self.before,
+            Some((_, after, share)) => mix(&self.before, after, *share),
+        }
+    }
+}
+
+impl Search<'_> {
+    /// Chunks, best first, for a question with its vector.
+    ///
+    /// # Errors
+    /// An index or a store that fails.
+    pub async fn chunks(
+        &self,
+        terms: &Terms,
+        vector: Vec<f32>,
+    ) -> Result<Ranked<ChunkId>, CallError> {
+        Ok(self.rank(terms, vector).await?.chunks())
+    }
+
+    /// Documents, best first, each with its best chunk where one was found: its best chunk's score and
+    /// its own, as whole-document BM25 and as the vector of its summary, fused.
+    ///
+    /// # Errors
+    /// An index or a store that fails.
+    pub async fn documents(
+        &self,
+        terms: &Terms,
+        vector: Vec<f32>,
+    ) -> Result<Vec<(DocumentId, f32, Option<ChunkId>)>, CallError> {
+        let ranking = self.rank(terms, vector).await?;
+        let before = self.join_documents(&ranking.before, &ranking.asked)?;
+        let ranked = match &ranking.after {
+            None => before,
+            Some((moved, after, share)) => {
+                let after = self.join_documents(&mix(&ranking.before, after, *share), moved)?;
+                let vectors = &self.indexes.document_vectors;
+                let after = feedback::smoothed(&after[..after.len().min(lanes::DEPTH)], |id| {
+                    vectors.get(id).map(Vec::as_slice)
+                });
+                mix(&before, &after, *share)
+            }
+        };
+        let mut best: HashMap<DocumentId, ChunkId> = HashMap::new();
+        for (chunk, _) in ranking.chunks() {
+            if let Some(document) = self.indexes.vectors.document(&chunk) {
+                best.entry(document.clone()).or_insert(chunk);
+            }
+        }
+        Ok(ranked
+            .into_iter()
+            .map(|(id, score)| {
+                let chunk = best.remove(&id);
+                (id, score, chunk)
+            })
+            .collect())
+    }
+
+    async fn rank(&self, terms: &Terms, vector: Vec<f32>) -> Result<Ranking, CallError> {
+        let keywords = KeywordQuery::of(terms);
+        let asked = Question {
+            of_documents: keywords.clone(),
+            keywords,
+            vector,
+        };
+        let found = self.lanes(&asked)?;
+        let before = self.fuse(&found, self.settings.fusion);
+        // Openness is a matter of scores, so ranks cannot tell it.
+        let openness = match self.settings.fusion {
+            Fusion::Score => feedback::openness(&self.by_document(&before)),
+            Fusion::Rank => {
+                feedback::openness(&self.by_document(&self.fuse(&found, Fusion::Score)))
+            }
+        };
+        let share = self.settings.feedback * openness;
+        if share <= 0.0 {
+            return Ok(Ranking {
+                asked,
+                before,
+                after: None,
+            });
+        }
+        let moved = self.learn(&asked, &before).await?;
+        let after = self.fuse(&self.lanes(&moved)?, self.settings.fusion);
+        let after = &after[..after.len().min(lanes::DEPTH)];
+        let vectors = self.indexes.vectors.of(after.iter().map(|(id, _)| id));
+        let after = feedback::smoothed(after, |id| vectors.get(id).map(Vec::as_slice));
+        Ok(Ranking {
+            asked,
+            before,
+            after: Some((moved, after, share)),
+        })
+    }
+
+    /// The question with the words and the direction of its first passages.
+    async fn learn(
+        &self,
+        asked: &Question,
+        before: &[(ChunkId, f32)],
+    ) -> Result<Question, CallError> {
+        let mut passages: Vec<(Terms, f32)> = Vec::new();
+        for (id, score) in before.iter().take(MODEL_PASSAGES) {
+            if let Some(found) = self.store.chunk(id).await.map_err(internal)? {
+                let text = indexed_text(&found.title, &found.chunk.headings, &found.chunk.text);
+                passages.push((analyze(&text), *score));
+            }
+        }
+        let model =
+            feedback::relevance_model(&passages, |word| self.indexes.keywords.frequency(word))
+                .map_err(internal)?;
+        let (mut keywords, mut of_documents) = (asked.keywords.clone(), asked.of_documents.clone());
+        let weight = MODEL_WEIGHT * asked.keywords.weight();
+        for (word, share) in model {
+            keywords.add(&word, weight * share);
+            of_documents.add(&word, weight * share);
+        }
+        let nearest: Vec<(Vec<f32>, f32)> = before
+            .iter()
+            .take(MOVING_PASSAGES)
+            .filter_map(|(id, score)| Some((self.indexes.vectors.get(id)?, *score)))
+            .collect();
+        let nearest: Vec<(&[f32], f32)> = nearest.iter().map(|(v, s)| (&v[..], *s)).collect();
+        Ok(Question {
+            keywords,
+            of_documents,
+            vector: feedback::moved(&asked.vector, &nearest),
+        })
+    }
+
+    fn lanes(&self, question: &Question) -> Result<Found, CallError> {
+        self.indexes.lanes(question, self.settings.document_weight)
+    }
+
+    fn weights(&self) -> Lanes {
+        Lanes {
+            keyword: self.settings.keyword_weight,
+            vector: self.settings.vector_weight,
+        }
+    }
+
+    /// What both lanes found as one ranking. A lane without weight adds nothing, not even its chunks.
+    fn fuse(&self, found: &Found, fusion: Fusion) -> Ranked<ChunkId> {
+        let weights = self.weights();
+        let lane = |hits, weight: f32| if weight > 0.0 { hits } else { &[][..] };
+        fuse(
+            lane(&found.keyword[..], weights.keyword),
+            lane(&found.vector[..], weights.vector),
+            weights,
+            fusion,
+        )
+    }
+
+    /// Each document by its best chunk.
+    fn by_document(&self, chunks: &[(ChunkId, f32)]) -> Ranked<DocumentId> {
+        let mut seen: HashSet<&DocumentId> = HashSet::new();
+        chunks
+            .iter()
+            .filter_map(|(chunk, score)| Some((self.indexes.vectors.document(chunk)?, *score)))
+            .filter(|(document, _)| seen.insert(document))
+            .map(|(document, score)| (document.clone(), score))
+            .collect()
+    }
+
+    /// Documents by their best chunk and by themselves.
+    fn join_documents(
+        &self,
+        chunks: &[(ChunkId, f32)],
+        question: &Question,
+    ) -> Result<Ranked<DocumentId>, CallError> {
+        let by_chunk = self.by_document(chunks);
+        let weights = self.weights();
+        let by_keyword = if weights.keyword > 0.0 {
+            let mut hits = sorted(
+                self.indexes
+                    .documents_by_keyword(question)
+                    .map_err(internal)?,
+            );
+            hits.truncate(lanes::DEPTH);
+            hits
+        } else {
+            Vec::new()
+        };
+        let by_vector = if weights.vector > 0.0 {
+            self.indexes.documents_by_vector(question)
+        } else {
+            Vec::new()
+        };
+        let own = fuse(&by_keyword, &by_vector, weights, self.settings.fusion);
+        if self.settings.document_weight <= 0.0 || own.is_empty() {
+            return Ok(by_chunk);
+        }
+        Ok(mix(&by_chunk, &own, DOCUMENT_SHARE))
+    }
+}

@@ -1,0 +1,229 @@
+//! Searches of a real base, with an embedder whose vectors are counts of words.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use praxis_core::embed::{EmbedKind, TokenCounter, dot};
+use praxis_core::trace::NoTrace;
+use praxis_core::{CallContext, Embedder, ModelError, Retriever};
+use praxis_knowledge::{BaseConfig, Knowledge, Label, SearchConfig, SegmentConfig};
+use praxis_store::Store;
+use tokio_util::sync::CancellationToken;
+
+struct Counts;
+
+#[async_trait]
+impl Embedder for Counts {
+    fn identity(&self) -> String {
+        "counts@1".to_owned()
+    }
+
+    async fn dimension(&self) -> Result<usize, ModelError> {
+        Ok(64)
+    }
+
+    async fn max_tokens(&self) -> Result<usize, ModelError> {
+        Ok(512)
+    }
+
+    async fn embed(&self, _: EmbedKind, texts: Vec<String>) -> Result<Vec<Vec<f32>>, ModelError> {
+        Ok(texts.iter().map(|text| counts(text)).collect())
+    }
+
+    async fn token_counter(&self) -> Result<TokenCounter, ModelError> {
+        Ok(Arc::new(|text: &str| text.split_whitespace().count()))
+    }
+}
+
+fn counts(text: &str) -> Vec<f32> {
+    let mut vector = vec![0.01f32; 64];
+    for word in text
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|w| !w.is_empty())
+    {
+        let hash = word
+            .to_lowercase()
+            .bytes()
+            .fold(7usize, |h, b| h * 31 + usize::from(b));
+        vector[hash % 64] += 1.0;
+    }
+    let length = dot(&vector, &vector).sqrt();
+    vector.iter_mut().for_each(|v| *v /= length);
+    vector
+}
+
+fn cx() -> CallContext {
+    CallContext::new(Arc::new(NoTrace))
+}
+
+const ANIMALS: [&str; 12] = [
+    "heron", "otter", "lynx", "badger", "falcon", "beaver", "marten", "osprey", "weasel", "stoat",
+    "adder", "newt",
+];
+
+/// A base of one file for each animal, each of a few paragraphs.
+async fn base(dir: &Path, search: SearchConfig) -> Knowledge {
+    std::fs::create_dir_all(dir.join("knowledge")).unwrap();
+    for animal in ANIMALS {
+        let text = format!(
+            "# The {animal}\n\nThe {animal} lives in the reserve.\n\n## Food\n\nWhat a {animal} eats \
+             depends on the season of the year.\n\n## Young\n\nThe {animal} raises its young in \
+             spring, hidden from people.\n"
+        );
+        std::fs::write(dir.join(format!("knowledge/{animal}.md")), text).unwrap();
+    }
+    let config = BaseConfig {
+        search,
+        segment: SegmentConfig {
+            max_tokens: 16,
+            min_tokens: 4,
+        },
+        ..BaseConfig::default()
+    };
+    let store = Store::open(&dir.join("praxis.db")).await.unwrap();
+    let specs = vec![("docs".to_owned(), dir.join("knowledge"), config)];
+    let knowledge = Knowledge::open(
+        dir.join("state"),
+        store,
+        specs,
+        Arc::new(|_| Ok(Arc::new(Counts) as Arc<dyn Embedder>)),
+    );
+    let report = knowledge
+        .ingest("docs", &|_| {}, &CancellationToken::new())
+        .await
+        .unwrap();
+    assert_eq!(report.added, ANIMALS.len(), "{report:?}");
+    knowledge
+}
+
+#[tokio::test]
+async fn the_right_passage_and_the_right_document_come_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let knowledge = base(dir.path(), SearchConfig::default()).await;
+    let found = knowledge
+        .search("docs", "What does the otter eat?", 5, &cx())
+        .await
+        .unwrap();
+    assert_eq!(found.passages[0].uri, "otter.md");
+    assert_eq!(
+        found.passages[0].headings.last().map(String::as_str),
+        Some("Food")
+    );
+    let documents = knowledge
+        .search_documents("docs", "young of the newt in spring", 3, &cx())
+        .await
+        .unwrap()
+        .documents;
+    assert_eq!(documents.len(), 3);
+    assert_eq!(documents[0].uri, "newt.md");
+    assert!(
+        documents[0]
+            .passage
+            .as_ref()
+            .is_some_and(|p| p.text.contains("spring"))
+    );
+    assert!(
+        documents
+            .windows(2)
+            .all(|pair| pair[0].score >= pair[1].score)
+    );
+    assert!(knowledge.check("docs").await.unwrap().is_clean());
+}
+
+#[tokio::test]
+async fn an_open_question_is_answered_alike_twice_and_by_each_fusion() {
+    for fusion in [
+        praxis_knowledge::Fusion::Score,
+        praxis_knowledge::Fusion::Rank,
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let search = SearchConfig {
+            fusion,
+            ..SearchConfig::default()
+        };
+        let knowledge = base(dir.path(), search).await;
+        let ask = || async {
+            knowledge
+                .search("docs", "young in spring", 20, &cx())
+                .await
+                .unwrap()
+        };
+        let (first, second) = (ask().await, ask().await);
+        assert_eq!(first, second);
+        let young = first.passages[..8]
+            .iter()
+            .filter(|p| p.text.contains("young"))
+            .count();
+        assert_eq!(young, 8, "{fusion:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_passage_grows_over_its_neighbours_and_stays_a_part_of_its_document() {
+    let dir = tempfile::tempdir().unwrap();
+    let search = SearchConfig {
+        expand_tokens: 40,
+        ..SearchConfig::default()
+    };
+    let knowledge = base(dir.path(), search).await;
+    let found = knowledge
+        .search("docs", "what a lynx eats", 3, &cx())
+        .await
+        .unwrap();
+    let first = &found.passages[0];
+    assert!(
+        first.text.contains("eats") && first.text.contains("raises its young"),
+        "{first:?}"
+    );
+    let document = knowledge.document(&first.document).await.unwrap();
+    let part: String = document
+        .text
+        .chars()
+        .skip(first.start)
+        .take(first.end - first.start)
+        .collect();
+    assert_eq!(part, first.text);
+    let others: Vec<&str> = found.passages.iter().map(|p| p.uri.as_str()).collect();
+    assert_eq!(
+        others.iter().filter(|uri| **uri == "lynx.md").count(),
+        1,
+        "{others:?}"
+    );
+}
+
+#[tokio::test]
+async fn weights_are_learned_from_labels_that_fit_the_base() {
+    let dir = tempfile::tempdir().unwrap();
+    let knowledge = base(dir.path(), SearchConfig::default()).await;
+    let label = |animal: &str| Label {
+        query: format!("food of the {animal}"),
+        documents: vec![format!("{animal}.md")],
+        passage: None,
+    };
+    let labels: Vec<Label> = ANIMALS.iter().map(|a| label(a)).collect();
+    let report = knowledge.tune("docs", &labels).await.unwrap();
+    assert_eq!(report.questions, ANIMALS.len());
+    assert!(
+        report.before > 0.9 && report.fitted >= report.before,
+        "{report:?}"
+    );
+    for (labels, message) in [
+        (labels[..3].to_vec(), "too few"),
+        (vec![label("unicorn"); 12], "no document `unicorn.md`"),
+        (
+            vec![
+                Label {
+                    query: "why".to_owned(),
+                    documents: Vec::new(),
+                    passage: None,
+                };
+                12
+            ],
+            "no answer is given to `why`",
+        ),
+    ] {
+        let error = knowledge.tune("docs", &labels).await.unwrap_err();
+        assert!(error.to_string().contains(message), "{error}");
+    }
+}

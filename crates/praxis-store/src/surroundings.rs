@@ -1,0 +1,103 @@
+//! What a search reads beside chunks: vectors of whole documents, and what stands around a chunk.
+
+use futures::TryStreamExt;
+use praxis_core::{ChunkId, DocumentId};
+use sqlx::Row;
+
+use crate::documents::{decode_vector, headings};
+use crate::{Store, StoreError};
+
+/// A document's vector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DocumentVector {
+    /// The document.
+    pub document: DocumentId,
+    /// Embedding of its summary.
+    pub vector: Vec<f32>,
+}
+
+/// Characters of a document's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Headings above it, outermost first.
+    pub headings: Vec<String>,
+    /// First character.
+    pub start: usize,
+    /// Character after the last.
+    pub end: usize,
+    /// Those characters.
+    pub text: String,
+}
+
+impl Store {
+    /// The vectors of all documents of a base that have one.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn document_vectors(&self, base: &str) -> Result<Vec<DocumentVector>, StoreError> {
+        let mut rows = sqlx::query(
+            "SELECT id, vector FROM documents WHERE base = ? AND vector IS NOT NULL ORDER BY uri",
+        )
+        .bind(base)
+        .fetch(&self.pool);
+        let mut vectors = Vec::new();
+        while let Some(row) = rows.try_next().await? {
+            vectors.push(DocumentVector {
+                document: DocumentId::from_string(row.try_get::<String, _>(0)?),
+                vector: decode_vector(row.try_get(1)?)?,
+            });
+        }
+        Ok(vectors)
+    }
+
+    /// A chunk and those up to `reach` before and after it in its document, in order.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn neighbours(
+        &self,
+        chunk: &ChunkId,
+        reach: usize,
+    ) -> Result<Vec<Neighbour>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT n.headings, n.start, n.\"end\", n.text FROM chunks c \
+             JOIN chunks n ON n.document = c.document \
+             AND n.ordinal BETWEEN c.ordinal - ? AND c.ordinal + ? \
+             WHERE c.id = ? ORDER BY n.ordinal",
+        )
+        .bind(reach as i64)
+        .bind(reach as i64)
+        .bind(chunk.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Neighbour {
+                    headings: headings(row)?,
+                    start: row.try_get::<i64, _>("start")? as usize,
+                    end: row.try_get::<i64, _>("end")? as usize,
+                    text: row.try_get("text")?,
+                })
+            })
+            .collect()
+    }
+
+    /// The characters `start..end` of a document's text.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn text(
+        &self,
+        document: &DocumentId,
+        start: usize,
+        end: usize,
+    ) -> Result<String, StoreError> {
+        let row = sqlx::query("SELECT substr(text, ?, ?) FROM documents WHERE id = ?")
+            .bind(start as i64 + 1)
+            .bind(end.saturating_sub(start) as i64)
+            .bind(document.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.map(|r| r.try_get(0)).transpose()?.unwrap_or_default())
+    }
+}
