@@ -116,6 +116,9 @@ pub struct Search {
     /// How many passages.
     #[arg(long, short = 'n', default_value_t = 5)]
     pub limit: usize,
+    /// Rank whole documents, each with its best passage.
+    #[arg(long)]
+    pub documents: bool,
 }
 
 #[derive(Debug, Args)]
@@ -220,6 +223,20 @@ pub enum Knowledge {
     Check {
         /// The knowledge base (default: all).
         base: Option<String>,
+    },
+    /// Learn how a base is best searched, from questions whose answers are known.
+    #[command(
+        after_help = "Each line of the file is a question with what answers it: documents, or words that the right\npassage holds.\n\n  {\"query\": \"Who may borrow books?\", \"documents\": [\"rules.md\"]}\n  {\"query\": \"How long?\", \"passage\": \"for four weeks\"}"
+    )]
+    Tune {
+        /// The knowledge base.
+        base: String,
+        /// Labelled questions, one JSON object a line.
+        #[arg(long, value_name = "FILE")]
+        data: PathBuf,
+        /// Write what was learned into the base's file, if it is better.
+        #[arg(long)]
+        write: bool,
     },
 }
 

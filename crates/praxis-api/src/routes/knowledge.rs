@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use praxis_core::{ChunkId, Retrieval, Retriever};
+use axum::response::{IntoResponse, Response};
+use praxis_core::{ChunkId, Retriever};
 use praxis_knowledge::Excerpt;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ const AROUND: usize = 600;
 const DEFAULT_LIMIT: usize = 10;
 
 /// The most passages of one search.
-const MAX_LIMIT: usize = 50;
+const MAX_LIMIT: usize = 100;
 
 /// All bases with their documents.
 pub(crate) async fn list(State(state): State<ApiState>) -> Result<Json<Value>, ApiError> {
@@ -47,14 +48,25 @@ pub(crate) async fn passage(
 pub(crate) struct Search {
     query: String,
     limit: Option<usize>,
+    #[serde(default)]
+    level: Level,
 }
 
-/// Passages of one base, best first, with their scores and the base's threshold.
+/// What a search ranks.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    #[default]
+    Passage,
+    Document,
+}
+
+/// Passages or documents of one base, best first, with their scores and the base's threshold.
 pub(crate) async fn search(
     State(state): State<ApiState>,
     Path(base): Path<String>,
     JsonBody(search): JsonBody<Search>,
-) -> Result<Json<Retrieval>, ApiError> {
+) -> Result<Response, ApiError> {
     let limit = search.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
         let message = format!("`limit` must be between 1 and {MAX_LIMIT}");
@@ -62,9 +74,11 @@ pub(crate) async fn search(
     }
     let cx = state.context();
     let _guard = cx.cancel().clone().drop_guard();
-    let found = state
-        .knowledge
-        .search(&base, &search.query, limit, &cx)
-        .await?;
-    Ok(Json(found))
+    let (knowledge, query) = (&state.knowledge, &search.query);
+    Ok(match search.level {
+        Level::Passage => Json(knowledge.search(&base, query, limit, &cx).await?).into_response(),
+        Level::Document => {
+            Json(knowledge.search_documents(&base, query, limit, &cx).await?).into_response()
+        }
+    })
 }

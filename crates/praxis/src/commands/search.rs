@@ -1,6 +1,7 @@
-//! `praxis search`: passages as retrieval sees them, with scores.
+//! `praxis search`: passages or documents as retrieval sees them, with scores.
 
 use praxis_core::{CallContext, Passage, Retriever};
+use praxis_knowledge::FoundDocument;
 use serde_json::json;
 
 use super::call::{excerpt, place};
@@ -8,13 +9,16 @@ use crate::app::App;
 use crate::cli::{Global, Search};
 use crate::ui::{self, BOLD, DIM, Failure};
 
-/// Searches and prints the passages.
+/// Searches and prints what was found.
 ///
 /// # Errors
 /// An unknown base, or a missing embedder.
 pub async fn run(app: &App, args: Search, global: &Global) -> Result<(), Failure> {
     let cx = CallContext::new(app.sink()).with_cancel(super::cancel_on_ctrl_c());
     let bases = super::ingest::selected(app, args.base.as_deref())?;
+    if args.documents {
+        return documents(app, &bases, &args, global, &cx).await;
+    }
     let mut found = Vec::new();
     let mut threshold = 0.0;
     for base in &bases {
@@ -42,6 +46,54 @@ pub async fn run(app: &App, args: Search, global: &Global) -> Result<(), Failure
     }
     for (i, (_, passage)) in found.iter().enumerate() {
         print(i + 1, passage);
+    }
+    Ok(())
+}
+
+async fn documents(
+    app: &App,
+    bases: &[String],
+    args: &Search,
+    global: &Global,
+    cx: &CallContext,
+) -> Result<(), Failure> {
+    let mut found = Vec::new();
+    let mut threshold = 0.0;
+    for base in bases {
+        let documents = app
+            .knowledge
+            .search_documents(base, &args.query, args.limit, cx)
+            .await?;
+        threshold = documents.threshold;
+        found.extend(documents.documents.into_iter().map(|d| (base.clone(), d)));
+    }
+    if bases.len() > 1 {
+        // Scores tell within one base only.
+        let relevance = |d: &FoundDocument| d.passage.as_ref().map_or(0.0, |p| p.relevance);
+        found.sort_by(|(_, a), (_, b)| relevance(b).total_cmp(&relevance(a)));
+        found.truncate(args.limit);
+    }
+    if global.json {
+        let documents: Vec<_> = found
+            .iter()
+            .map(|(base, document)| json!({ "base": base, "document": document }))
+            .collect();
+        ui::out_json(&json!({ "documents": documents, "threshold": threshold }));
+        return Ok(());
+    }
+    if found.is_empty() {
+        ui::note("nothing found; `praxis knowledge documents` shows what is there");
+    }
+    for (i, (_, document)) in found.iter().enumerate() {
+        ui::out(format!(
+            "{:>2}. {}  {}",
+            i + 1,
+            ui::paint(BOLD, format_args!("{} ({})", document.title, document.uri)),
+            ui::paint(DIM, format_args!("score {:.3}", document.score))
+        ));
+        if let Some(passage) = &document.passage {
+            ui::out(format!("    {}", excerpt(&passage.text, 220)));
+        }
     }
     Ok(())
 }

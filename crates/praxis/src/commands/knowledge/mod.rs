@@ -1,4 +1,7 @@
 //! `praxis knowledge`: what the bases hold, whether their indexes are whole, and what a file would become.
+//! Left out: learning how a base is best searched (`tune`).
+
+mod tune;
 
 use std::path::Path;
 
@@ -13,10 +16,10 @@ use crate::ui::{self, BOLD, DIM, Failure, GREEN, RED};
 /// Characters of a chunk that are shown, unless all are asked for.
 const SHOWN: usize = 220;
 
-/// Previews, lists, rebuilds or checks.
+/// Previews, lists, rebuilds, checks or tunes.
 ///
 /// # Errors
-/// An unknown base, or an index that fails its check.
+/// An unknown base, an index that fails its check, or labels that nothing can be learned from.
 pub async fn run(app: &App, args: Knowledge, global: &Global) -> Result<(), Failure> {
     match args {
         Knowledge::Preview { file, base, full } => {
@@ -25,6 +28,7 @@ pub async fn run(app: &App, args: Knowledge, global: &Global) -> Result<(), Fail
         Knowledge::Documents { base } => documents(app, base.as_deref(), global).await,
         Knowledge::Rebuild { base } => rebuild(app, base.as_deref(), global).await,
         Knowledge::Check { base } => check(app, base.as_deref(), global).await,
+        Knowledge::Tune { base, data, write } => tune::run(app, &base, &data, write, global).await,
     }
 }
 
