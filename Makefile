@@ -37,8 +37,9 @@ bench: ## Measure speed beside llama.cpp and sentence-transformers
 bench-engine: ## Measure the chat engine beside llama.cpp and its server
 	@scripts/bench-engine.sh
 
-bench-retrieval: ## Measure the quality of retrieval beside a plain BM25
+bench-retrieval: ## Measure the quality of retrieval beside BM25, LlamaIndex and LangChain
 	@scripts/bench-quality.sh retrieval
+	@scripts/bench-quality.sh chunking
 
 bench-answers: ## Measure the quality of answers of the default model
 	@scripts/bench-quality.sh answers

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Quality of the release binary, measured: bench-quality.sh retrieval [CORPUS...] | answers [QUESTIONS]
-# Retrieval is compared with a plain BM25 in the same run. The data is ../shared/data, which is not part
+# Quality of the release binary, measured:
+#   bench-quality.sh retrieval [CORPUS...] | chunking | answers [QUESTIONS]
+# Retrieval is compared with a plain BM25, LlamaIndex and LangChain in the same run. The data is ../shared/data, which is not part
 # of this repository.
 
 source "$(dirname "$0")/lib/common.sh"
 
 what="${1:-}"
 case "$what" in
-    retrieval) models=(multilingual-e5-small) ;;
+    retrieval | chunking) models=(multilingual-e5-small) ;;
     answers) models=(multilingual-e5-small qwen2.5-coder-1.5b-instruct) ;;
-    *) fail "usage: bench-quality.sh retrieval|answers" ;;
+    *) fail "usage: bench-quality.sh retrieval|chunking|answers" ;;
 esac
 shift
 
@@ -17,9 +18,11 @@ scripts/setup.sh bench
 
 python=target/peers/bin/python
 [ -x "$python" ] || python3 -m venv target/peers
-if [ "$what" = retrieval ] && ! "$python" -c 'import bm25s, jieba, Stemmer' 2>/dev/null; then
+peers=(bm25s PyStemmer jieba numpy tiktoken llama-index-core langchain-core langchain-text-splitters)
+imports='import bm25s, jieba, Stemmer, numpy, tiktoken, llama_index.core, langchain_core, langchain_text_splitters'
+if [ "$what" != answers ] && ! "$python" -c "$imports" 2>/dev/null; then
     heading "Installing the peers"
-    "$python" -m pip install --quiet --disable-pip-version-check bm25s PyStemmer jieba
+    "$python" -m pip install --quiet --disable-pip-version-check "${peers[@]}"
 fi
 
 heading "Building Praxis"

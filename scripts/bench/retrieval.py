@@ -3,31 +3,39 @@
 
 usage: retrieval.py [CORPUS...]     (default: all of them, see CORPORA)
 
-Each corpus becomes an application: one document per paragraph or abstract, ingested by `praxis ingest`
-and searched over HTTP with the default weights, with keywords alone and with vectors alone. bm25s, a
-plain BM25, ranks the same texts in the same run (Chinese: jieba words and pairs of characters; English:
-Snowball stems). recall@k: whether the right paragraph is among the first k. nDCG@10 has binary gains.
+Each corpus becomes an application: one document per paragraph, abstract or article, ingested by
+`praxis ingest` and searched over HTTP with the default settings, with keywords alone and with vectors
+alone. Three peers rank the same texts in the same run (peers.py): bm25s, LlamaIndex and LangChain with
+their defaults and the same embedder. recall@k: whether a right document is among the first k, documents
+counted once, by their best passage. recall@100 is the share of the right documents. nDCG@10 has binary
+gains. The row "default, documents" ranks documents instead of passages ("level": "document").
 
-"xquad-zh-en" asks the Chinese questions of the English paragraphs. False accept: the share of questions
-whose passages pass the base's threshold although their article is left out; false refusal: the share
-that fails it with the article in.
+"xquad-zh-en" asks the Chinese questions of the English paragraphs. "articles" are XQuAD's, all paragraphs
+of one in one document. False accept: the share of questions whose passages pass the base's threshold
+although their article is left out; false refusal: the share that fails it with the article in.
 
 The data lies in ../shared/data; without it, this says so and ends.
 """
 
 import json
 import math
-import re
+import statistics
 import sys
 import tempfile
+import time
 from pathlib import Path
 
+from peers import EMBEDDER, Vectors, lang_chain, llama_index, plain_bm25
 from quality import DATA, need_data, post, praxis, serving, squad
 
-EMBEDDER = "multilingual-e5-small"
-DEPTH = 50
+DEPTH = 100
 READ = 4  # passages that a function reads, unless its front matter says otherwise
-WEIGHTS = {"default": (0.5, 0.5), "keywords": (1, 0), "vectors": (0, 1)}
+ALONE = "document_weight = 0.0\nfeedback = 0.0\n"
+SETTINGS = {
+    "keywords": f"keyword_weight = 1.0\nvector_weight = 0.0\n{ALONE}",
+    "vectors": f"keyword_weight = 0.0\nvector_weight = 1.0\n{ALONE}",
+    "default": "",
+}
 
 
 class Corpus:
@@ -64,55 +72,44 @@ def cranfield() -> Corpus:
     return corpus
 
 
+def articles(file: str, chinese: bool) -> Corpus:
+    """Whole articles, and the questions on any of their paragraphs."""
+    corpus = Corpus(chinese)
+    for a, article in enumerate(squad(file)):
+        name = f"{a:03}"
+        corpus.add(name, "\n\n".join(paragraph["context"] for paragraph in article), name)
+        corpus.queries += [(qa["question"], {name}) for paragraph in article for qa in paragraph["qas"]]
+    return corpus
+
+
 CORPORA = {
     "xquad-zh": lambda: paragraphs("xquad-zh-dev.json", chinese=True),
     "xquad-en": lambda: paragraphs("xquad-en-dev.json", chinese=False),
     "xquad-zh-en": lambda: paragraphs("xquad-en-dev.json", False, questions="xquad-zh-dev.json"),
     "cmrc": lambda: paragraphs("cmrc2018_trial.json", chinese=True),
     "cranfield": cranfield,
+    "articles-zh": lambda: articles("xquad-zh-dev.json", chinese=True),
+    "articles-en": lambda: articles("xquad-en-dev.json", chinese=False),
 }
 
 
-def metrics(rankings: list[list[str]], corpus: Corpus) -> dict[str, float]:
-    """Means over the queries of recall@1, recall@5 (any right document) and nDCG@10."""
-    r1 = r5 = ndcg = 0.0
+COLUMNS = ["recall@1", "recall@5", "recall@10", "recall@100", "nDCG@10"]
+
+
+def metrics(rankings: list[list[str]], corpus: Corpus) -> list[float]:
+    """Means over the queries, see COLUMNS; a document counts once, where it comes first."""
+    rows = []
     for ranking, (_, right) in zip(rankings, corpus.queries, strict=True):
-        r1 += bool(right & set(ranking[:1]))
-        r5 += bool(right & set(ranking[:5]))
+        ranking = list(dict.fromkeys(ranking))
         gain = sum(1 / math.log2(i + 2) for i, name in enumerate(ranking[:10]) if name in right)
-        ndcg += gain / sum(1 / math.log2(i + 2) for i in range(min(10, len(right))))
-    n = len(corpus.queries)
-    return {"recall@1": r1 / n, "recall@5": r5 / n, "nDCG@10": ndcg / n}
-
-
-def plain_bm25(corpus: Corpus) -> list[list[str]]:
-    """The peer's rankings of all queries."""
-    import bm25s
-    import jieba
-    import Stemmer
-
-    stem = Stemmer.Stemmer("english").stemWord
-    han = re.compile(r"[\u4e00-\u9fff]+")
-
-    def tokens(text: str) -> list[str]:
-        text = text.lower()
-        if not corpus.chinese:
-            return [stem(word) for word in re.findall(r"\w+", text)]
-        words = [word for word in jieba.lcut(text) if word.strip()]
-        pairs = [run[i : i + 2] for run in han.findall(text) for i in range(len(run) - 1)]
-        return words + pairs
-
-    jieba.setLogLevel(60)
-    names = list(corpus.documents)
-    index = bm25s.BM25()
-    index.index([tokens(corpus.documents[name]) for name in names], show_progress=False)
-    queries = [tokens(query) for query, _ in corpus.queries]
-    hits, _ = index.retrieve(queries, k=min(DEPTH, len(names)), show_progress=False)
-    return [[names[i] for i in row] for row in hits]
+        ideal = sum(1 / math.log2(i + 2) for i in range(min(10, len(right))))
+        recalls = [bool(right & set(ranking[:k])) for k in (1, 5, 10)]
+        rows.append([*recalls, len(right & set(ranking[:100])) / len(right), gain / ideal])
+    return [statistics.fmean(column) for column in zip(*rows, strict=True)]
 
 
 class Application:
-    """An application over the corpus, with one base that it is served with under several weights."""
+    """An application over the corpus, with one base that it is served with under several settings."""
 
     def __init__(self, corpus: Corpus, folder: Path):
         self.folder = folder
@@ -121,25 +118,27 @@ class Application:
         (folder / "praxis.toml").write_text(config)
         for name, text in corpus.documents.items():
             (folder / f"knowledge/texts/{name}.txt").write_text(text)
-        self.weigh("default")
+        self.settle("default")
         praxis("ingest", "--app", folder, "--quiet")
 
-    def weigh(self, weights: str) -> None:
-        keyword, vector = map(float, WEIGHTS[weights])
-        search = f"[search]\nkeyword_weight = {keyword}\nvector_weight = {vector}\n"
+    def settle(self, settings: str) -> None:
+        search = f"[search]\n{SETTINGS[settings]}"
         (self.folder / "knowledge/texts.toml").write_text(f'[source]\npaths = ["texts"]\n\n{search}')
 
-    def search(self, queries: list[str], weights: str) -> list[dict]:
-        """What the server answers to each query."""
-        self.weigh(weights)
-        with serving(self.folder) as url:
-            address = f"{url}/praxis/v1/knowledge/texts/search"
-            return [post(address, {"query": query, "limit": DEPTH}) for query in queries]
+
+def search(url: str, queries: list[str], **options: str) -> tuple[list[dict], float]:
+    """What the server answers to each query, and the median time of an answer in milliseconds."""
+    address, answers, times = f"{url}/praxis/v1/knowledge/texts/search", [], []
+    for query in queries:
+        start = time.perf_counter()
+        answers.append(post(address, {"query": query, "limit": DEPTH, **options}))
+        times.append(time.perf_counter() - start)
+    return answers, statistics.median(times) * 1000
 
 
 def documents(found: dict) -> list[str]:
-    """Names of the documents of an answer, each once, by its best passage."""
-    return list(dict.fromkeys(Path(p["uri"]).stem for p in found["passages"]))
+    """Names of the documents of an answer."""
+    return [Path(hit["uri"]).stem for hit in found.get("passages") or found["documents"]]
 
 
 def scope(answers: list[dict], corpus: Corpus) -> tuple[float, float]:
@@ -154,23 +153,44 @@ def scope(answers: list[dict], corpus: Corpus) -> tuple[float, float]:
     return accepted / len(answers), refused / len(answers)
 
 
+def measure(name: str, corpus: Corpus, folder: Path) -> tuple[list[tuple], tuple | None]:
+    """Rows of the table of rankings, and of the table of rates."""
+    queries = [query for query, _ in corpus.queries]
+    texts, rates = corpus.documents, None
+    rows = [("bm25s", plain_bm25(texts, queries, corpus.chinese, DEPTH), None)]
+    application = Application(corpus, folder)
+    for settings in SETTINGS:
+        print(f"   {name}, {settings}", file=sys.stderr)
+        application.settle(settings)
+        with serving(folder) as url:
+            search(url, queries[:3])  # loads model and indexes
+            answers, ms = search(url, queries)
+            rows.append((settings, [documents(a) for a in answers], ms))
+            if settings != "default":
+                continue
+            if name not in ("cranfield", "articles-zh", "articles-en"):
+                rates = (name, *scope(answers, corpus))
+            answers, ms = search(url, queries, level="document")
+            rows.append(("default, documents", [documents(a) for a in answers], ms))
+            print(f"   {name}, peers", file=sys.stderr)
+            vectors = Vectors(url)
+            rows.insert(1, ("LlamaIndex", llama_index(texts, queries, vectors, DEPTH), None))
+            rows.insert(2, ("LangChain", lang_chain(texts, queries, vectors, DEPTH), None))
+    return [(name, label, metrics(ranking, corpus), ms) for label, ranking, ms in rows], rates
+
+
 def main() -> None:
     need_data()
     rows, rates = [], []
     for name in sys.argv[1:] or CORPORA:
-        corpus = CORPORA[name]()
-        rows.append((name, "bm25s", metrics(plain_bm25(corpus), corpus)))
         with tempfile.TemporaryDirectory() as folder:
-            application = Application(corpus, Path(folder) / "app")
-            for weights in WEIGHTS:
-                print(f"   {name}, {weights}", file=sys.stderr)
-                answers = application.search([query for query, _ in corpus.queries], weights)
-                rows.append((name, f"praxis, {weights}", metrics([documents(a) for a in answers], corpus)))
-                if weights == "default" and name != "cranfield":
-                    rates.append((name, *scope(answers, corpus)))
-    print("\n| corpus | ranking | recall@1 | recall@5 | nDCG@10 |\n| --- | --- | ---: | ---: | ---: |")
-    for name, ranking, m in rows:
-        print(f"| {name} | {ranking} | {m['recall@1']:.3f} | {m['recall@5']:.3f} | {m['nDCG@10']:.3f} |")
+            some, rate = measure(name, CORPORA[name](), Path(folder) / "app")
+        rows += some
+        rates += [rate] if rate else []
+    print(f"\n| corpus | ranking | {' | '.join(COLUMNS)} | ms |\n| --- | --- |{' ---: |' * (len(COLUMNS) + 1)}")
+    for name, ranking, values, ms in rows:
+        cells = " | ".join(f"{value:.3f}" for value in values)
+        print(f"| {name} | {ranking} | {cells} | {'' if ms is None else f'{ms:.1f}'} |")
     if rates:
         print("\n| corpus | false accept | false refusal |\n| --- | ---: | ---: |")
         for name, accepted, refused in rates:
