@@ -1,3 +1,5 @@
+//! What vectors tell of texts, on vectors of a plane that one can draw.
+
 use praxis_core::embed::dot;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Segments beside a plain search over the same vectors.
+
 use super::*;
 use crate::index::SEED;
 use crate::random::Random;

@@ -1,3 +1,5 @@
+//! Every kernel against the portable one, on random values and odd sizes.
+
 use super::*;
 use crate::random::Random;
 
