@@ -1,5 +1,7 @@
 //! Searches of a real base, with an embedder whose vectors are counts of words.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +9,7 @@ use async_trait::async_trait;
 use praxis_core::embed::{EmbedKind, TokenCounter, dot};
 use praxis_core::trace::NoTrace;
 use praxis_core::{CallContext, Embedder, ModelError, Retriever};
-use praxis_knowledge::{BaseConfig, Knowledge, Label, SearchConfig, SegmentConfig};
+use praxis_knowledge::{BaseConfig, IngestReport, Knowledge, Label, SearchConfig, SegmentConfig};
 use praxis_store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +64,46 @@ const ANIMALS: [&str; 12] = [
     "adder", "newt",
 ];
 
+/// The base of a folder, as each process opens it for itself.
+async fn opened(dir: &Path, search: SearchConfig) -> Knowledge {
+    let config = BaseConfig {
+        search,
+        segment: SegmentConfig {
+            max_tokens: 16,
+            min_tokens: 4,
+        },
+        ..BaseConfig::default()
+    };
+    let store = Store::open(&dir.join("praxis.db")).await.unwrap();
+    let specs = vec![("docs".to_owned(), dir.join("knowledge"), config)];
+    Knowledge::open(
+        dir.join("state"),
+        store,
+        specs,
+        Arc::new(|_| Ok(Arc::new(Counts) as Arc<dyn Embedder>)),
+    )
+}
+
+async fn ingested(knowledge: &Knowledge) -> IngestReport {
+    knowledge
+        .ingest("docs", &|_| {}, &CancellationToken::new())
+        .await
+        .unwrap()
+}
+
+/// URIs of what vectors alone find.
+async fn near(knowledge: &Knowledge, query: &str) -> Vec<String> {
+    let found = knowledge.search("docs", query, 40, &cx()).await.unwrap();
+    found.passages.into_iter().map(|p| p.uri).collect()
+}
+
+fn vectors_alone() -> SearchConfig {
+    SearchConfig {
+        keyword_weight: 0.0,
+        ..SearchConfig::default()
+    }
+}
+
 /// A base of one file for each animal, each of a few paragraphs.
 async fn base(dir: &Path, search: SearchConfig) -> Knowledge {
     std::fs::create_dir_all(dir.join("knowledge")).unwrap();
@@ -73,26 +115,8 @@ async fn base(dir: &Path, search: SearchConfig) -> Knowledge {
         );
         std::fs::write(dir.join(format!("knowledge/{animal}.md")), text).unwrap();
     }
-    let config = BaseConfig {
-        search,
-        segment: SegmentConfig {
-            max_tokens: 16,
-            min_tokens: 4,
-        },
-        ..BaseConfig::default()
-    };
-    let store = Store::open(&dir.join("praxis.db")).await.unwrap();
-    let specs = vec![("docs".to_owned(), dir.join("knowledge"), config)];
-    let knowledge = Knowledge::open(
-        dir.join("state"),
-        store,
-        specs,
-        Arc::new(|_| Ok(Arc::new(Counts) as Arc<dyn Embedder>)),
-    );
-    let report = knowledge
-        .ingest("docs", &|_| {}, &CancellationToken::new())
-        .await
-        .unwrap();
+    let knowledge = opened(dir, search).await;
+    let report = ingested(&knowledge).await;
     assert_eq!(report.added, ANIMALS.len(), "{report:?}");
     knowledge
 }
@@ -102,7 +126,7 @@ async fn the_right_passage_and_the_right_document_come_first() {
     let dir = tempfile::tempdir().unwrap();
     let knowledge = base(dir.path(), SearchConfig::default()).await;
     let found = knowledge
-        .search("docs", "What does the otter eat?", 5, &cx())
+        .search("docs", "what an otter eats in a season", 5, &cx())
         .await
         .unwrap();
     assert_eq!(found.passages[0].uri, "otter.md");
@@ -226,4 +250,79 @@ async fn weights_are_learned_from_labels_that_fit_the_base() {
         let error = knowledge.tune("docs", &labels).await.unwrap_err();
         assert!(error.to_string().contains(message), "{error}");
     }
+}
+
+#[tokio::test]
+async fn what_another_process_changed_is_found_and_what_it_removed_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = base(dir.path(), vectors_alone()).await;
+    assert!(
+        near(&server, "the heron lives")
+            .await
+            .contains(&"heron.md".to_owned())
+    );
+
+    // The other one cannot open the index of vectors, which the first one holds, and searches without.
+    let other = opened(dir.path(), vectors_alone()).await;
+    std::fs::remove_file(dir.path().join("knowledge/heron.md")).unwrap();
+    std::fs::write(dir.path().join("knowledge/kite.md"), "The kite circles.").unwrap();
+    std::fs::write(dir.path().join("knowledge/newt.md"), "The newt swims.").unwrap();
+    let report = ingested(&other).await;
+    assert_eq!((report.added, report.updated, report.removed), (1, 1, 1));
+    for knowledge in [&other, &server] {
+        assert_eq!(near(knowledge, "the kite circles").await[0], "kite.md");
+        assert_eq!(near(knowledge, "the newt swims").await[0], "newt.md");
+        assert!(
+            !near(knowledge, "the heron lives")
+                .await
+                .contains(&"heron.md".to_owned())
+        );
+        assert!(knowledge.check("docs").await.unwrap().is_clean());
+    }
+    // It takes the index over when the first one ends.
+    drop(server);
+    let last = opened(dir.path(), vectors_alone()).await;
+    assert_eq!(near(&last, "the kite circles").await[0], "kite.md");
+    assert!(last.check("docs").await.unwrap().is_clean());
+}
+
+#[tokio::test]
+async fn an_index_of_vectors_that_is_damaged_or_of_another_store_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(base(dir.path(), vectors_alone()).await);
+    let vectors = dir.path().join("state/index/docs/vectors");
+    let files = || {
+        let folders = std::fs::read_dir(&vectors).unwrap().flatten();
+        let files = folders.flat_map(|f| std::fs::read_dir(f.path()).unwrap().flatten());
+        files.map(|f| f.path()).collect::<Vec<_>>()
+    };
+    assert!(!files().is_empty());
+    for file in files() {
+        std::fs::write(&file, b"no index").unwrap();
+    }
+    let knowledge = opened(dir.path(), vectors_alone()).await;
+    assert_eq!(near(&knowledge, "the otter lives").await[0], "otter.md");
+    assert!(knowledge.check("docs").await.unwrap().is_clean());
+    drop(knowledge);
+
+    // Chunks of another store have the same numbers.
+    for file in ["praxis.db", "praxis.db-wal", "praxis.db-shm"] {
+        let _ = std::fs::remove_file(dir.path().join(file));
+    }
+    for animal in &ANIMALS[1..] {
+        std::fs::remove_file(dir.path().join(format!("knowledge/{animal}.md"))).unwrap();
+    }
+    let knowledge = opened(dir.path(), vectors_alone()).await;
+    assert_eq!(ingested(&knowledge).await.added, 1);
+    assert!(
+        near(&knowledge, "the otter lives")
+            .await
+            .iter()
+            .all(|uri| uri == "heron.md")
+    );
+    assert!(knowledge.check("docs").await.unwrap().is_clean());
+    assert_eq!(
+        knowledge.rebuild("docs").await.unwrap(),
+        near(&knowledge, "heron").await.len()
+    );
 }
