@@ -2,7 +2,7 @@
 # The work is in scripts/; each script says what it does.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-aarch64 build check check-cuda docs bench bench-engine bench-retrieval bench-answers bench-structured bench-reasoning soak lint-deps
+.PHONY: help demo test test-aarch64 build check check-cuda docs bench bench-engine bench-retrieval bench-answers bench-faults bench-structured bench-reasoning soak lint-deps
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -49,6 +49,11 @@ bench-structured: ## Count how often outputs keep their schema, constrained and 
 
 bench-reasoning: ## Compare techniques on problems of GSM8K
 	@scripts/bench-functions.sh reasoning
+
+bench-faults: ## Kill ingests at random moments, ROUNDS=200 by default, and look for what is lost
+	@cargo build --release --locked
+	@target/release/praxis models pull all-minilm-l6-v2
+	@python3 scripts/bench/faults.py $(or $(ROUNDS),200)
 
 soak: ## Hold the server under mixed load, MINUTES=60 by default
 	@cargo build --release --locked
