@@ -11,6 +11,7 @@ that is left alone must bring the base to what the folder holds.
 
 import json
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -66,7 +67,11 @@ class Base:
         process = self.start("knowledge", "check")
         out, err = process.communicate(timeout=120)
         if process.returncode != 0:
-            sys.exit(f"{where}: the check failed: {out} {err}")
+            self.fail(f"{where}: the check failed: {out} {err}")
+
+    def fail(self, message: str) -> None:
+        kept = shutil.copytree(self.folder, tempfile.mkdtemp(prefix="faults-"), dirs_exist_ok=True)
+        sys.exit(f"{message}; the application is kept in {kept}")
 
     def finds(self, mark: str) -> set[str]:
         found = self.run("search", mark, "-n", "3")["passages"]
@@ -92,6 +97,8 @@ def main() -> None:
             began = time.monotonic()
             try:
                 ingest.wait(dice.random() * usual)
+                if ingest.returncode != 0:
+                    base.fail(f"round {number}: the ingest failed: {ingest.stderr.read()}")
                 usual = 0.7 * usual + 0.3 * (time.monotonic() - began)
                 base.known = dict(base.texts)
             except subprocess.TimeoutExpired:
@@ -101,21 +108,22 @@ def main() -> None:
                 usual *= 1.02
             search.communicate(timeout=120)
             if search.returncode != 0:
-                sys.exit(f"round {number}: the search beside it failed")
+                base.fail(f"round {number}: the search beside it failed")
             base.check(f"round {number}")
             kept = [name for name, mark in base.known.items() if base.texts.get(name) == mark]
             for name in dice.sample(kept, min(2, len(kept))):
-                if base.finds(base.known[name]) != {name}:
-                    sys.exit(f"round {number}: {name} was acknowledged and is lost")
+                found = base.finds(base.known[name])
+                if found != {name}:
+                    base.fail(f"round {number}: {name} was acknowledged, and {base.known[name]} is found in {found}")
         base.run("ingest")
         base.check("in the end")
         listed = base.run("knowledge", "documents")["documents"]
         names = sorted(Path(d["document"]["uri"]).name for d in listed)
         if names != sorted(base.texts):
-            sys.exit(f"in the end the base holds {len(names)} documents, the folder {len(base.texts)}")
+            base.fail(f"in the end the base holds {len(names)} documents, the folder {len(base.texts)}")
         for name, mark in base.texts.items():
             if base.finds(mark) != {name}:
-                sys.exit(f"in the end {name} is not found")
+                base.fail(f"in the end {name} is not found")
     print(f"{rounds} rounds, {killed} ingests killed: nothing lost, no ghost, every check clean")
 
 

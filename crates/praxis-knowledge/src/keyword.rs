@@ -65,6 +65,11 @@ impl KeywordQuery {
         *self.words.entry(word.to_owned()).or_default() += weight;
     }
 
+    /// Its words.
+    pub fn words(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.words.keys().map(String::as_str)
+    }
+
     /// Sum of the weights of its words.
     pub fn weight(&self) -> f32 {
         self.words.values().sum()
@@ -154,8 +159,11 @@ impl KeywordIndex {
 
     /// Begins a change.
     pub fn writer(&self) -> tantivy::Result<KeywordWriter> {
+        let writer = self.index.writer_with_num_threads(1, WRITER_BYTES)?;
+        // A commit that was killed leaves files, and the next one would write some of the same names.
+        writer.garbage_collect_files().wait()?;
         Ok(KeywordWriter {
-            writer: self.index.writer_with_num_threads(1, WRITER_BYTES)?,
+            writer,
             fields: self.fields,
         })
     }
@@ -184,10 +192,16 @@ impl KeywordIndex {
             .collect()
     }
 
+    /// How many texts hold a word.
+    pub fn holding(&self, word: &str) -> tantivy::Result<u64> {
+        let term = Term::from_field_text(self.fields.words, word);
+        self.reader.searcher().doc_freq(&term)
+    }
+
     /// Share of the texts that hold a word.
     pub fn frequency(&self, word: &str) -> tantivy::Result<f32> {
         let searcher = self.reader.searcher();
-        let holding = searcher.doc_freq(&Term::from_field_text(self.fields.words, word))?;
+        let holding = self.holding(word)?;
         Ok(holding as f32 / searcher.num_docs().max(1) as f32)
     }
 

@@ -507,6 +507,13 @@ impl Knowledge {
     async fn index(&self, name: &str, kind: IndexKind) -> Result<KeywordIndex, CallError> {
         let dir = self.index_dir(name).join(kind.folder());
         let keywords = KeywordIndex::open(&dir).map_err(internal)?;
+        let Err(error) = self.sync_keywords(name, &keywords, kind).await else {
+            return Ok(keywords);
+        };
+        drop(keywords);
+        tracing::warn!(base = name, %error, "an index of keywords is made anew from the store");
+        std::fs::remove_dir_all(&dir).map_err(internal)?;
+        let keywords = KeywordIndex::open(&dir).map_err(internal)?;
         self.sync_keywords(name, &keywords, kind).await?;
         Ok(keywords)
     }

@@ -326,3 +326,26 @@ async fn an_index_of_vectors_that_is_damaged_or_of_another_store_is_made_anew() 
         near(&knowledge, "heron").await.len()
     );
 }
+
+#[tokio::test]
+async fn what_holds_a_name_comes_before_what_is_near_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let knowledge = base(dir.path(), SearchConfig::default()).await;
+    let parts = (0..30).map(|i| format!("# P{i}\n\nPart PX{i:03} fits a wheel of the season.\n\n"));
+    std::fs::write(
+        dir.path().join("knowledge/parts.md"),
+        parts.collect::<String>(),
+    )
+    .unwrap();
+    ingested(&knowledge).await;
+    for i in [0, 13, 29] {
+        let found = knowledge
+            .search("docs", &format!("PX{i:03}"), 2, &cx())
+            .await
+            .unwrap();
+        assert!(
+            found.passages[0].text.contains(&format!("PX{i:03}")),
+            "{found:?}"
+        );
+    }
+}

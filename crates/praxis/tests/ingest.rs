@@ -229,7 +229,7 @@ fn a_file_can_be_previewed_without_a_model_and_without_an_application() {
     for part in [
         "Guide",
         "Markdown",
-        "characters 0..",
+        "characters 22..109",
         "closes at six",
         "four weeks",
     ] {

@@ -54,13 +54,25 @@ fn near_texts_and_twins_are_found_without_an_application() {
     let liked = ask(&["recommend", "--like", "twice", "-n", "1"]);
     assert_eq!(ids(&liked), ["refund"]);
     let topics = ask(&["cluster", "--topics", "3"]);
-    let sizes: Vec<&Value> = topics["topics"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|t| &t["size"])
+    let topics = topics["topics"].as_array().unwrap().iter();
+    let ids: Vec<Vec<&str>> = topics
+        .map(|t| {
+            t["ids"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(Value::as_str)
+                .collect()
+        })
         .collect();
-    assert_eq!(sizes, [3, 2, 2]);
+    assert_eq!((ids.len(), ids.concat().len()), (3, 7), "{ids:?}");
+    let of = |id: &str| ids.iter().position(|topic| topic.contains(&id));
+    assert_eq!(
+        (of("late"), of("lost")),
+        (of("lost"), of("lost2")),
+        "{ids:?}"
+    );
+    assert_ne!(of("late"), of("crash"), "{ids:?}");
 }
 
 #[test]

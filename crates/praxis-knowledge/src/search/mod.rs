@@ -23,7 +23,11 @@ use fusion::{Lanes, Ranked, fuse, mix, sorted};
 use lanes::{Found, Indexes, Question};
 
 /// What a document counts for itself, beside its best chunk, where documents are ranked.
-const DOCUMENT_SHARE: f32 = 0.5;
+const DOCUMENT_SHARE: f32 = 0.65;
+
+/// The most words of a question that is a name, and passages that hold what it names.
+const NAME_WORDS: usize = 2;
+const NAMED_PASSAGES: u64 = 10;
 
 /// One search: the indexes that it asks, and how.
 pub(crate) struct Search<'a> {
@@ -110,6 +114,15 @@ impl Search<'_> {
             vector,
         };
         let found = self.lanes(&asked)?;
+        if self.is_name(&asked.keywords)? {
+            let mut before = self.fuse(&found, self.settings.fusion);
+            before.sort_by_key(|(id, _)| !found.keyword.iter().any(|(held, _)| held == id));
+            return Ok(Ranking {
+                asked,
+                before,
+                after: None,
+            });
+        }
         let before = self.fuse(&found, self.settings.fusion);
         // Openness is a matter of scores, so ranks cannot tell it.
         let openness = match self.settings.fusion {
@@ -136,6 +149,23 @@ impl Search<'_> {
             before,
             after: Some((moved, after, share)),
         })
+    }
+
+    /// Whether a question is the name of something, such as a number of an order or a part: a word or two
+    /// that few passages hold. What holds it comes first then, since a model that has never seen a name
+    /// says nothing of its meaning, and passages near to that nothing must not displace it.
+    fn is_name(&self, keywords: &KeywordQuery) -> Result<bool, CallError> {
+        let words = keywords.words();
+        if self.settings.keyword_weight <= 0.0 || !(1..=NAME_WORDS).contains(&words.len()) {
+            return Ok(false);
+        }
+        for word in words {
+            let holding = self.indexes.keywords.holding(word).map_err(internal)?;
+            if (1..=NAMED_PASSAGES).contains(&holding) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The question with the words and the direction of its first passages.
