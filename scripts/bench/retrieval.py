@@ -138,7 +138,8 @@ def search(url: str, queries: list[str], **options: str) -> tuple[list[dict], fl
 
 def documents(found: dict) -> list[str]:
     """Names of the documents of an answer."""
-    return [Path(hit["uri"]).stem for hit in found.get("passages") or found["documents"]]
+    hits = found["passages"] if "passages" in found else found["documents"]
+    return [Path(hit["uri"]).stem for hit in hits]
 
 
 def scope(answers: list[dict], corpus: Corpus) -> tuple[float, float]:

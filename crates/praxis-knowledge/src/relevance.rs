@@ -35,7 +35,7 @@ pub(crate) fn calibration(embedder: &str) -> Calibration {
             bias: Bias {
                 english: -121.0,
                 chinese: -126.65,
-                chinese_of_english: -111.15,
+                chinese_of_english: -111.25,
                 english_of_chinese: -107.65,
             },
             cosine: 141.0,
