@@ -11,6 +11,10 @@ use super::unit;
 /// The most rounds; assignments hardly move after twenty.
 const ROUNDS: usize = 40;
 
+/// The most attempts at a clustering, and the items of all of them together.
+const ATTEMPTS: usize = 10;
+const ATTEMPTED: usize = 50_000;
+
 /// The most topics that are tried where nobody says how many.
 const MOST_TOPICS: usize = 20;
 
@@ -52,10 +56,26 @@ impl Clustering {
 }
 
 /// Puts items into `k` clusters, or as many as there are items; the largest first. The same seed gives
-/// the same clusters. Every cluster has an item.
+/// the same clusters. Every cluster has an item. Of few items the best of several attempts is taken, since
+/// each may end where no item alone can make it better.
 pub fn k_means(items: &[Vec<f32>], k: usize, seed: u64) -> Clustering {
     let k = k.clamp(1, items.len().max(1));
-    let mut centres = seeds(items, k, &mut StdRng::seed_from_u64(seed));
+    let attempts = (ATTEMPTED / items.len().max(1)).clamp(1, ATTEMPTS);
+    let mut dice = StdRng::seed_from_u64(seed);
+    let all = (0..attempts).map(|_| attempt(items, k, &mut dice));
+    let worth = |found: &Clustering| found.cosine.iter().sum::<f32>();
+    let best = all.reduce(|best, next| {
+        if worth(&next) > worth(&best) {
+            next
+        } else {
+            best
+        }
+    });
+    by_size(best.unwrap_or_else(|| attempt(items, k, &mut dice)))
+}
+
+fn attempt(items: &[Vec<f32>], k: usize, dice: &mut StdRng) -> Clustering {
+    let mut centres = seeds(items, k, dice);
     let (mut cluster, mut cosine) = assign(items, &centres);
     for _ in 0..ROUNDS {
         let mut sums = vec![vec![0.0f32; items.first().map_or(0, Vec::len)]; centres.len()];
@@ -74,11 +94,11 @@ pub fn k_means(items: &[Vec<f32>], k: usize, seed: u64) -> Clustering {
             break;
         }
     }
-    by_size(Clustering {
+    Clustering {
         centres,
         cluster,
         cosine,
-    })
+    }
 }
 
 /// The clustering of 2 to 20 topics with the best silhouette.
