@@ -75,7 +75,9 @@ def llama_index(texts: dict[str, str], queries: list[str], vectors: Vectors, dep
     index = VectorStoreIndex.from_documents(documents, embed_model=Embedding(embed_batch_size=BATCH))
     retriever = index.as_retriever(similarity_top_k=depth)
     vectors.of(queries, "query")
-    return [[hit.node.ref_doc_id for hit in retriever.retrieve(query)] for query in queries]
+    # LlamaIndex embeds no empty question and then compares with nothing.
+    found = (retriever.retrieve(query) if query.strip() else [] for query in queries)
+    return [[hit.node.ref_doc_id for hit in hits] for hits in found]
 
 
 def lang_chain(texts: dict[str, str], queries: list[str], vectors: Vectors, depth: int) -> list[list[str]]:
