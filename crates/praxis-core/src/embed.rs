@@ -63,3 +63,11 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     }
     lanes.iter().sum::<f32>() + tail
 }
+
+/// Scales a vector to length 1. One without a direction, all zeros or not finite, stays as it is.
+pub fn normalize(vector: &mut [f32]) {
+    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+    if length.is_finite() && length > 0.0 {
+        vector.iter_mut().for_each(|x| *x /= length);
+    }
+}

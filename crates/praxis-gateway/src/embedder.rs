@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use praxis_core::embed::TokenCounter;
+use praxis_core::embed::{TokenCounter, normalize};
 use praxis_core::{EmbedKind, Embedder, ModelError, Usage};
 use tokio::sync::OnceCell;
 
@@ -116,10 +116,7 @@ impl Remote {
             }
             // A race of two first calls sets the same length twice; the loser's error says nothing.
             let _ = self.dimension.set(vector.len());
-            let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-            if norm.is_finite() && norm > 0.0 {
-                vector.iter_mut().for_each(|x| *x /= norm);
-            }
+            normalize(vector);
         }
         Ok(())
     }

@@ -15,13 +15,10 @@ use crate::config::BaseConfig;
 use crate::ingest::indexed_text;
 use crate::keyword::{KeywordEntry, KeywordIndex, KeywordWriter};
 use crate::search::lanes::Indexes;
-use crate::vectors::{Flat, Lane, Place, VectorIndex, clear, follow};
+use crate::vectors::clear;
 
 /// The folder with a base's indexes of vectors, beside those of its keywords.
-const VECTORS: &str = "vectors";
-
-/// Vectors that are read from the store in one go.
-const VECTOR_BATCH: usize = 4096;
+pub(crate) const VECTORS: &str = "vectors";
 
 /// Of a snapshot that was loaded beside an ingest: no generation of the store, so it does not last.
 const NO_GENERATION: i64 = -1;
@@ -39,7 +36,7 @@ pub(crate) struct Base {
     pub config: BaseConfig,
     snapshot: RwLock<Option<Arc<Snapshot>>>,
     /// The index of its vectors, while this process has it open.
-    vectors: Mutex<Option<Arc<Index>>>,
+    pub vectors: Mutex<Option<Arc<Index>>>,
 }
 
 /// The indexes of a base at one generation of the store.
@@ -336,7 +333,7 @@ impl Knowledge {
         Ok(dir.join(format!("{name}.lock")))
     }
 
-    fn index_dir(&self, name: &str) -> PathBuf {
+    pub(crate) fn index_dir(&self, name: &str) -> PathBuf {
         self.state.join("index").join(name)
     }
 
@@ -429,68 +426,6 @@ impl Knowledge {
             indexes,
         };
         self.keep(name, snapshot).map(Some)
-    }
-
-    /// The chunks of a base over an index of their vectors, or, without one, over the vectors themselves.
-    async fn vectors(
-        &self,
-        name: &str,
-        index: Option<Arc<Index>>,
-    ) -> Result<VectorIndex, CallError> {
-        let lane = match index {
-            Some(index) => Lane::Disk(index),
-            None => {
-                let (mut flat, mut after) = (Flat::default(), 0);
-                // Piece by piece: the vectors of a large base must not be in memory twice.
-                loop {
-                    let batch = self.store.vectors_since(name, 0, after, VECTOR_BATCH).await;
-                    let batch = batch.map_err(internal)?;
-                    let Some(last) = batch.last() else {
-                        break Lane::Memory(flat);
-                    };
-                    after = last.number;
-                    flat.extend(batch);
-                }
-            }
-        };
-        let entries = self.store.chunk_entries(name).await.map_err(internal)?;
-        Ok(VectorIndex::new(entries, lane))
-    }
-
-    /// Brings the index of vectors on disk up to the store; `None` where another process has it open, and
-    /// for a base without vectors. The caller holds the base's lock.
-    pub(crate) async fn index_vectors(
-        &self,
-        name: &str,
-        stored: &praxis_store::Base,
-    ) -> Result<Option<Arc<Index>>, CallError> {
-        let first = self.store.vectors_since(name, 0, 0, 1).await;
-        let Some(dimension) = first.map_err(internal)?.first().map(|v| v.vector.len()) else {
-            return Ok(None);
-        };
-        let place = Place::new(
-            self.index_dir(name).join(VECTORS),
-            &self.store.id().await.map_err(internal)?,
-            &stored.embedder,
-            dimension,
-        );
-        let base = self.base(name)?;
-        let open = base.vectors.lock().ok().and_then(|slot| slot.clone());
-        let index = match open.filter(|index| place.is_of(index)) {
-            Some(index) => Some(index),
-            None => {
-                let opened = tokio::task::spawn_blocking(move || place.open()).await;
-                opened.map_err(internal)?.map_err(internal)?
-            }
-        };
-        let Some(index) = index else {
-            return Ok(None);
-        };
-        follow(&self.store, name, stored, &index).await?;
-        if let Ok(mut slot) = base.vectors.lock() {
-            *slot = Some(Arc::clone(&index));
-        }
-        Ok(Some(index))
     }
 
     /// Brings the keyword indexes on disk, of chunks and of documents, up to the store. The caller holds

@@ -10,8 +10,11 @@ mod topics;
 
 pub use classify::{Class, Classifier, Label, Quality, quality};
 pub use cluster::{Clustering, choose_topics, k_means};
+pub(crate) use near::nearest_of;
 pub use near::{duplicates, nearest, recommend};
 pub use topics::topic_terms;
+
+use praxis_core::embed::{dot, normalize};
 
 /// The mean of vectors, of length 1; `None` for none, and where they cancel out.
 fn centre<'a>(vectors: impl Iterator<Item = &'a [f32]>) -> Option<Vec<f32>> {
@@ -25,11 +28,11 @@ fn centre<'a>(vectors: impl Iterator<Item = &'a [f32]>) -> Option<Vec<f32>> {
 
 /// A vector of the same direction and length 1.
 fn unit(mut vector: Vec<f32>) -> Option<Vec<f32>> {
-    let length = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
+    let length = dot(&vector, &vector).sqrt();
     if !length.is_finite() || length < 1e-6 {
         return None;
     }
-    vector.iter_mut().for_each(|v| *v /= length);
+    normalize(&mut vector);
     Some(vector)
 }
 

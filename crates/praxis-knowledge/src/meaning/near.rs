@@ -11,15 +11,28 @@ const AGAINST: f32 = 0.25;
 
 /// The `limit` items nearest to `query`, best first: their index and their cosine.
 pub fn nearest(query: &[f32], items: &[Vec<f32>], limit: usize) -> Vec<(usize, f32)> {
-    let mut scored: Vec<(usize, f32)> = items
-        .par_iter()
-        .with_min_len(1024)
-        .map(|item| dot(item, query))
-        .enumerate()
+    nearest_of(items.len(), limit, |i| dot(&items[i], query))
+}
+
+/// The `limit` of `count` items with the highest cosines, best first, of equals the first.
+pub(crate) fn nearest_of(
+    count: usize,
+    limit: usize,
+    cosine: impl Fn(usize) -> f32 + Sync,
+) -> Vec<(usize, f32)> {
+    let mut scores: Vec<(usize, f32)> = (0..count)
+        .into_par_iter()
+        .with_min_len(4096)
+        .map(|i| (i, cosine(i)))
         .collect();
-    scored.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    scored.truncate(limit);
-    scored
+    let limit = limit.min(scores.len());
+    let order = |a: &(usize, f32), b: &(usize, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    if limit > 0 && limit < scores.len() {
+        scores.select_nth_unstable_by(limit - 1, order);
+    }
+    scores.truncate(limit);
+    scores.sort_unstable_by(order);
+    scores
 }
 
 /// Groups of items whose cosine is at least `threshold`, of two and more, each with its first item in

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
-use praxis_core::embed::dot;
+use praxis_core::embed::{dot, normalize};
 
 use super::fusion::{Ranked, sorted};
 use crate::analyze::{Terms, is_stopword};
@@ -94,10 +94,7 @@ pub(crate) fn moved(query: &[f32], passages: &[(&[f32], f32)]) -> Vec<f32> {
             }
         }
     }
-    let length = dot(&moved, &moved).sqrt();
-    if length > 0.0 {
-        moved.iter_mut().for_each(|m| *m /= length);
-    }
+    normalize(&mut moved);
     moved
 }
 

@@ -2,7 +2,8 @@
 
 use praxis_core::embed::dot;
 use praxis_store::NumberedVector;
-use rayon::prelude::*;
+
+use crate::meaning::nearest_of;
 
 /// Vectors by number.
 #[derive(Debug, Default)]
@@ -46,19 +47,8 @@ impl Flat {
         if query.len() != self.dimension {
             return Vec::new();
         }
-        let mut scores: Vec<(usize, f32)> = (0..self.numbers.len())
-            .into_par_iter()
-            .with_min_len(4096)
-            .map(|i| (i, dot(self.at(i), query)))
-            .collect();
-        let limit = limit.min(scores.len());
-        let order = |a: &(usize, f32), b: &(usize, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-        if limit > 0 && limit < scores.len() {
-            scores.select_nth_unstable_by(limit - 1, order);
-        }
-        scores.truncate(limit);
-        scores.sort_unstable_by(order);
+        let found = nearest_of(self.numbers.len(), limit, |i| dot(self.at(i), query));
         let number = |(i, score): (usize, f32)| (self.numbers[i], score);
-        scores.into_iter().map(number).collect()
+        found.into_iter().map(number).collect()
     }
 }

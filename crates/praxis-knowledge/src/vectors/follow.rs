@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use praxis_core::CallError;
-use praxis_store::{Base, Store};
+use praxis_store::{Base, NumberedVector, Store};
 use praxis_vectors::{Error, Index};
 
 use crate::knowledge::internal;
 
-/// Vectors that are taken over in one go.
-const BATCH: usize = 2048;
+/// Vectors that are read in one go.
+const PIECE: usize = 2048;
 
 /// Where a base's index lies: a folder for one store, one embedder and one dimension, so that nothing of
 /// another is ever found.
@@ -84,6 +84,45 @@ fn remove(folder: &Path) -> Result<(), Error> {
     })
 }
 
+/// The vectors of a base that came after a generation, piece by piece: those of a large base must not be in
+/// memory twice.
+pub(crate) struct Pieces<'a> {
+    store: &'a Store,
+    name: &'a str,
+    since: i64,
+    /// The last number that was read.
+    after: u64,
+}
+
+impl<'a> Pieces<'a> {
+    /// Those after the generation `since`.
+    pub fn since(store: &'a Store, name: &'a str, since: i64) -> Self {
+        Self {
+            store,
+            name,
+            since,
+            after: 0,
+        }
+    }
+
+    /// The next ones, by number; `None` at the end.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub async fn next(&mut self) -> Result<Option<Vec<NumberedVector>>, CallError> {
+        let piece = self
+            .store
+            .vectors_since(self.name, self.since, self.after, PIECE)
+            .await
+            .map_err(internal)?;
+        let Some(last) = piece.last() else {
+            return Ok(None);
+        };
+        self.after = last.number;
+        Ok(Some(piece))
+    }
+}
+
 /// Takes over what changed in the base since the index last did, and tidies it up in the background.
 ///
 /// # Errors
@@ -100,16 +139,10 @@ pub(crate) async fn follow(
     }
     let gone = store.removed_chunks(name, since).await.map_err(internal)?;
     blocking(index, move |index| index.delete(gone).map(|_| ())).await?;
-    let mut after = 0;
-    loop {
-        let batch = store.vectors_since(name, since, after, BATCH).await;
-        let batch = batch.map_err(internal)?;
-        let Some(last) = batch.last() else {
-            break;
-        };
-        after = last.number;
+    let mut pieces = Pieces::since(store, name, since);
+    while let Some(piece) = pieces.next().await? {
         blocking(index, move |index| {
-            let fit = batch.iter().filter(|v| v.vector.len() == index.dimension());
+            let fit = piece.iter().filter(|v| v.vector.len() == index.dimension());
             // A text whose vector has no direction is found by its words.
             let fit = fit.filter(|v| v.vector.iter().any(|x| *x != 0.0));
             index.insert(fit.map(|v| (v.number, v.vector.as_slice())))

@@ -4,6 +4,7 @@
 
 mod flat;
 mod follow;
+mod open;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use praxis_store::ChunkEntry;
 use praxis_vectors::{Index, SearchOptions};
 
 pub(crate) use flat::Flat;
-pub(crate) use follow::{Place, clear, follow};
+pub(crate) use follow::clear;
 
 /// Hits asked for beyond those that are wanted: a chunk that came or went since the snapshot is passed
 /// over.
