@@ -29,6 +29,9 @@ const DOCUMENT_SHARE: f32 = 0.65;
 const NAME_WORDS: usize = 2;
 const NAMED_PASSAGES: u64 = 10;
 
+/// How many times as much keywords weigh then as vectors at most.
+const NAME_LEAD: f32 = 9.0;
+
 /// One search: the indexes that it asks, and how.
 pub(crate) struct Search<'a> {
     pub indexes: &'a Indexes,
@@ -114,21 +117,24 @@ impl Search<'_> {
             vector,
         };
         let found = self.lanes(&asked)?;
-        if self.is_name(&asked.keywords)? {
-            let mut before = self.fuse(&found, self.settings.fusion);
-            before.sort_by_key(|(id, _)| !found.keyword.iter().any(|(held, _)| held == id));
+        let is_name = self.is_name(&asked.keywords)?;
+        let mut weights = self.weights();
+        if is_name {
+            weights.vector = weights.vector.min(weights.keyword / NAME_LEAD);
+        }
+        let before = self.fuse(&found, weights, self.settings.fusion);
+        if is_name {
             return Ok(Ranking {
                 asked,
                 before,
                 after: None,
             });
         }
-        let before = self.fuse(&found, self.settings.fusion);
         // Openness is a matter of scores, so ranks cannot tell it.
         let openness = match self.settings.fusion {
             Fusion::Score => feedback::openness(&self.by_document(&before)),
             Fusion::Rank => {
-                feedback::openness(&self.by_document(&self.fuse(&found, Fusion::Score)))
+                feedback::openness(&self.by_document(&self.fuse(&found, weights, Fusion::Score)))
             }
         };
         let share = self.settings.feedback * openness;
@@ -140,7 +146,7 @@ impl Search<'_> {
             });
         }
         let moved = self.learn(&asked, &before).await?;
-        let after = self.fuse(&self.lanes(&moved)?, self.settings.fusion);
+        let after = self.fuse(&self.lanes(&moved)?, weights, self.settings.fusion);
         let after = &after[..after.len().min(lanes::DEPTH)];
         let vectors = self.indexes.vectors.of(after.iter().map(|(id, _)| id));
         let after = feedback::smoothed(after, |id| vectors.get(id).map(Vec::as_slice));
@@ -215,8 +221,7 @@ impl Search<'_> {
     }
 
     /// What both lanes found as one ranking. A lane without weight adds nothing, not even its chunks.
-    fn fuse(&self, found: &Found, fusion: Fusion) -> Ranked<ChunkId> {
-        let weights = self.weights();
+    fn fuse(&self, found: &Found, weights: Lanes, fusion: Fusion) -> Ranked<ChunkId> {
         let lane = |hits, weight: f32| if weight > 0.0 { hits } else { &[][..] };
         fuse(
             lane(&found.keyword[..], weights.keyword),
