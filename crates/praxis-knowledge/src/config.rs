@@ -4,6 +4,9 @@ use globset::Glob;
 use praxis_core::Problem;
 use serde::{Deserialize, Serialize};
 
+use crate::load::LoadLimits;
+use crate::segment::SegmentOptions;
+
 /// A knowledge base as its file declares it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -42,6 +45,16 @@ impl Default for SourceConfig {
     }
 }
 
+impl SourceConfig {
+    /// Bounds of one file.
+    pub(crate) fn limits(&self) -> LoadLimits {
+        LoadLimits {
+            max_bytes: self.max_file_bytes,
+            ..LoadLimits::default()
+        }
+    }
+}
+
 /// `[segment]`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -57,6 +70,16 @@ impl Default for SegmentConfig {
         Self {
             max_tokens: 128,
             min_tokens: 32,
+        }
+    }
+}
+
+impl SegmentConfig {
+    /// How large chunks become for an embedder that reads `room` tokens beside headings and prefix.
+    pub(crate) fn options(&self, room: usize) -> SegmentOptions {
+        SegmentOptions {
+            max_tokens: self.max_tokens.min(room),
+            min_tokens: self.min_tokens,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What loading and segmentation make of a file. All offsets are characters (Unicode scalar values)
 //! of the document's canonical text.
 
+use crate::load::Format;
+
 /// A document as text with structure.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LoadedDocument {
@@ -12,6 +14,8 @@ pub struct LoadedDocument {
     pub blocks: Vec<Block>,
     /// What of the file could not be read, for its owner; empty for nearly all files.
     pub notes: Vec<String>,
+    /// How the file was read.
+    pub format: Option<Format>,
 }
 
 /// A piece of structure.
@@ -165,6 +169,7 @@ impl Builder {
             text: self.text,
             blocks: self.blocks,
             notes: Vec::new(),
+            format: None,
         }
     }
 }

@@ -198,14 +198,8 @@ impl Knowledge {
     ) -> Result<(), CallError> {
         let counter = embedder.token_counter().await?;
         let room = embedder.max_tokens().await?.saturating_sub(HEADING_RESERVE);
-        let options = SegmentOptions {
-            max_tokens: base.config.segment.max_tokens.min(room),
-            min_tokens: base.config.segment.min_tokens,
-        };
-        let limits = LoadLimits {
-            max_bytes: base.config.source.max_file_bytes,
-            ..LoadLimits::default()
-        };
+        let options = base.config.segment.options(room);
+        let limits = base.config.source.limits();
         let mut prepared = stream::iter(files)
             .map(|file| {
                 let hash = known.get(&file.uri).map(|d| d.hash.clone());

@@ -12,7 +12,7 @@ use crate::config::SegmentConfig;
 use crate::ingest::HEADING_RESERVE;
 use crate::knowledge::{Knowledge, internal};
 use crate::load::{Format, LoadLimits, load_file};
-use crate::segment::{SegmentOptions, segment};
+use crate::segment::segment;
 
 /// What a file would become.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -91,10 +91,7 @@ impl Knowledge {
             },
             Err(_) => Counting::approximate(),
         };
-        let limits = LoadLimits {
-            max_bytes: base.config.source.max_file_bytes,
-            ..LoadLimits::default()
-        };
+        let limits = base.config.source.limits();
         let (file, config) = (file.to_owned(), base.config.segment.clone());
         tokio::task::spawn_blocking(move || preview_file(&file, limits, &config, &counting))
             .await
@@ -116,17 +113,7 @@ pub fn preview_file(
         let message = format!("`{}` {error}", file.display());
         CallError::new(ErrorCode::InvalidRequest, message).with_hint(error.hint())
     })?;
-    let name = file
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    let format = std::fs::read(file)
-        .ok()
-        .and_then(|bytes| Format::of(&name, &bytes, limits).ok());
-    let options = SegmentOptions {
-        max_tokens: config.max_tokens.min(counting.room.unwrap_or(usize::MAX)),
-        min_tokens: config.min_tokens,
-    };
+    let options = config.options(counting.room.unwrap_or(usize::MAX));
     let chunks = segment(&document, options, &counting.counter)
         .into_iter()
         .map(|s| PreviewChunk {
@@ -140,7 +127,7 @@ pub fn preview_file(
         })
         .collect();
     Ok(Preview {
-        format: format.map_or("unknown", Format::name).to_owned(),
+        format: document.format.map_or("unknown", Format::name).to_owned(),
         characters: document.text.chars().count(),
         blocks: document.blocks.len(),
         title: document.title,

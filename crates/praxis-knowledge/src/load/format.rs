@@ -91,7 +91,7 @@ impl Format {
     }
 }
 
-pub(super) fn recognize(name: &str, bytes: &[u8], limits: LoadLimits) -> Result<Format, LoadError> {
+fn recognize(name: &str, bytes: &[u8], limits: LoadLimits) -> Result<Format, LoadError> {
     let extension = Path::new(name)
         .extension()
         .map(|e| e.to_string_lossy().to_lowercase());

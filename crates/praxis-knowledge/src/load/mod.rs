@@ -160,7 +160,8 @@ fn load_nested(
         document.notes.extend(decoded.note);
         Ok(document)
     };
-    let document = match format::recognize(name, bytes, limits)? {
+    let format = Format::of(name, bytes, limits)?;
+    let mut document = match format {
         Format::Markdown => with_text(None, &|t| Ok(markdown::load(t, &stem)))?,
         Format::Html => with_text(html::declared(bytes), &|t| Ok(html::load(t, &stem)))?,
         Format::Text => with_text(None, &|t| Ok(text::load(t, &stem)))?,
@@ -179,6 +180,7 @@ fn load_nested(
         Format::Mail => mail::load(bytes, &stem, limits, depth)?,
         Format::Mailbox => mail::load_mbox(bytes, &stem, limits, depth)?,
     };
+    document.format = Some(format);
     if document.blocks.is_empty() {
         Err(LoadError::Empty)
     } else {
