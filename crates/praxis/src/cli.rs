@@ -368,6 +368,17 @@ pub enum Traces {
     },
 }
 
+/// How texts are read and embedded.
+#[derive(Debug, Args)]
+pub struct Reading {
+    /// The key of a JSON object that holds the text.
+    #[arg(long, value_name = "KEY", default_value = "text")]
+    pub field: String,
+    /// The embedding model (default: the application's).
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub struct Embed {
     /// Texts.
@@ -376,18 +387,14 @@ pub struct Embed {
     /// Read texts from a file, one a line or one JSON object a line; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
-    /// The key of a JSON object that holds the text.
-    #[arg(long, value_name = "KEY", default_value = "text")]
-    pub field: String,
     /// What the texts are: some models embed questions and passages differently.
     #[arg(long, value_enum, default_value_t = Kind::Passage)]
     pub kind: Kind,
     /// Write the vectors to a file: `.npy` for NumPy, else one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// The embedding model (default: the application's).
-    #[arg(long, value_name = "NAME")]
-    pub model: Option<String>,
+    #[command(flatten)]
+    pub reading: Reading,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -410,18 +417,14 @@ pub struct Similar {
     /// The texts: one a line, or one JSON object a line with `text` and, if it has one, `id`.
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
-    /// The key of a JSON object that holds the text.
-    #[arg(long, value_name = "KEY", default_value = "text")]
-    pub field: String,
     /// How many.
     #[arg(long, short = 'n', default_value_t = 10)]
     pub limit: usize,
     /// Group the texts whose cosine is at least this instead.
     #[arg(long, value_name = "COSINE", conflicts_with = "query")]
     pub duplicates: Option<f32>,
-    /// The embedding model (default: the application's).
-    #[arg(long, value_name = "NAME")]
-    pub model: Option<String>,
+    #[command(flatten)]
+    pub reading: Reading,
 }
 
 #[derive(Debug, Args)]
@@ -444,12 +447,8 @@ pub struct Classify {
     /// Read texts from a file; where they have a `label`, precision and recall are reported.
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
-    /// The key of a JSON object that holds the text.
-    #[arg(long, value_name = "KEY", default_value = "text")]
-    pub field: String,
-    /// The embedding model (default: the application's).
-    #[arg(long, value_name = "NAME")]
-    pub model: Option<String>,
+    #[command(flatten)]
+    pub reading: Reading,
 }
 
 #[derive(Debug, Args)]
@@ -457,15 +456,11 @@ pub struct Cluster {
     /// The texts: one a line, or one JSON object a line with `text` and, if it has one, `id`.
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
-    /// The key of a JSON object that holds the text.
-    #[arg(long, value_name = "KEY", default_value = "text")]
-    pub field: String,
     /// How many topics (default: 2 to 20, what fits the texts best).
     #[arg(long, short = 'k', value_name = "N")]
     pub topics: Option<usize>,
-    /// The embedding model (default: the application's).
-    #[arg(long, value_name = "NAME")]
-    pub model: Option<String>,
+    #[command(flatten)]
+    pub reading: Reading,
 }
 
 #[derive(Debug, Args)]
@@ -479,15 +474,11 @@ pub struct Recommend {
     /// Ids of texts that are not.
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     pub dislike: Vec<String>,
-    /// The key of a JSON object that holds the text.
-    #[arg(long, value_name = "KEY", default_value = "text")]
-    pub field: String,
     /// How many.
     #[arg(long, short = 'n', default_value_t = 10)]
     pub limit: usize,
-    /// The embedding model (default: the application's).
-    #[arg(long, value_name = "NAME")]
-    pub model: Option<String>,
+    #[command(flatten)]
+    pub reading: Reading,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,5 @@
 //! `praxis call`: one function, once. The answer streams to a terminal as it is written.
 
-use std::io::Read;
 use std::path::Path;
 
 use praxis_core::{CallContext, CallEvent, Citation, Function, Passage};
@@ -184,13 +183,7 @@ fn input(args: &Call, schema: &Value) -> Result<Value, Failure> {
 }
 
 fn read_object(path: &Path) -> Result<Map<String, Value>, Failure> {
-    let text = if path == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        std::fs::read_to_string(path)
-    }
-    .map_err(|e| Failure::message(format!("cannot read `{}`: {e}", path.display())))?;
+    let text = super::text_of(path)?;
     match serde_json::from_str(&text) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_) => Err(

@@ -15,6 +15,8 @@ mod search;
 mod serve;
 mod traces;
 
+use std::path::Path;
+
 use crate::app::{self, App};
 use crate::cli::{Cli, Command, Global, Knowledge};
 use crate::ui::Failure;
@@ -77,6 +79,16 @@ async fn with_app(
     let outcome = command(&app).await;
     app.close().await;
     outcome
+}
+
+/// The text of a file that the user named; of standard input for `-`.
+fn text_of(path: &Path) -> Result<String, Failure> {
+    let text = if path == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(path)
+    };
+    text.map_err(|e| Failure::message(format!("cannot read `{}`: {e}", path.display())))
 }
 
 /// A token that Ctrl-C cancels; a second Ctrl-C ends the program at once.

@@ -1,5 +1,6 @@
 //! A TOML file with its source at hand, so that every complaint points at line and column.
 
+use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 
@@ -7,6 +8,34 @@ use praxis_core::suggest::nearest;
 use praxis_core::{Diagnostic, Problem, SourceSpan};
 use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
+use toml_edit::DocumentMut;
+
+use crate::ui::Failure;
+
+/// Changes a TOML file in place: comments and order stay, and it is replaced whole.
+///
+/// # Errors
+/// A file that cannot be read or written, and those of `change`.
+pub fn edit(
+    path: &Path,
+    change: impl FnOnce(&mut DocumentMut) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let cannot = |what: &str, e: &dyn std::fmt::Display| {
+        Failure::message(format!("cannot {what} `{}`: {e}", path.display()))
+    };
+    let text = std::fs::read_to_string(path).map_err(|e| cannot("read", &e))?;
+    let mut document: DocumentMut = text.parse().map_err(|e| cannot("read", &e))?;
+    change(&mut document)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| cannot("write", &e))?;
+    file.write_all(document.to_string().as_bytes())
+        .map_err(|e| cannot("write", &e))?;
+    if let Ok(old) = std::fs::metadata(path) {
+        let _ = file.as_file().set_permissions(old.permissions());
+    }
+    file.persist(path).map_err(|e| cannot("write", &e.error))?;
+    Ok(())
+}
 
 /// A TOML file that has been read.
 pub struct TomlFile {

@@ -1,7 +1,6 @@
 //! `praxis knowledge tune`: learns from labelled questions how a base is best searched, and writes it into
 //! the base's file. Comments and order of the file stay as they are.
 
-use std::io::Write;
 use std::path::Path;
 
 use praxis_knowledge::{Fusion, Label, SearchConfig, TuneReport};
@@ -9,6 +8,7 @@ use toml_edit::{DocumentMut, Item, Table, value};
 
 use crate::app::App;
 use crate::cli::Global;
+use crate::config::toml_file;
 use crate::ui::{self, BOLD, DIM, Failure, GREEN};
 
 /// Reads the questions, compares settings, and prints or writes what is best.
@@ -23,8 +23,7 @@ pub async fn run(
     write: bool,
     global: &Global,
 ) -> Result<(), Failure> {
-    let text = std::fs::read_to_string(data)
-        .map_err(|e| Failure::message(format!("cannot read `{}`: {e}", data.display())))?;
+    let text = crate::commands::text_of(data)?;
     let labels = labels(&text, &data.display().to_string())?;
     let report = app.knowledge.tune(base, &labels).await?;
     let file = app
@@ -92,23 +91,12 @@ fn labels(text: &str, name: &str) -> Result<Vec<Label>, Failure> {
         .collect()
 }
 
-/// Changes the base's file; it is replaced whole.
+/// Changes the base's file.
 fn save(path: &Path, settings: &SearchConfig) -> Result<(), Failure> {
-    let cannot = |what: &str, e: &dyn std::fmt::Display| {
-        Failure::message(format!("cannot {what} `{}`: {e}", path.display()))
-    };
-    let text = std::fs::read_to_string(path).map_err(|e| cannot("read", &e))?;
-    let mut document: DocumentMut = text.parse().map_err(|e| cannot("read", &e))?;
-    put(&mut document, settings);
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| cannot("write", &e))?;
-    file.write_all(document.to_string().as_bytes())
-        .map_err(|e| cannot("write", &e))?;
-    if let Ok(old) = std::fs::metadata(path) {
-        let _ = file.as_file().set_permissions(old.permissions());
-    }
-    file.persist(path).map_err(|e| cannot("write", &e.error))?;
-    Ok(())
+    toml_file::edit(path, |document| {
+        put(document, settings);
+        Ok(())
+    })
 }
 
 /// Sets what was learned in the table `[search]`; other keys stay.

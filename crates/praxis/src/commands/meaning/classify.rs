@@ -22,13 +22,13 @@ const SHOWN: usize = 80;
 pub async fn run(args: Classify, global: &Global) -> Result<(), Failure> {
     let mut all: Vec<Item> = given(&args.texts);
     if let Some(path) = &args.data {
-        all.extend(items::read(path, &args.field)?);
+        all.extend(items::read(path, &args.reading.field)?);
     }
     if all.is_empty() {
         return Err(Failure::message("there is nothing to classify")
             .with_help("write texts behind the command, or name a file with --data"));
     }
-    let embedder = super::embedder(args.model.as_deref(), global)?;
+    let embedder = super::embedder(args.reading.model.as_deref(), global)?;
     let classifier = classifier(&args, &embedder).await?;
     let vectors = super::vectors(&*embedder, EmbedKind::Query, super::texts(&all)).await?;
     let classes: Vec<Vec<Class>> = vectors.iter().map(|v| classifier.classify(v)).collect();
@@ -109,7 +109,7 @@ async fn classifier(args: &Classify, embedder: &Arc<dyn Embedder>) -> Result<Cla
         describe(name.trim(), text.trim());
     }
     if let Some(path) = &args.train {
-        for item in items::read(path, &args.field)? {
+        for item in items::read(path, &args.reading.field)? {
             let label = item.label.ok_or_else(|| {
                 Failure::message(format!(
                     "{}: the text `{}` has no `label`",

@@ -24,8 +24,8 @@ const SEED: u64 = 1;
 /// # Errors
 /// Texts or a model that are not there.
 pub async fn run(args: Cluster, global: &Global) -> Result<(), Failure> {
-    let all = items::read(&args.data, &args.field)?;
-    let embedder = super::embedder(args.model.as_deref(), global)?;
+    let all = items::read(&args.data, &args.reading.field)?;
+    let embedder = super::embedder(args.reading.model.as_deref(), global)?;
     let texts = super::texts(&all);
     let vectors = super::vectors(&*embedder, EmbedKind::Query, texts.clone()).await?;
     let topics = args.topics;

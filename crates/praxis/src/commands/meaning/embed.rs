@@ -20,13 +20,13 @@ const SHOWN: usize = 6;
 pub async fn run(args: Embed, global: &Global) -> Result<(), Failure> {
     let mut all: Vec<Item> = given(&args.texts);
     if let Some(path) = &args.data {
-        all.extend(items::read(path, &args.field)?);
+        all.extend(items::read(path, &args.reading.field)?);
     }
     if all.is_empty() {
         return Err(Failure::message("there is nothing to embed")
             .with_help("write texts behind the command, or name a file with --data"));
     }
-    let embedder = super::embedder(args.model.as_deref(), global)?;
+    let embedder = super::embedder(args.reading.model.as_deref(), global)?;
     let kind = match args.kind {
         Kind::Query => EmbedKind::Query,
         Kind::Passage => EmbedKind::Passage,

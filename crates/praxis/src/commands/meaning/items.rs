@@ -1,6 +1,5 @@
 //! The texts that a command works on: a line each of a file, or a JSON object each with a `text`.
 
-use std::io::Read;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -27,15 +26,7 @@ pub struct Item {
 /// What cannot be read, with the line.
 pub fn read(path: &Path, field: &str) -> Result<Vec<Item>, Failure> {
     let name = path.display();
-    let cannot = |e: std::io::Error| Failure::message(format!("cannot read `{name}`: {e}"));
-    let mut content = String::new();
-    if path == Path::new("-") {
-        std::io::stdin()
-            .read_to_string(&mut content)
-            .map_err(cannot)?;
-    } else {
-        content = std::fs::read_to_string(path).map_err(cannot)?;
-    }
+    let content = crate::commands::text_of(path)?;
     parse(&content, field).map_err(|(line, problem)| match line {
         0 => Failure::message(format!("`{name}` {problem}")),
         line => Failure::message(format!("{name}:{line}: {problem}")),

@@ -24,8 +24,8 @@ const SHOWN: usize = 100;
 /// # Errors
 /// Texts or a model that are not there.
 pub async fn similar(args: Similar, global: &Global) -> Result<(), Failure> {
-    let all = items::read(&args.data, &args.field)?;
-    let embedder = super::embedder(args.model.as_deref(), global)?;
+    let all = items::read(&args.data, &args.reading.field)?;
+    let embedder = super::embedder(args.reading.model.as_deref(), global)?;
     if let Some(threshold) = args.duplicates {
         if all.len() > MOST_PAIRED {
             return Err(Failure::message(format!(
@@ -58,10 +58,10 @@ pub async fn similar(args: Similar, global: &Global) -> Result<(), Failure> {
 /// # Errors
 /// Ids that no text has; texts or a model that are not there.
 pub async fn recommend(args: Recommend, global: &Global) -> Result<(), Failure> {
-    let all = items::read(&args.data, &args.field)?;
+    let all = items::read(&args.data, &args.reading.field)?;
     let liked = named(&all, &args.like, &args.data)?;
     let disliked = named(&all, &args.dislike, &args.data)?;
-    let embedder = super::embedder(args.model.as_deref(), global)?;
+    let embedder = super::embedder(args.reading.model.as_deref(), global)?;
     let vectors = super::vectors(&*embedder, EmbedKind::Passage, super::texts(&all)).await?;
     print(
         &all,

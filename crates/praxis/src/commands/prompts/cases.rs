@@ -26,8 +26,7 @@ pub struct Case {
 /// # Errors
 /// The first line that is no case, or an id that comes twice.
 pub fn read(path: &Path, schema: &Value, limit: Option<usize>) -> Result<Vec<Case>, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Failure::message(format!("cannot read `{}`: {e}", path.display())))?;
+    let text = crate::commands::text_of(path)?;
     let lines = text.lines().enumerate();
     let lines = lines.filter(|(_, line)| !line.trim().is_empty());
     let (mut cases, mut ids) = (Vec::new(), HashSet::new());

@@ -2,8 +2,6 @@
 //! the file that says what the application is, that is reviewed and that is rolled back with it.
 //! Comments and order of the file stay as they are.
 
-use std::io::Write;
-
 use praxis_core::function::now_ms;
 use praxis_store::PromptVersion;
 use serde_json::json;
@@ -11,7 +9,7 @@ use toml_edit::{DocumentMut, Item, Table, value};
 
 use crate::app::Project;
 use crate::cli::Global;
-use crate::config::FILE_NAME;
+use crate::config::{FILE_NAME, toml_file};
 use crate::ui::{self, BOLD, DIM, Failure};
 use crate::versions::{self, WorkingCopy};
 
@@ -105,31 +103,17 @@ pub fn remove(project: &Project, function: &str, global: &Global) -> Result<(), 
     Ok(())
 }
 
-/// Changes the table of pins in `praxis.toml`; the file is replaced whole.
+/// Changes the table of pins in `praxis.toml`.
 fn edit(project: &Project, change: impl FnOnce(&mut Table)) -> Result<(), Failure> {
-    let path = project.root.join(FILE_NAME);
-    let cannot = |what: &str, e: &dyn std::fmt::Display| {
-        Failure::message(format!("cannot {what} `{}`: {e}", path.display()))
-    };
-    let text = std::fs::read_to_string(&path).map_err(|e| cannot("read", &e))?;
-    let mut document = text
-        .parse::<DocumentMut>()
-        .map_err(|e| cannot("read", &e))?;
-    let text = edited(&mut document, change).ok_or_else(|| {
-        Failure::message(format!(
-            "`prompts.pin` in {FILE_NAME} is no table of its own"
-        ))
-        .with_help("write it as [prompts.pin], with one line for each function")
-    })?;
-    let mut file =
-        tempfile::NamedTempFile::new_in(&project.root).map_err(|e| cannot("write", &e))?;
-    file.write_all(text.as_bytes())
-        .map_err(|e| cannot("write", &e))?;
-    if let Ok(old) = std::fs::metadata(&path) {
-        let _ = file.as_file().set_permissions(old.permissions());
-    }
-    file.persist(&path).map_err(|e| cannot("write", &e.error))?;
-    Ok(())
+    toml_file::edit(&project.root.join(FILE_NAME), |document| {
+        let edited = edited(document, change);
+        edited.map(|_| ()).ok_or_else(|| {
+            Failure::message(format!(
+                "`prompts.pin` in {FILE_NAME} is no table of its own"
+            ))
+            .with_help("write it as [prompts.pin], with one line for each function")
+        })
+    })
 }
 
 /// The document's text after a change of its pins; `None` where they are written as an inline table.

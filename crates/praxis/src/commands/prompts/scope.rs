@@ -186,8 +186,7 @@ fn questions(args: &Scope) -> Result<Vec<(Place, String)>, Failure> {
 }
 
 fn read(path: &Path) -> Result<Vec<String>, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Failure::message(format!("cannot read `{}`: {e}", path.display())))?;
+    let text = crate::commands::text_of(path)?;
     let questions = lines(&text);
     if questions.is_empty() {
         let failure = Failure::message(format!("`{}` has no questions", path.display()));
