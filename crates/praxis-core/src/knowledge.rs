@@ -5,6 +5,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::function::{CallContext, CallError};
 use crate::ids::{ChunkId, DocumentId};
+use crate::message::Message;
+
+/// What a search asks a knowledge base for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Query {
+    /// The question, or what else is looked for.
+    pub text: String,
+    /// The most results.
+    pub limit: usize,
+    /// The conversation before it, oldest first, for questions that lean on it.
+    pub history: Vec<Message>,
+}
+
+impl Query {
+    /// The `limit` best results for a text that stands alone.
+    pub fn new(text: impl Into<String>, limit: usize) -> Self {
+        Self {
+            text: text.into(),
+            limit,
+            history: Vec::new(),
+        }
+    }
+}
 
 /// A passage that a search found, with all that is needed to cite it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,7 +87,7 @@ pub struct Citation {
 /// A knowledge base, or several behind one name.
 #[async_trait]
 pub trait Retriever: Send + Sync {
-    /// The `limit` best passages of base `knowledge` for `query`. Records a retrieval span.
+    /// The best passages of base `knowledge` for `query`. Records a retrieval span.
     ///
     /// # Errors
     /// [`CallError`] with code `not_found` for an unknown base, `model_not_pulled` where the
@@ -72,8 +95,7 @@ pub trait Retriever: Send + Sync {
     async fn search(
         &self,
         knowledge: &str,
-        query: &str,
-        limit: usize,
+        query: &Query,
         cx: &CallContext,
     ) -> Result<Retrieval, CallError>;
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use praxis_core::trace::{SpanKind, SpanStatus};
 use praxis_core::{
     CallContext, CallError, CallEvent, Citation, Constraint, ErrorCode, Function, Message, Passage,
-    Retrieval, Role, Sampling, Signature,
+    Query, Retrieval, Role, Sampling, Signature,
 };
 use serde_json::{Map, Value, json};
 
@@ -429,13 +429,18 @@ impl PromptFunction {
         past: &[Message],
         cx: &CallContext,
     ) -> Result<Retrieval, CallError> {
-        let found = self.search(knowledge, question, cx).await?;
+        let mut query = Query {
+            text: question.to_owned(),
+            limit: knowledge.limit,
+            history: past.to_vec(),
+        };
+        let found = self.search(knowledge, &query, cx).await?;
         let before = past.iter().rev().find(|m| m.role == Role::User);
         if let Some(before) = before
             && !found.is_relevant()
         {
-            let both = format!("{}\n{question}", before.text());
-            let wider = self.search(knowledge, &both, cx).await?;
+            query.text = format!("{}\n{question}", before.text());
+            let wider = self.search(knowledge, &query, cx).await?;
             if wider.is_relevant() {
                 return Ok(wider);
             }
@@ -446,7 +451,7 @@ impl PromptFunction {
     async fn search(
         &self,
         knowledge: &KnowledgeUse,
-        query: &str,
+        query: &Query,
         cx: &CallContext,
     ) -> Result<Retrieval, CallError> {
         let mut all = Retrieval {
@@ -454,11 +459,7 @@ impl PromptFunction {
             threshold: 1.0,
         };
         for base in &knowledge.bases {
-            let found = self
-                .deps
-                .retriever
-                .search(base, query, knowledge.limit, cx)
-                .await?;
+            let found = self.deps.retriever.search(base, query, cx).await?;
             all.threshold = all.threshold.min(found.threshold);
             all.passages.extend(found.passages);
         }

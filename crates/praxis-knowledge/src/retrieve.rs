@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use praxis_core::embed::EmbedKind;
 use praxis_core::trace::SpanKind;
 use praxis_core::{
-    CallContext, CallError, ChunkId, DocumentId, Embedder, ErrorCode, Language, Passage, Retrieval,
-    Retriever,
+    CallContext, CallError, ChunkId, DocumentId, Embedder, ErrorCode, Language, Passage, Query,
+    Retrieval, Retriever,
 };
 use praxis_store::FoundChunk;
 use serde::Serialize;
@@ -138,16 +138,11 @@ impl Knowledge {
         })
     }
 
-    async fn search_base(
-        &self,
-        name: &str,
-        query: &str,
-        limit: usize,
-    ) -> Result<Retrieval, CallError> {
+    async fn search_base(&self, name: &str, query: &Query) -> Result<Retrieval, CallError> {
         let opened = self.opened(name).await?;
         let settings = &opened.base.config.search;
         let threshold = opened.threshold();
-        let Some(asked) = opened.ask(query).await? else {
+        let Some(asked) = opened.ask(&query.text).await? else {
             return Ok(Retrieval {
                 passages: Vec::new(),
                 threshold,
@@ -158,15 +153,15 @@ impl Knowledge {
             .chunks(&asked.terms, asked.vector.clone())
             .await?;
         if settings.diversity > 0.0 {
-            let candidates = &ranked[..ranked.len().min(DEPTH.max(limit))];
+            let candidates = &ranked[..ranked.len().min(DEPTH.max(query.limit))];
             let vectors = &opened.snapshot.indexes.vectors;
             let vectors = vectors.of(candidates.iter().map(|(id, _)| id));
             let vector = |id: &ChunkId| vectors.get(id).map(Vec::as_slice);
-            ranked = diverse(candidates, limit, settings.diversity, vector);
+            ranked = diverse(candidates, query.limit, settings.diversity, vector);
         }
         let mut passages = Vec::new();
         for (id, score) in ranked {
-            if passages.len() == limit {
+            if passages.len() == query.limit {
                 break;
             }
             // A chunk that went away since the snapshot is passed over.
@@ -184,7 +179,7 @@ impl Knowledge {
         })
     }
 
-    /// The `limit` best documents of base `name` for `query`, each with its best passage. Records a
+    /// The best documents of base `name` for `query`, each with its best passage. Records a
     /// retrieval span.
     ///
     /// # Errors
@@ -192,13 +187,12 @@ impl Knowledge {
     pub async fn search_documents(
         &self,
         name: &str,
-        query: &str,
-        limit: usize,
+        query: &Query,
         cx: &CallContext,
     ) -> Result<FoundDocuments, CallError> {
-        let input = json!({ "query": query, "limit": limit, "level": "document" });
+        let input = json!({ "query": query.text, "limit": query.limit, "level": "document" });
         let (span, _) = cx.span(SpanKind::Retrieval, name, input);
-        match self.documents_of(name, query, limit).await {
+        match self.documents_of(name, query).await {
             Ok(found) => {
                 let hits: Vec<_> = found
                     .documents
@@ -215,22 +209,17 @@ impl Knowledge {
         }
     }
 
-    async fn documents_of(
-        &self,
-        name: &str,
-        query: &str,
-        limit: usize,
-    ) -> Result<FoundDocuments, CallError> {
+    async fn documents_of(&self, name: &str, query: &Query) -> Result<FoundDocuments, CallError> {
         let opened = self.opened(name).await?;
         let threshold = opened.threshold();
         let mut documents = Vec::new();
-        if let Some(asked) = opened.ask(query).await? {
+        if let Some(asked) = opened.ask(&query.text).await? {
             let ranked = opened
                 .search(self, &opened.base.config.search)
                 .documents(&asked.terms, asked.vector.clone())
                 .await?;
             for (document, score, chunk) in ranked {
-                if documents.len() == limit {
+                if documents.len() == query.limit {
                     break;
                 }
                 // One that went away since the snapshot is passed over.
@@ -288,13 +277,12 @@ impl Retriever for Knowledge {
     async fn search(
         &self,
         knowledge: &str,
-        query: &str,
-        limit: usize,
+        query: &Query,
         cx: &CallContext,
     ) -> Result<Retrieval, CallError> {
-        let input = json!({ "query": query, "limit": limit });
+        let input = json!({ "query": query.text, "limit": query.limit });
         let (span, _) = cx.span(SpanKind::Retrieval, knowledge, input);
-        match self.search_base(knowledge, query, limit).await {
+        match self.search_base(knowledge, query).await {
             Ok(retrieval) => {
                 let hits: Vec<_> = retrieval
                     .passages

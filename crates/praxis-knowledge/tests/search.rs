@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use praxis_core::embed::{EmbedKind, TokenCounter, dot};
 use praxis_core::trace::NoTrace;
-use praxis_core::{CallContext, Embedder, ModelError, Retriever};
+use praxis_core::{CallContext, Embedder, ModelError, Query, Retriever};
 use praxis_knowledge::{BaseConfig, IngestReport, Knowledge, Label, SearchConfig, SegmentConfig};
 use praxis_store::Store;
 use tokio_util::sync::CancellationToken;
@@ -93,7 +93,10 @@ async fn ingested(knowledge: &Knowledge) -> IngestReport {
 
 /// URIs of what vectors alone find.
 async fn near(knowledge: &Knowledge, query: &str) -> Vec<String> {
-    let found = knowledge.search("docs", query, 40, &cx()).await.unwrap();
+    let found = knowledge
+        .search("docs", &Query::new(query, 40), &cx())
+        .await
+        .unwrap();
     found.passages.into_iter().map(|p| p.uri).collect()
 }
 
@@ -126,7 +129,11 @@ async fn the_right_passage_and_the_right_document_come_first() {
     let dir = tempfile::tempdir().unwrap();
     let knowledge = base(dir.path(), SearchConfig::default()).await;
     let found = knowledge
-        .search("docs", "what an otter eats in a season", 5, &cx())
+        .search(
+            "docs",
+            &Query::new("what an otter eats in a season", 5),
+            &cx(),
+        )
         .await
         .unwrap();
     assert_eq!(found.passages[0].uri, "otter.md");
@@ -135,7 +142,7 @@ async fn the_right_passage_and_the_right_document_come_first() {
         Some("Food")
     );
     let documents = knowledge
-        .search_documents("docs", "young of the newt in spring", 3, &cx())
+        .search_documents("docs", &Query::new("young of the newt in spring", 3), &cx())
         .await
         .unwrap()
         .documents;
@@ -169,7 +176,7 @@ async fn an_open_question_is_answered_alike_twice_and_by_each_fusion() {
         let knowledge = base(dir.path(), search).await;
         let ask = || async {
             knowledge
-                .search("docs", "young in spring", 20, &cx())
+                .search("docs", &Query::new("young in spring", 20), &cx())
                 .await
                 .unwrap()
         };
@@ -192,7 +199,7 @@ async fn a_passage_grows_over_its_neighbours_and_stays_a_part_of_its_document() 
     };
     let knowledge = base(dir.path(), search).await;
     let found = knowledge
-        .search("docs", "what a lynx eats", 3, &cx())
+        .search("docs", &Query::new("what a lynx eats", 3), &cx())
         .await
         .unwrap();
     let first = &found.passages[0];
@@ -340,7 +347,7 @@ async fn what_holds_a_name_comes_before_what_is_near_to_it() {
     ingested(&knowledge).await;
     for i in [0, 13, 29] {
         let found = knowledge
-            .search("docs", &format!("PX{i:03}"), 2, &cx())
+            .search("docs", &Query::new(format!("PX{i:03}"), 2), &cx())
             .await
             .unwrap();
         assert!(

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use praxis_core::{ChunkId, Retriever};
+use praxis_core::{ChunkId, Query, Retriever};
 use praxis_knowledge::Excerpt;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -74,11 +74,12 @@ pub(crate) async fn search(
     }
     let cx = state.context();
     let _guard = cx.cancel().clone().drop_guard();
-    let (knowledge, query) = (&state.knowledge, &search.query);
+    let knowledge = &state.knowledge;
+    let query = Query::new(search.query, limit);
     Ok(match search.level {
-        Level::Passage => Json(knowledge.search(&base, query, limit, &cx).await?).into_response(),
+        Level::Passage => Json(knowledge.search(&base, &query, &cx).await?).into_response(),
         Level::Document => {
-            Json(knowledge.search_documents(&base, query, limit, &cx).await?).into_response()
+            Json(knowledge.search_documents(&base, &query, &cx).await?).into_response()
         }
     })
 }

@@ -9,7 +9,7 @@ use praxis_core::embed::TokenCounter;
 use praxis_core::trace::TraceSink;
 use praxis_core::{
     ChatChunk, ChatGateway, ChatRequest, ChatStream, EmbedKind, Embedder, FinishReason, ModelError,
-    Retriever, Span, Usage,
+    Query, Retriever, Span, Usage,
 };
 
 use super::*;
@@ -86,13 +86,7 @@ struct NoDocuments;
 
 #[async_trait]
 impl Retriever for NoDocuments {
-    async fn search(
-        &self,
-        _: &str,
-        _: &str,
-        _: usize,
-        _: &CallContext,
-    ) -> Result<Retrieval, CallError> {
+    async fn search(&self, _: &str, _: &Query, _: &CallContext) -> Result<Retrieval, CallError> {
         Ok(Retrieval::default())
     }
 }

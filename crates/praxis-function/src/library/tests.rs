@@ -10,7 +10,7 @@ use futures::StreamExt;
 use praxis_core::trace::NoTrace;
 use praxis_core::{
     CallContext, CallEvent, ChatChunk, ChatRequest, ChatStream, ChunkId, DocumentId, FinishReason,
-    Function, Message, ModelError, Passage, Retrieval, Sampling, Usage,
+    Function, Message, ModelError, Passage, Query, Retrieval, Sampling, Usage,
 };
 use serde_json::Value;
 
@@ -52,11 +52,10 @@ impl Retriever for Shelf {
     async fn search(
         &self,
         _: &str,
-        query: &str,
-        _: usize,
+        query: &Query,
         _: &CallContext,
     ) -> Result<Retrieval, CallError> {
-        let relevance = if query.contains("藤野") {
+        let relevance = if query.text.contains("藤野") {
             0.9
         } else {
             self.relevance

@@ -1,6 +1,6 @@
 //! `praxis search`: passages or documents as retrieval sees them, with scores.
 
-use praxis_core::{CallContext, Passage, Retriever};
+use praxis_core::{CallContext, Passage, Query, Retriever};
 use praxis_knowledge::FoundDocument;
 use serde_json::json;
 
@@ -16,16 +16,14 @@ use crate::ui::{self, BOLD, DIM, Failure};
 pub async fn run(app: &App, args: Search, global: &Global) -> Result<(), Failure> {
     let cx = CallContext::new(app.sink()).with_cancel(super::cancel_on_ctrl_c());
     let bases = super::ingest::selected(app, args.base.as_deref())?;
+    let query = Query::new(&args.query, args.limit);
     if args.documents {
-        return documents(app, &bases, &args, global, &cx).await;
+        return documents(app, &bases, &query, global, &cx).await;
     }
     let mut found = Vec::new();
     let mut threshold = 0.0;
     for base in &bases {
-        let retrieval = app
-            .knowledge
-            .search(base, &args.query, args.limit, &cx)
-            .await?;
+        let retrieval = app.knowledge.search(base, &query, &cx).await?;
         threshold = retrieval.threshold;
         found.extend(retrieval.passages.into_iter().map(|p| (base.clone(), p)));
     }
@@ -53,17 +51,14 @@ pub async fn run(app: &App, args: Search, global: &Global) -> Result<(), Failure
 async fn documents(
     app: &App,
     bases: &[String],
-    args: &Search,
+    query: &Query,
     global: &Global,
     cx: &CallContext,
 ) -> Result<(), Failure> {
     let mut found = Vec::new();
     let mut threshold = 0.0;
     for base in bases {
-        let documents = app
-            .knowledge
-            .search_documents(base, &args.query, args.limit, cx)
-            .await?;
+        let documents = app.knowledge.search_documents(base, query, cx).await?;
         threshold = documents.threshold;
         found.extend(documents.documents.into_iter().map(|d| (base.clone(), d)));
     }
@@ -71,7 +66,7 @@ async fn documents(
         // Scores tell within one base only.
         let relevance = |d: &FoundDocument| d.passage.as_ref().map_or(0.0, |p| p.relevance);
         found.sort_by(|(_, a), (_, b)| relevance(b).total_cmp(&relevance(a)));
-        found.truncate(args.limit);
+        found.truncate(query.limit);
     }
     if global.json {
         let documents: Vec<_> = found
