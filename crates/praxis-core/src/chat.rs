@@ -13,6 +13,7 @@ use crate::constraint::Constraint;
 use crate::error::ModelError;
 use crate::message::Message;
 use crate::tokens::TokenCount;
+use crate::tool::{ToolCall, ToolCallDelta, ToolCalls, ToolChoice, ToolSpec};
 use crate::usage::Usage;
 
 /// How tokens are chosen. `None` leaves the model's default, which for the local engine is greedy
@@ -66,6 +67,16 @@ pub struct ChatRequest {
     /// What the answer must be; a model that cannot be held to it refuses the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub constraint: Option<Constraint>,
+    /// What the model may call instead of answering, or before. A constraint holds for answers, not for
+    /// calls.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<ToolSpec>,
+    /// Whether and which it has to call.
+    #[serde(default)]
+    pub tool_choice: ToolChoice,
+    /// Whether it may want several calls at once; `None`: it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parallel_tool_calls: Option<bool>,
     /// Who is served first where requests wait for the local engine; providers ignore it.
     #[serde(default)]
     pub priority: Priority,
@@ -98,6 +109,8 @@ pub enum FinishReason {
     Length,
     /// The provider withheld the rest.
     ContentFilter,
+    /// The model wants tools called, and waits for what they give.
+    ToolCalls,
 }
 
 /// A token of the answer with its natural-log probability.
@@ -124,6 +137,8 @@ pub enum ChatChunk {
         /// One entry for each token behind `text`.
         logprobs: Vec<TokenLogprob>,
     },
+    /// A piece of a call that the model wants made.
+    ToolCall(ToolCallDelta),
     /// The end; always the last chunk of a stream that did not fail.
     Done {
         /// Why it ended.
@@ -155,6 +170,8 @@ pub struct ChatAnswer {
     pub text: String,
     /// Logprobs, where asked for.
     pub logprobs: Vec<TokenLogprob>,
+    /// What the model wants called.
+    pub tool_calls: Vec<ToolCall>,
     /// Why it ended.
     pub finish_reason: FinishReason,
     /// Tokens in and out.
@@ -166,7 +183,7 @@ pub struct ChatAnswer {
 /// # Errors
 /// The stream's error, or [`ModelError::Broken`] where it ends without [`ChatChunk::Done`].
 pub async fn collect(mut stream: ChatStream) -> Result<ChatAnswer, ModelError> {
-    let (mut text, mut logprobs) = (String::new(), Vec::new());
+    let (mut text, mut logprobs, mut calls) = (String::new(), Vec::new(), ToolCalls::default());
     while let Some(chunk) = stream.next().await {
         match chunk? {
             ChatChunk::Delta {
@@ -176,6 +193,7 @@ pub async fn collect(mut stream: ChatStream) -> Result<ChatAnswer, ModelError> {
                 text.push_str(&more);
                 logprobs.append(&mut lp);
             }
+            ChatChunk::ToolCall(delta) => calls.push(&delta),
             ChatChunk::Done {
                 finish_reason,
                 usage,
@@ -183,6 +201,7 @@ pub async fn collect(mut stream: ChatStream) -> Result<ChatAnswer, ModelError> {
                 return Ok(ChatAnswer {
                     text,
                     logprobs,
+                    tool_calls: calls.finish(),
                     finish_reason,
                     usage,
                 });

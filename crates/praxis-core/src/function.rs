@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +13,7 @@ use crate::chat::{FinishReason, TokenLogprob};
 use crate::error::{ErrorCode, ModelError};
 use crate::ids::{SpanId, TraceId};
 use crate::knowledge::{Citation, Retrieval};
+use crate::tool::ToolCall;
 use crate::trace::{Span, SpanKind, SpanStatus, TraceSink};
 use crate::usage::{Money, Usage};
 
@@ -45,6 +46,17 @@ pub enum CallEvent {
     Reasoning {
         /// Text to append.
         text: String,
+    },
+    /// The model wants a tool called.
+    ToolCalled(ToolCall),
+    /// What the tool gave.
+    ToolAnswered {
+        /// Id of the call.
+        id: String,
+        /// The result as the model reads it.
+        text: String,
+        /// Whether it is an error.
+        failed: bool,
     },
     /// A structured output as far as it is written: valid JSON that fits what comes later, but for one
     /// case: an output that did not keep its promise is written anew, and begins again.
@@ -127,7 +139,12 @@ pub struct CallContext {
     cancel: CancellationToken,
     events: Option<mpsc::Sender<CallEvent>>,
     sink: Arc<dyn TraceSink>,
+    data: Arc<Map<String, Value>>,
+    depth: usize,
 }
+
+/// How deep functions may call each other: one that calls itself ends here, not with the stack.
+pub const MAX_DEPTH: usize = 16;
 
 impl CallContext {
     /// A root context: a new trace.
@@ -138,7 +155,38 @@ impl CallContext {
             cancel: CancellationToken::new(),
             events: None,
             sink,
+            data: Arc::default(),
+            depth: 0,
         }
+    }
+
+    /// The same context with data that is not the function's input: prompts read it as `@name`, such as
+    /// `@state.user`. What a model writes never gets here.
+    #[must_use]
+    pub fn with_data(mut self, name: impl Into<String>, value: Value) -> Self {
+        Arc::make_mut(&mut self.data).insert(name.into(), value);
+        self
+    }
+
+    /// The data that is not the function's input, by name.
+    pub fn data(&self) -> &Map<String, Value> {
+        &self.data
+    }
+
+    /// The context of a call that a function makes of another one: its events are not the caller's.
+    ///
+    /// # Errors
+    /// `budget_exceeded` where functions call each other too deep.
+    pub fn nested(&self) -> Result<Self, CallError> {
+        if self.depth == MAX_DEPTH {
+            let message = format!("functions call each other more than {MAX_DEPTH} deep");
+            return Err(CallError::new(ErrorCode::BudgetExceeded, message)
+                .with_hint("does one of them call itself, as a tool or a check?"));
+        }
+        Ok(Self {
+            depth: self.depth + 1,
+            ..self.quiet()
+        })
     }
 
     /// The same context with events sent to `events` (bounded: a slow reader slows the call).

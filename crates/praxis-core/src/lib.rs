@@ -18,6 +18,7 @@ pub mod rerank;
 pub mod secret;
 pub mod suggest;
 pub mod tokens;
+pub mod tool;
 pub mod trace;
 pub mod usage;
 
@@ -37,5 +38,6 @@ pub use message::{Message, Part, Role};
 pub use rerank::{Relevance, RerankRequest, Reranker};
 pub use secret::Secret;
 pub use tokens::TokenCount;
+pub use tool::{ToolCall, ToolCallDelta, ToolCalls, ToolChoice, ToolSpec};
 pub use trace::{Span, SpanKind, SpanStatus, TraceSink};
 pub use usage::{Money, Usage};

@@ -1,8 +1,10 @@
-//! Chat messages, in the OpenAI API's terms. Left out for now: tool calls.
+//! Chat messages, in the OpenAI API's terms.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::tool::ToolCall;
 
 /// Who wrote a message (OpenAI API reference, "Chat completions").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -16,6 +18,8 @@ pub enum Role {
     /// The model.
     #[serde(alias = "model")]
     Assistant,
+    /// What a tool gave for a call of the model.
+    Tool,
 }
 
 impl Role {
@@ -25,6 +29,7 @@ impl Role {
             Role::System => "system",
             Role::User => "user",
             Role::Assistant => "assistant",
+            Role::Tool => "tool",
         }
     }
 }
@@ -119,6 +124,12 @@ pub struct Message {
     /// What it says. In JSON a plain string where it is one text, else a list of parts; both are read.
     #[serde(serialize_with = "write_content", deserialize_with = "read_content")]
     pub content: Vec<Part>,
+    /// What the model wants called; of the model's messages only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// Id of the call that it answers; of a tool's messages only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
 }
 
 fn write_content<S: Serializer>(content: &[Part], serializer: S) -> Result<S::Ok, S::Error> {
@@ -142,12 +153,27 @@ fn read_content<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Part>,
 }
 
 impl Message {
-    /// A message of any role that is one text.
-    pub fn new(role: Role, text: impl Into<String>) -> Self {
+    /// A message of any role from its parts.
+    pub fn of_parts(role: Role, content: Vec<Part>) -> Self {
         Self {
             role,
-            content: vec![Part::Text(text.into())],
+            content,
+            tool_calls: Vec::new(),
+            tool_call_id: None,
         }
+    }
+
+    /// What a tool gave for the call of that id.
+    pub fn tool(call: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            tool_call_id: Some(call.into()),
+            ..Self::new(Role::Tool, text)
+        }
+    }
+
+    /// A message of any role that is one text.
+    pub fn new(role: Role, text: impl Into<String>) -> Self {
+        Self::of_parts(role, vec![Part::Text(text.into())])
     }
 
     /// Adds text to its end.
@@ -232,10 +258,7 @@ mod tests {
                 ]),
             ),
         ] {
-            let message = Message {
-                role: Role::User,
-                content,
-            };
+            let message = Message::of_parts(Role::User, content);
             let written = json!({ "role": "user", "content": json });
             assert_eq!(serde_json::to_value(&message).unwrap(), written);
             assert_eq!(serde_json::from_value::<Message>(written).unwrap(), message);
@@ -245,6 +268,22 @@ mod tests {
         ]});
         let message: Message = serde_json::from_value(openai).unwrap();
         assert_eq!(message.content, [image(Some("image/png"))]);
+        let called = Message {
+            tool_calls: vec![ToolCall {
+                id: "c".to_owned(),
+                name: "get".to_owned(),
+                arguments: "{}".to_owned(),
+            }],
+            ..Message::of_parts(Role::Assistant, Vec::new())
+        };
+        let calls = json!([{"id": "c", "name": "get", "arguments": "{}"}]);
+        let written = json!({"role": "assistant", "content": [], "tool_calls": calls});
+        assert_eq!(serde_json::to_value(&called).unwrap(), written);
+        let result = json!({"role": "tool", "content": "4", "tool_call_id": "c"});
+        assert_eq!(
+            serde_json::to_value(Message::tool("c", "4")).unwrap(),
+            result
+        );
         let wrong = serde_json::from_value::<Message>(json!({"role": "user", "content": 3}));
         assert!(
             wrong
@@ -262,10 +301,7 @@ mod tests {
             (vec![text("a")], "a", false),
             (vec![text("a"), image(None), text("b")], "a\nb", true),
         ] {
-            let message = Message {
-                role: Role::User,
-                content,
-            };
+            let message = Message::of_parts(Role::User, content);
             assert_eq!(
                 (message.text().as_ref(), message.has_media()),
                 (expected, media)

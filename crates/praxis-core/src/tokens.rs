@@ -8,6 +8,9 @@ use crate::message::{Message, Part};
 /// Tokens around each message of a chat: role and separators.
 const PER_MESSAGE: usize = 4;
 
+/// Tokens around a call of a tool.
+const PER_CALL: usize = 12;
+
 /// Tokens of an image or recording: about what OpenAI counts for a picture of 512 by 512.
 const PER_MEDIA: usize = 255;
 
@@ -32,7 +35,12 @@ impl TokenCount {
                 .iter()
                 .map(|m| {
                     let media = m.content.iter().filter(|p| matches!(p, Part::Media { .. }));
-                    estimate(&m.text()) + PER_MESSAGE + PER_MEDIA * media.count()
+                    let calls: usize = m
+                        .tool_calls
+                        .iter()
+                        .map(|call| estimate(&call.name) + estimate(&call.arguments) + PER_CALL)
+                        .sum();
+                    estimate(&m.text()) + calls + PER_MESSAGE + PER_MEDIA * media.count()
                 })
                 .collect(),
             frame: 0,

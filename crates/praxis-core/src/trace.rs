@@ -20,6 +20,8 @@ pub enum SpanKind {
     Chat,
     /// Texts turned into vectors.
     Embedding,
+    /// A tool that a model wanted called.
+    Tool,
 }
 
 impl SpanKind {
@@ -31,6 +33,7 @@ impl SpanKind {
             SpanKind::Retrieval => "retrieval",
             SpanKind::Chat => "chat",
             SpanKind::Embedding => "embedding",
+            SpanKind::Tool => "tool",
         }
     }
 
@@ -42,6 +45,7 @@ impl SpanKind {
             SpanKind::Retrieval,
             SpanKind::Chat,
             SpanKind::Embedding,
+            SpanKind::Tool,
         ]
         .into_iter()
         .find(|k| k.as_str() == text)

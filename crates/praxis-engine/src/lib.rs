@@ -24,6 +24,7 @@ mod template;
 #[path = "../tests/common/models.rs"]
 mod test_models;
 mod tokenizer;
+mod tools;
 
 pub use chat::{ChatEngine, ChatOptions, DEFAULT_CONTEXT, Device};
 #[doc(hidden)]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use futures::StreamExt;
 use praxis_core::{
     CallContext, CallError, CallEvent, ChatChunk, ChatRequest, Constraint, ErrorCode, Function,
-    Message, Passage, Role, Sampling, SpanKind,
+    Message, Passage, Role, Sampling, SpanKind, ToolCall, ToolCalls, ToolChoice, ToolSpec,
 };
 use regex::Regex;
 use serde_json::{Value, json};
@@ -25,6 +25,7 @@ use crate::structured::repair::{
 };
 use crate::structured::violation::{Violation, alternatives, shown};
 use crate::technique::{Answer, Ask, Form, written};
+use crate::tools::Tools;
 
 /// Seeds of the samples of one question are this far apart, so that those of questions with seeds
 /// beside each other differ too.
@@ -61,8 +62,12 @@ pub(crate) struct Asking<'a> {
     pub budget: Budget,
     /// The call's input.
     pub input: &'a Value,
-    /// Tokens that the model has written.
-    pub written: AtomicU64,
+    /// Tokens that models have written for the call.
+    pub written: &'a AtomicU64,
+    /// What the model may call meanwhile.
+    pub tools: &'a Tools,
+    /// The same as models are told of it.
+    pub specs: Vec<ToolSpec>,
     /// Whether the reader has seen the output's text.
     pub shown: AtomicBool,
 }
@@ -105,6 +110,7 @@ impl Asking<'_> {
             Form::Choice(words) => {
                 let mut request = self.request(ask);
                 request.constraint = Some(Constraint::Choice(words.clone()));
+                request.tools.clear();
                 let sink = || Sink::new(self, &Form::Free, Show::Nothing);
                 let reply = |request| self.reply(request, sink(), cx);
                 let reply = self.choices.ask(self.name, request, reply).await?;
@@ -198,6 +204,7 @@ impl Asking<'_> {
                 request.constraint = self.last_constraint.cloned();
             }
             request.messages.truncate(asked);
+            request.messages.append(&mut reply.turns);
             request.messages.extend(again.messages);
             if let Some(least) = again.temperature {
                 let temperature = &mut request.sampling.temperature;
@@ -302,17 +309,53 @@ impl Asking<'_> {
             messages,
             sampling,
             top_logprobs: self.top_logprobs,
+            tools: self.specs.clone(),
             ..ChatRequest::default()
         }
     }
 
-    /// Asks once.
+    /// Asks, and makes the calls that the model wants until it answers. After the last round that it
+    /// may have, it has to answer with what it knows.
     async fn reply(
         &self,
         mut request: ChatRequest,
         mut sink: Sink<'_>,
         cx: &CallContext,
     ) -> Result<Reply, CallError> {
+        let asked = request.messages.len();
+        let mut rounds = 0;
+        loop {
+            let Round { text, calls } = self.round(request.clone(), &mut sink, cx).await?;
+            if calls.is_empty() {
+                break;
+            }
+            sink.called(cx).await;
+            let results = self.run_tools(&calls, sink.is_heard(), cx).await?;
+            request.messages.push(Message {
+                tool_calls: calls,
+                ..Message::assistant(text)
+            });
+            request.messages.extend(results);
+            rounds += 1;
+            if rounds >= self.tools.max_turns {
+                let about = json!({ "rounds": rounds });
+                let (span, _) = cx.span(SpanKind::Step, "no_more_tools", about);
+                span.finish(Value::Null);
+                request.tool_choice = ToolChoice::None;
+            }
+        }
+        let mut reply = sink.finish(cx).await;
+        reply.turns = request.messages.split_off(asked);
+        Ok(reply)
+    }
+
+    /// Asks once.
+    async fn round(
+        &self,
+        mut request: ChatRequest,
+        sink: &mut Sink<'_>,
+        cx: &CallContext,
+    ) -> Result<Round, CallError> {
         let written = self.written.load(Ordering::Relaxed);
         let left = self.budget.tokens.saturating_sub(written);
         if left == 0 {
@@ -322,14 +365,23 @@ impl Asking<'_> {
             let most = &mut request.sampling.max_tokens;
             *most = Some(most.unwrap_or(left).min(left));
         }
+        let may_call = !request.tools.is_empty() && request.tool_choice != ToolChoice::None;
+        let (mut text, mut calls) = (String::new(), ToolCalls::default());
         let mut stream = self.deps.chat.chat(request, cx).await?;
         while let Some(chunk) = stream.next().await {
             match chunk? {
-                ChatChunk::Delta { text, logprobs } => {
-                    if sink.take(&text, logprobs, cx).await.is_break() {
+                ChatChunk::Delta {
+                    text: more,
+                    logprobs,
+                } => {
+                    if may_call {
+                        text.push_str(&more);
+                    }
+                    if sink.take(&more, logprobs, cx).await.is_break() {
                         break;
                     }
                 }
+                ChatChunk::ToolCall(delta) => calls.push(&delta),
                 ChatChunk::Done {
                     finish_reason,
                     usage,
@@ -340,7 +392,8 @@ impl Asking<'_> {
                 }
             }
         }
-        Ok(sink.finish(cx).await)
+        let calls = if may_call { calls.finish() } else { Vec::new() };
+        Ok(Round { text, calls })
     }
 
     /// Calls another function of the application.
@@ -350,8 +403,14 @@ impl Asking<'_> {
     pub async fn call(&self, function: &str, input: Value) -> Result<Value, CallError> {
         let function = self.deps.functions.get(function)?;
         // Boxed: a function may call others that call others.
-        Box::pin(function.call(input, &self.cx.quiet())).await
+        Box::pin(function.call(input, &self.cx.nested()?)).await
     }
+}
+
+/// One answer of a model that may call tools.
+struct Round {
+    text: String,
+    calls: Vec<ToolCall>,
 }
 
 /// How a text breaks what a model that cannot be held to it was asked to write. A schema is checked

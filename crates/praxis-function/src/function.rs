@@ -65,6 +65,8 @@ struct Extras {
     past: Vec<Message>,
     sampling: Sampling,
     top_logprobs: Option<u8>,
+    /// Tokens that models have written for this call.
+    written: AtomicU64,
 }
 
 #[async_trait]
@@ -135,6 +137,7 @@ impl PromptFunction {
             past: messages,
             sampling,
             top_logprobs,
+            ..Extras::default()
         };
         self.traced(json!({ key: last.text() }), extras, cx).await
     }
@@ -167,7 +170,10 @@ impl PromptFunction {
         extras: Extras,
         cx: &CallContext,
     ) -> Result<Value, CallError> {
-        let shown = json!({ "input": input, "version": self.version });
+        let mut shown = json!({ "input": input, "version": self.version });
+        if !cx.data().is_empty() {
+            shown["context"] = json!(cx.data());
+        }
         let (span, inner) = cx.span(SpanKind::Function, &self.signature.name, shown);
         match self.run(input, extras, &inner).await {
             Ok(output) => {
@@ -194,7 +200,8 @@ impl PromptFunction {
         let input = self.validated(input)?;
         if let Some(scene) = &self.prompt.ours.scene {
             let question = text_input(&input, &scene.query);
-            let verdict = self.judge(&question, &extras.past, cx).await?;
+            let (past, written) = (&extras.past, &extras.written);
+            let verdict = self.judged(&question, past, written, cx).await?;
             if verdict.is_some_and(|verdict| !verdict.inside) {
                 let value = self.declined(&question, cx).await?;
                 return Ok(Output {
@@ -259,7 +266,7 @@ impl PromptFunction {
         let given = Value::Object(input.clone());
         let sampling = merged(&self.prompt.sampling, &extras.sampling);
         let messages = self
-            .messages(input, passages, &extras.past, sampling.max_tokens, cx)
+            .messages(input, passages, extras, sampling.max_tokens, cx)
             .await?;
         let asking = Asking {
             deps: &self.deps,
@@ -283,7 +290,9 @@ impl PromptFunction {
             },
             budget: ours.budget,
             input: &given,
-            written: AtomicU64::new(0),
+            written: &extras.written,
+            tools: &self.prompt.tools,
+            specs: self.prompt.tools.specs(&self.deps.functions)?,
             shown: AtomicBool::new(false),
         };
         let structured = self.output.format == OutputFormat::Json;
@@ -306,7 +315,7 @@ impl PromptFunction {
         &self,
         input: &Map<String, Value>,
         passages: &[Passage],
-        past: &[Message],
+        extras: &Extras,
         answer: Option<u32>,
         cx: &CallContext,
     ) -> Result<Vec<Message>, CallError> {
@@ -314,17 +323,19 @@ impl PromptFunction {
         let asked = Asked {
             chat: self.deps.chat.as_ref(),
             model: &self.prompt.model,
+            written: &extras.written,
+            tools: self.prompt.tools.estimate(&self.deps.functions),
             cx,
         };
-        let past = history.latest(past.to_vec(), &asked).await?;
-        let mut messages = self.rendered(input, passages, &past)?;
+        let past = history.latest(extras.past.clone(), &asked).await?;
+        let mut messages = self.rendered(input, passages, &past, cx)?;
         let scene = self.prompt.ours.scene.as_ref();
         if let Some(scene) = scene.filter(|scene| !scene.role.is_empty())
             && messages.iter().all(|m| m.role != Role::System)
         {
             messages.insert(0, Message::system(scene.role.clone()));
         }
-        let turns = self.example_turns(input).await?;
+        let turns = self.example_turns(input, cx).await?;
         let last = messages.iter().rposition(|m| m.role == Role::User);
         let at = last.unwrap_or(messages.len());
         messages.splice(at..at, turns);
@@ -332,7 +343,11 @@ impl PromptFunction {
     }
 
     /// The examples for an input, as turns.
-    async fn example_turns(&self, input: &Map<String, Value>) -> Result<Vec<Message>, CallError> {
+    async fn example_turns(
+        &self,
+        input: &Map<String, Value>,
+        cx: &CallContext,
+    ) -> Result<Vec<Message>, CallError> {
         let Some(examples) = &self.examples else {
             return Ok(Vec::new());
         };
@@ -344,7 +359,7 @@ impl PromptFunction {
             };
             let mut data = self.prompt.defaults.clone();
             data.extend(given);
-            let rendered = self.rendered(&data, &[], &[])?;
+            let rendered = self.rendered(&data, &[], &[], cx)?;
             turns.extend(rendered.into_iter().rfind(|m| m.role == Role::User));
             let output = written(&example.output);
             turns.push(Message::assistant(match &example.reasoning {
@@ -362,13 +377,15 @@ impl PromptFunction {
         input: &Map<String, Value>,
         passages: &[Passage],
         past: &[Message],
+        cx: &CallContext,
     ) -> Result<Vec<Message>, CallError> {
         let mut data = input.clone();
         if self.prompt.ours.knowledge.is_some() {
             data.insert("passages".to_owned(), passages::template_value(passages));
         }
         let render = |name: &str, past: &[Message]| {
-            template::render(&self.templates, name, data.clone(), past).map_err(|e| {
+            let rendered = template::render(&self.templates, name, data.clone(), cx.data(), past);
+            rendered.map_err(|e| {
                 CallError::new(
                     ErrorCode::InvalidRequest,
                     format!("`{}`: {e}", self.signature.name),

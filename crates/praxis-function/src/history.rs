@@ -3,6 +3,8 @@
 //! Nothing is left out silently: a step of the trace says what was. The decision is `hygiene`'s; here
 //! tokens are counted and summaries written.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use praxis_core::chat::collect;
 use praxis_core::{
     CallContext, CallError, ChatGateway, ChatRequest, Message, Role, Sampling, SpanKind, TokenCount,
@@ -76,6 +78,10 @@ impl TryFrom<HistoryKeys> for History {
 pub(crate) struct Asked<'a> {
     pub chat: &'a dyn ChatGateway,
     pub model: &'a str,
+    /// Tokens that models have written for the call.
+    pub written: &'a AtomicU64,
+    /// Tokens of the prompt beside its messages: its tools.
+    pub tools: usize,
     pub cx: &'a CallContext,
 }
 
@@ -112,6 +118,7 @@ impl History {
         };
         let answer = answer.map_or(ANSWER.min(window / 4), |tokens| tokens as usize);
         // An estimate is seldom wrong by half: what is far from the window is not counted.
+        let answer = answer + asked.tools;
         if TokenCount::estimate(&messages).total() * 2 + answer <= window {
             return Ok(messages);
         }
@@ -191,6 +198,8 @@ impl Asked<'_> {
             ..ChatRequest::default()
         };
         let answer = collect(self.chat.chat(request, cx).await?).await?;
+        self.written
+            .fetch_add(answer.usage.output_tokens, Ordering::Relaxed);
         Ok(answer.text.trim().to_owned())
     }
 }

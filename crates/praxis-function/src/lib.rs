@@ -2,7 +2,8 @@
 //!
 //! A call validates its input, asks whether it belongs to the prompt's scene, retrieves passages where the
 //! prompt names a knowledge base, renders the messages, and runs the prompt's technique, whose answers are
-//! held to what the prompt promises. Left out for now: tools.
+//! held to what the prompt promises. The model may call other functions meanwhile (`tools`). Left out:
+//! tools that are no functions of the application.
 
 mod answer;
 mod ask;
@@ -18,11 +19,13 @@ mod passages;
 mod prompt;
 mod refusal;
 mod run;
+mod schemas;
 mod scope;
 mod stream;
 mod structured;
 mod technique;
 mod template;
+mod tools;
 pub mod version;
 
 pub use ask::REPAIR;

@@ -17,6 +17,7 @@ use crate::function::PromptFunction;
 use crate::held::Unheld;
 use crate::passages;
 use crate::prompt::{Prompt, parse, places_output, places_passages};
+use crate::schemas::{Schemas, schema_name};
 use crate::scope::Gate;
 use crate::structured::instructions::instructions;
 use crate::structured::repair::{OutputFormat, OutputSpec};
@@ -91,7 +92,9 @@ pub struct Library {
 
 /// A prompt file that has been read.
 struct Source {
-    /// Its path in the folder, without the ending.
+    /// Its path in the folder.
+    file: String,
+    /// The same without the ending.
     name: String,
     /// The name by which others include it, if it is a partial.
     partial: Option<String>,
@@ -292,8 +295,17 @@ fn read(
 ) -> (Loaded, Vec<Diagnostic>) {
     let files: Sources = sources
         .iter()
-        .map(|s| (format!("{}.prompt", s.name), s.text.clone()))
+        .map(|s| (s.file.clone(), s.text.clone()))
         .collect();
+    let is_schema = |s: &Source| schema_name(&s.file).is_some();
+    let folder = |s: &Source| {
+        s.shown
+            .strip_suffix(&format!("/{}", s.file))
+            .map(str::to_owned)
+    };
+    let place = sources.iter().find_map(folder).unwrap_or_default();
+    let schemas = Schemas::read(&files, &place, &mut problems);
+    let sources: Vec<Source> = sources.into_iter().filter(|s| !is_schema(s)).collect();
     let mut templates = Templates::new();
     // The text behind each name that a template may include.
     let mut texts: BTreeMap<String, String> = BTreeMap::new();
@@ -317,7 +329,7 @@ fn read(
     }
     let mut parsed = Vec::new();
     for source in sources.iter().filter(|s| s.partial.is_none()) {
-        let prompt = match parse(&source.shown, &source.text) {
+        let prompt = match parse(&source.shown, &source.text, &schemas) {
             Ok(prompt) => prompt,
             Err(mut found) => {
                 problems.append(&mut found);
@@ -380,22 +392,20 @@ fn read(
 /// Prompts that are not files, as if they were.
 fn in_memory(files: &Sources, place: &str) -> Vec<Source> {
     let source = |(file, text): (&String, &String)| {
-        Source::new(
-            without_suffix(file),
-            format!("{place}/{file}"),
-            text.clone(),
-        )
+        Source::new(file.clone(), format!("{place}/{file}"), text.clone())
     };
     files.iter().map(source).collect()
 }
 
 impl Source {
-    fn new(name: String, shown: String, text: String) -> Self {
+    fn new(file: String, shown: String, text: String) -> Self {
+        let name = without_suffix(&file);
         let partial = match name.rsplit_once('/') {
             Some((folder, file)) => file.strip_prefix('_').map(|f| format!("{folder}/{f}")),
             None => name.strip_prefix('_').map(str::to_owned),
         };
         Self {
+            file,
             name,
             partial,
             shown,
@@ -412,9 +422,8 @@ fn sources(dir: &Path, problems: &mut Vec<Diagnostic>) -> Vec<Source> {
         .into_iter()
         .filter_map(|(file, path)| {
             let shown = format!("{folder}/{file}");
-            let name = without_suffix(&file);
             match std::fs::read_to_string(&path) {
-                Ok(text) => Some(Source::new(name, shown, text)),
+                Ok(text) => Some(Source::new(file, shown, text)),
                 Err(error) => {
                     problems.push(Diagnostic::error(format!("cannot read `{shown}`: {error}")));
                     None
@@ -455,7 +464,8 @@ fn references(source: &Source, prompt: &Prompt, known: &Known, problems: &mut Ve
 fn callees(source: &Source, prompt: &Prompt, files: &Sources, problems: &mut Vec<Diagnostic>) {
     let ours = &prompt.ours;
     let names = || version::functions(files).into_iter();
-    for callee in ours.checks.functions().chain(ours.technique.functions()) {
+    let callees = ours.checks.functions().chain(ours.technique.functions());
+    for callee in callees.chain(prompt.tools.functions()) {
         if names().any(|name| name == callee) {
             continue;
         }

@@ -5,9 +5,11 @@ use praxis_core::{Diagnostic, Sampling, SourceSpan};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::dotprompt::{self, Document, FrontFlaw, to_json_schema};
+use crate::dotprompt::{self, Document, FrontFlaw, FrontMatter, to_json_schema};
 use crate::extension::Extension;
 use crate::function::OUTPUT_PLACE;
+use crate::schemas::Schemas;
+use crate::tools::Tools;
 
 /// Keys of the front matter (Dotprompt reference), and the one that holds ours.
 const KEYS: &[&str] = &[
@@ -46,6 +48,8 @@ pub(crate) struct Prompt {
     pub defaults: Map<String, Value>,
     /// JSON Schema of the output, where it is JSON.
     pub output_schema: Option<Value>,
+    /// Functions that the model may call.
+    pub tools: Tools,
     /// What our own keys say.
     pub ours: Extension,
     /// Handlebars template.
@@ -78,11 +82,15 @@ struct Config {
     stop_sequences: Vec<String>,
 }
 
-/// Reads a file; `name` is how diagnostics call it.
+/// Reads a file; `name` is how diagnostics call it, `schemas` are those that it may name.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub(crate) fn parse(name: &str, source: &str) -> Result<Prompt, Vec<Diagnostic>> {
+pub(crate) fn parse(
+    name: &str,
+    source: &str,
+    schemas: &Schemas,
+) -> Result<Prompt, Vec<Diagnostic>> {
     let file = File { name, source };
     let document = dotprompt::parse(source).map_err(|flaw| vec![file.front_flaw(&flaw)])?;
     let mut problems: Vec<Diagnostic> = document.flaws.iter().map(|f| file.front_flaw(f)).collect();
@@ -90,7 +98,7 @@ pub(crate) fn parse(name: &str, source: &str) -> Result<Prompt, Vec<Diagnostic>>
         let message = "the front matter has no end";
         problems.push(file.at_line(1, message).help("end it with a line `---`"));
     }
-    let prompt = file.interpret(document, &mut problems);
+    let prompt = file.interpret(document, schemas, &mut problems);
     if problems.is_empty() {
         Ok(prompt)
     } else {
@@ -183,7 +191,12 @@ impl File<'_> {
         ))
     }
 
-    fn interpret(&self, document: Document, problems: &mut Vec<Diagnostic>) -> Prompt {
+    fn interpret(
+        &self,
+        document: Document,
+        schemas: &Schemas,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Prompt {
         let front = document.front;
         let raw = &front.raw;
         let strange = |k: &&String| !k.contains('.') && !KEYS.contains(&k.as_str());
@@ -198,20 +211,27 @@ impl File<'_> {
                 }
             }
         }
-        let mut schema =
-            |section: &str, source: Option<&Value>| match to_json_schema(source?, &|_| None) {
+        let resolve = |name: &str| schemas.within(name);
+        let mut schema = |section: &str, source: Option<&Value>| {
+            if let Some(whole) = schemas.whole(source?) {
+                return Some(whole.clone());
+            }
+            match to_json_schema(source?, &resolve) {
                 Ok(schema) => Some(schema),
                 Err(error) => {
                     let message = format!("in `{section}.schema`: {error}");
-                    problems.push(self.at_key_below(&[section, "schema"], message));
+                    let diagnostic = self.at_key_below(&[section, "schema"], message);
+                    problems.push(schemas.help(diagnostic));
                     None
                 }
-            };
+            }
+        };
         let input = schema("input", front.input.schema.as_ref());
         let output = schema("output", front.output.schema.as_ref());
         let input_schema = input.unwrap_or_else(|| serde_json::json!({"type": "object"}));
         let sampling = self.sampling(&front.config, problems);
         let ours = self.extension(raw, &input_schema, problems);
+        let tools = self.tools(&front, problems);
         Prompt {
             description: front.description.unwrap_or_default(),
             model: front.model.unwrap_or_default(),
@@ -222,10 +242,25 @@ impl File<'_> {
                 let json = front.output.format.as_deref() == Some("json");
                 json.then(|| serde_json::json!({}))
             }),
+            tools,
             ours,
             template: document.template,
             template_start: document.template_start,
         }
+    }
+
+    fn tools(&self, front: &FrontMatter, problems: &mut Vec<Diagnostic>) -> Tools {
+        if !front.tool_defs.is_empty() {
+            let message = "`toolDefs` define tools that somebody else runs, and nobody does here";
+            problems.push(self.at_key("toolDefs", message).help(
+                "write a function `prompts/NAME.prompt` and name it in `tools`; clients with tools \
+                 of their own ask the model itself, by `/v1/chat/completions`",
+            ));
+        }
+        Tools::new(&front.tools, front.max_turns).unwrap_or_else(|message| {
+            problems.push(self.at_key("tools", message));
+            Tools::default()
+        })
     }
 
     fn sampling(&self, config: &Map<String, Value>, problems: &mut Vec<Diagnostic>) -> Sampling {

@@ -7,6 +7,8 @@
 mod embedding;
 mod model;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use praxis_core::chat::collect;
 use praxis_core::{
     CallContext, CallError, CallEvent, ChatRequest, Constraint, ErrorCode, Message, Role, Sampling,
@@ -66,6 +68,17 @@ impl PromptFunction {
         past: &[Message],
         cx: &CallContext,
     ) -> Result<Option<Verdict>, CallError> {
+        self.judged(question, past, &AtomicU64::new(0), cx).await
+    }
+
+    /// The same; the tokens that the model writes for it are added to `written`.
+    pub(crate) async fn judged(
+        &self,
+        question: &str,
+        past: &[Message],
+        written: &AtomicU64,
+        cx: &CallContext,
+    ) -> Result<Option<Verdict>, CallError> {
         let Some(scene) = &self.prompt.ours.scene else {
             return Ok(None);
         };
@@ -75,7 +88,7 @@ impl PromptFunction {
         let before = before.map(Message::text);
         let verdict = match scene.by {
             Judge::Model => {
-                self.by_model(scene, question, before.as_deref(), &inner)
+                self.by_model(scene, question, before.as_deref(), written, &inner)
                     .await
             }
             Judge::Embedding => self.by_embedding(scene, question, before.as_deref()).await,
@@ -144,6 +157,7 @@ impl PromptFunction {
         scene: &Scene,
         question: &str,
         before: Option<&str>,
+        written: &AtomicU64,
         cx: &CallContext,
     ) -> Result<Verdict, CallError> {
         let sorting = model::Sorting::of(scene);
@@ -158,15 +172,21 @@ impl PromptFunction {
             constraint: Some(Constraint::Choice(sorting.choices())),
             ..ChatRequest::default()
         };
-        let answered = |request| self.answered(request, cx);
+        let answered = |request| self.answered(request, written, cx);
         let choices = &self.gate.choices;
         let answer = choices.ask(&self.signature.name, request, answered).await?;
         Ok(sorting.read(&answer))
     }
 
-    async fn answered(&self, request: ChatRequest, cx: &CallContext) -> Result<String, CallError> {
-        let stream = self.deps.chat.chat(request, cx).await?;
-        Ok(collect(stream).await?.text)
+    async fn answered(
+        &self,
+        request: ChatRequest,
+        written: &AtomicU64,
+        cx: &CallContext,
+    ) -> Result<String, CallError> {
+        let answer = collect(self.deps.chat.chat(request, cx).await?).await?;
+        written.fetch_add(answer.usage.output_tokens, Ordering::Relaxed);
+        Ok(answer.text)
     }
 
     async fn by_embedding(

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
-use praxis_core::{CallContext, CallEvent, FinishReason, TokenLogprob, Usage};
+use praxis_core::{CallContext, CallEvent, FinishReason, Message, TokenLogprob, Usage};
 use serde_json::Value;
 
 use crate::answer::AnswerFilter;
@@ -41,11 +41,14 @@ pub(crate) struct Reply {
     pub finish: FinishReason,
     /// Tokens written.
     pub tokens: u64,
+    /// Calls of tools before the answer, and what they gave.
+    pub turns: Vec<Message>,
 }
 
 /// Takes one answer apart.
 pub(crate) struct Sink<'a> {
     asking: &'a Asking<'a>,
+    form: Form,
     show: Show,
     /// Whether all of it is reasoning.
     free: bool,
@@ -65,6 +68,7 @@ impl<'a> Sink<'a> {
         let json = asking.output.format == OutputFormat::Json;
         Self {
             asking,
+            form: form.clone(),
             show,
             free,
             reasoned: (*form == Form::Reasoned).then(Reasoned::default),
@@ -109,10 +113,29 @@ impl<'a> Sink<'a> {
         ControlFlow::Continue(())
     }
 
+    /// Whether the reader is told of what happens meanwhile.
+    pub fn is_heard(&self) -> bool {
+        self.show != Show::Nothing
+    }
+
+    /// The answer so far was no answer but what the model said before it called tools. What the reader
+    /// has seen of it stays, as a paragraph of its own; all else begins anew.
+    pub async fn called(&mut self, cx: &CallContext) {
+        if self.show == Show::Output && self.reasoned.is_none() {
+            if !self.text.trim().is_empty() {
+                self.write("\n\n", Vec::new(), cx).await;
+            }
+            return;
+        }
+        let tokens = self.tokens;
+        *self = Self::new(self.asking, &self.form.clone(), self.show);
+        self.tokens = tokens;
+    }
+
     /// Notes how it ended.
     pub async fn ended(&mut self, finish_reason: FinishReason, usage: Usage, cx: &CallContext) {
         self.finish = finish_reason;
-        self.tokens = usage.output_tokens;
+        self.tokens += usage.output_tokens;
         cx.emit(CallEvent::Finished {
             finish_reason,
             usage,
@@ -156,6 +179,7 @@ impl<'a> Sink<'a> {
             refused,
             finish: self.finish,
             tokens: self.tokens,
+            turns: Vec::new(),
         }
     }
 

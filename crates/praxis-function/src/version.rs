@@ -1,10 +1,13 @@
 //! A function's version: the hash of everything that a person wrote for it, which is its prompt file
-//! (schemas and parameters are part of it) and the partials that it uses, directly or through others.
+//! (schemas and parameters are part of it), and the partials and named schemas that it uses, directly or
+//! through others.
 //! Equal sources have an equal version wherever they come from: the folder, the store, git. Left out:
 //! where old sources are kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+use crate::schemas::{schema_name, used};
 
 /// Files of a `prompts` folder, or those of one version: name (`answer.prompt`) and text.
 pub type Sources = BTreeMap<String, String>;
@@ -42,12 +45,17 @@ fn collect(dir: &Path, prefix: &str, depth: usize, found: &mut BTreeMap<String, 
         let Some(name) = path.file_name().map(|n| n.to_string_lossy().into_owned()) else {
             continue;
         };
-        if path.extension().is_some_and(|e| e == "prompt") {
+        if is_source(&name) {
             found.insert(format!("{prefix}{name}"), path);
         } else if depth < DEEPEST_FOLDER && !name.starts_with('.') && path.is_dir() {
             collect(&path, &format!("{prefix}{name}/"), depth + 1, found);
         }
     }
+}
+
+/// Whether a file of the folder is part of functions: a prompt, a partial or a schema.
+pub fn is_source(file: &str) -> bool {
+    file.ends_with(SUFFIX) || schema_name(file).is_some()
 }
 
 /// The names of all functions in `files`.
@@ -64,7 +72,7 @@ fn is_partial(file: &str) -> bool {
     file.rsplit('/').next().unwrap_or(file).starts_with('_')
 }
 
-/// The files of one function: its prompt and the partials that it uses. `None` where there is no such
+/// The files of one function: its prompt, and the partials and schemas that it uses. `None` where there is no such
 /// prompt.
 pub fn sources(files: &Sources, function: &str) -> Option<Sources> {
     let prompt = format!("{function}{SUFFIX}");
@@ -72,7 +80,11 @@ pub fn sources(files: &Sources, function: &str) -> Option<Sources> {
     let mut waiting = BTreeSet::from([prompt.clone()]);
     // Passages that a prompt gives no place of its own are rendered by this partial.
     let passages = format!("{}{SUFFIX}", crate::passages::PARTIAL_NAME);
-    if files.get(&prompt)?.contains("knowledge") {
+    let text = files.get(&prompt)?;
+    for schema in used(text, files) {
+        found.insert(schema.clone(), files[&schema].clone());
+    }
+    if text.contains("knowledge") {
         waiting.insert(passages);
     }
     while let Some(name) = waiting.pop_first() {
@@ -216,6 +228,15 @@ mod tests {
             (&[("b.prompt", "{{>x}}\n"), ("_x.prompt", "x")], "b", true),
             (&[("a.prompt", "{{>x}}\n"), ("_x.prompt", "X")], "a", false),
             (&[("a.prompt", "{{>x}} \n"), ("_x.prompt", "x")], "a", false),
+            (
+                &[
+                    ("a.prompt", "{{>x}}\n"),
+                    ("_x.prompt", "x"),
+                    ("S.schema.yaml", "a: string"),
+                ],
+                "a",
+                true,
+            ),
         ] {
             assert_eq!(of(all, name) == base, same, "{all:?}");
         }

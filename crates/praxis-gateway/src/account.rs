@@ -8,7 +8,7 @@ use futures::{Stream, StreamExt};
 use praxis_core::function::OpenSpan;
 use praxis_core::{
     CallContext, ChatChunk, ChatRequest, FinishReason, ModelError, Money, SpanKind, SpanStatus,
-    Usage,
+    ToolCallDelta, ToolCalls, Usage,
 };
 use serde_json::{Value, json};
 use tokio_util::sync::DropGuard;
@@ -72,6 +72,7 @@ pub(crate) struct Account {
     /// What failed before the answer began.
     failed: Vec<Value>,
     text: String,
+    calls: ToolCalls,
 }
 
 impl Account {
@@ -83,6 +84,10 @@ impl Account {
         if let (Some(constraint), Some(map)) = (&request.constraint, input.as_object_mut()) {
             map.insert("constraint".to_owned(), json!(constraint));
         }
+        if let (false, Some(map)) = (request.tools.is_empty(), input.as_object_mut()) {
+            map.insert("tools".to_owned(), json!(request.tools));
+            map.insert("tool_choice".to_owned(), json!(request.tool_choice));
+        }
         let (span, _) = cx.span(SpanKind::Chat, model, input);
         Self {
             span: Some(span),
@@ -92,6 +97,7 @@ impl Account {
             prompt_estimate: tokens::estimate_prompt(&request.messages),
             failed: Vec::new(),
             text: String::new(),
+            calls: ToolCalls::default(),
         }
     }
 
@@ -118,7 +124,7 @@ impl Account {
     fn estimate(&self) -> Usage {
         Usage {
             input_tokens: self.prompt_estimate,
-            output_tokens: tokens::estimate(&self.text),
+            output_tokens: tokens::estimate(&self.text) + tokens::estimate_calls(&self.calls),
             ..Usage::default()
         }
     }
@@ -128,6 +134,13 @@ impl Account {
             span.first_token();
         }
         self.text.push_str(text);
+    }
+
+    fn call(&mut self, delta: &ToolCallDelta) {
+        if let Some(span) = &mut self.span {
+            span.first_token();
+        }
+        self.calls.push(delta);
     }
 
     /// Closes it after a whole answer; gives the usage.
@@ -145,7 +158,8 @@ impl Account {
 
     /// Closes it with an error. What came of the answer was paid for, so it is charged.
     pub(crate) fn fail(&mut self, error: &ModelError) {
-        let charged = (!self.text.is_empty()).then(|| self.estimate());
+        let came = !self.text.is_empty() || !self.calls.is_empty();
+        let charged = came.then(|| self.estimate());
         let (status, outcome) = match error {
             ModelError::Cancelled => (SpanStatus::Cancelled, "cancelled"),
             other => (SpanStatus::Error(other.to_string()), other.code().as_str()),
@@ -168,6 +182,10 @@ impl Account {
         output.insert("model".to_owned(), json!(self.model));
         if usage.is_some() {
             output.insert("text".to_owned(), json!(self.text));
+        }
+        if !self.calls.is_empty() {
+            let calls = std::mem::take(&mut self.calls).finish();
+            output.insert("tool_calls".to_owned(), json!(calls));
         }
         if let Some(reason) = reason {
             output.insert("finish_reason".to_owned(), json!(reason));
@@ -221,6 +239,10 @@ impl Accounted {
             Ok(Piece::Delta { text, logprobs }) => {
                 self.account.delta(&text);
                 Ok(ChatChunk::Delta { text, logprobs })
+            }
+            Ok(Piece::ToolCall(delta)) => {
+                self.account.call(&delta);
+                Ok(ChatChunk::ToolCall(delta))
             }
             Ok(Piece::Done {
                 finish_reason,

@@ -211,6 +211,7 @@ impl LocalChat {
         let pieces = stream.map(|chunk| {
             chunk.map(|chunk| match chunk {
                 ChatChunk::Delta { text, logprobs } => Piece::Delta { text, logprobs },
+                ChatChunk::ToolCall(call) => Piece::ToolCall(call),
                 ChatChunk::Done {
                     finish_reason,
                     usage,

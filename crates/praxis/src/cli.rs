@@ -134,6 +134,9 @@ pub struct Call {
     /// Read the input as a JSON object from a file, or from standard input with `-`.
     #[arg(long, value_name = "FILE")]
     pub input: Option<PathBuf>,
+    /// What the prompt reads as @state.KEY; a value that is JSON is read as such.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub state: Vec<String>,
 }
 
 #[derive(Debug, Args)]

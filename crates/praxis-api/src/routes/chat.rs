@@ -10,13 +10,15 @@ use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt};
 use praxis_core::{
     CallEvent, ChatChunk, ChatRequest, Citation, Constraint, FinishReason, Message, ModelError,
-    Part, Priority, Role, Sampling, TokenLogprob, Usage, now_s,
+    Priority, Sampling, TokenLogprob, ToolCallDelta, ToolCalls, Usage, now_s,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::functions::{self, Step};
+use super::messages::InMessage;
 use super::models::FUNCTION_PREFIX;
+use super::tools::{self, InChoice, InTool};
 use crate::error::{ApiError, JsonBody};
 use crate::sse;
 use crate::state::ApiState;
@@ -52,6 +54,9 @@ pub(crate) struct Request {
     response_format: Option<ResponseFormat>,
     structured_outputs: Option<StructuredOutputs>,
     service_tier: Option<String>,
+    tools: Option<Vec<InTool>>,
+    tool_choice: Option<InChoice>,
+    parallel_tool_calls: Option<bool>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -93,54 +98,11 @@ enum OneOrMany {
     Many(Vec<String>),
 }
 
-#[derive(Deserialize)]
-struct InMessage {
-    role: Role,
-    content: Content,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "must be a string or an array of content parts")]
-enum Content {
-    Text(String),
-    Parts(Vec<InPart>),
-}
-
-#[derive(Deserialize)]
-struct InPart {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    text: String,
-    image_url: Option<ImageUrl>,
-}
-
-#[derive(Deserialize)]
-struct ImageUrl {
-    url: String,
-}
-
-impl InPart {
-    /// The part, or what is wrong with it.
-    fn part(&self) -> Result<Part, String> {
-        match (self.kind.as_str(), &self.image_url) {
-            ("text", _) => Ok(Part::Text(self.text.clone())),
-            ("image_url", Some(image)) => Ok(Part::image(image.url.as_str())),
-            ("image_url", None) => {
-                Err("a part of type `image_url` needs `image_url: {\"url\": ...}`".to_owned())
-            }
-            (other, _) => Err(format!(
-                "content of type `{other}` is not supported; there are `text` and `image_url`"
-            )),
-        }
-    }
-}
-
 impl Request {
     fn refuse_unsupported(&self) -> Result<(), ApiError> {
         for name in [
-            "tools",
             "functions",
+            "function_call",
             "logit_bias",
             "audio",
             "modalities",
@@ -169,6 +131,14 @@ impl Request {
         }
         if self.rest.get("n").is_some_and(|n| n != 1) {
             return Err(ApiError::invalid("n", "`n` can only be 1"));
+        }
+        if self.tools.as_ref().is_some_and(|t| !t.is_empty())
+            && self.model.starts_with(FUNCTION_PREFIX)
+        {
+            return Err(ApiError::invalid(
+                "tools",
+                "a function calls the tools that its prompt names",
+            ));
         }
         if self.constraint().is_some() && self.model.starts_with(FUNCTION_PREFIX) {
             return Err(ApiError::invalid(
@@ -210,22 +180,8 @@ impl Request {
             .iter()
             .enumerate()
             .map(|(i, message)| {
-                let parts = match &message.content {
-                    Content::Text(text) => return Ok(Message::new(message.role, text.as_str())),
-                    Content::Parts(parts) => parts,
-                };
-                let content = parts
-                    .iter()
-                    .enumerate()
-                    .map(|(j, part)| {
-                        part.part().map_err(|what| {
-                            ApiError::invalid(&format!("messages[{i}].content[{j}]"), what)
-                        })
-                    })
-                    .collect::<Result<_, _>>()?;
-                Ok(Message {
-                    role: message.role,
-                    content,
+                message.message().map_err(|(place, what)| {
+                    ApiError::invalid(&format!("messages[{i}]{place}"), what)
                 })
             })
             .collect()
@@ -269,6 +225,7 @@ enum Piece {
         logprobs: Vec<TokenLogprob>,
     },
     Reasoning(String),
+    ToolCall(ToolCallDelta),
     Concluded {
         confidence: Option<f32>,
     },
@@ -318,6 +275,17 @@ pub(crate) async fn completions(
                 messages,
                 sampling,
                 top_logprobs: top,
+                tools: request
+                    .tools
+                    .into_iter()
+                    .flatten()
+                    .map(InTool::spec)
+                    .collect(),
+                tool_choice: request
+                    .tool_choice
+                    .map(InChoice::choice)
+                    .unwrap_or_default(),
+                parallel_tool_calls: request.parallel_tool_calls,
                 timeout: None,
             };
             state.chat.chat(chat, &cx).await?.map(of_chunk).boxed()
@@ -338,6 +306,7 @@ pub(crate) async fn completions(
 fn of_chunk(chunk: Result<ChatChunk, ModelError>) -> Piece {
     match chunk {
         Ok(ChatChunk::Delta { text, logprobs }) => Piece::Text { text, logprobs },
+        Ok(ChatChunk::ToolCall(delta)) => Piece::ToolCall(delta),
         Ok(ChatChunk::Done {
             finish_reason,
             usage,
@@ -365,7 +334,12 @@ fn of_steps(steps: impl Stream<Item = Step> + Send + 'static) -> impl Stream<Ite
             Step::Event(CallEvent::Concluded { confidence, .. }) => {
                 Some(Piece::Concluded { confidence })
             }
-            Step::Event(CallEvent::Retrieved(_) | CallEvent::Partial(_)) => None,
+            Step::Event(
+                CallEvent::Retrieved(_)
+                | CallEvent::Partial(_)
+                | CallEvent::ToolCalled(_)
+                | CallEvent::ToolAnswered { .. },
+            ) => None,
             Step::Event(CallEvent::Finished {
                 finish_reason,
                 usage,
@@ -429,6 +403,14 @@ impl Envelope {
                     let choice = json!({ "index": 0, "delta": delta, "finish_reason": null });
                     vec![sse::data(&self.chunk(&json!([choice])))]
                 }
+                Piece::ToolCall(delta) => {
+                    let choice = json!({
+                        "index": 0,
+                        "delta": { "tool_calls": [tools::piece(&delta)] },
+                        "finish_reason": null,
+                    });
+                    vec![sse::data(&self.chunk(&json!([choice])))]
+                }
                 Piece::Concluded { confidence } => {
                     certain = confidence;
                     Vec::new()
@@ -482,10 +464,11 @@ impl Envelope {
 
     async fn whole(self, mut pieces: impl Stream<Item = Piece> + Unpin) -> Result<Value, ApiError> {
         let (mut content, mut logprobs, mut citations) = (String::new(), Vec::new(), Vec::new());
-        let (mut reasoning, mut certain) = (String::new(), None);
+        let (mut reasoning, mut certain, mut calls) = (String::new(), None, ToolCalls::default());
         while let Some(piece) = pieces.next().await {
             match piece {
                 Piece::Reasoning(text) => reasoning.push_str(&text),
+                Piece::ToolCall(delta) => calls.push(&delta),
                 Piece::Concluded { confidence } => certain = confidence,
                 Piece::Text {
                     text,
@@ -513,6 +496,13 @@ impl Envelope {
                         "refusal": null,
                         "annotations": annotations(&self.origin, &content, &citations),
                     });
+                    let calls = calls.finish();
+                    if !calls.is_empty() {
+                        if content.is_empty() {
+                            message["content"] = Value::Null;
+                        }
+                        message["tool_calls"] = calls.iter().map(tools::call).collect();
+                    }
                     if !reasoning.is_empty() {
                         message["reasoning_content"] = json!(reasoning.trim());
                     }

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use praxis_core::{CallContext, CallError, CallEvent, ErrorCode, Function, Message, Sampling};
 use praxis_function::PromptFunction;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -27,6 +27,9 @@ pub(crate) async fn list(State(state): State<ApiState>) -> Json<Value> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Call {
     input: Value,
+    /// What prompts read as `@state`.
+    #[serde(default)]
+    state: Map<String, Value>,
 }
 
 /// Calls a function and waits for its output; with the reasoning and the confidence of its technique,
@@ -44,7 +47,7 @@ pub(crate) async fn call(
     let (events, mut received) = mpsc::channel(64);
     let called = async {
         // The context ends with the call, which ends the channel of events.
-        let cx = cx.with_events(events);
+        let cx = with_state(cx, call.state).with_events(events);
         function.call(call.input, &cx).await
     };
     let concluded = async {
@@ -71,17 +74,20 @@ pub(crate) async fn call(
 #[serde(deny_unknown_fields)]
 pub(crate) struct Chat {
     messages: Vec<Message>,
+    /// What prompts read as `@state`.
+    #[serde(default)]
+    state: Map<String, Value>,
 }
 
-/// Streams an answer as events: `retrieved`, `reasoning`, `partial`, `delta`, `concluded`, `finished`,
-/// `cited`, then `done` or `error`.
+/// Streams an answer as events: `retrieved`, `reasoning`, `tool_called`, `tool_answered`, `partial`,
+/// `delta`, `concluded`, `finished`, `cited`, then `done` or `error`.
 pub(crate) async fn chat(
     State(state): State<ApiState>,
     Path(name): Path<String>,
     JsonBody(chat): JsonBody<Chat>,
 ) -> Result<EventStream, ApiError> {
     let function = state.library.get(&name)?;
-    let cx = state.context();
+    let cx = with_state(state.context(), chat.state);
     let trace = cx.trace_id().clone();
     let guard = cx.cancel().clone().drop_guard();
     let events =
@@ -96,6 +102,11 @@ pub(crate) async fn chat(
             Step::Event(CallEvent::Reasoning { text }) => {
                 sse::named("reasoning", &json!({ "text": text }))
             }
+            Step::Event(CallEvent::ToolCalled(call)) => sse::named("tool_called", &json!(call)),
+            Step::Event(CallEvent::ToolAnswered { id, text, failed }) => sse::named(
+                "tool_answered",
+                &json!({ "id": id, "text": text, "failed": failed }),
+            ),
             Step::Event(CallEvent::Partial(output)) => {
                 sse::named("partial", &json!({ "output": output }))
             }
@@ -123,6 +134,14 @@ pub(crate) async fn chat(
             Step::Done(Err(error)) => sse::named("error", &ApiError::from(error).body()),
         });
     Ok(sse::stream(events, guard))
+}
+
+/// The context with what prompts read as `@state`.
+fn with_state(cx: CallContext, state: Map<String, Value>) -> CallContext {
+    if state.is_empty() {
+        return cx;
+    }
+    cx.with_data("state", Value::Object(state))
 }
 
 /// What happens in a call, and how it ends.

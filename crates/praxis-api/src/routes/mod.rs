@@ -5,5 +5,7 @@ pub(crate) mod embeddings;
 pub(crate) mod functions;
 pub(crate) mod health;
 pub(crate) mod knowledge;
+mod messages;
 pub(crate) mod models;
+mod tools;
 pub(crate) mod traces;

@@ -10,6 +10,7 @@ mod lookup;
 mod prefixes;
 mod queue;
 mod running;
+mod tool_calls;
 mod worker;
 
 use std::path::Path;
@@ -20,6 +21,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use praxis_core::{
     ChatChunk, ChatModel, ChatRequest, ChatStream, Constraint, Message, ModelError, TokenCount,
+    ToolSpec,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +35,7 @@ use crate::gguf::Gguf;
 use crate::sampler::{Sampler, validate};
 use crate::template::{ChatTemplate, Today};
 use crate::tokenizer::TextTokenizer;
+use crate::tools::Tools;
 use queue::{Job, Queue};
 use worker::Worker;
 
@@ -165,11 +168,11 @@ impl Model {
         })
     }
 
-    fn prompt(&self, messages: &[Message]) -> Result<Vec<u32>, ModelError> {
+    fn prompt(&self, messages: &[Message], tools: &[ToolSpec]) -> Result<Vec<u32>, ModelError> {
         if messages.is_empty() {
             return Err(ModelError::InvalidRequest("messages: there is none".into()));
         }
-        let rendered = self.template.render(messages, &self.tokenizer)?;
+        let rendered = self.template.render(messages, tools, &self.tokenizer)?;
         self.tokenizer
             .encode_template(&rendered.text, rendered.sentinel)
             .map_err(|e| ModelError::Internal(format!("the tokenizer failed: {e}")))
@@ -328,7 +331,7 @@ impl ChatEngine {
     /// # Errors
     /// [`ModelError::InvalidRequest`] where the template refuses the messages.
     pub fn count_tokens(&self, messages: &[Message]) -> Result<usize, ModelError> {
-        Ok(self.handle.model.prompt(messages)?.len())
+        Ok(self.handle.model.prompt(messages, &[])?.len())
     }
 
     /// The same, told apart by message. What the template puts around each message is measured on
@@ -365,7 +368,7 @@ impl ChatEngine {
     /// The tokens of a conversation as a prompt, for tests against a reference.
     #[doc(hidden)]
     pub fn prompt_tokens(&self, messages: &[Message]) -> Result<Vec<u32>, ModelError> {
-        self.handle.model.prompt(messages)
+        self.handle.model.prompt(messages, &[])
     }
 
     /// The tokens of a plain text, for tests against a reference.
@@ -436,15 +439,19 @@ impl ChatModel for ChatEngine {
             let model = request.model;
             return Err(ModelError::TextOnly { model });
         }
+        let tools = Tools::of(&request)?;
+        let calls = !tools.is_empty();
         let came = Instant::now();
         let model = Arc::clone(&self.handle.model);
         let (messages, constraint) = (request.messages, request.constraint);
         // A long prompt takes milliseconds to tokenize, and a constraint as long to compile.
         let prepare = move || -> Result<_, ModelError> {
-            let guide = constraint
-                .map(|c| model.constraints.guide(&c))
-                .transpose()?;
-            Ok((model.prompt(&messages)?, guide))
+            let guide = match &constraint {
+                answer if calls => Some(model.constraints.tool_guide(&tools, answer.as_ref())?),
+                Some(constraint) => Some(model.constraints.guide(constraint)?),
+                None => None,
+            };
+            Ok((model.prompt(&messages, &tools.specs)?, guide))
         };
         let (prompt, guide) = tokio::task::spawn_blocking(prepare)
             .await
@@ -476,7 +483,12 @@ impl ChatModel for ChatEngine {
             cancel: cancel.clone(),
         })?;
         let deadline = request.timeout.map(|timeout| (came + timeout, timeout));
-        Ok(stream(receiver, cancel, deadline, Arc::clone(&self.handle)))
+        let answer = stream(receiver, cancel, deadline, Arc::clone(&self.handle));
+        Ok(if calls {
+            tool_calls::read(answer)
+        } else {
+            answer
+        })
     }
 }
 

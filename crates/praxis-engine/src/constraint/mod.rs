@@ -8,7 +8,7 @@
 //! content has only one way to go on, and is not generated but read ([`Guide::forced`]).
 
 mod rewrite;
-mod schema;
+pub(crate) mod schema;
 mod vocabulary;
 pub(crate) mod walk;
 
@@ -17,10 +17,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use llguidance::api::TopLevelGrammar;
 use llguidance::toktrie::{InferenceCapabilities, SimpleVob};
-use llguidance::{Matcher, ParserFactory};
+use llguidance::{Matcher, ParserFactory, TokenParser};
 use praxis_core::{Constraint, ModelError};
+use serde_json::json;
 
 use crate::tokenizer::TextTokenizer;
+use crate::tools::Tools;
+use crate::tools::grammar::{arguments, lark};
 
 /// Compiled constraints that are kept for requests with the same one.
 const KEPT: usize = 32;
@@ -62,24 +65,71 @@ impl Constraints {
             return Ok(Guide { matcher });
         }
         let grammar = grammar(constraint).map_err(invalid)?;
-        let factory = self
-            .factory
-            .get_or_init(|| self.factory())
-            .as_ref()
-            .map_err(|e| ModelError::Internal(e.clone()))?;
-        let parser = factory.create_parser(grammar).map_err(|error| {
+        let parser = self.vocabulary()?.create_parser(grammar).map_err(|error| {
             let problem = first_line(&error.to_string());
             invalid(match constraint {
                 Constraint::JsonSchema(value) => schema::explain(value, &problem),
                 _ => problem,
             })
         })?;
+        Ok(self.kept(key, parser))
+    }
+
+    /// What follows an answer that may call `tools`; one without calls is held to `answer`. Arguments
+    /// that cannot be held to their tool's schema are held to being an object.
+    ///
+    /// # Errors
+    /// As [`Constraints::guide`]; of the tools nothing is refused.
+    pub(crate) fn tool_guide(
+        &self,
+        tools: &Tools,
+        answer: Option<&Constraint>,
+    ) -> Result<Guide, ModelError> {
+        let invalid = |problem: String| ModelError::InvalidRequest(format!("tools: {problem}"));
+        let key = json!([tools.specs, tools.required, tools.parallel, answer]).to_string();
+        if let Some(matcher) = self.recall(&key) {
+            return Ok(Guide { matcher });
+        }
+        let factory = self.vocabulary()?;
+        let mut loose: Vec<bool> = tools
+            .specs
+            .iter()
+            .map(|tool| arguments(&tool.parameters).is_err())
+            .collect();
+        let compile = |loose: &[bool]| {
+            let lark = lark(tools, answer, loose).map_err(invalid)?;
+            let made = factory.create_parser(TopLevelGrammar::from_lark(lark));
+            made.map_err(|error| invalid(first_line(&error.to_string())))
+        };
+        let parser = compile(&loose).or_else(|_| {
+            // The compiler does not say which schema it stumbles over.
+            for (tool, loose) in tools.specs.iter().zip(&mut loose) {
+                let fits = arguments(&tool.parameters).is_ok_and(|schema| {
+                    let grammar = TopLevelGrammar::from_json_schema(schema);
+                    factory.create_parser(grammar).is_ok()
+                });
+                *loose = !fits;
+            }
+            compile(&loose)
+        })?;
+        for (tool, _) in tools.specs.iter().zip(&loose).filter(|(_, loose)| **loose) {
+            tracing::debug!(tool = %tool.name, "arguments are not held to their schema");
+        }
+        Ok(self.kept(key, parser))
+    }
+
+    fn kept(&self, key: String, parser: TokenParser) -> Guide {
         let matcher = Matcher::new(Ok(parser));
         let guide = Guide {
             matcher: matcher.deep_clone(),
         };
         self.keep(key, matcher);
-        Ok(guide)
+        guide
+    }
+
+    fn vocabulary(&self) -> Result<&ParserFactory, ModelError> {
+        let made = self.factory.get_or_init(|| self.factory()).as_ref();
+        made.map_err(|e| ModelError::Internal(e.clone()))
     }
 
     fn factory(&self) -> Result<ParserFactory, String> {

@@ -38,7 +38,7 @@ const CALENDAR: &str = "^(?:[0-9]{4}-(?:(?:0[13-9]|1[0-2])-[0-9]{2}|02-(?:[01][0
 ///
 /// # Errors
 /// Says what cannot be followed, and where.
-pub(super) fn prepare(schema: &Value) -> Result<Value, String> {
+pub(crate) fn prepare(schema: &Value) -> Result<Value, String> {
     let rewriter = Rewriter { root: schema };
     let mut schema = match schema {
         Value::Bool(true) => json!({}),

@@ -139,7 +139,8 @@ fn split(source: &str) -> Option<Parts> {
     None
 }
 
-fn read_yaml(yaml: &str, lines_before: usize) -> Result<Map<String, Value>, FrontFlaw> {
+/// Reads a mapping as front matter is read; `lines_before` are those of the file before it.
+pub(crate) fn read_yaml(yaml: &str, lines_before: usize) -> Result<Map<String, Value>, FrontFlaw> {
     if yaml.trim().is_empty() {
         return Ok(Map::new());
     }

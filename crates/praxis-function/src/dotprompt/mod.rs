@@ -17,6 +17,7 @@ mod render;
 mod tags;
 mod values;
 
+pub(crate) use front::read_yaml;
 pub use front::{Document, FrontFlaw, FrontMatter, Input, Output, parse};
 pub use messages::{Media, Message, Part, Role};
 pub use picoschema::{SchemaError, to_json_schema};

@@ -9,17 +9,18 @@ use praxis_core::embed::TokenCounter;
 use praxis_core::trace::TraceSink;
 use praxis_core::{
     ChatChunk, ChatGateway, ChatRequest, ChatStream, EmbedKind, Embedder, FinishReason, ModelError,
-    Query, Retriever, Span, Usage,
+    Query, Retriever, Span, ToolCallDelta, Usage,
 };
 
 use super::*;
 use crate::library::{Functions, Known, Library};
 
 mod scope;
+mod tools;
 
 type Script = dyn Fn(&ChatRequest, usize) -> Result<String, ModelError> + Send + Sync;
 
-/// A model that writes what its script says, character by character.
+/// A model that writes what its script says, character by character. A line `@NAME JSON` is a call.
 struct Scripted {
     script: Box<Script>,
     asked: Mutex<Vec<ChatRequest>>,
@@ -33,7 +34,10 @@ impl ChatGateway for Scripted {
             asked.push(request.clone());
             asked.len() - 1
         };
-        let text = (self.script)(&request, number)?;
+        let written = (self.script)(&request, number)?;
+        let (calls, text): (Vec<&str>, Vec<&str>) =
+            written.split('\n').partition(|line| line.starts_with('@'));
+        let text = text.join("\n");
         let mut chunks: Vec<_> = text
             .chars()
             .map(|c| {
@@ -43,8 +47,20 @@ impl ChatGateway for Scripted {
                 })
             })
             .collect();
+        for (index, call) in calls.iter().enumerate() {
+            let (name, arguments) = call[1..].split_once(' ').unwrap();
+            chunks.push(Ok(ChatChunk::ToolCall(ToolCallDelta {
+                index,
+                id: Some(format!("c{number}.{index}")),
+                name: Some(name.to_owned()),
+                arguments: arguments.to_owned(),
+            })));
+        }
         chunks.push(Ok(ChatChunk::Done {
-            finish_reason: FinishReason::Stop,
+            finish_reason: match calls.is_empty() {
+                true => FinishReason::Stop,
+                false => FinishReason::ToolCalls,
+            },
             usage: Usage {
                 output_tokens: 10,
                 ..Usage::default()
@@ -121,7 +137,12 @@ async fn call(
     let folder = dir.path().join("prompts");
     std::fs::create_dir(&folder).unwrap();
     for (name, text) in prompts {
-        std::fs::write(folder.join(format!("{name}.prompt")), text).unwrap();
+        let file = match name.contains(".schema.") {
+            true => (*name).to_owned(),
+            false => format!("{name}.prompt"),
+        };
+        std::fs::create_dir_all(folder.join(&file).parent().unwrap()).unwrap();
+        std::fs::write(folder.join(file), text).unwrap();
     }
     let chat = Arc::new(Scripted {
         script: Box::new(script),

@@ -3,11 +3,18 @@
 use praxis_core::{Message, ModelError, Part, Role};
 use serde::Serialize;
 
+use super::tools::{WireCall, wire_calls};
+
 /// A message as it is sent.
 #[derive(Serialize)]
 pub(super) struct WireMessage<'a> {
     role: Role,
-    content: WireContent<'a>,
+    /// None where the model only calls tools.
+    content: Option<WireContent<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<WireCall<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_call_id: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -48,18 +55,21 @@ pub(super) fn wire_messages<'a>(
         .iter()
         .map(|message| {
             let content = match message.content.as_slice() {
-                [] => WireContent::Text(""),
-                [Part::Text(text)] => WireContent::Text(text),
-                parts => WireContent::Parts(
+                [] if !message.tool_calls.is_empty() => None,
+                [] => Some(WireContent::Text("")),
+                [Part::Text(text)] => Some(WireContent::Text(text)),
+                parts => Some(WireContent::Parts(
                     parts
                         .iter()
                         .map(|part| wire_part(name, part))
                         .collect::<Result<_, _>>()?,
-                ),
+                )),
             };
             Ok(WireMessage {
                 role: message.role,
                 content,
+                tool_calls: wire_calls(&message.tool_calls),
+                tool_call_id: message.tool_call_id.as_deref(),
             })
         })
         .collect()
@@ -116,6 +126,7 @@ fn image(url: &str) -> WirePart<'_> {
 
 #[cfg(test)]
 mod tests {
+    use praxis_core::ToolCall;
     use serde_json::{Value, json};
 
     use super::*;
@@ -128,10 +139,7 @@ mod tests {
     }
 
     fn sent(content: Vec<Part>) -> Result<Value, ModelError> {
-        let messages = [Message {
-            role: Role::User,
-            content,
-        }];
+        let messages = [Message::of_parts(Role::User, content)];
         let wire = wire_messages("m", &messages)?;
         Ok(serde_json::to_value(&wire).unwrap()[0]["content"].clone())
     }
@@ -155,6 +163,27 @@ mod tests {
         ] {
             assert_eq!(sent(content).unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn calls_and_results_go_out_as_openai_has_them() {
+        let call = |arguments: &str| ToolCall {
+            id: "c1".to_owned(),
+            name: "f".to_owned(),
+            arguments: arguments.to_owned(),
+        };
+        let mut wants = Message::of_parts(Role::Assistant, Vec::new());
+        wants.tool_calls = vec![call("{\"a\": 1}"), call("")];
+        let messages = [wants, Message::tool("c1", "4")];
+        let wire = serde_json::to_value(wire_messages("m", &messages).unwrap()).unwrap();
+        let called = |arguments: &str| json!({"id": "c1", "type": "function", "function": {"name": "f", "arguments": arguments}});
+        assert_eq!(
+            wire,
+            json!([
+                {"role": "assistant", "content": null, "tool_calls": [called("{\"a\": 1}"), called("{}")]},
+                {"role": "tool", "content": "4", "tool_call_id": "c1"},
+            ])
+        );
     }
 
     #[test]

@@ -3,13 +3,14 @@
 mod content;
 mod failure;
 mod stream;
+mod tools;
 mod wire;
 
 use std::time::Duration;
 
 use futures::stream::BoxStream;
 use praxis_core::chat::{FinishReason, TokenLogprob};
-use praxis_core::{ChatRequest, ModelError, Secret, Usage};
+use praxis_core::{ChatRequest, ModelError, Secret, ToolCallDelta, Usage};
 use reqwest::{Client, RequestBuilder, Response, Url};
 use serde::Serialize;
 
@@ -22,6 +23,7 @@ pub(crate) enum Piece {
         text: String,
         logprobs: Vec<TokenLogprob>,
     },
+    ToolCall(ToolCallDelta),
     Done {
         finish_reason: FinishReason,
         usage: Option<Usage>,

@@ -1,11 +1,13 @@
 //! Reading a streamed answer: server-sent events in, pieces out, each wait bounded.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use eventsource_stream::{Event, EventStreamError, Eventsource};
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 use praxis_core::chat::FinishReason;
+use praxis_core::tool::MAX_TOOL_CALLS;
 use praxis_core::{ModelError, Usage};
 use reqwest::Response;
 
@@ -60,7 +62,11 @@ pub(super) struct Reader {
     /// Whether any token came: from then on the answer can break, but not be asked for again.
     started: bool,
     finish: Option<FinishReason>,
+    /// Whether tools were called: some servers say `stop` then.
+    called: bool,
     usage: Option<Usage>,
+    /// Read and not given yet: an event may hold several.
+    ready: VecDeque<Piece>,
     ended: bool,
 }
 
@@ -73,7 +79,9 @@ impl Reader {
             deadlines,
             started: false,
             finish: None,
+            called: false,
             usage: None,
+            ready: VecDeque::new(),
             ended: false,
         }
     }
@@ -84,7 +92,7 @@ impl Reader {
                 return None;
             }
             let piece = reader.next().await;
-            reader.ended = !matches!(piece, Ok(Piece::Delta { .. }));
+            reader.ended = !matches!(piece, Ok(Piece::Delta { .. } | Piece::ToolCall(_)));
             Some((piece, reader))
         })
         .boxed()
@@ -93,6 +101,9 @@ impl Reader {
     /// The next piece.
     async fn next(&mut self) -> Result<Piece, ModelError> {
         loop {
+            if let Some(piece) = self.ready.pop_front() {
+                return Ok(piece);
+            }
             let (wait, late) = self.deadlines.wait(self.started, &self.name);
             let Ok(event) = tokio::time::timeout(wait, self.events.next()).await else {
                 return Err(late);
@@ -105,9 +116,7 @@ impl Reader {
             if event.data.trim() == "[DONE]" {
                 return self.done();
             }
-            if let Some(piece) = self.read(&event.data)? {
-                return Ok(piece);
-            }
+            self.read(&event.data)?;
         }
     }
 
@@ -115,7 +124,10 @@ impl Reader {
     fn done(&self) -> Result<Piece, ModelError> {
         match self.finish {
             Some(finish_reason) => Ok(Piece::Done {
-                finish_reason,
+                finish_reason: match finish_reason {
+                    FinishReason::Stop if self.called => FinishReason::ToolCalls,
+                    other => other,
+                },
                 usage: self.usage,
             }),
             None => Err(self.broken(format!(
@@ -146,7 +158,7 @@ impl Reader {
         }
     }
 
-    fn read(&mut self, data: &str) -> Result<Option<Piece>, ModelError> {
+    fn read(&mut self, data: &str) -> Result<(), ModelError> {
         let event: wire::ChatEvent = serde_json::from_str(data).map_err(|e| {
             self.broken(format!(
                 "the answer of `{}` is not OpenAI's: {e}",
@@ -166,19 +178,27 @@ impl Reader {
         }
         // Requests ask for one choice, so others can only be a server's mistake.
         let Some(choice) = event.choices.into_iter().next() else {
-            return Ok(None);
+            return Ok(());
         };
         if let Some(reason) = choice.finish_reason.as_deref().filter(|r| !r.is_empty()) {
             self.finish = Some(wire::finish_reason(reason));
         }
         let text = choice.delta.content.unwrap_or_default();
         let logprobs = choice.logprobs.and_then(|l| l.content).unwrap_or_default();
+        let calls = choice.delta.tool_calls.unwrap_or_default();
+        self.called |= !calls.is_empty();
         self.started |= !text.is_empty()
+            || !calls.is_empty()
             || choice
                 .delta
                 .reasoning_content
                 .is_some_and(|thought| !thought.is_empty());
-        let empty = text.is_empty() && logprobs.is_empty();
-        Ok((!empty).then_some(Piece::Delta { text, logprobs }))
+        if !(text.is_empty() && logprobs.is_empty()) {
+            self.ready.push_back(Piece::Delta { text, logprobs });
+        }
+        let calls = calls.into_iter().enumerate().take(MAX_TOOL_CALLS);
+        self.ready
+            .extend(calls.map(|(at, call)| Piece::ToolCall(call.delta(at))));
+        Ok(())
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Endpoint;
 use super::content::{WireMessage, wire_messages};
+use super::tools::{CallPiece, WireChoice, WireTool, wire_choice, wire_tools};
 
 /// Body of `POST /chat/completions`. `top_k`, `min_p` and `repetition_penalty` are not OpenAI's, but
 /// open servers (vLLM, SGLang, llama.cpp) read them; they are sent only where set.
@@ -44,6 +45,12 @@ pub(super) struct ChatBody<'a> {
     top_logprobs: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_format: Option<ResponseFormat<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<WireTool<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<WireChoice<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parallel_tool_calls: Option<bool>,
 }
 
 /// A schema that the answer is held to. `strict`: an endpoint that cannot hold it has to refuse.
@@ -113,6 +120,11 @@ impl<'a> ChatBody<'a> {
             logprobs: request.top_logprobs.map(|_| true),
             top_logprobs: request.top_logprobs,
             response_format,
+            tools: wire_tools(&request.tools),
+            tool_choice: wire_choice(&request.tool_choice, &request.tools),
+            parallel_tool_calls: request
+                .parallel_tool_calls
+                .filter(|_| !request.tools.is_empty()),
         })
     }
 }
@@ -146,6 +158,8 @@ pub(super) struct Delta {
     /// Models that think aloud send this first: not part of the answer, but a sign of life.
     #[serde(default, alias = "reasoning")]
     pub reasoning_content: Option<String>,
+    #[serde(default)]
+    pub tool_calls: Option<Vec<CallPiece>>,
 }
 
 #[derive(Deserialize)]
@@ -189,6 +203,7 @@ pub(super) fn finish_reason(text: &str) -> FinishReason {
     match text {
         "length" | "max_tokens" => FinishReason::Length,
         "content_filter" => FinishReason::ContentFilter,
+        "tool_calls" | "function_call" => FinishReason::ToolCalls,
         _ => FinishReason::Stop,
     }
 }

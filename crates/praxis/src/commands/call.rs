@@ -18,9 +18,13 @@ pub async fn run(app: &App, args: Call, global: &Global) -> Result<(), Failure> 
     let function = app.library.get(&args.function)?;
     let input = input(&args, &function.signature().input_schema)?;
     let (events, received) = mpsc::channel(64);
-    let cx = CallContext::new(app.sink())
+    let mut cx = CallContext::new(app.sink())
         .with_cancel(super::cancel_on_ctrl_c())
         .with_events(events);
+    let state = state(&args)?;
+    if !state.is_empty() {
+        cx = cx.with_data("state", Value::Object(state));
+    }
     let trace = cx.trace_id().clone();
     let stream = !global.json;
     let printer = tokio::spawn(print(received, stream));
@@ -95,6 +99,12 @@ pub async fn print(mut events: mpsc::Receiver<CallEvent>, stream: bool) -> Print
                 }
                 printed.thought |= !text.trim().is_empty();
             }
+            CallEvent::ToolCalled(call) => {
+                if stream {
+                    let said = format!("{}({})", call.name, call.arguments);
+                    ui::note(&said);
+                }
+            }
             CallEvent::Cited { citations, .. } => printed.citations = citations,
             CallEvent::Concluded {
                 reasoning,
@@ -103,7 +113,10 @@ pub async fn print(mut events: mpsc::Receiver<CallEvent>, stream: bool) -> Print
                 printed.reasoning = reasoning;
                 printed.confidence = confidence;
             }
-            CallEvent::Retrieved(_) | CallEvent::Partial(_) | CallEvent::Finished { .. } => {}
+            CallEvent::Retrieved(_)
+            | CallEvent::Partial(_)
+            | CallEvent::ToolAnswered { .. }
+            | CallEvent::Finished { .. } => {}
         }
     }
     printed
@@ -180,6 +193,19 @@ fn input(args: &Call, schema: &Value) -> Result<Value, Failure> {
         );
     }
     Ok(Value::Object(input))
+}
+
+/// `--state`: each value as JSON where it is some, else as the text that it is.
+fn state(args: &Call) -> Result<Map<String, Value>, Failure> {
+    let pair = |pair: &String| {
+        let (key, value) = pair.split_once('=').ok_or_else(|| {
+            Failure::message(format!("`--state {pair}` is not KEY=VALUE"))
+                .with_help("write for example --state user=Ann")
+        })?;
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+        Ok((key.to_owned(), value))
+    };
+    args.state.iter().map(pair).collect()
 }
 
 fn read_object(path: &Path) -> Result<Map<String, Value>, Failure> {

@@ -152,7 +152,7 @@ impl Objects {
                 let name = format!("{folder}{name}");
                 if is_folder {
                     folders.push((format!("{name}/"), id));
-                } else if name.ends_with(".prompt")
+                } else if praxis_function::version::is_source(&name)
                     && let Some(text) = self.text(id)?
                 {
                     files.insert(name, text);

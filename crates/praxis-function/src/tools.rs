@@ -1,0 +1,228 @@
+//! Tools of a prompt: other functions of the application that its model may call while it answers.
+//!
+//! What a model wants called is data from outside: arguments are checked by the function's own schema, and
+//! what goes wrong with a call is told to the model, which may do better. Left out: how models are told of
+//! tools and held to their schemas (the gateway's and the engine's).
+
+use std::collections::BTreeMap;
+
+use futures::StreamExt;
+use praxis_core::tokens::{cut, estimate};
+use praxis_core::{
+    CallContext, CallError, CallEvent, ErrorCode, Function, Message, SpanKind, ToolCall, ToolSpec,
+};
+use serde_json::{Value, json};
+
+use crate::ask::Asking;
+use crate::library::Functions;
+use crate::technique::written;
+
+/// Rounds of calls where the prompt says nothing (`maxTurns`), as in Genkit.
+pub(crate) const MAX_TURNS: u64 = 5;
+
+/// Calls of one round that run at a time.
+const AT_ONCE: usize = 8;
+
+/// Tokens of a result that the model reads, about; what is longer is cut, and says so.
+const MAX_RESULT: usize = 4000;
+
+/// The tools of a prompt.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Tools {
+    /// Functions by the names that models know them by.
+    functions: BTreeMap<String, String>,
+    /// Rounds of calls before the model has to answer.
+    pub max_turns: u64,
+}
+
+impl Tools {
+    /// Tools for these functions.
+    ///
+    /// # Errors
+    /// Two functions that models would know by one name.
+    pub fn new(functions: &[String], max_turns: Option<u64>) -> Result<Self, String> {
+        let mut by_name = BTreeMap::new();
+        for function in functions {
+            if let Some(other) = by_name.insert(tool_name(function), function.clone())
+                && other != *function
+            {
+                return Err(format!(
+                    "`{other}` and `{function}` are one name to a model, `{}`",
+                    tool_name(function)
+                ));
+            }
+        }
+        Ok(Self {
+            functions: by_name,
+            max_turns: max_turns.unwrap_or(MAX_TURNS),
+        })
+    }
+
+    /// Names of the functions.
+    pub fn functions(&self) -> impl Iterator<Item = &str> {
+        self.functions.values().map(String::as_str)
+    }
+
+    /// About how many tokens the tools take in a prompt.
+    pub fn estimate(&self, functions: &Functions) -> usize {
+        let specs = self.specs(functions).unwrap_or_default();
+        specs
+            .iter()
+            .map(|spec| estimate(&json!(spec).to_string()))
+            .sum()
+    }
+
+    /// The tools as models are told of them.
+    ///
+    /// # Errors
+    /// `not_found` for a function that is not there.
+    pub fn specs(&self, functions: &Functions) -> Result<Vec<ToolSpec>, CallError> {
+        let spec = |(name, function): (&String, &String)| {
+            let function = functions.get(function)?;
+            let signature = function.signature();
+            Ok(ToolSpec {
+                name: name.clone(),
+                description: signature.description.clone(),
+                parameters: signature.input_schema.clone(),
+            })
+        };
+        self.functions.iter().map(spec).collect()
+    }
+}
+
+/// A function's name as models and providers take it: `desk/answer.short` is `desk_answer_short`.
+fn tool_name(function: &str) -> String {
+    let fits = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '-' {
+            c
+        } else {
+            '_'
+        }
+    };
+    function
+        .chars()
+        .map(fits)
+        .take(praxis_core::tool::MAX_TOOL_NAME)
+        .collect()
+}
+
+impl Asking<'_> {
+    /// Makes the calls of one round, several at a time; gives what the model is told of them, in their
+    /// order. `heard` tells the reader of each.
+    ///
+    /// # Errors
+    /// `cancelled`; all else that goes wrong is told to the model.
+    pub async fn run_tools(
+        &self,
+        calls: &[ToolCall],
+        heard: bool,
+        cx: &CallContext,
+    ) -> Result<Vec<Message>, CallError> {
+        let run = |call| self.run_tool(call, heard, cx);
+        let runs: Vec<_> = calls.iter().map(run).collect();
+        let mut results = futures::stream::iter(runs).buffered(AT_ONCE);
+        let mut messages = Vec::with_capacity(calls.len());
+        while let Some(result) = results.next().await {
+            messages.push(result?);
+        }
+        Ok(messages)
+    }
+
+    async fn run_tool(
+        &self,
+        call: &ToolCall,
+        heard: bool,
+        cx: &CallContext,
+    ) -> Result<Message, CallError> {
+        if heard {
+            cx.emit(CallEvent::ToolCalled(call.clone())).await;
+        }
+        let (span, inner) = cx.span(SpanKind::Tool, &call.name, json!(call));
+        let (text, failed) = match self.tool_result(call, &inner).await {
+            Ok(value) => {
+                span.finish(value.clone());
+                (shortened(&written(&value)), false)
+            }
+            Err(error) => {
+                span.fail(&error);
+                if error.code == ErrorCode::Cancelled {
+                    return Err(error);
+                }
+                let hint = error.hint.map(|hint| format!(" ({hint})"));
+                let hint = hint.unwrap_or_default();
+                (shortened(&format!("error: {}{hint}", error.message)), true)
+            }
+        };
+        if heard {
+            cx.emit(CallEvent::ToolAnswered {
+                id: call.id.clone(),
+                text: text.clone(),
+                failed,
+            })
+            .await;
+        }
+        Ok(Message::tool(&call.id, text))
+    }
+
+    async fn tool_result(&self, call: &ToolCall, cx: &CallContext) -> Result<Value, CallError> {
+        let invalid = |message: String| CallError::new(ErrorCode::InvalidRequest, message);
+        let function = self.tools.functions.get(&call.name).ok_or_else(|| {
+            let names: Vec<&str> = self.tools.functions.keys().map(String::as_str).collect();
+            invalid(format!(
+                "there is no tool `{}`; there are: {}",
+                call.name,
+                names.join(", ")
+            ))
+        })?;
+        let arguments = call.parsed().map_err(|error| {
+            invalid(format!(
+                "the arguments of `{}` are no JSON: {error}",
+                call.name
+            ))
+        })?;
+        let function = self.deps.functions.get(function)?;
+        // Boxed: a function may call others that call others.
+        Box::pin(function.call(arguments, &cx.nested()?)).await
+    }
+}
+
+fn shortened(text: &str) -> String {
+    if estimate(text) <= MAX_RESULT {
+        return text.to_owned();
+    }
+    format!(
+        "{}\n[cut: about {MAX_RESULT} of {} tokens]",
+        cut(text, MAX_RESULT),
+        estimate(text)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_models_take() {
+        let tools = |names: &[&str]| {
+            let owned: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
+            Tools::new(&owned, None)
+        };
+        let found = tools(&["desk/answer.short", "add"]).unwrap();
+        let names: Vec<&str> = found.functions.keys().map(String::as_str).collect();
+        assert_eq!(names, ["add", "desk_answer_short"]);
+        assert_eq!(found.max_turns, MAX_TURNS);
+        assert!(tools(&["a", "a"]).is_ok());
+        assert!(tools(&["a.b", "a/b"]).unwrap_err().contains("`a_b`"));
+    }
+
+    #[test]
+    fn a_long_result_is_cut_and_says_so() {
+        let long = "word ".repeat(10_000);
+        let short = shortened(&long);
+        assert!(
+            short.len() < 20_000 && short.ends_with("of 12500 tokens]"),
+            "{short}"
+        );
+        assert_eq!(shortened("4"), "4");
+    }
+}
