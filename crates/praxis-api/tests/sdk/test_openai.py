@@ -309,6 +309,86 @@ class Constraints(unittest.TestCase):
         self.assertIn("/properties/a", str(caught.exception))
 
 
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "The weather of a city.",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "city": {"type": "string", "maxLength": 30},
+                "unit": {"enum": ["celsius", "fahrenheit"]},
+            },
+            "required": ["city", "unit"],
+            "additionalProperties": False,
+        },
+    },
+}
+
+
+class Tools(unittest.TestCase):
+    """The small model has never seen a tool: what holds here holds by the constraint."""
+
+    def ask(self, **options):
+        options = {"messages": user("Weather in Oslo?"), "max_tokens": 120, **options}
+        return client.chat.completions.create(
+            model=MODEL, tools=[WEATHER], parallel_tool_calls=False, temperature=0, **options
+        )
+
+    def check(self, call):
+        self.assertEqual((call.type, call.function.name), ("function", "get_weather"))
+        arguments = json.loads(call.function.arguments)
+        self.assertEqual(sorted(arguments), ["city", "unit"])
+        self.assertIn(arguments["unit"], ["celsius", "fahrenheit"])
+
+    def test_a_call_is_made_and_its_result_is_read(self):
+        choice = self.ask(tool_choice="required").choices[0]
+        self.assertEqual(choice.finish_reason, "tool_calls")
+        self.assertIsNone(choice.message.content)
+        [call] = choice.message.tool_calls
+        self.check(call)
+        messages = [
+            *user("Weather in Oslo?"),
+            choice.message,
+            {"role": "tool", "tool_call_id": call.id, "content": "Snow."},
+        ]
+        told = self.ask(messages=messages, tool_choice="none").choices[0]
+        self.assertIsNone(told.message.tool_calls)
+        self.assertTrue(told.message.content)
+
+    def test_a_streamed_call_is_the_same(self):
+        whole = self.ask(tool_choice="required").choices[0].message.tool_calls[0]
+        name, arguments, reason = "", "", None
+        for chunk in self.ask(tool_choice="required", stream=True):
+            choice = chunk.choices[0]
+            reason = choice.finish_reason or reason
+            for call in choice.delta.tool_calls or []:
+                self.assertEqual(call.index, 0)
+                name += call.function.name or ""
+                arguments += call.function.arguments or ""
+        self.assertEqual((name, arguments), (whole.function.name, whole.function.arguments))
+        self.assertEqual(reason, "tool_calls")
+
+    def test_a_tool_by_its_name(self):
+        named = {"type": "function", "function": {"name": "get_weather"}}
+        self.check(self.ask(tool_choice=named).choices[0].message.tool_calls[0])
+
+    def test_what_is_wrong_with_tools_is_refused(self):
+        for options, said in [
+            ({"tool_choice": {"type": "function", "function": {"name": "no"}}}, "no tool `no`"),
+            ({"messages": [{"role": "tool", "content": "x", "tool_call_id": ""}]}, "tool_call_id"),
+        ]:
+            with self.assertRaises(openai.BadRequestError) as caught:
+                self.ask(**options)
+            self.assertIn(said, str(caught.exception))
+        with self.assertRaises(openai.BadRequestError) as caught:
+            client.chat.completions.create(
+                model="function:answer", messages=user("x"), tools=[WEATHER]
+            )
+        self.assertEqual(caught.exception.param, "tools")
+
+
 class Errors(unittest.TestCase):
     def refused(self, kind, **options):
         options = {"model": MODEL, "messages": user("x"), "max_tokens": 2, **options}
@@ -317,9 +397,8 @@ class Errors(unittest.TestCase):
         return caught.exception
 
     def test_what_would_change_the_answer_is_refused_by_name(self):
-        tool = {"type": "function", "function": {"name": "f", "parameters": {}}}
         for name, value in [
-            ("tools", [tool]),
+            ("functions", [{"name": "f", "parameters": {}}]),
             ("n", 2),
             ("logit_bias", {"5": -100}),
             ("temperature", 9),
