@@ -129,6 +129,12 @@ async function converse(messages, turn, view, elapsed) {
     } else if (name === "reasoning") {
       turn.reasoning += value.text;
       view.grow();
+    } else if (name === "tool_called") {
+      turn.reasoning += `\n→ ${value.name}(${value.arguments})\n`;
+      view.grow();
+    } else if (name === "tool_answered") {
+      turn.reasoning += `← ${value.text.length > 400 ? `${value.text.slice(0, 400)}…` : value.text}\n`;
+      view.grow();
     } else if (name === "concluded") {
       // Of several samples, that of the one that was taken.
       turn.reasoning = value.reasoning ?? turn.reasoning;

@@ -4,6 +4,7 @@
 //! at any moment, the next run goes on from what is there.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures::StreamExt;
@@ -14,8 +15,9 @@ use praxis_store::{Chunk, DocumentHead, NewDocument};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::BaseConfig;
 use crate::document::{LoadedDocument, Segment};
-use crate::knowledge::{Base, Knowledge, internal};
+use crate::knowledge::{Base, Knowledge, internal, other_embedder};
 use crate::load::{LoadError, LoadLimits, load_file};
 use crate::segment::{SegmentOptions, segment};
 use crate::summary::summary;
@@ -109,7 +111,7 @@ impl Knowledge {
         let started = Instant::now();
         let base = self.base(name)?;
         let _lock = self.lock(name).await?;
-        let embedder = self.embedder(&base.config)?;
+        let embedder = self.embedder_for_ingest(name, &base.config).await?;
         let settings = serde_json::json!({
             "max_tokens": base.config.segment.max_tokens,
             "min_tokens": base.config.segment.min_tokens,
@@ -179,6 +181,31 @@ impl Knowledge {
         report.failed.sort_by(|a, b| a.uri.cmp(&b.uri));
         report.seconds = started.elapsed().as_secs_f64();
         Ok(report)
+    }
+
+    /// The embedder of the base's vectors. Another one is not taken: the base would be empty until all of
+    /// its documents are embedded again.
+    async fn embedder_for_ingest(
+        &self,
+        name: &str,
+        config: &BaseConfig,
+    ) -> Result<Arc<dyn Embedder>, CallError> {
+        let configured = self.embedder(config)?;
+        let Some(stored) = self.store().base(name).await.map_err(internal)? else {
+            return Ok(configured);
+        };
+        if let Some(same) = self.embedder_of(name, &stored.embedder).await? {
+            return Ok(same);
+        }
+        let documents = self.store().documents(name).await.map_err(internal)?;
+        if documents.iter().all(|d| d.chunks == 0) {
+            return Ok(configured);
+        }
+        Err(other_embedder(
+            name,
+            &stored.embedder,
+            &configured.identity(),
+        ))
     }
 
     #[expect(

@@ -198,6 +198,28 @@ impl Knowledge {
         Ok((self.embedders)(config.embedder.as_deref())?)
     }
 
+    /// The embedder of that name.
+    pub(crate) fn embedder_named(&self, name: &str) -> Result<Arc<dyn Embedder>, CallError> {
+        Ok((self.embedders)(Some(name))?)
+    }
+
+    /// The embedder that made a base's vectors: the one that its configuration names, or the one that it
+    /// has moved to since. `None` where they are another one's.
+    pub(crate) async fn embedder_of(
+        &self,
+        name: &str,
+        identity: &str,
+    ) -> Result<Option<Arc<dyn Embedder>>, CallError> {
+        let configured = self.embedder(&self.base(name)?.config)?;
+        if configured.identity() == identity {
+            return Ok(Some(configured));
+        }
+        let stored = self.store.base(name).await.map_err(internal)?;
+        let moved = stored.and_then(|stored| stored.embedder_name);
+        let moved = moved.and_then(|moved| self.embedder_named(&moved).ok());
+        Ok(moved.filter(|embedder| embedder.identity() == identity))
+    }
+
     /// Documents of a base with their state.
     ///
     /// # Errors
@@ -489,6 +511,15 @@ impl Knowledge {
             .map_err(internal)?;
         keywords.reload().map_err(internal)
     }
+}
+
+/// The error of a base whose vectors are another embedder's than the one that it is to be used with.
+pub(crate) fn other_embedder(name: &str, stored: &str, configured: &str) -> CallError {
+    let message =
+        format!("`{name}` holds vectors of `{stored}`, its embedder is now `{configured}`");
+    CallError::new(ErrorCode::InvalidRequest, message).with_hint(format!(
+        "run `praxis knowledge reembed {name}` to move it there while it serves, or set `embedder` back"
+    ))
 }
 
 pub(crate) fn passage(found: praxis_store::FoundChunk, score: f32, relevance: f32) -> Passage {

@@ -18,7 +18,7 @@ use crate::analyze::{Terms, analyze};
 use crate::config::SearchConfig;
 use crate::ingest::indexed_text;
 use crate::keyword::coverage;
-use crate::knowledge::{Base, Knowledge, Snapshot, internal, passage};
+use crate::knowledge::{Base, Knowledge, Snapshot, internal, other_embedder, passage};
 use crate::relevance::{Calibration, calibration};
 use crate::search::Search;
 use crate::search::diversity::diverse;
@@ -116,25 +116,20 @@ impl Knowledge {
             )
             .with_hint(format!("run `praxis ingest {name}`")));
         };
-        let embedder = self.embedder(&base.config)?;
         // Equal dimensions prove nothing: two models of 384 would give nonsense without a word.
-        if snapshot.indexes.vectors.len() > 0 && embedder.identity() != snapshot.embedder {
-            return Err(CallError::new(
-                ErrorCode::InvalidRequest,
-                format!(
-                    "`{name}` holds vectors of `{}`, its embedder is now `{}`",
-                    snapshot.embedder,
-                    embedder.identity()
-                ),
-            )
-            .with_hint(format!(
-                "run `praxis ingest {name}` after changing the embedder"
-            )));
+        let embedder = self.embedder_of(name, &snapshot.embedder).await?;
+        let configured = self.embedder(&base.config)?;
+        if snapshot.indexes.vectors.len() > 0 && embedder.is_none() {
+            return Err(other_embedder(
+                name,
+                &snapshot.embedder,
+                &configured.identity(),
+            ));
         }
         Ok(Opened {
             base,
             snapshot,
-            embedder,
+            embedder: embedder.unwrap_or(configured),
         })
     }
 

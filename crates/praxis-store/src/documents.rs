@@ -13,6 +13,8 @@ use crate::{Store, StoreError};
 pub struct Base {
     /// Identity of its vectors.
     pub embedder: String,
+    /// Name of the model that made them, where the base has moved to it.
+    pub embedder_name: Option<String>,
     /// Digest of its segmentation settings.
     pub settings: String,
     /// Grows with each change.
@@ -126,15 +128,18 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn base(&self, name: &str) -> Result<Option<Base>, StoreError> {
-        let row = sqlx::query("SELECT embedder, settings, generation FROM bases WHERE name = ?")
-            .bind(name)
-            .fetch_optional(&self.pool)
-            .await?;
+        let row = sqlx::query(
+            "SELECT embedder, settings, generation, embedder_name FROM bases WHERE name = ?",
+        )
+        .bind(name)
+        .fetch_optional(&self.pool)
+        .await?;
         row.map(|r| {
             Ok(Base {
                 embedder: r.try_get(0)?,
                 settings: r.try_get(1)?,
                 generation: r.try_get(2)?,
+                embedder_name: r.try_get(3)?,
             })
         })
         .transpose()
@@ -181,7 +186,7 @@ impl Store {
         sqlx::query(
             "INSERT INTO bases (name, embedder, settings, generation) VALUES (?, ?, ?, 1) \
              ON CONFLICT (name) DO UPDATE SET embedder = excluded.embedder, \
-             settings = excluded.settings, generation = bases.generation + 1 \
+             settings = excluded.settings, generation = bases.generation + 1, embedder_name = NULL \
              WHERE bases.embedder <> excluded.embedder OR bases.settings <> excluded.settings",
         )
         .bind(name)
@@ -344,7 +349,7 @@ impl Store {
     }
 }
 
-async fn next_generation(
+pub(crate) async fn next_generation(
     tx: &mut sqlx::Transaction<'_, sqlx::Sqlite>,
     base: &str,
 ) -> Result<i64, StoreError> {

@@ -6,6 +6,7 @@
 
 mod changes;
 mod documents;
+mod moves;
 mod spans;
 mod surroundings;
 mod versions;
@@ -19,6 +20,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 pub use changes::{ChunkEntry, NumberedVector};
 pub use documents::{Base, Chunk, Document, DocumentHead, FoundChunk, NewDocument};
+pub use moves::{MoveProgress, UnmovedChunk};
 pub use surroundings::{DocumentVector, Neighbour};
 pub use versions::{PromptVersion, VersionUse};
 pub use writer::TraceWriter;

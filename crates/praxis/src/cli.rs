@@ -227,6 +227,18 @@ pub enum Knowledge {
         /// The knowledge base (default: all).
         base: Option<String>,
     },
+    /// Move a base to another embedder: everything is embedded again while the base serves as before, then
+    /// all vectors change places at once.
+    ///
+    /// A move that was stopped goes on from where it was.
+    Reembed {
+        /// The knowledge base (default: the only one).
+        base: Option<String>,
+        /// The embedder to move to; it is written into the base's file (default: the one that the
+        /// application names now).
+        #[arg(long, value_name = "MODEL")]
+        to: Option<String>,
+    },
     /// Learn how a base is best searched, from questions whose answers are known.
     #[command(
         after_help = "Each line of the file is a question with what answers it: documents, or words that the right\npassage holds.\n\n  {\"query\": \"Who may borrow books?\", \"documents\": [\"rules.md\"]}\n  {\"query\": \"How long?\", \"passage\": \"for four weeks\"}"

@@ -1,6 +1,7 @@
 //! `praxis knowledge`: what the bases hold, whether their indexes are whole, and what a file would become.
 //! Left out: learning how a base is best searched (`tune`).
 
+mod reembed;
 mod tune;
 
 use std::path::Path;
@@ -28,6 +29,9 @@ pub async fn run(app: &App, args: Knowledge, global: &Global) -> Result<(), Fail
         Knowledge::Documents { base } => documents(app, base.as_deref(), global).await,
         Knowledge::Rebuild { base } => rebuild(app, base.as_deref(), global).await,
         Knowledge::Check { base } => check(app, base.as_deref(), global).await,
+        Knowledge::Reembed { base, to } => {
+            reembed::run(app, base.as_deref(), to.as_deref(), global).await
+        }
         Knowledge::Tune { base, data, write } => tune::run(app, &base, &data, write, global).await,
     }
 }
