@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use praxis_core::suggest::nearest;
 use praxis_core::{
-    CallContext, ChatGateway, ChatRequest, ChatStream, Embedder, Message, ModelError, Secret,
-    TokenCount,
+    CallContext, ChatGateway, ChatRequest, ChatStream, Embedder, Message, ModelError, Reranker,
+    Secret, TokenCount,
 };
 use praxis_hub::{Cache, Catalogue, Task};
 use reqwest::{Client, Url};
@@ -24,6 +24,7 @@ use crate::embedder;
 use crate::error::GatewayError;
 use crate::local::{Engines, LocalChat, LocalEmbedder, Place};
 use crate::openai::{Endpoint, Piece, Pieces, Timeouts};
+use crate::reranker;
 
 /// Defaults of remote models; a local one has its own pace, so nothing limits it unasked.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(600);
@@ -47,6 +48,11 @@ enum Model {
     Embedder {
         remote: Option<String>,
         embedder: Arc<dyn Embedder>,
+        local: Option<Place>,
+    },
+    Reranker {
+        remote: Option<String>,
+        reranker: Arc<dyn Reranker>,
         local: Option<Place>,
     },
     Transcription,
@@ -177,6 +183,22 @@ impl Gateway {
         }
     }
 
+    /// The cross-encoder of that name; `None` for a chat model, which can be asked to rerank. Loading waits
+    /// for the first use.
+    ///
+    /// # Errors
+    /// [`ModelError::NotFound`] or [`ModelError::InvalidRequest`] for a name that is neither.
+    pub fn reranker(&self, name: &str) -> Result<Option<Arc<dyn Reranker>>, ModelError> {
+        match self.model(name)? {
+            Model::Reranker { reranker, .. } => Ok(Some(Arc::clone(reranker))),
+            Model::Chat(_) => Ok(None),
+            other => Err(ModelError::InvalidRequest(format!(
+                "`{name}` is a model for {}, not reranking",
+                other.task()
+            ))),
+        }
+    }
+
     /// Loads a model before it is asked; a remote one has nothing to load.
     ///
     /// # Errors
@@ -235,8 +257,13 @@ impl Gateway {
             },
             Model::Embedder {
                 local: Some(place), ..
+            }
+            | Model::Reranker {
+                local: Some(place), ..
             } => (Provider::Local, self.absent(place)),
-            Model::Embedder { remote, .. } => (Provider::OpenAi, remote.clone()),
+            Model::Embedder { remote, .. } | Model::Reranker { remote, .. } => {
+                (Provider::OpenAi, remote.clone())
+            }
             Model::Transcription => (
                 Provider::Local,
                 Some("speech is not recognized by this version".to_owned()),
@@ -409,6 +436,7 @@ impl Model {
         match self {
             Model::Chat(_) => Task::Chat,
             Model::Embedder { .. } => Task::Embedding,
+            Model::Reranker { .. } => Task::Reranking,
             Model::Transcription => Task::Transcription,
         }
     }
@@ -475,6 +503,11 @@ impl Builder<'_> {
                     local: Some(place),
                 }
             }
+            Task::Reranking => Model::Reranker {
+                remote: None,
+                reranker: Arc::new(reranker::Local::new(name, place.clone(), cache, config)),
+                local: Some(place),
+            },
             Task::Transcription => Model::Transcription,
         }
     }
@@ -523,6 +556,14 @@ impl Builder<'_> {
                     query_prefix: config.query_prefix.clone().unwrap_or_default(),
                     passage_prefix: config.passage_prefix.clone().unwrap_or_default(),
                     dimension: tokio::sync::OnceCell::new(),
+                }),
+                local: None,
+            },
+            Task::Reranking => Model::Reranker {
+                remote: endpoint.unavailable(),
+                reranker: Arc::new(reranker::Remote {
+                    endpoint,
+                    max_retries,
                 }),
                 local: None,
             },

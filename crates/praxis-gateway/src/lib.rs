@@ -1,4 +1,4 @@
-//! One chat and embedding interface over the local engine and any OpenAI-compatible endpoint.
+//! One interface to chat, embedding and reranking models over the local engine and any OpenAI-compatible endpoint.
 //!
 //! [`GatewayConfig`] is the gateway's part of `praxis.toml`; [`Gateway`] answers by model name, with
 //! retries, fallback, trace and cost. Left out: limits per caller and providers with a dialect of
@@ -13,6 +13,7 @@ mod gateway;
 mod local;
 mod openai;
 mod period;
+mod reranker;
 mod tokens;
 mod validate;
 

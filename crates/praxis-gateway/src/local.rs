@@ -294,7 +294,7 @@ fn of_catalogue(entry: &ModelEntry) -> EmbedOptions {
     }
 }
 
-async fn load<T: Send + 'static>(
+pub(crate) async fn load<T: Send + 'static>(
     load: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
 ) -> Result<T, ModelError> {
     tokio::task::spawn_blocking(load)

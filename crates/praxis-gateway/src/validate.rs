@@ -10,6 +10,15 @@ use reqwest::Url;
 use crate::config::{GatewayConfig, ModelConfig, Provider, is_path};
 
 impl GatewayConfig {
+    /// What the model of a name does; `None` for an unknown name.
+    pub fn task_of(&self, name: &str) -> Option<Task> {
+        let catalogue = Catalogue::builtin().ok()?;
+        match self.models.get(name) {
+            Some(model) => Some(model.task(&catalogue)),
+            None => catalogue.find(name).map(|e| e.task),
+        }
+    }
+
     /// All that is wrong, in the order of the keys.
     pub fn problems(&self) -> Vec<Problem> {
         let Ok(catalogue) = Catalogue::builtin() else {
@@ -212,9 +221,18 @@ impl Check<'_> {
     fn fallback(&mut self, name: &str, model: &ModelConfig) {
         let path = format!("models.{name}.fallback");
         let task = model.task(self.catalogue);
-        if task == Task::Embedding && !model.fallback.is_empty() {
-            let message = "an embedder cannot fall back";
-            let help = "remove it: vectors of different models must not be mixed";
+        let without = match task {
+            Task::Embedding => Some((
+                "an embedder cannot fall back",
+                "remove it: vectors of different models must not be mixed",
+            )),
+            Task::Reranking => Some((
+                "a reranker cannot fall back",
+                "remove it: a search whose reranker fails keeps the order that it has",
+            )),
+            _ => None,
+        };
+        if let Some((message, help)) = without.filter(|_| !model.fallback.is_empty()) {
             self.report(path, message, help);
             return;
         }
@@ -330,6 +348,14 @@ mod tests {
                 "models.gpt.fallback",
                 "cannot fall back",
                 "mixed",
+            ),
+            (
+                &format!(
+                    "{GPT}base_url = \"http://x/v1\"\ntask = \"reranking\"\nfallback = [\"smollm2-135m-instruct\"]"
+                ),
+                "models.gpt.fallback",
+                "a reranker cannot fall back",
+                "keeps the order",
             ),
             (
                 &format!("{GPT}base_url = \"http://x/v1\"\nprice = {{ input = -1 }}"),

@@ -55,6 +55,8 @@ pub enum Task {
     Chat,
     /// Turns texts into vectors.
     Embedding,
+    /// Scores how well passages answer a question.
+    Reranking,
     /// Turns speech into text.
     Transcription,
 }
@@ -64,6 +66,7 @@ impl fmt::Display for Task {
         f.pad(match self {
             Task::Chat => "chat",
             Task::Embedding => "embedding",
+            Task::Reranking => "reranking",
             Task::Transcription => "transcription",
         })
     }

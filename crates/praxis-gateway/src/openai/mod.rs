@@ -1,4 +1,5 @@
-//! Any endpoint that speaks OpenAI's API: `/chat/completions` as a stream, and `/embeddings`.
+//! Any endpoint that speaks OpenAI's API: `/chat/completions` as a stream, `/embeddings`, and `/rerank` as
+//! Cohere, Jina, vLLM and others add it.
 
 mod content;
 mod failure;
@@ -10,7 +11,9 @@ use std::time::Duration;
 
 use futures::stream::BoxStream;
 use praxis_core::chat::{FinishReason, TokenLogprob};
-use praxis_core::{ChatRequest, ModelError, Secret, ToolCallDelta, Usage};
+use praxis_core::{
+    ChatRequest, ModelError, Relevance, RerankRequest, Secret, ToolCallDelta, Usage,
+};
 use reqwest::{Client, RequestBuilder, Response, Url};
 use serde::Serialize;
 
@@ -104,6 +107,34 @@ impl Endpoint {
         }
         let usage = answer.usage.map(Usage::from);
         Ok((data.into_iter().map(|d| d.embedding).collect(), usage))
+    }
+
+    /// The scores of a rerank, as the provider gives them.
+    pub(crate) async fn rerank(
+        &self,
+        request: &RerankRequest,
+    ) -> Result<Vec<Relevance>, ModelError> {
+        let body = wire::RerankBody {
+            model: &self.model,
+            query: &request.query,
+            documents: &request.documents,
+            top_n: request.top_n,
+            return_documents: false,
+        };
+        let work = async {
+            let response = self.send("rerank", &body).await?;
+            let bytes = response
+                .bytes()
+                .await
+                .map_err(|e| failure::of_transport(&self.name, &e))?;
+            serde_json::from_slice::<wire::Reranked>(&bytes).map_err(|e| {
+                ModelError::Broken(format!("`{}`: the answer is no rerank's: {e}", self.name))
+            })
+        };
+        let answer = tokio::time::timeout(self.timeouts.total, work).await;
+        Ok(answer
+            .map_err(|_| ModelError::Timeout(self.timeouts.total))??
+            .results)
     }
 
     /// Why it cannot be used as configured.

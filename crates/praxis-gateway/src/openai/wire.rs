@@ -2,7 +2,7 @@
 //! ones tolerated: compatible servers differ.
 
 use praxis_core::chat::{FinishReason, TokenLogprob};
-use praxis_core::{ChatRequest, Constraint, ModelError, Usage};
+use praxis_core::{ChatRequest, Constraint, ModelError, Relevance, Usage};
 use serde::{Deserialize, Serialize};
 
 use super::Endpoint;
@@ -230,4 +230,20 @@ pub(super) struct EmbeddingDatum {
     #[serde(default)]
     pub index: usize,
     pub embedding: Vec<f32>,
+}
+
+/// Body of `POST /rerank`.
+#[derive(Serialize)]
+pub(super) struct RerankBody<'a> {
+    pub model: &'a str,
+    pub query: &'a str,
+    pub documents: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_n: Option<usize>,
+    pub return_documents: bool,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Reranked {
+    pub results: Vec<Relevance>,
 }
