@@ -16,6 +16,8 @@ pub struct Query {
     pub limit: usize,
     /// The conversation before it, oldest first, for questions that lean on it.
     pub history: Vec<Message>,
+    /// What outranks the base's settings, for this query only.
+    pub options: SearchOptions,
 }
 
 impl Query {
@@ -24,9 +26,50 @@ impl Query {
         Self {
             text: text.into(),
             limit,
-            history: Vec::new(),
+            ..Self::default()
         }
     }
+}
+
+/// Settings of a search that outrank those of its base; what is `None` stays as the base has it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SearchOptions {
+    /// The chat model that works on the question.
+    pub model: Option<String>,
+    /// Whether a question that leans on the conversation is rewritten to stand alone.
+    pub rewrite: Option<bool>,
+    /// How many other wordings of the question are searched for too.
+    pub queries: Option<usize>,
+    /// Whether an imagined answer is searched with.
+    pub hyde: Option<bool>,
+    /// Whether and how the results are reranked.
+    pub rerank: Option<RerankOption>,
+}
+
+/// Reranking as a query asks for it: `true`, `false`, or settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "must be true, false, or an object with `model`, `depth` or `weight`"
+)]
+pub enum RerankOption {
+    /// As the base has it, or not at all.
+    Switch(bool),
+    /// With these settings.
+    With(RerankSettings),
+}
+
+/// Settings of a rerank that outrank those of the base.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RerankSettings {
+    /// A cross-encoder or a chat model.
+    pub model: Option<String>,
+    /// How many of the first results are reranked.
+    pub depth: Option<usize>,
+    /// What the model's opinion counts beside the score, in 0..=1.
+    pub weight: Option<f32>,
 }
 
 /// A passage that a search found, with all that is needed to cite it.
@@ -65,6 +108,10 @@ pub struct Retrieval {
     /// Relevance below which a question counts as outside of the documents (measured; see
     /// `docs/retrieval.md`).
     pub threshold: f32,
+    /// The question that was searched for where the conversation was read into it; `None` where the base
+    /// does not rewrite, there was no conversation, or rewriting failed or changed nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
 }
 
 impl Retrieval {

@@ -32,7 +32,9 @@ pub use embed::{EmbedKind, Embedder};
 pub use error::{ErrorCode, ModelError};
 pub use function::{CallContext, CallError, CallEvent, Function, Signature, now_s};
 pub use ids::{ChunkId, DocumentId, SpanId, TraceId};
-pub use knowledge::{Citation, Passage, Query, Retrieval, Retriever};
+pub use knowledge::{
+    Citation, Passage, Query, RerankOption, RerankSettings, Retrieval, Retriever, SearchOptions,
+};
 pub use language::Language;
 pub use message::{Message, Part, Role};
 pub use rerank::{Relevance, RerankRequest, Reranker};

@@ -438,7 +438,7 @@ impl PromptFunction {
     }
 
     /// Searches all bases; a question that finds nothing by itself is tried once more together with
-    /// the one before it, which it may lean on.
+    /// the one before it, which it may lean on, unless the bases have read the conversation into it.
     async fn retrieve(
         &self,
         knowledge: &KnowledgeUse,
@@ -450,13 +450,16 @@ impl PromptFunction {
             text: question.to_owned(),
             limit: knowledge.limit,
             history: past.to_vec(),
+            ..Query::default()
         };
         let found = self.search(knowledge, &query, cx).await?;
         let before = past.iter().rev().find(|m| m.role == Role::User);
         if let Some(before) = before
+            && found.question.is_none()
             && !found.is_relevant()
         {
             query.text = format!("{}\n{question}", before.text());
+            query.history = Vec::new();
             let wider = self.search(knowledge, &query, cx).await?;
             if wider.is_relevant() {
                 return Ok(wider);
@@ -472,11 +475,13 @@ impl PromptFunction {
         cx: &CallContext,
     ) -> Result<Retrieval, CallError> {
         let mut all = Retrieval {
-            passages: Vec::new(),
             threshold: 1.0,
+            ..Retrieval::default()
         };
+        let mut questions = Vec::new();
         for base in &knowledge.bases {
             let found = self.deps.retriever.search(base, query, cx).await?;
+            questions.extend(found.question);
             all.threshold = all.threshold.min(found.threshold);
             all.passages.extend(found.passages);
         }
@@ -484,6 +489,9 @@ impl PromptFunction {
             all.passages
                 .sort_by(|a, b| b.relevance.total_cmp(&a.relevance));
             all.passages.truncate(knowledge.limit);
+        }
+        if questions.len() == knowledge.bases.len() {
+            all.question = questions.pop();
         }
         Ok(all)
     }

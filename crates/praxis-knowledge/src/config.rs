@@ -1,9 +1,12 @@
 //! `knowledge/NAME.toml`: a knowledge base, declared.
 
+mod models;
+
 use globset::Glob;
 use praxis_core::Problem;
 use serde::{Deserialize, Serialize};
 
+pub use self::models::{ModelUse, QuestionConfig, RerankConfig};
 use crate::load::LoadLimits;
 use crate::segment::SegmentOptions;
 
@@ -116,6 +119,10 @@ pub struct SearchConfig {
     /// Relevance below which a question counts as outside of the documents; default: measured for
     /// the embedder.
     pub threshold: Option<f32>,
+    /// What a chat model makes of a question before it is searched.
+    pub question: QuestionConfig,
+    /// Whether a model ranks the first results anew.
+    pub rerank: RerankConfig,
 }
 
 impl Default for SearchConfig {
@@ -129,6 +136,8 @@ impl Default for SearchConfig {
             diversity: 0.0,
             expand_tokens: 0,
             threshold: None,
+            question: QuestionConfig::default(),
+            rerank: RerankConfig::default(),
         }
     }
 }
@@ -194,6 +203,7 @@ impl BaseConfig {
                 );
             }
         }
+        problems.extend(models::problems(&self.search));
         problems
     }
 }

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock};
 
 use praxis_core::suggest::nearest;
-use praxis_core::{CallError, ChunkId, DocumentId, Embedder, ErrorCode, ModelError, Passage};
+use praxis_core::{
+    CallError, ChatGateway, ChunkId, DocumentId, Embedder, ErrorCode, ModelError, Passage, Reranker,
+};
 use praxis_store::{Document, DocumentHead, Store};
 use praxis_vectors::Index;
 use serde::Serialize;
@@ -14,7 +16,9 @@ use serde::Serialize;
 use crate::config::BaseConfig;
 use crate::ingest::indexed_text;
 use crate::keyword::{KeywordEntry, KeywordIndex, KeywordWriter};
+use crate::search::assistant::Assistant;
 use crate::search::lanes::Indexes;
+use crate::search::rerank::Judges;
 use crate::vectors::clear;
 
 /// The folder with a base's indexes of vectors, beside those of its keywords.
@@ -26,6 +30,10 @@ const NO_GENERATION: i64 = -1;
 /// Gives the embedder of a name, or the application's default.
 pub type EmbedderSource =
     Arc<dyn Fn(Option<&str>) -> Result<Arc<dyn Embedder>, ModelError> + Send + Sync>;
+
+/// Gives the cross-encoder of a name; `None` for one of a chat model, which reranks too.
+pub type RerankerSource =
+    Arc<dyn Fn(&str) -> Result<Option<Arc<dyn Reranker>>, ModelError> + Send + Sync>;
 
 /// A base to open: its name, the folder that its paths are relative to, its configuration.
 pub type BaseSpec = (String, PathBuf, BaseConfig);
@@ -90,6 +98,8 @@ pub struct Knowledge {
     store: Store,
     bases: BTreeMap<String, Arc<Base>>,
     embedders: EmbedderSource,
+    assistant: Assistant,
+    rerankers: Option<RerankerSource>,
 }
 
 /// Whether a base's indexes hold exactly the chunks of the store.
@@ -172,6 +182,30 @@ impl Knowledge {
             store,
             bases,
             embedders,
+            assistant: Assistant::default(),
+            rerankers: None,
+        }
+    }
+
+    /// The same with the models that work on questions and rerank results. Without them, a base that wants
+    /// them cannot be searched.
+    #[must_use]
+    pub fn with_models(mut self, chat: Arc<dyn ChatGateway>, rerankers: RerankerSource) -> Self {
+        self.assistant = Assistant::new(chat);
+        self.rerankers = Some(rerankers);
+        self
+    }
+
+    /// The chat models, as searches ask them.
+    pub(crate) fn assistant(&self) -> &Assistant {
+        &self.assistant
+    }
+
+    /// The models that rerank.
+    pub(crate) fn judges(&self) -> Judges<'_> {
+        Judges {
+            assistant: &self.assistant,
+            rerankers: self.rerankers.as_ref(),
         }
     }
 

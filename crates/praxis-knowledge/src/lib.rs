@@ -2,8 +2,9 @@
 //!
 //! A file is loaded to a canonical text ([`load`]), cut along its structure ([`segment`]), embedded
 //! and written to the store in one transaction ([`Knowledge::ingest`]). Two indexes derived from the
-//! store, keywords and vectors, answer a search together. Left out: models (they come through
-//! [`praxis_core::Embedder`]) and what is done with the passages.
+//! store, keywords and vectors, answer a search together; models may work on the question before and rerank
+//! what was found. Left out: models (they come through [`praxis_core::Embedder`],
+//! [`praxis_core::ChatGateway`] and [`praxis_core::Reranker`]) and what is done with the passages.
 
 mod analyze;
 mod config;
@@ -24,10 +25,13 @@ mod tune;
 mod vectors;
 mod walk;
 
-pub use config::{BaseConfig, Fusion, SearchConfig, SegmentConfig, SourceConfig};
+pub use config::{
+    BaseConfig, Fusion, ModelUse, QuestionConfig, RerankConfig, SearchConfig, SegmentConfig,
+    SourceConfig,
+};
 pub use document::{Block, BlockKind, LoadedDocument, Segment};
 pub use ingest::{FailedDocument, IngestEvent, IngestReport, Warning};
-pub use knowledge::{BaseSpec, CheckReport, EmbedderSource, Excerpt, Knowledge};
+pub use knowledge::{BaseSpec, CheckReport, EmbedderSource, Excerpt, Knowledge, RerankerSource};
 pub use preview::{Counting, Preview, PreviewChunk, preview_file};
 pub use reembed::{ReembedProgress, ReembedReport};
 pub use retrieve::{FoundDocument, FoundDocuments};

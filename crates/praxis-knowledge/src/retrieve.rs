@@ -1,6 +1,9 @@
 //! Searching a base: passages and documents with their relevance, and the spans that tell of it. Left out:
-//! the ranking itself (`search`).
+//! the ranking itself (`search`), and what models make of the question (`understand`).
 
+mod understand;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -23,7 +26,10 @@ use crate::relevance::{Calibration, calibration};
 use crate::search::Search;
 use crate::search::diversity::diverse;
 use crate::search::expand::expand;
+use crate::search::fusion::blend;
 use crate::search::lanes::DEPTH;
+use crate::search::rerank::reranked;
+use understand::Understood;
 
 /// A document that a search found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -47,6 +53,9 @@ pub struct FoundDocuments {
     pub documents: Vec<FoundDocument>,
     /// Relevance of a passage below which a question counts as outside of the documents.
     pub threshold: f32,
+    /// The question that was searched for, where the conversation was read into it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
 }
 
 /// A base that is ready to be searched.
@@ -133,20 +142,42 @@ impl Knowledge {
         })
     }
 
-    async fn search_base(&self, name: &str, query: &Query) -> Result<Retrieval, CallError> {
+    async fn search_base(
+        &self,
+        name: &str,
+        query: &Query,
+        cx: &CallContext,
+    ) -> Result<Retrieval, CallError> {
         let opened = self.opened(name).await?;
-        let settings = &opened.base.config.search;
+        let settings = opened.base.config.search.with(&query.options)?;
         let threshold = opened.threshold();
-        let Some(asked) = opened.ask(&query.text).await? else {
+        let Understood {
+            question,
+            asked,
+            probes,
+        } = self.understood(&opened, query, &settings, cx).await?;
+        let Some(asked) = asked else {
             return Ok(Retrieval {
-                passages: Vec::new(),
                 threshold,
+                question,
+                ..Retrieval::default()
             });
         };
-        let mut ranked = opened
-            .search(self, settings)
-            .chunks(&asked.terms, asked.vector.clone())
+        let search = opened.search(self, &settings);
+        let mut rankings = Vec::with_capacity(probes.len());
+        for probe in probes {
+            rankings.push((
+                search.chunks(&probe.terms, probe.vector).await?,
+                probe.weight,
+            ));
+        }
+        let mut ranked = blend(&rankings, settings.fusion);
+        let first = ranked.iter().take(settings.reads());
+        let texts = self
+            .texts(first.map(|(id, _)| Some(id.clone())).collect())
             .await?;
+        let text = question.as_deref().unwrap_or(&query.text);
+        ranked = reranked(&self.judges(), text, ranked, texts, &settings.rerank, cx).await?;
         if settings.diversity > 0.0 {
             let candidates = &ranked[..ranked.len().min(DEPTH.max(query.limit))];
             let vectors = &opened.snapshot.indexes.vectors;
@@ -171,6 +202,7 @@ impl Knowledge {
         Ok(Retrieval {
             passages,
             threshold,
+            question,
         })
     }
 
@@ -186,8 +218,8 @@ impl Knowledge {
         cx: &CallContext,
     ) -> Result<FoundDocuments, CallError> {
         let input = json!({ "query": query.text, "limit": query.limit, "level": "document" });
-        let (span, _) = cx.span(SpanKind::Retrieval, name, input);
-        match self.documents_of(name, query).await {
+        let (span, inner) = cx.span(SpanKind::Retrieval, name, input);
+        match self.documents_of(name, query, &inner).await {
             Ok(found) => {
                 let hits: Vec<_> = found
                     .documents
@@ -204,16 +236,47 @@ impl Knowledge {
         }
     }
 
-    async fn documents_of(&self, name: &str, query: &Query) -> Result<FoundDocuments, CallError> {
+    async fn documents_of(
+        &self,
+        name: &str,
+        query: &Query,
+        cx: &CallContext,
+    ) -> Result<FoundDocuments, CallError> {
         let opened = self.opened(name).await?;
+        let settings = opened.base.config.search.with(&query.options)?;
         let threshold = opened.threshold();
         let mut documents = Vec::new();
-        if let Some(asked) = opened.ask(&query.text).await? {
-            let ranked = opened
-                .search(self, &opened.base.config.search)
-                .documents(&asked.terms, asked.vector.clone())
+        let Understood {
+            question,
+            asked,
+            probes,
+        } = self.understood(&opened, query, &settings, cx).await?;
+        if let Some(asked) = asked {
+            let search = opened.search(self, &settings);
+            // The best passage of a document is that of the question itself, where it has one.
+            let mut best: HashMap<DocumentId, ChunkId> = HashMap::new();
+            let mut rankings = Vec::with_capacity(probes.len());
+            for probe in probes {
+                let found = search.documents(&probe.terms, probe.vector).await?;
+                let mut ranking = Vec::with_capacity(found.len());
+                for (document, score, chunk) in found {
+                    if let Some(chunk) = chunk {
+                        best.entry(document.clone()).or_insert(chunk);
+                    }
+                    ranking.push((document, score));
+                }
+                rankings.push((ranking, probe.weight));
+            }
+            let ranked = blend(&rankings, settings.fusion);
+            let first = ranked.iter().take(settings.reads());
+            let texts = self
+                .texts(first.map(|(id, _)| best.get(id).cloned()).collect())
                 .await?;
-            for (document, score, chunk) in ranked {
+            let text = question.as_deref().unwrap_or(&query.text);
+            let ranked =
+                reranked(&self.judges(), text, ranked, texts, &settings.rerank, cx).await?;
+            for (document, score) in ranked {
+                let chunk = best.remove(&document);
                 if documents.len() == query.limit {
                     break;
                 }
@@ -237,6 +300,7 @@ impl Knowledge {
         Ok(FoundDocuments {
             documents,
             threshold,
+            question,
         })
     }
 }
@@ -276,8 +340,8 @@ impl Retriever for Knowledge {
         cx: &CallContext,
     ) -> Result<Retrieval, CallError> {
         let input = json!({ "query": query.text, "limit": query.limit });
-        let (span, _) = cx.span(SpanKind::Retrieval, knowledge, input);
-        match self.search_base(knowledge, query).await {
+        let (span, inner) = cx.span(SpanKind::Retrieval, knowledge, input);
+        match self.search_base(knowledge, query, &inner).await {
             Ok(retrieval) => {
                 let hits: Vec<_> = retrieval
                     .passages

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use praxis_core::function::now_ms;
-use praxis_core::{Diagnostic, Function, Severity, TraceSink};
+use praxis_core::suggest::nearest;
+use praxis_core::{Diagnostic, Function, Problem, Severity, TraceSink};
 use praxis_function::{Deps, Functions, Known, Library, PromptFunction};
-use praxis_gateway::Gateway;
+use praxis_gateway::{Gateway, GatewayConfig, Task};
 use praxis_hub::Cache;
-use praxis_knowledge::{BaseConfig, Knowledge};
+use praxis_knowledge::{BaseConfig, Knowledge, ModelUse};
 use praxis_store::{PromptVersion, Store, TraceWriter};
 use tokio::task::JoinHandle;
 
@@ -86,7 +87,9 @@ impl Project {
             problems.append(&mut found);
             AppConfig::default()
         });
-        let bases = load_bases(&root, &mut problems);
+        // Without a sound praxis.toml nobody knows which models there are.
+        let models = problems.is_empty().then(|| config.gateway());
+        let bases = load_bases(&root, models.as_ref(), &mut problems);
         if problems.is_empty() {
             Ok(Project {
                 root,
@@ -125,7 +128,11 @@ impl Project {
 }
 
 /// The knowledge bases of `knowledge/*.toml`, by file name.
-fn load_bases(root: &Path, problems: &mut Vec<Diagnostic>) -> Vec<(String, BaseConfig)> {
+fn load_bases(
+    root: &Path,
+    models: Option<&GatewayConfig>,
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<(String, BaseConfig)> {
     let dir = root.join("knowledge");
     let Ok(entries) = std::fs::read_dir(&dir) else {
         return Vec::new();
@@ -149,7 +156,9 @@ fn load_bases(root: &Path, problems: &mut Vec<Diagnostic>) -> Vec<(String, BaseC
         };
         match file.parse::<BaseConfig>() {
             Ok(config) => {
-                for problem in config.problems() {
+                let of_models = models.map(|models| wrong_models(&config, models));
+                let of_models = of_models.unwrap_or_default();
+                for problem in config.problems().into_iter().chain(of_models) {
                     problems.push(file.diagnose(problem));
                 }
                 bases.push((stem, config));
@@ -158,6 +167,39 @@ fn load_bases(root: &Path, problems: &mut Vec<Diagnostic>) -> Vec<(String, BaseC
         }
     }
     bases
+}
+
+/// What is wrong with the models that a base names.
+fn wrong_models(base: &BaseConfig, models: &GatewayConfig) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (path, name, used) in base.models() {
+        let (task, good) = match used {
+            ModelUse::Embedding => (Task::Embedding, &[Task::Embedding][..]),
+            ModelUse::Chat => (Task::Chat, &[Task::Chat][..]),
+            ModelUse::Reranking => (Task::Reranking, &[Task::Reranking, Task::Chat][..]),
+        };
+        let (message, help) = match models.task_of(name) {
+            Some(actual) if good.contains(&actual) => continue,
+            Some(actual) => (
+                format!("`{name}` is a model for {actual}, not {task}"),
+                "name another one of `praxis models list` or praxis.toml".to_owned(),
+            ),
+            None => {
+                let known = models.known_models();
+                let help = match nearest(name, known.iter().map(String::as_str)) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "declare it as [models.NAME] in praxis.toml".to_owned(),
+                };
+                (format!("no model is called `{name}`"), help)
+            }
+        };
+        problems.push(Problem {
+            path: path.to_owned(),
+            message,
+            help: Some(help),
+        });
+    }
+    problems
 }
 
 impl App {
@@ -181,8 +223,8 @@ impl App {
             Gateway::new(project.config.gateway().rooted(&project.root), cache)
                 .map_err(|e| Failure::message(e.to_string()))?,
         );
-        let embedders = Arc::clone(&gateway);
-        let knowledge = Arc::new(Knowledge::open(
+        let (embedders, rerankers) = (Arc::clone(&gateway), Arc::clone(&gateway));
+        let knowledge = Knowledge::open(
             state,
             store.clone(),
             project
@@ -191,7 +233,12 @@ impl App {
                 .map(|(name, base)| (name.clone(), project.root.join("knowledge"), base.clone()))
                 .collect(),
             Arc::new(move |name: Option<&str>| embedders.embedder(name)),
-        ));
+        )
+        .with_models(
+            gateway.clone(),
+            Arc::new(move |name: &str| rerankers.reranker(name)),
+        );
+        let knowledge = Arc::new(knowledge);
         let deps = Deps {
             chat: gateway.clone(),
             retriever: knowledge.clone(),

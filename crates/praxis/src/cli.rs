@@ -107,6 +107,9 @@ pub struct Ingest {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  praxis search \"How long may a book be kept?\"\n  praxis search \"And a film?\" --before \"How long may a book be kept?\"\n  praxis search \"ways to save fuel\" --queries 3 --hyde --rerank qwen2.5-coder-1.5b-instruct"
+)]
 pub struct Search {
     /// What to look for.
     pub query: String,
@@ -119,6 +122,20 @@ pub struct Search {
     /// Rank whole documents, each with its best passage.
     #[arg(long)]
     pub documents: bool,
+    /// Rerank the first results by this model, a cross-encoder or a chat model; `none`: do not, whatever
+    /// the base says.
+    #[arg(long, value_name = "MODEL")]
+    pub rerank: Option<String>,
+    /// Search for N other wordings of the question too, which a chat model finds.
+    #[arg(long, value_name = "N")]
+    pub queries: Option<usize>,
+    /// Search with an answer that a chat model imagines too.
+    #[arg(long)]
+    pub hyde: bool,
+    /// What was asked before, for a question that leans on it: a chat model rewrites it to stand alone.
+    /// May be given several times, oldest first.
+    #[arg(long, value_name = "TEXT")]
+    pub before: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -97,6 +97,31 @@ fn check_reads_prompts_too() {
 }
 
 #[test]
+fn check_knows_the_models_that_a_base_names() {
+    let app = Sandbox::knowledge_qa();
+    app.write(
+        "knowledge/docs.toml",
+        "[search.question]\nmodel = \"smollm2-135-instruct\"\nrewrite = true\n\n[search.rerank]\nmodel = \"multilingual-e5-small\"\ndepth = 1\n",
+    );
+    let run = app.praxis(&["check"]);
+    assert!(!run.ok);
+    for part in [
+        "knowledge/docs.toml:2:9",
+        "did you mean `smollm2-135m-instruct`?",
+        "knowledge/docs.toml:6:9",
+        "for embedding, not reranking",
+        "`depth` is 1",
+        "3 errors",
+    ] {
+        assert!(
+            run.stderr.contains(part),
+            "{part:?} is missing: {}",
+            run.stderr
+        );
+    }
+}
+
+#[test]
 fn output_to_a_pipe_has_no_colours() {
     let app = Sandbox::knowledge_qa();
     for args in [&["models", "list"][..], &["check"], &["--help"]] {

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use praxis_core::{ChunkId, Query, Retriever};
+use praxis_core::{ChunkId, Message, Query, RerankOption, Retriever, SearchOptions};
 use praxis_knowledge::Excerpt;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -50,6 +50,14 @@ pub(crate) struct Search {
     limit: Option<usize>,
     #[serde(default)]
     level: Level,
+    /// The conversation before the question, oldest first.
+    #[serde(default)]
+    history: Vec<Message>,
+    model: Option<String>,
+    rewrite: Option<bool>,
+    queries: Option<usize>,
+    hyde: Option<bool>,
+    rerank: Option<RerankOption>,
 }
 
 /// What a search ranks.
@@ -75,7 +83,18 @@ pub(crate) async fn search(
     let cx = state.context();
     let _guard = cx.cancel().clone().drop_guard();
     let knowledge = &state.knowledge;
-    let query = Query::new(search.query, limit);
+    let query = Query {
+        text: search.query,
+        limit,
+        history: search.history,
+        options: SearchOptions {
+            model: search.model,
+            rewrite: search.rewrite,
+            queries: search.queries,
+            hyde: search.hyde,
+            rerank: search.rerank,
+        },
+    };
     Ok(match search.level {
         Level::Passage => Json(knowledge.search(&base, &query, &cx).await?).into_response(),
         Level::Document => {

@@ -43,8 +43,11 @@ impl ChatGateway for Replay {
     }
 }
 
+#[derive(Default)]
 struct Shelf {
     relevance: f32,
+    /// Whether it reads the conversation into a question.
+    rewrites: bool,
 }
 
 #[async_trait]
@@ -76,6 +79,7 @@ impl Retriever for Shelf {
         Ok(Retrieval {
             passages: vec![passage],
             threshold: 0.5,
+            question: self.rewrites.then(|| query.text.clone()),
         })
     }
 }
@@ -106,13 +110,25 @@ fn library(
     pieces: &[&'static str],
     relevance: f32,
 ) -> (Library, Arc<Replay>) {
+    let shelf = Shelf {
+        relevance,
+        ..Shelf::default()
+    };
+    library_over(shelf, files, pieces)
+}
+
+fn library_over(
+    shelf: Shelf,
+    files: &[(&str, &str)],
+    pieces: &[&'static str],
+) -> (Library, Arc<Replay>) {
     let chat = Arc::new(Replay {
         pieces: pieces.to_vec(),
         ..Replay::default()
     });
     let deps = Deps {
         chat: chat.clone(),
-        retriever: Arc::new(Shelf { relevance }),
+        retriever: Arc::new(shelf),
         embedder: Arc::new(Words),
         functions: Functions::default(),
     };
@@ -235,6 +251,24 @@ async fn a_follow_up_leans_on_the_question_before_it() {
     let asked = chat.asked.lock().unwrap();
     let roles: Vec<_> = asked[0].messages.iter().map(|m| m.role.as_str()).collect();
     assert_eq!(roles, ["system", "user", "assistant", "user"]);
+}
+
+#[tokio::test]
+async fn a_question_that_the_base_has_rewritten_is_not_asked_with_the_one_before_it() {
+    let shelf = Shelf {
+        relevance: 0.1,
+        rewrites: true,
+    };
+    let (library, chat) = library_over(shelf, &[("answer.prompt", ANSWER)], &["仙台 [1]"]);
+    let cx = CallContext::new(Arc::new(NoTrace));
+    let messages = vec![Message::user("藤野是谁？"), Message::user("他在哪里？")];
+    let function = library.get("answer").unwrap();
+    let output = function
+        .call_chat(messages, Sampling::default(), None, &cx)
+        .await
+        .unwrap();
+    assert_eq!(output["refused"], true, "{output}");
+    assert!(chat.asked.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -92,6 +92,29 @@ pub(crate) fn mix<Id: Clone + Eq + Hash + Ord>(
     sorted(scores)
 }
 
+/// Rankings by several wordings of one question as one; weights sum to 1. A ranking's scores tell how sure it is,
+/// so they are added as they are; by ranks, each counts alike.
+pub(crate) fn blend<Id: Clone + Eq + Hash + Ord>(
+    rankings: &[(Ranked<Id>, f32)],
+    fusion: Fusion,
+) -> Ranked<Id> {
+    if let [(only, _)] = rankings {
+        return only.clone();
+    }
+    let mut scores: HashMap<Id, f32> = HashMap::new();
+    for (hits, weight) in rankings {
+        let by_rank = match fusion {
+            Fusion::Score => None,
+            Fusion::Rank => Some(by_rank(hits.len())),
+        };
+        for (place, (id, score)) in hits.iter().enumerate() {
+            let score = by_rank.as_ref().map_or(*score, |ranks| ranks[place]);
+            *scores.entry(id.clone()).or_insert(0.0) += score * weight;
+        }
+    }
+    sorted(scores)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -126,6 +149,28 @@ mod tests {
         let (a, b) = ([("a", 0.9), ("b", 0.2)], [("b", 1.0), ("c", 0.5)]);
         assert_eq!(mix(&a, &b, 0.0)[..2], a);
         assert_eq!(mix(&a, &b, 1.0)[..2], b);
+    }
+
+    #[test]
+    fn what_most_wordings_find_comes_first_and_one_that_drifts_does_not_win() {
+        let own = vec![("a", 0.9), ("b", 0.8)];
+        let near = vec![("b", 0.9), ("a", 0.5)];
+        let drifted = vec![("x", 1.0), ("y", 0.9)];
+        for fusion in [Fusion::Score, Fusion::Rank] {
+            let rankings = [
+                (own.clone(), 0.5),
+                (near.clone(), 0.25),
+                (drifted.clone(), 0.25),
+            ];
+            let first: Vec<&str> = blend(&rankings, fusion).iter().map(|h| h.0).collect();
+            assert_eq!(first.len(), 4);
+            assert!(
+                first[..2].contains(&"a") && first[..2].contains(&"b"),
+                "{first:?}"
+            );
+        }
+        assert_eq!(blend(&[(own.clone(), 1.0)], Fusion::Rank), own);
+        assert_eq!(blend::<&str>(&[], Fusion::Score), []);
     }
 
     proptest! {

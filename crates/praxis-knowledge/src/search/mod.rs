@@ -1,12 +1,18 @@
 //! A search, from a question to a ranking: two lanes, fused, and moved by what came first where the
-//! question is open. Passages and documents are ranked by the same lanes. Left out: texts, relevance and
-//! spans (`knowledge`), and the learning of weights (`tune`).
+//! question is open. Passages and documents are ranked by the same lanes. What models add, before
+//! (`question`) and after (`rerank`), is functions of their own over questions and rankings. Left out: texts,
+//! relevance and spans (`retrieve`), and the learning of weights (`tune`).
 
+pub(crate) mod assistant;
 pub(crate) mod diversity;
 pub(crate) mod expand;
 pub(crate) mod feedback;
 pub(crate) mod fusion;
 pub(crate) mod lanes;
+mod prompts;
+pub(crate) mod question;
+mod reading;
+pub(crate) mod rerank;
 
 use std::collections::{HashMap, HashSet};
 
@@ -160,7 +166,7 @@ impl Search<'_> {
     /// Whether a question is the name of something, such as a number of an order or a part: a word or two
     /// that few passages hold. What holds it comes first then, since a model that has never seen a name
     /// says nothing of its meaning, and passages near to that nothing must not displace it.
-    fn is_name(&self, keywords: &KeywordQuery) -> Result<bool, CallError> {
+    pub fn is_name(&self, keywords: &KeywordQuery) -> Result<bool, CallError> {
         let words = keywords.words();
         if self.settings.keyword_weight <= 0.0 || !(1..=NAME_WORDS).contains(&words.len()) {
             return Ok(false);

@@ -1,6 +1,8 @@
 //! `praxis search`: passages or documents as retrieval sees them, with scores.
 
-use praxis_core::{CallContext, Passage, Query, Retriever};
+use praxis_core::{
+    CallContext, Message, Passage, Query, RerankOption, RerankSettings, Retriever, SearchOptions,
+};
 use praxis_knowledge::FoundDocument;
 use serde_json::json;
 
@@ -16,15 +18,17 @@ use crate::ui::{self, BOLD, DIM, Failure};
 pub async fn run(app: &App, args: Search, global: &Global) -> Result<(), Failure> {
     let cx = CallContext::new(app.sink()).with_cancel(super::cancel_on_ctrl_c());
     let bases = super::ingest::selected(app, args.base.as_deref())?;
-    let query = Query::new(&args.query, args.limit);
+    let query = query(&args);
     if args.documents {
         return documents(app, &bases, &query, global, &cx).await;
     }
     let mut found = Vec::new();
     let mut threshold = 0.0;
+    let mut question = None;
     for base in &bases {
         let retrieval = app.knowledge.search(base, &query, &cx).await?;
         threshold = retrieval.threshold;
+        question = question.or(retrieval.question);
         found.extend(retrieval.passages.into_iter().map(|p| (base.clone(), p)));
     }
     if bases.len() > 1 {
@@ -36,9 +40,12 @@ pub async fn run(app: &App, args: Search, global: &Global) -> Result<(), Failure
             .iter()
             .map(|(base, passage)| json!({ "base": base, "passage": passage }))
             .collect();
-        ui::out_json(&json!({ "passages": passages, "threshold": threshold }));
+        ui::out_json(
+            &json!({ "passages": passages, "threshold": threshold, "question": question }),
+        );
         return Ok(());
     }
+    searched_for(question.as_deref());
     if found.is_empty() {
         ui::note("nothing found; `praxis knowledge documents` shows what is there");
     }
@@ -46,6 +53,32 @@ pub async fn run(app: &App, args: Search, global: &Global) -> Result<(), Failure
         print(i + 1, passage);
     }
     Ok(())
+}
+
+/// What the arguments ask for; the base's settings stand for what they leave out.
+fn query(args: &Search) -> Query {
+    let mut query = Query::new(&args.query, args.limit);
+    query.history = args.before.iter().map(Message::user).collect();
+    query.options = SearchOptions {
+        rewrite: (!args.before.is_empty()).then_some(true),
+        queries: args.queries,
+        hyde: args.hyde.then_some(true),
+        rerank: args.rerank.as_deref().map(|model| match model {
+            "none" => RerankOption::Switch(false),
+            model => RerankOption::With(RerankSettings {
+                model: Some(model.to_owned()),
+                ..RerankSettings::default()
+            }),
+        }),
+        ..SearchOptions::default()
+    };
+    query
+}
+
+fn searched_for(question: Option<&str>) {
+    if let Some(question) = question {
+        ui::note(format!("searched for: {question}"));
+    }
 }
 
 async fn documents(
@@ -57,9 +90,11 @@ async fn documents(
 ) -> Result<(), Failure> {
     let mut found = Vec::new();
     let mut threshold = 0.0;
+    let mut question = None;
     for base in bases {
         let documents = app.knowledge.search_documents(base, query, cx).await?;
         threshold = documents.threshold;
+        question = question.or(documents.question);
         found.extend(documents.documents.into_iter().map(|d| (base.clone(), d)));
     }
     if bases.len() > 1 {
@@ -73,9 +108,12 @@ async fn documents(
             .iter()
             .map(|(base, document)| json!({ "base": base, "document": document }))
             .collect();
-        ui::out_json(&json!({ "documents": documents, "threshold": threshold }));
+        ui::out_json(
+            &json!({ "documents": documents, "threshold": threshold, "question": question }),
+        );
         return Ok(());
     }
+    searched_for(question.as_deref());
     if found.is_empty() {
         ui::note("nothing found; `praxis knowledge documents` shows what is there");
     }

@@ -1,0 +1,213 @@
+//! Small questions to chat models on the way of a search: held to a form where the model can be, given up after a
+//! while, and remembered, because the same question comes again and again. Left out: what is asked (`prompts`)
+//! and what is made of the answers.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use praxis_core::chat::collect;
+use praxis_core::{CallContext, ChatGateway, ChatRequest, Constraint, ModelError, Sampling};
+
+use super::prompts::Prompt;
+
+/// Answers that are remembered; the longest have a few kilobytes.
+const REMEMBERED: usize = 1024;
+
+/// What a question is remembered by: model, messages and form.
+type Key = [u8; 32];
+
+/// The chat models of the application, as searches ask them.
+#[derive(Default)]
+pub(crate) struct Assistant {
+    chat: Option<Arc<dyn ChatGateway>>,
+    answers: Mutex<Answers>,
+    /// Models that refused to be held to a form.
+    unheld: Mutex<HashSet<String>>,
+}
+
+/// What a model said, as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Said<T> {
+    pub value: T,
+    /// Whether it was said before, and nothing was asked now.
+    pub remembered: bool,
+}
+
+impl Assistant {
+    /// Asks these models.
+    pub fn new(chat: Arc<dyn ChatGateway>) -> Self {
+        Self {
+            chat: Some(chat),
+            ..Self::default()
+        }
+    }
+
+    /// What `model` (empty: the application's default) answers, as `read` reads it.
+    ///
+    /// # Errors
+    /// The model's; [`ModelError::Timeout`] after `limit`; [`ModelError::Broken`] for an answer that cannot
+    /// be read.
+    pub async fn ask<T>(
+        &self,
+        model: &str,
+        prompt: &Prompt,
+        limit: Duration,
+        cx: &CallContext,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<Said<T>, ModelError> {
+        let key = key(model, prompt);
+        let known = self.answers.lock().ok().and_then(|mut a| a.get(&key));
+        if let Some(value) = known.and_then(|text| read(&text)) {
+            return Ok(Said {
+                value,
+                remembered: true,
+            });
+        }
+        let answer = tokio::time::timeout(limit, self.answer(model, prompt, limit, cx));
+        let text = answer.await.unwrap_or(Err(ModelError::Timeout(limit)))?;
+        let Some(value) = read(&text) else {
+            let said: String = text.chars().take(120).collect();
+            return Err(ModelError::Broken(format!(
+                "the model's answer cannot be used: {said}"
+            )));
+        };
+        if let Ok(mut answers) = self.answers.lock() {
+            answers.put(key, text);
+        }
+        Ok(Said {
+            value,
+            remembered: false,
+        })
+    }
+
+    async fn answer(
+        &self,
+        model: &str,
+        prompt: &Prompt,
+        limit: Duration,
+        cx: &CallContext,
+    ) -> Result<String, ModelError> {
+        let Some(chat) = &self.chat else {
+            return Err(ModelError::NotFound("no chat model is at hand".to_owned()));
+        };
+        let mut request = ChatRequest {
+            model: model.to_owned(),
+            messages: prompt.messages.clone(),
+            sampling: Sampling {
+                temperature: Some(0.0),
+                max_tokens: Some(prompt.max_tokens),
+                ..Sampling::default()
+            },
+            constraint: Some(Constraint::JsonSchema(prompt.schema.clone())),
+            timeout: Some(limit),
+            ..ChatRequest::default()
+        };
+        if self.unheld.lock().is_ok_and(|u| u.contains(model)) {
+            request.constraint = None;
+        }
+        let begun = match chat.chat(request.clone(), cx).await {
+            // Providers differ in the schemas they know, and say so with this code alone. What the model
+            // writes freely is read as leniently as what was cut off.
+            Err(ModelError::InvalidRequest(reason)) if request.constraint.is_some() => {
+                request.constraint = None;
+                let begun = chat.chat(request, cx).await?;
+                tracing::warn!(model, reason, "the model is asked without a constraint");
+                if let Ok(mut unheld) = self.unheld.lock() {
+                    unheld.insert(model.to_owned());
+                }
+                begun
+            }
+            other => other?,
+        };
+        Ok(collect(begun).await?.text)
+    }
+}
+
+fn key(model: &str, prompt: &Prompt) -> Key {
+    let mut hasher = blake3::Hasher::new();
+    let mut add = |part: &str| {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    };
+    add(model);
+    for message in &prompt.messages {
+        add(message.role.as_str());
+        add(&message.text());
+    }
+    add(&prompt.schema.to_string());
+    *hasher.finalize().as_bytes()
+}
+
+/// Answers by their questions, of which the least recently used is forgotten first.
+#[derive(Default)]
+struct Answers {
+    texts: HashMap<Key, (String, u64)>,
+    /// Counts uses.
+    clock: u64,
+}
+
+impl Answers {
+    fn get(&mut self, key: &Key) -> Option<String> {
+        self.clock += 1;
+        let (text, used) = self.texts.get_mut(key)?;
+        *used = self.clock;
+        Some(text.clone())
+    }
+
+    fn put(&mut self, key: Key, text: String) {
+        self.clock += 1;
+        if self.texts.len() >= REMEMBERED && !self.texts.contains_key(&key) {
+            let oldest = self.texts.iter().min_by_key(|(_, (_, used))| *used);
+            if let Some(oldest) = oldest.map(|(key, _)| *key) {
+                self.texts.remove(&oldest);
+            }
+        }
+        self.texts.insert(key, (text, self.clock));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::prompts;
+    use super::*;
+
+    #[test]
+    fn the_least_recently_used_answer_is_forgotten_first() {
+        let mut answers = Answers::default();
+        let key = |n: usize| {
+            let mut key = [0; 32];
+            key[..8].copy_from_slice(&n.to_le_bytes());
+            key
+        };
+        for n in 0..REMEMBERED {
+            answers.put(key(n), n.to_string());
+        }
+        assert_eq!(answers.get(&key(0)).as_deref(), Some("0"));
+        answers.put(key(REMEMBERED), "new".to_owned());
+        assert_eq!(answers.texts.len(), REMEMBERED);
+        assert_eq!(answers.get(&key(1)), None);
+        assert_eq!(answers.get(&key(0)).as_deref(), Some("0"));
+        assert_eq!(answers.get(&key(REMEMBERED)).as_deref(), Some("new"));
+    }
+
+    #[test]
+    fn a_question_is_remembered_by_model_messages_and_form() {
+        let one = prompts::wordings("Who?", 2);
+        assert_eq!(key("a", &one), key("a", &one.clone()));
+        assert_ne!(key("a", &one), key("b", &one));
+        assert_ne!(key("a", &one), key("a", &prompts::wordings("Who?", 3)));
+        assert_ne!(key("a", &one), key("a", &prompts::wordings("Why?", 2)));
+    }
+
+    #[tokio::test]
+    async fn without_models_the_error_says_so() {
+        let cx = CallContext::new(Arc::new(praxis_core::trace::NoTrace));
+        let prompt = prompts::passage("Who?");
+        let limit = Duration::from_secs(1);
+        let said = Assistant::default()
+            .ask("m", &prompt, limit, &cx, |t| Some(t.to_owned()))
+            .await;
+        assert!(matches!(said, Err(ModelError::NotFound(_))), "{said:?}");
+    }
+}
