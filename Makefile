@@ -2,7 +2,7 @@
 # The work is in scripts/; each script says what it does.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-aarch64 build check check-cuda docs bench bench-engine bench-retrieval bench-answers bench-faults bench-structured bench-reasoning soak lint-deps
+.PHONY: help demo test test-aarch64 build check check-cuda docs bench bench-engine bench-retrieval bench-search bench-answers bench-faults bench-structured bench-reasoning soak lint-deps
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -40,6 +40,9 @@ bench-engine: ## Measure the chat engine beside llama.cpp and its server
 bench-retrieval: ## Measure the quality of retrieval beside BM25, LlamaIndex and LangChain
 	@scripts/bench-quality.sh retrieval
 	@scripts/bench-quality.sh chunking
+
+bench-search: ## Measure reranking, other wordings and imagined answers, by the default chat model (hours)
+	@scripts/bench-quality.sh search
 
 bench-answers: ## Measure the quality of answers of the default model
 	@scripts/bench-quality.sh answers

@@ -1,18 +1,23 @@
 #!/usr/bin/env bash
 # Quality of the release binary, measured:
-#   bench-quality.sh retrieval [CORPUS...] | chunking | answers [QUESTIONS]
-# Retrieval is compared with a plain BM25, LlamaIndex and LangChain in the same run. The data is ../shared/data, which is not part
-# of this repository.
+#   bench-quality.sh retrieval [CORPUS...] | search [--questions N] [CORPUS...] | chunking | answers [QUESTIONS]
+# Retrieval is compared with a plain BM25, LlamaIndex and LangChain in the same run; "search" measures what models
+# add to a search: reranking, other wordings, imagined answers. The data is ../shared/data, which is not part of
+# this repository.
 
 source "$(dirname "$0")/lib/common.sh"
 
 what="${1:-}"
 case "$what" in
     retrieval | chunking) models=(multilingual-e5-small) ;;
-    answers) models=(multilingual-e5-small qwen2.5-coder-1.5b-instruct) ;;
-    *) fail "usage: bench-quality.sh retrieval|chunking|answers" ;;
+    answers | search) models=(multilingual-e5-small qwen2.5-coder-1.5b-instruct) ;;
+    *) fail "usage: bench-quality.sh retrieval|search|chunking|answers" ;;
 esac
 shift
+if [ "$what" = search ]; then
+    what=retrieval
+    set -- --search "$@"
+fi
 
 scripts/setup.sh bench
 

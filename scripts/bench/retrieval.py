@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Quality of retrieval, measured with the real binary, as Markdown tables. `make bench-retrieval` runs it.
 
-usage: retrieval.py [CORPUS...]     (default: all of them, see CORPORA)
+usage: retrieval.py [CORPUS...]                           (default: all of them, see CORPORA)
+       retrieval.py --search [--questions N] [CORPUS...]  (default: 60 questions of xquad-zh, xquad-en, cranfield)
 
 Each corpus becomes an application: one document per paragraph, abstract or article, ingested by
 `praxis ingest` and searched over HTTP with the default settings, with keywords alone and with vectors
@@ -14,9 +15,15 @@ gains. The row "default, documents" ranks documents instead of passages ("level"
 of one in one document. False accept: the share of questions whose passages pass the base's threshold
 although their article is left out; false refusal: the share that fails it with the article in.
 
+With --search, what models add to a search is measured instead: reranking by the default chat model, other
+wordings of the question and imagined answers (VARIANTS), each against the default search on the same sample of
+questions, with the seconds that a question takes. The sample is every n-th question. Each variant has a server of
+its own, because answers of models are remembered. On two cores, 60 questions of a corpus take about an hour.
+
 The data lies in ../shared/data; without it, this says so and ends.
 """
 
+import argparse
 import json
 import math
 import statistics
@@ -36,6 +43,19 @@ SETTINGS = {
     "vectors": f"keyword_weight = 0.0\nvector_weight = 1.0\n{ALONE}",
     "default": "",
 }
+
+CHAT = "qwen2.5-coder-1.5b-instruct"
+SAMPLED = ["xquad-zh", "xquad-en", "cranfield"]
+VARIANTS = {
+    "default": {},
+    "3 other wordings": {"queries": 3},
+    "HyDE": {"hyde": True},
+    "rerank the first 10": {"rerank": {"model": CHAT, "depth": 10}},
+    "rerank the first 10, by the model alone": {"rerank": {"model": CHAT, "depth": 10, "weight": 1.0}},
+    "rerank the first 30": {"rerank": {"model": CHAT, "depth": 30}},
+}
+# No question may take the short way because the machine is slow.
+PATIENT = "[search.question]\ntimeout_seconds = 600\n\n[search.rerank]\ntimeout_seconds = 600\n"
 
 
 class Corpus:
@@ -121,12 +141,12 @@ class Application:
         self.settle("default")
         praxis("ingest", "--app", folder, "--quiet")
 
-    def settle(self, settings: str) -> None:
-        search = f"[search]\n{SETTINGS[settings]}"
+    def settle(self, settings: str, models: str = "") -> None:
+        search = f"[search]\n{SETTINGS[settings]}\n{models}"
         (self.folder / "knowledge/texts.toml").write_text(f'[source]\npaths = ["texts"]\n\n{search}')
 
 
-def search(url: str, queries: list[str], **options: str) -> tuple[list[dict], float]:
+def search(url: str, queries: list[str], **options: object) -> tuple[list[dict], float]:
     """What the server answers to each query, and the median time of an answer in milliseconds."""
     address, answers, times = f"{url}/praxis/v1/knowledge/texts/search", [], []
     for query in queries:
@@ -180,10 +200,53 @@ def measure(name: str, corpus: Corpus, folder: Path) -> tuple[list[tuple], tuple
     return [(name, label, metrics(ranking, corpus), ms) for label, ranking, ms in rows], rates
 
 
+def sample(corpus: Corpus, count: int) -> None:
+    """Leaves about `count` of the corpus's questions, evenly spread."""
+    step = max(1, len(corpus.queries) // count)
+    corpus.queries = corpus.queries[::step][:count]
+
+
+def compare(name: str, corpus: Corpus, folder: Path) -> list[tuple]:
+    """Rows of the table of variants."""
+    application = Application(corpus, folder)
+    application.settle("default", PATIENT)
+    queries, rows = [query for query, _ in corpus.queries], []
+    for variant, options in VARIANTS.items():
+        print(f"   {name}, {variant}, {len(queries)} questions", file=sys.stderr)
+        with serving(folder) as url:
+            search(url, ["what is it about?"], **options)  # loads models and indexes
+            answers, ms = search(url, queries, **options)
+        rows.append((name, variant, metrics([documents(a) for a in answers], corpus), ms))
+    return rows
+
+
+def compare_all(names: list[str], questions: int) -> None:
+    """Prints the table of variants, row by row: a run takes hours."""
+    print("\n| corpus | search | recall@1 | recall@5 | nDCG@10 | s |\n| --- | --- | ---: | ---: | ---: | ---: |")
+    for name in names:
+        corpus = CORPORA[name]()
+        sample(corpus, questions)
+        with tempfile.TemporaryDirectory() as folder:
+            rows = compare(name, corpus, Path(folder) / "app")
+        for _, variant, values, ms in rows:
+            cells = " | ".join(f"{value:.3f}" for value in (values[0], values[1], values[4]))
+            print(f"| {name} | {variant} | {cells} | {ms / 1000:.2f} |", flush=True)
+
+
 def main() -> None:
+    arguments = argparse.ArgumentParser(description="Quality of retrieval.")
+    arguments.add_argument("corpora", nargs="*", metavar="CORPUS")
+    arguments.add_argument("--search", action="store_true", help="measure what models add to a search")
+    arguments.add_argument("--questions", type=int, default=60, help="questions of a corpus with --search")
+    given = arguments.parse_args()
+    if strangers := set(given.corpora) - CORPORA.keys():
+        arguments.error(f"unknown: {', '.join(sorted(strangers))}; there are {', '.join(CORPORA)}")
     need_data()
+    if given.search:
+        compare_all(given.corpora or SAMPLED, given.questions)
+        return
     rows, rates = [], []
-    for name in sys.argv[1:] or CORPORA:
+    for name in given.corpora or CORPORA:
         with tempfile.TemporaryDirectory() as folder:
             some, rate = measure(name, CORPORA[name](), Path(folder) / "app")
         rows += some
