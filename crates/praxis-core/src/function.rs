@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Caller;
 use crate::chat::{FinishReason, TokenLogprob};
 use crate::error::{ErrorCode, ModelError};
 use crate::ids::{SpanId, TraceId};
@@ -131,9 +132,11 @@ impl From<ModelError> for CallError {
     }
 }
 
-/// What a call carries down: identity of the trace, cancellation, and where events and spans go.
+/// What a call carries down: identity of the trace, who called, cancellation, and where events and spans
+/// go.
 #[derive(Clone)]
 pub struct CallContext {
+    caller: Arc<Caller>,
     trace_id: TraceId,
     parent: Option<SpanId>,
     cancel: CancellationToken,
@@ -147,9 +150,10 @@ pub struct CallContext {
 pub const MAX_DEPTH: usize = 16;
 
 impl CallContext {
-    /// A root context: a new trace.
+    /// A root context: a new trace, of a caller who may read documents without labels only.
     pub fn new(sink: Arc<dyn TraceSink>) -> Self {
         Self {
+            caller: Arc::default(),
             trace_id: TraceId::generate(),
             parent: None,
             cancel: CancellationToken::new(),
@@ -187,6 +191,18 @@ impl CallContext {
             depth: self.depth + 1,
             ..self.quiet()
         })
+    }
+
+    /// The same context for this caller. It comes from who sent a request, never from what was sent.
+    #[must_use]
+    pub fn with_caller(mut self, caller: Caller) -> Self {
+        self.caller = Arc::new(caller);
+        self
+    }
+
+    /// Who called.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// The same context with events sent to `events` (bounded: a slow reader slows the call).
@@ -260,6 +276,8 @@ impl CallContext {
                 usage: Usage::default(),
                 cost: Money::default(),
                 status: SpanStatus::Ok,
+                caller: (self.parent.is_none() && *self.caller != Caller::full())
+                    .then(|| Caller::clone(&self.caller)),
             }),
         };
         (open, inner)

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::filter::Filter;
 use crate::function::{CallContext, CallError};
 use crate::ids::{ChunkId, DocumentId};
 use crate::message::Message;
@@ -18,6 +19,8 @@ pub struct Query {
     pub history: Vec<Message>,
     /// What outranks the base's settings, for this query only.
     pub options: SearchOptions,
+    /// Which documents count; default: all that the caller may read.
+    pub filter: Option<Filter>,
 }
 
 impl Query {
@@ -28,6 +31,13 @@ impl Query {
             limit,
             ..Self::default()
         }
+    }
+
+    /// The same query among the documents that a filter holds of.
+    #[must_use]
+    pub fn with_filter(mut self, filter: Option<Filter>) -> Self {
+        self.filter = filter;
+        self
     }
 }
 
@@ -134,11 +144,12 @@ pub struct Citation {
 /// A knowledge base, or several behind one name.
 #[async_trait]
 pub trait Retriever: Send + Sync {
-    /// The best passages of base `knowledge` for `query`. Records a retrieval span.
+    /// The best passages of base `knowledge` for `query`, of documents that the caller of `cx` may read
+    /// and no others. Records a retrieval span.
     ///
     /// # Errors
     /// [`CallError`] with code `not_found` for an unknown base, `model_not_pulled` where the
-    /// embedder is absent.
+    /// embedder is absent, `invalid_request` for a filter that does not fit the base.
     async fn search(
         &self,
         knowledge: &str,

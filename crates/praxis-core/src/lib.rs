@@ -4,16 +4,19 @@
 //! [`Span`]s. Models and knowledge are reached through the ports in [`chat`], [`embed`], [`rerank`]
 //! and [`knowledge`]; traces leave through [`TraceSink`]. Left out on purpose: HTTP, files, SQL, clocks.
 
+pub mod access;
 pub mod chat;
 pub mod constraint;
 pub mod diagnostic;
 pub mod embed;
 pub mod error;
+pub mod filter;
 pub mod function;
 pub mod ids;
 pub mod knowledge;
 pub mod language;
 pub mod message;
+pub mod metadata;
 pub mod rerank;
 pub mod secret;
 pub mod suggest;
@@ -22,6 +25,7 @@ pub mod tool;
 pub mod trace;
 pub mod usage;
 
+pub use access::{Caller, Clearance};
 pub use chat::{
     ChatChunk, ChatGateway, ChatModel, ChatRequest, ChatStream, FinishReason, Priority, Sampling,
     TokenLogprob,
@@ -30,6 +34,7 @@ pub use constraint::Constraint;
 pub use diagnostic::{Diagnostic, Problem, Severity, SourceSpan};
 pub use embed::{EmbedKind, Embedder};
 pub use error::{ErrorCode, ModelError};
+pub use filter::Filter;
 pub use function::{CallContext, CallError, CallEvent, Function, Signature, now_s};
 pub use ids::{ChunkId, DocumentId, SpanId, TraceId};
 pub use knowledge::{
@@ -37,6 +42,7 @@ pub use knowledge::{
 };
 pub use language::Language;
 pub use message::{Message, Part, Role};
+pub use metadata::{Attribute, Metadata};
 pub use rerank::{Relevance, RerankRequest, Reranker};
 pub use secret::Secret;
 pub use tokens::TokenCount;

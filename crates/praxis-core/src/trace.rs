@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::access::Caller;
 use crate::ids::{SpanId, TraceId};
 use crate::usage::{Money, Usage};
 
@@ -93,6 +94,9 @@ pub struct Span {
     pub cost: Money,
     /// How it ended.
     pub status: SpanStatus,
+    /// Of a root: who called, where that caller has a name or may not read everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<Caller>,
 }
 
 /// Where finished spans go. Contract: `record` never blocks and never fails the call; a sink that
