@@ -9,9 +9,30 @@ use sqlx::{QueryBuilder, Row, Sqlite, Transaction};
 use crate::documents::{decode_vector, encode_vector};
 use crate::{Chunk, Store, StoreError};
 
+/// Where a chunk is among those that came, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The generation that wrote its document.
+    generation: i64,
+    /// Which chunk of the document it is.
+    ordinal: i64,
+}
+
+impl Place {
+    /// Before all that came after the generation `since`.
+    pub fn after(since: i64) -> Self {
+        Self {
+            generation: since,
+            ordinal: i64::MAX,
+        }
+    }
+}
+
 /// A chunk's vector, by the chunk's number.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NumberedVector {
+    /// Where it is among others.
+    pub place: Place,
     /// The chunk's number.
     pub number: u64,
     /// Its embedding.
@@ -27,7 +48,16 @@ pub struct ChunkEntry {
     pub chunk: ChunkId,
     /// Its document.
     pub document: DocumentId,
+    /// The generation that wrote its document.
+    pub generation: u64,
 }
+
+/// From the documents that came to their chunks, so that one document costs its own chunks only: a plain
+/// join is planned from the chunks' numbers, over all of them.
+pub(crate) const VECTORS_AFTER: &str = "SELECT d.generation, c.ordinal, c.number, c.vector \
+     FROM documents d CROSS JOIN chunks c WHERE c.document = d.id AND d.base = ? \
+     AND d.generation >= ? AND (d.generation > ? OR c.ordinal > ?) \
+     ORDER BY d.generation, c.ordinal LIMIT ?";
 
 impl Store {
     /// Numbers of the chunks that went after the generation `since`.
@@ -57,33 +87,34 @@ impl Store {
         Ok(())
     }
 
-    /// Up to `limit` vectors of chunks that came after the generation `since` and have a number above
-    /// `after`, by number.
+    /// Up to `limit` vectors of chunks that came after a place, in the order in which they came, which is
+    /// that of their numbers.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn vectors_since(
+    pub async fn vectors_after(
         &self,
         base: &str,
-        since: i64,
-        after: u64,
+        place: Place,
         limit: usize,
     ) -> Result<Vec<NumberedVector>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT c.number, c.vector FROM chunks c JOIN documents d ON d.id = c.document \
-             WHERE d.base = ? AND d.generation > ? AND c.number > ? ORDER BY c.number LIMIT ?",
-        )
-        .bind(base)
-        .bind(since)
-        .bind(i64::try_from(after).unwrap_or(i64::MAX))
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(&self.pool)
-        .await?;
+        let rows = sqlx::query(VECTORS_AFTER)
+            .bind(base)
+            .bind(place.generation)
+            .bind(place.generation)
+            .bind(place.ordinal)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&self.pool)
+            .await?;
         rows.iter()
             .map(|row| {
                 Ok(NumberedVector {
-                    number: number(row.try_get(0)?)?,
-                    vector: decode_vector(row.try_get(1)?)?,
+                    place: Place {
+                        generation: row.try_get(0)?,
+                        ordinal: row.try_get(1)?,
+                    },
+                    number: number(row.try_get(2)?)?,
+                    vector: decode_vector(row.try_get(3)?)?,
                 })
             })
             .collect()
@@ -95,7 +126,7 @@ impl Store {
     /// Where the database fails.
     pub async fn chunk_entries(&self, base: &str) -> Result<Vec<ChunkEntry>, StoreError> {
         let mut rows = sqlx::query(
-            "SELECT c.number, c.id, c.document FROM chunks c JOIN documents d ON d.id = c.document \
+            "SELECT c.number, c.id, c.document, d.generation FROM chunks c JOIN documents d ON d.id = c.document \
              WHERE d.base = ? ORDER BY c.number",
         )
         .bind(base)
@@ -106,6 +137,7 @@ impl Store {
                 number: number(row.try_get(0)?)?,
                 chunk: ChunkId::from_string(row.try_get::<String, _>(1)?),
                 document: DocumentId::from_string(row.try_get::<String, _>(2)?),
+                generation: row.try_get::<i64, _>(3)? as u64,
             });
         }
         Ok(entries)

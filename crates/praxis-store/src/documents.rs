@@ -1,10 +1,16 @@
-//! Documents and their chunks. A document is written with all its chunks or not at all.
+//! Documents and their chunks. A document is written with all its chunks or not at all. Whatever reads
+//! of it takes the reader's clearance, and what may not be read is as if it were not there.
 
-use praxis_core::{ChunkId, DocumentId};
-use serde::Serialize;
+use std::collections::BTreeMap;
+
+use praxis_core::{ChunkId, Clearance, DocumentId, Metadata};
+use serde::{Serialize, Serializer};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use crate::attributes::{
+    read_labels, read_metadata, write_attributes, write_labels, write_metadata,
+};
 use crate::changes::{note_removed, write_chunks};
 use crate::{Store, StoreError};
 
@@ -17,8 +23,10 @@ pub struct Base {
     pub embedder_name: Option<String>,
     /// Digest of its segmentation settings.
     pub settings: String,
-    /// Grows with each change.
+    /// Grows with each change of a document.
     pub generation: i64,
+    /// Grows with each change of metadata or labels alone.
+    pub revision: i64,
 }
 
 /// A document to be written.
@@ -44,6 +52,12 @@ pub struct NewDocument {
     pub hint: Option<String>,
     /// Embedding of its summary; empty where it has none.
     pub vector: Vec<f32>,
+    /// What its file says of it.
+    pub own: Metadata,
+    /// All that is known of it: its file's values among others.
+    pub metadata: Metadata,
+    /// Labels of which a reader needs one; none for a document that every caller may read.
+    pub labels: Vec<String>,
     /// Its chunks, in order.
     pub chunks: Vec<Chunk>,
 }
@@ -81,7 +95,7 @@ pub struct FoundChunk {
 }
 
 /// All of a document but its text and chunks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DocumentHead {
     /// Its id.
     pub id: DocumentId,
@@ -103,6 +117,20 @@ pub struct DocumentHead {
     pub generation: i64,
     /// How many chunks it has.
     pub chunks: u64,
+    /// What is known of it.
+    #[serde(serialize_with = "plainly")]
+    pub metadata: Metadata,
+    /// Its access labels, as far as the reader has them.
+    pub labels: Vec<String>,
+    /// What its file says of it; nothing if it was read before files were asked.
+    #[serde(skip)]
+    pub own: Option<Metadata>,
+}
+
+fn plainly<S: Serializer>(metadata: &Metadata, serializer: S) -> Result<S::Ok, S::Error> {
+    let plain: BTreeMap<&String, serde_json::Value> =
+        metadata.iter().map(|(k, v)| (k, v.to_json())).collect();
+    plain.serialize(serializer)
 }
 
 /// A document with its text and its chunks (without vectors).
@@ -120,7 +148,7 @@ pub struct Document {
 
 /// Columns of a [`DocumentHead`], and the base.
 const HEAD: &str = "d.id, d.base, d.uri, d.title, d.hash, d.size, d.modified, d.error, d.hint, \
-     d.generation, (SELECT COUNT(*) FROM chunks c WHERE c.document = d.id) AS chunks";
+     d.generation, d.own, d.metadata, d.labels, (SELECT COUNT(*) FROM chunks c WHERE c.document = d.id) AS chunks";
 
 impl Store {
     /// The base of that name, if it has been ingested.
@@ -129,7 +157,7 @@ impl Store {
     /// Where the database fails.
     pub async fn base(&self, name: &str) -> Result<Option<Base>, StoreError> {
         let row = sqlx::query(
-            "SELECT embedder, settings, generation, embedder_name FROM bases WHERE name = ?",
+            "SELECT embedder, settings, generation, revision, embedder_name FROM bases WHERE name = ?",
         )
         .bind(name)
         .fetch_optional(&self.pool)
@@ -139,7 +167,8 @@ impl Store {
                 embedder: r.try_get(0)?,
                 settings: r.try_get(1)?,
                 generation: r.try_get(2)?,
-                embedder_name: r.try_get(3)?,
+                revision: r.try_get(3)?,
+                embedder_name: r.try_get(4)?,
             })
         })
         .transpose()
@@ -216,7 +245,8 @@ impl Store {
             .await?;
         sqlx::query(
             "INSERT INTO documents (id, base, uri, title, text, hash, size, modified, error, hint, \
-             generation, vector) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             generation, vector, own, metadata, labels) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(new.id.as_str())
         .bind(base)
@@ -230,23 +260,14 @@ impl Store {
         .bind(&new.hint)
         .bind(generation)
         .bind((!new.vector.is_empty()).then(|| encode_vector(&new.vector)))
+        .bind(write_metadata(&new.own)?)
+        .bind(write_metadata(&new.metadata)?)
+        .bind(write_labels(&new.labels)?)
         .execute(&mut *tx)
         .await?;
+        write_attributes(&mut tx, base, generation, &new.metadata).await?;
         write_chunks(&mut tx, new.id.as_str(), &new.chunks).await?;
         tx.commit().await?;
-        Ok(())
-    }
-
-    /// Notes a file's new time of modification where its content has not changed.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn touch_document(&self, id: &DocumentId, modified: i64) -> Result<(), StoreError> {
-        sqlx::query("UPDATE documents SET modified = ? WHERE id = ?")
-            .bind(modified)
-            .bind(id.as_str())
-            .execute(&self.pool)
-            .await?;
         Ok(())
     }
 
@@ -271,44 +292,77 @@ impl Store {
         Ok(())
     }
 
-    /// All documents of a base, by URI.
+    /// The documents of a base that may be read, by URI.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn documents(&self, base: &str) -> Result<Vec<DocumentHead>, StoreError> {
+    pub async fn documents(
+        &self,
+        base: &str,
+        clearance: &Clearance,
+    ) -> Result<Vec<DocumentHead>, StoreError> {
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT {HEAD} FROM documents d WHERE d.base = ? ORDER BY d.uri"
         ));
         let rows = sqlx::query(sql).bind(base).fetch_all(&self.pool).await?;
-        rows.iter().map(head).collect()
+        let heads = rows.iter().map(|row| head(row, clearance));
+        heads.filter_map(Result::transpose).collect()
     }
 
-    /// One document without its text and chunks.
+    /// All documents of a base, each with the generation that wrote it: for indexes, which hold them all.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn head(&self, id: &DocumentId) -> Result<Option<DocumentHead>, StoreError> {
+    pub async fn generations(&self, base: &str) -> Result<Vec<(DocumentId, i64)>, StoreError> {
+        let rows = sqlx::query("SELECT id, generation FROM documents WHERE base = ?")
+            .bind(base)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let id = DocumentId::from_string(row.try_get::<String, _>(0)?);
+                Ok((id, row.try_get(1)?))
+            })
+            .collect()
+    }
+
+    /// One document without its text and chunks, if it may be read.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn head(
+        &self,
+        id: &DocumentId,
+        clearance: &Clearance,
+    ) -> Result<Option<DocumentHead>, StoreError> {
         let sql = sqlx::AssertSqlSafe(format!("SELECT {HEAD} FROM documents d WHERE d.id = ?"));
         let row = sqlx::query(sql)
             .bind(id.as_str())
             .fetch_optional(&self.pool)
             .await?;
-        row.as_ref().map(head).transpose()
+        row.map_or(Ok(None), |row| head(&row, clearance))
     }
 
-    /// One document with its text and chunks.
+    /// One document with its text and chunks, if it may be read.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn document(&self, id: &DocumentId) -> Result<Option<Document>, StoreError> {
+    pub async fn document(
+        &self,
+        id: &DocumentId,
+        clearance: &Clearance,
+    ) -> Result<Option<Document>, StoreError> {
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT {HEAD}, d.text FROM documents d WHERE d.id = ?"
         ));
-        let Some(row) = sqlx::query(sql)
+        let row = sqlx::query(sql)
             .bind(id.as_str())
             .fetch_optional(&self.pool)
-            .await?
-        else {
+            .await?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let Some(head) = head(&row, clearance)? else {
             return Ok(None);
         };
         let rows = sqlx::query(
@@ -318,34 +372,41 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         Ok(Some(Document {
-            head: head(&row)?,
+            head,
             base: row.try_get("base")?,
             text: row.try_get("text")?,
             chunks: rows.iter().map(chunk).collect::<Result<_, _>>()?,
         }))
     }
 
-    /// A chunk with its document's name.
+    /// A chunk with its document's name, if it may be read.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn chunk(&self, id: &ChunkId) -> Result<Option<FoundChunk>, StoreError> {
+    pub async fn chunk(
+        &self,
+        id: &ChunkId,
+        clearance: &Clearance,
+    ) -> Result<Option<FoundChunk>, StoreError> {
         let row = sqlx::query(
-            "SELECT c.id, c.headings, c.page, c.start, c.\"end\", c.text, c.document, d.uri, d.title \
-             FROM chunks c JOIN documents d ON d.id = c.document WHERE c.id = ?",
+            "SELECT c.id, c.headings, c.page, c.start, c.\"end\", c.text, c.document, d.uri, d.title, \
+             d.labels FROM chunks c JOIN documents d ON d.id = c.document WHERE c.id = ?",
         )
         .bind(id.as_str())
         .fetch_optional(&self.pool)
         .await?;
-        row.map(|row| {
-            Ok(FoundChunk {
-                chunk: chunk(&row)?,
-                document: DocumentId::from_string(row.try_get::<String, _>("document")?),
-                uri: row.try_get("uri")?,
-                title: row.try_get("title")?,
-            })
-        })
-        .transpose()
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        if !clearance.permits(&labels(&row)?) {
+            return Ok(None);
+        }
+        Ok(Some(FoundChunk {
+            chunk: chunk(&row)?,
+            document: DocumentId::from_string(row.try_get::<String, _>("document")?),
+            uri: row.try_get("uri")?,
+            title: row.try_get("title")?,
+        }))
     }
 }
 
@@ -362,8 +423,17 @@ pub(crate) async fn next_generation(
     Ok(row.try_get(0)?)
 }
 
-fn head(row: &SqliteRow) -> Result<DocumentHead, StoreError> {
-    Ok(DocumentHead {
+pub(crate) fn labels(row: &SqliteRow) -> Result<Vec<String>, StoreError> {
+    read_labels(&row.try_get::<String, _>("labels")?)
+}
+
+fn head(row: &SqliteRow, clearance: &Clearance) -> Result<Option<DocumentHead>, StoreError> {
+    let labels = labels(row)?;
+    if !clearance.permits(&labels) {
+        return Ok(None);
+    }
+    let own: Option<String> = row.try_get("own")?;
+    Ok(Some(DocumentHead {
         id: DocumentId::from_string(row.try_get::<String, _>("id")?),
         uri: row.try_get("uri")?,
         title: row.try_get("title")?,
@@ -374,7 +444,10 @@ fn head(row: &SqliteRow) -> Result<DocumentHead, StoreError> {
         hint: row.try_get("hint")?,
         generation: row.try_get("generation")?,
         chunks: row.try_get::<i64, _>("chunks")? as u64,
-    })
+        metadata: read_metadata(&row.try_get::<String, _>("metadata")?)?,
+        labels: clearance.shown(labels),
+        own: own.map(|json| read_metadata(&json)).transpose()?,
+    }))
 }
 
 pub(crate) fn headings(row: &SqliteRow) -> Result<Vec<String>, StoreError> {

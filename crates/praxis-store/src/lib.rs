@@ -4,6 +4,7 @@
 //! behind the same methods. Indexes and caches are derived from here and live elsewhere. Left out:
 //! what a document means, and how it is searched.
 
+mod attributes;
 mod changes;
 mod documents;
 mod moves;
@@ -18,7 +19,8 @@ use std::time::Duration;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-pub use changes::{ChunkEntry, NumberedVector};
+pub use attributes::{NewAttributes, ValueRange};
+pub use changes::{ChunkEntry, NumberedVector, Place};
 pub use documents::{Base, Chunk, Document, DocumentHead, FoundChunk, NewDocument};
 pub use moves::{MoveProgress, UnmovedChunk};
 pub use surroundings::{DocumentVector, Neighbour};

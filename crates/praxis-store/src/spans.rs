@@ -1,10 +1,11 @@
 //! Traces: spans in, lists and trees out.
 
 use praxis_core::trace::{Span, SpanKind, SpanStatus};
-use praxis_core::{Money, SpanId, TraceId, Usage};
+use praxis_core::{Caller, Money, SpanId, TraceId, Usage};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use crate::attributes::write_caller;
 use crate::{Store, StoreError};
 
 impl Store {
@@ -20,8 +21,8 @@ impl Store {
             sqlx::query(
                 "INSERT INTO spans (span_id, trace_id, parent_id, kind, name, started_ms, \
                  duration_us, first_token_us, input, output, input_tokens, cached_tokens, \
-                 output_tokens, cost_micros, status) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                 output_tokens, cost_micros, status, caller) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             )
             .bind(span.span_id.as_str())
             .bind(span.trace_id.as_str())
@@ -38,6 +39,7 @@ impl Store {
             .bind(span.usage.output_tokens as i64)
             .bind(span.cost.0)
             .bind(status)
+            .bind(write_caller(span.caller.as_ref())?)
             .execute(&mut *tx)
             .await?;
         }
@@ -45,18 +47,24 @@ impl Store {
         Ok(())
     }
 
-    /// The newest root spans, each with the tokens and cost of its whole tree.
+    /// The newest root spans that `reader` may see, each with the tokens and cost of its whole tree.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn traces(&self, limit: usize) -> Result<Vec<Span>, StoreError> {
+    pub async fn traces(&self, limit: usize, reader: &Caller) -> Result<Vec<Span>, StoreError> {
+        // As [`Caller::sees_traces_of`] has it.
+        let own = match reader.clearance.is_full() {
+            true => None,
+            false => write_caller(Some(reader))?,
+        };
         let rows = sqlx::query(
             "SELECT r.*, s.i AS sum_in, s.c AS sum_cached, s.o AS sum_out, s.m AS sum_cost \
-             FROM (SELECT * FROM spans WHERE parent_id IS NULL ORDER BY started_ms DESC, span_id DESC \
-             LIMIT ?) r JOIN (SELECT trace_id, SUM(input_tokens) i, SUM(cached_tokens) c, \
+             FROM (SELECT * FROM spans WHERE parent_id IS NULL AND (?1 IS NULL OR caller = ?1) \
+             ORDER BY started_ms DESC, span_id DESC LIMIT ?2) r JOIN (SELECT trace_id, SUM(input_tokens) i, SUM(cached_tokens) c, \
              SUM(output_tokens) o, SUM(cost_micros) m FROM spans GROUP BY trace_id) s \
              ON s.trace_id = r.trace_id ORDER BY r.started_ms DESC, r.span_id DESC",
         )
+        .bind(own)
         .bind(limit as i64)
         .fetch_all(&self.pool)
         .await?;
@@ -76,11 +84,12 @@ impl Store {
     }
 
     /// The spans of the one trace whose id ends with `id`, oldest first; none if there is no such
-    /// trace or several. (Ids sort by time, so it is their end that tells them apart.)
+    /// trace or several, or `reader` may not see it. (Ids sort by time, so it is their end that tells them
+    /// apart.)
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn spans_of(&self, id: &str) -> Result<Vec<Span>, StoreError> {
+    pub async fn spans_of(&self, id: &str, reader: &Caller) -> Result<Vec<Span>, StoreError> {
         let rows = sqlx::query(
             "SELECT * FROM spans WHERE substr(trace_id, -length(?1)) = ?1 ORDER BY started_ms, span_id",
         )
@@ -91,7 +100,10 @@ impl Store {
         let one = spans
             .windows(2)
             .all(|pair| pair[0].trace_id == pair[1].trace_id);
-        Ok(if one && !id.is_empty() {
+        let root = spans.iter().find(|span| span.parent_id.is_none());
+        let visible = reader.clearance.is_full()
+            || root.is_some_and(|root| reader.sees_traces_of(root.caller.as_ref()));
+        Ok(if one && visible && !id.is_empty() {
             spans
         } else {
             Vec::new()
@@ -130,5 +142,10 @@ fn span(row: &SqliteRow) -> Result<Span, StoreError> {
         },
         cost: Money(row.try_get("cost_micros")?),
         status,
+        caller: row
+            .try_get::<Option<String>, _>("caller")?
+            .map(|json| serde_json::from_str(&json))
+            .transpose()
+            .map_err(|e| StoreError::Damaged(format!("a span's caller: {e}")))?,
     })
 }

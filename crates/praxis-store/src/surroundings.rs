@@ -1,10 +1,10 @@
 //! What a search reads beside chunks: vectors of whole documents, and what stands around a chunk.
 
 use futures::TryStreamExt;
-use praxis_core::{ChunkId, DocumentId};
+use praxis_core::{ChunkId, Clearance, DocumentId};
 use sqlx::Row;
 
-use crate::documents::{decode_vector, headings};
+use crate::documents::{decode_vector, headings, labels};
 use crate::{Store, StoreError};
 
 /// A document's vector.
@@ -12,6 +12,8 @@ use crate::{Store, StoreError};
 pub struct DocumentVector {
     /// The document.
     pub document: DocumentId,
+    /// The base's generation that wrote it.
+    pub generation: u64,
     /// Embedding of its summary.
     pub vector: Vec<f32>,
 }
@@ -36,7 +38,7 @@ impl Store {
     /// Where the database fails.
     pub async fn document_vectors(&self, base: &str) -> Result<Vec<DocumentVector>, StoreError> {
         let mut rows = sqlx::query(
-            "SELECT id, vector FROM documents WHERE base = ? AND vector IS NOT NULL ORDER BY uri",
+            "SELECT id, vector, generation FROM documents WHERE base = ? AND vector IS NOT NULL ORDER BY uri",
         )
         .bind(base)
         .fetch(&self.pool);
@@ -45,12 +47,13 @@ impl Store {
             vectors.push(DocumentVector {
                 document: DocumentId::from_string(row.try_get::<String, _>(0)?),
                 vector: decode_vector(row.try_get(1)?)?,
+                generation: row.try_get::<i64, _>(2)? as u64,
             });
         }
         Ok(vectors)
     }
 
-    /// A chunk and those up to `reach` before and after it in its document, in order.
+    /// A chunk and those up to `reach` before and after it in its document, in order, if they may be read.
     ///
     /// # Errors
     /// Where the database fails.
@@ -58,10 +61,11 @@ impl Store {
         &self,
         chunk: &ChunkId,
         reach: usize,
+        clearance: &Clearance,
     ) -> Result<Vec<Neighbour>, StoreError> {
         let rows = sqlx::query(
-            "SELECT n.headings, n.start, n.\"end\", n.text FROM chunks c \
-             JOIN chunks n ON n.document = c.document \
+            "SELECT n.headings, n.start, n.\"end\", n.text, d.labels FROM chunks c \
+             JOIN documents d ON d.id = c.document JOIN chunks n ON n.document = c.document \
              AND n.ordinal BETWEEN c.ordinal - ? AND c.ordinal + ? \
              WHERE c.id = ? ORDER BY n.ordinal",
         )
@@ -70,6 +74,13 @@ impl Store {
         .bind(chunk.as_str())
         .fetch_all(&self.pool)
         .await?;
+        let Some(first) = rows.first() else {
+            return Ok(Vec::new());
+        };
+        // All are of one document.
+        if !clearance.permits(&labels(first)?) {
+            return Ok(Vec::new());
+        }
         rows.iter()
             .map(|row| {
                 Ok(Neighbour {
@@ -82,7 +93,7 @@ impl Store {
             .collect()
     }
 
-    /// The characters `start..end` of a document's text.
+    /// The characters `start..end` of a document's text; nothing if it may not be read.
     ///
     /// # Errors
     /// Where the database fails.
@@ -91,13 +102,17 @@ impl Store {
         document: &DocumentId,
         start: usize,
         end: usize,
+        clearance: &Clearance,
     ) -> Result<String, StoreError> {
-        let row = sqlx::query("SELECT substr(text, ?, ?) FROM documents WHERE id = ?")
+        let row = sqlx::query("SELECT substr(text, ?, ?), labels FROM documents WHERE id = ?")
             .bind(start as i64 + 1)
             .bind(end.saturating_sub(start) as i64)
             .bind(document.as_str())
             .fetch_optional(&self.pool)
             .await?;
-        Ok(row.map(|r| r.try_get(0)).transpose()?.unwrap_or_default())
+        match row {
+            Some(row) if clearance.permits(&labels(&row)?) => Ok(row.try_get(0)?),
+            _ => Ok(String::new()),
+        }
     }
 }

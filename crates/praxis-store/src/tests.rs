@@ -1,8 +1,12 @@
 //! What every store must do. Written against [`Store`]'s methods only, so that another database
 //! behind them runs through the same checks.
 
+use praxis_core::metadata::Kind;
 use praxis_core::trace::{Span, SpanKind, SpanStatus};
-use praxis_core::{ChunkId, DocumentId, Money, SpanId, TraceId, TraceSink, Usage};
+use praxis_core::{
+    Attribute, Caller, ChunkId, Clearance, DocumentId, Metadata, Money, SpanId, TraceId, TraceSink,
+    Usage,
+};
 use serde_json::json;
 
 use super::*;
@@ -25,6 +29,9 @@ fn document(uri: &str, chunks: usize) -> NewDocument {
         error: None,
         hint: None,
         vector: vec![0.5, 0.25],
+        own: Metadata::new(),
+        metadata: Metadata::new(),
+        labels: Vec::new(),
         chunks: (0..chunks)
             .map(|i| Chunk {
                 id: ChunkId::from_string(format!("{uri}-{i}")),
@@ -49,14 +56,18 @@ async fn an_index_can_follow_what_comes_and_goes() {
     }
     let generation = async || store.base("docs").await.unwrap().unwrap().generation;
     let since = generation().await;
-    let first = store.vectors_since("docs", 0, 0, 9).await.unwrap();
+    let start = Place::after(0);
+    let first = store.vectors_after("docs", start, 9).await.unwrap();
     assert_eq!(
         first.iter().map(|v| v.number).collect::<Vec<_>>(),
         [1, 2, 3]
     );
     assert_eq!(first[1].vector, [1.0, -0.5]);
     assert_eq!(
-        store.vectors_since("docs", 0, 1, 1).await.unwrap(),
+        store
+            .vectors_after("docs", first[0].place, 1)
+            .await
+            .unwrap(),
         first[1..2]
     );
 
@@ -65,7 +76,8 @@ async fn an_index_can_follow_what_comes_and_goes() {
         .await
         .unwrap();
     assert_eq!(store.removed_chunks("docs", since).await.unwrap(), [1, 2]);
-    let new = store.vectors_since("docs", since, 0, 9).await.unwrap();
+    let place = Place::after(since);
+    let new = store.vectors_after("docs", place, 9).await.unwrap();
     assert_eq!(new.iter().map(|v| v.number).collect::<Vec<_>>(), [4]);
     let entries = store.chunk_entries("docs").await.unwrap();
     assert_eq!(entries.iter().map(|e| e.number).collect::<Vec<_>>(), [3, 4]);
@@ -110,20 +122,25 @@ async fn a_document_comes_back_whole_and_its_replacement_leaves_nothing_behind()
         .put_document("docs", &document("a.md", 2))
         .await
         .unwrap();
-    let heads = store.documents("docs").await.unwrap();
+    let heads = store.documents("docs", &Clearance::Full).await.unwrap();
     let seen: Vec<_> = heads.iter().map(|d| (d.uri.as_str(), d.chunks)).collect();
     assert_eq!(seen, [("a.md", 2), ("b.md", 1)]);
     let chunk = store
-        .chunk(&ChunkId::from_string("a.md-1"))
+        .chunk(&ChunkId::from_string("a.md-1"), &Clearance::default())
         .await
         .unwrap()
         .unwrap();
-    let found = store.document(&chunk.document).await.unwrap().unwrap();
+    let found = store
+        .document(&chunk.document, &Clearance::default())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((found.base.as_str(), found.text.as_str()), ("docs", "text"));
     let mut want = document("a.md", 2).chunks;
     want.iter_mut().for_each(|c| c.vector.clear());
     assert_eq!(found.chunks, want);
-    let vectors = store.vectors_since("docs", 0, 0, 9).await.unwrap();
+    let place = Place::after(0);
+    let vectors = store.vectors_after("docs", place, 9).await.unwrap();
     let vectors: Vec<_> = vectors.into_iter().map(|v| v.vector).collect();
     assert_eq!(vectors, [vec![0.0, -0.5], vec![0.0, -0.5], vec![1.0, -0.5]]);
 }
@@ -160,7 +177,8 @@ async fn another_embedder_empties_the_base() {
         .await
         .unwrap();
     assert!(store.prepare_base("docs", "minilm@1", "s").await.unwrap());
-    assert!(store.documents("docs").await.unwrap().is_empty());
+    let documents = store.documents("docs", &Clearance::Full);
+    assert!(documents.await.unwrap().is_empty());
     assert_eq!(
         store.base("docs").await.unwrap().unwrap().embedder,
         "minilm@1"
@@ -178,7 +196,8 @@ async fn a_failed_write_changes_nothing() {
     let mut broken = document("a.md", 2);
     broken.chunks[1].id = broken.chunks[0].id.clone();
     assert!(store.put_document("docs", &broken).await.is_err());
-    assert_eq!(store.documents("docs").await.unwrap()[0].chunks, 2);
+    let documents = store.documents("docs", &Clearance::Full);
+    assert_eq!(documents.await.unwrap()[0].chunks, 2);
 }
 
 fn span(trace: &TraceId, parent: Option<&SpanId>, tokens: u64) -> Span {
@@ -201,6 +220,7 @@ fn span(trace: &TraceId, parent: Option<&SpanId>, tokens: u64) -> Span {
         },
         cost: Money(3),
         status: SpanStatus::Error("x".into()),
+        caller: None,
     }
 }
 
@@ -215,12 +235,16 @@ async fn traces_come_back_as_they_were_and_roots_sum_their_tree() {
     writer.record(root.clone());
     writer.flush().await;
     assert_eq!(
-        store.spans_of(trace.as_str()).await.unwrap(),
+        store
+            .spans_of(trace.as_str(), &Caller::full())
+            .await
+            .unwrap(),
         [root.clone(), child.clone()]
     );
     let end = &trace.as_str()[24..];
-    assert_eq!(store.spans_of(end).await.unwrap().len(), 2);
-    let listed = store.traces(5).await.unwrap();
+    let all = Caller::full();
+    assert_eq!(store.spans_of(end, &all).await.unwrap().len(), 2);
+    let listed = store.traces(5, &all).await.unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].usage, root.usage + child.usage);
     assert_eq!((listed[0].cost, writer.dropped()), (Money(6), 0));
@@ -308,17 +332,204 @@ async fn what_stands_around_a_chunk_is_found() {
         .await
         .unwrap();
     let around = store
-        .neighbours(&ChunkId::from_string("a.md-1"), 2)
+        .neighbours(&ChunkId::from_string("a.md-1"), 2, &Clearance::default())
         .await
         .unwrap();
     let seen: Vec<_> = around.iter().map(|n| n.text.as_str()).collect();
     assert_eq!(seen, ["文0", "文1", "文2", "文3"]);
     assert_eq!(around[0].headings, ["A", "B \"quoted\""]);
-    assert_eq!(store.text(&new.id, 3, 6).await.unwrap(), "生\u{1f600}是");
-    assert_eq!(store.text(&new.id, 9, 12).await.unwrap(), "");
-    let head = store.head(&new.id).await.unwrap().unwrap();
+    let public = Clearance::default();
+    let text = async |start, end| store.text(&new.id, start, end, &public).await.unwrap();
+    assert_eq!(text(3, 6).await, "生\u{1f600}是");
+    assert_eq!(text(9, 12).await, "");
+    let head = store.head(&new.id, &public).await.unwrap().unwrap();
     assert_eq!((head.uri.as_str(), head.chunks), ("a.md", 5));
     let vectors = store.document_vectors("docs").await.unwrap();
     assert_eq!(vectors.len(), 2);
     assert_eq!(vectors[0].vector, [0.5, 0.25]);
+}
+
+fn labelled(uri: &str, labels: &[&str]) -> NewDocument {
+    let mut new = document(uri, 2);
+    new.labels = labels.iter().map(|l| (*l).to_owned()).collect();
+    new
+}
+
+#[tokio::test]
+async fn what_may_not_be_read_is_as_if_it_were_not_there() {
+    let (_dir, store) = store().await;
+    store.prepare_base("docs", "e5@1", "s").await.unwrap();
+    for new in [
+        labelled("open.md", &[]),
+        labelled("hr.md", &["hr", "board"]),
+        labelled("board.md", &["board"]),
+    ] {
+        store.put_document("docs", &new).await.unwrap();
+    }
+    let id = |uri: &str| DocumentId::from_string(format!("d-{uri}"));
+    let chunk = |uri: &str| ChunkId::from_string(format!("{uri}-0"));
+    for (clearance, seen) in [
+        (Clearance::Full, &["board.md", "hr.md", "open.md"][..]),
+        (Clearance::of(["hr"]), &["hr.md", "open.md"]),
+        (Clearance::default(), &["open.md"]),
+    ] {
+        let documents = store.documents("docs", &clearance).await.unwrap();
+        let uris: Vec<_> = documents.iter().map(|d| d.uri.as_str()).collect();
+        assert_eq!(uris, seen, "{clearance:?}");
+        for uri in ["open.md", "hr.md", "board.md"] {
+            let is_seen = seen.contains(&uri);
+            let found = store.document(&id(uri), &clearance).await.unwrap();
+            assert_eq!(found.is_some(), is_seen, "{uri} {clearance:?}");
+            let found = store.head(&id(uri), &clearance).await.unwrap();
+            assert_eq!(found.is_some(), is_seen, "{uri} {clearance:?}");
+            let found = store.chunk(&chunk(uri), &clearance).await.unwrap();
+            assert_eq!(found.is_some(), is_seen, "{uri} {clearance:?}");
+            let around = store.neighbours(&chunk(uri), 1, &clearance).await.unwrap();
+            assert_eq!(!around.is_empty(), is_seen, "{uri} {clearance:?}");
+            let text = store.text(&id(uri), 0, 4, &clearance).await.unwrap();
+            assert_eq!(text == "text", is_seen, "{uri} {clearance:?}");
+        }
+    }
+    // Of a document's labels a caller sees its own.
+    let hr = store.head(&id("hr.md"), &Clearance::of(["hr"])).await;
+    assert_eq!(hr.unwrap().unwrap().labels, ["hr"]);
+    assert!(store.has_labels("docs").await.unwrap());
+    let mut sets = store.documents_by_labels("docs").await.unwrap();
+    sets.sort();
+    let sizes: Vec<_> = sets.iter().map(|(l, d)| (l.len(), d.len())).collect();
+    assert_eq!(sizes, [(0, 1), (1, 1), (2, 1)]);
+}
+
+#[tokio::test]
+async fn documents_are_found_by_their_values_and_change_without_their_texts() {
+    let (_dir, store) = store().await;
+    store.prepare_base("docs", "e5@1", "s").await.unwrap();
+    let values = |year: f64, tags: &[&str]| -> Metadata {
+        let tags = tags.iter().map(|t| (*t).to_owned()).collect();
+        [
+            ("date", Attribute::Date("1970-01-02".into())),
+            ("draft", Attribute::Bool(year < 2025.0)),
+            ("tags", Attribute::Texts(tags)),
+            ("year", Attribute::Number(year)),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into()
+    };
+    for (uri, year, tags) in [("a.md", 2024.0, &["x", "y"][..]), ("b.md", 2026.0, &["y"])] {
+        let mut new = document(uri, 1);
+        new.metadata = values(year, tags);
+        store.put_document("docs", &new).await.unwrap();
+    }
+    let with = async |key: &str, range: ValueRange| {
+        let mut found = store.documents_with("docs", key, &range).await.unwrap();
+        found.sort_unstable();
+        found
+    };
+    use std::ops::Bound::{Excluded, Included, Unbounded};
+    let text = |t: &str| ValueRange::Text(Included(t.into()), Included(t.into()));
+    let number = |low, high| ValueRange::Number(Kind::Number, low, high);
+    assert_eq!(with("tags", text("y")).await, [2, 3]);
+    assert_eq!(with("tags", text("x")).await, [2]);
+    assert_eq!(with("tags", ValueRange::All(Kind::Text)).await, [2, 2, 3]);
+    assert_eq!(with("year", number(Excluded(2024.0), Unbounded)).await, [3]);
+    assert_eq!(
+        with("year", number(Unbounded, Included(2026.0))).await,
+        [2, 3]
+    );
+    let day = ValueRange::Number(Kind::Date, Included(86_400.0), Excluded(172_800.0));
+    assert_eq!(with("date", day).await, [2, 3]);
+    let draft = ValueRange::Number(Kind::Bool, Included(1.0), Included(1.0));
+    assert_eq!(with("draft", draft).await, [2]);
+    assert_eq!(
+        store.kinds_of("docs", "year").await.unwrap(),
+        [Kind::Number]
+    );
+    assert!(store.kinds_of("docs", "nothing").await.unwrap().is_empty());
+    let keys = store.keys("docs", 9).await.unwrap();
+    assert_eq!(keys, ["date", "draft", "tags", "year"]);
+
+    // What is told of a document changes, and neither its generation nor its vectors do.
+    let before = store.base("docs").await.unwrap().unwrap();
+    let new = NewAttributes {
+        document: DocumentId::from_string("d-a.md"),
+        modified: 9,
+        own: Metadata::new(),
+        metadata: values(1999.0, &["z"]),
+        labels: vec!["hr".into()],
+    };
+    store.set_attributes("docs", &[new]).await.unwrap();
+    let after = store.base("docs").await.unwrap().unwrap();
+    assert_eq!(after.generation, before.generation);
+    assert!(after.revision > before.revision);
+    assert_eq!(with("tags", text("z")).await, [2]);
+    assert!(with("tags", text("x")).await.is_empty());
+    let heads = store.documents("docs", &Clearance::Full).await.unwrap();
+    assert_eq!((heads[0].modified, heads[0].labels.len()), (9, 1));
+    assert_eq!(heads[0].metadata, values(1999.0, &["z"]));
+    let shown = serde_json::to_value(&heads[0]).unwrap();
+    assert_eq!(shown["metadata"]["year"], 1999);
+    assert_eq!(shown["metadata"]["tags"], json!(["z"]));
+
+    // A document that goes takes its values along.
+    let gone = [DocumentId::from_string("d-b.md")];
+    store.delete_documents("docs", &gone).await.unwrap();
+    assert!(with("tags", text("y")).await.is_empty());
+}
+
+#[tokio::test]
+async fn one_changed_document_costs_its_own_chunks_only() {
+    let (_dir, store) = store().await;
+    let sql = format!("EXPLAIN QUERY PLAN {}", changes::VECTORS_AFTER);
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind("docs")
+        .bind(0)
+        .bind(0)
+        .bind(0)
+        .bind(9)
+        .fetch_all(&store.pool)
+        .await
+        .unwrap();
+    let plan: Vec<String> = rows
+        .iter()
+        .map(|row| sqlx::Row::try_get(row, "detail").unwrap())
+        .collect();
+    assert_eq!(plan.len(), 2, "{plan:?}");
+    assert!(
+        plan[0].contains("documents_by_generation") && plan[1].contains("(document=?"),
+        "{plan:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_caller_sees_the_traces_of_its_own_calls() {
+    let (_dir, store) = store().await;
+    let hr = |labels: &[&str]| Caller {
+        name: Some("hr".into()),
+        clearance: Clearance::of(labels.iter().copied()),
+    };
+    let (own, other) = (TraceId::generate(), TraceId::generate());
+    let mut root = span(&own, None, 1);
+    root.caller = Some(hr(&["hr"]));
+    let child = span(&own, Some(&root.span_id), 1);
+    store
+        .put_spans(&[child, root.clone(), span(&other, None, 1)])
+        .await
+        .unwrap();
+    for (reader, listed, sees_own, sees_other) in [
+        (Caller::full(), 2, 2, 1),
+        (hr(&["hr"]), 1, 2, 0),
+        (hr(&["hr", "board"]), 0, 0, 0),
+        (Caller::default(), 0, 0, 0),
+    ] {
+        let traces = store.traces(9, &reader).await.unwrap();
+        assert_eq!(traces.len(), listed, "{reader:?}");
+        let of = async |trace: &TraceId| {
+            let spans = store.spans_of(trace.as_str(), &reader).await.unwrap();
+            spans.len()
+        };
+        assert_eq!(of(&own).await, sees_own, "{reader:?}");
+        assert_eq!(of(&other).await, sees_other, "{reader:?}");
+    }
+    let seen = store.traces(9, &hr(&["hr"])).await.unwrap();
+    assert_eq!(seen[0].caller, root.caller);
 }
