@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use praxis_core::filter::is_unknown_key;
 use praxis_core::trace::{SpanKind, SpanStatus};
 use praxis_core::{
-    CallContext, CallError, CallEvent, Citation, Constraint, ErrorCode, Function, Message, Passage,
-    Query, Retrieval, Role, Sampling, Signature,
+    CallContext, CallError, CallEvent, Citation, Constraint, ErrorCode, Filter, Function, Message,
+    Passage, Query, Retrieval, Role, Sampling, Signature,
 };
 use serde_json::{Map, Value, json};
 
@@ -215,8 +216,10 @@ impl PromptFunction {
             return Ok(Output::of(conclusion));
         };
         let question = text_input(&input, &knowledge.query);
+        let filter = knowledge.filter.as_ref();
+        let filter = filter.map_or(Ok(None), |filter| filter.fill(&input))?;
         let retrieval = self
-            .retrieve(knowledge, &question, &extras.past, cx)
+            .retrieve(knowledge, &question, filter, &extras.past, cx)
             .await?;
         cx.emit(CallEvent::Retrieved(retrieval.clone())).await;
         let passages = &retrieval.passages;
@@ -443,6 +446,7 @@ impl PromptFunction {
         &self,
         knowledge: &KnowledgeUse,
         question: &str,
+        filter: Option<Filter>,
         past: &[Message],
         cx: &CallContext,
     ) -> Result<Retrieval, CallError> {
@@ -450,6 +454,7 @@ impl PromptFunction {
             text: question.to_owned(),
             limit: knowledge.limit,
             history: past.to_vec(),
+            filter,
             ..Query::default()
         };
         let found = self.search(knowledge, &query, cx).await?;
@@ -479,11 +484,24 @@ impl PromptFunction {
             ..Retrieval::default()
         };
         let mut questions = Vec::new();
+        let mut without_key = Vec::new();
         for base in &knowledge.bases {
-            let found = self.deps.retriever.search(base, query, cx).await?;
+            let found = match self.deps.retriever.search(base, query, cx).await {
+                // Nothing of this base fits; another one may have what is filtered by.
+                Err(error) if is_unknown_key(&error) => {
+                    without_key.push(error);
+                    continue;
+                }
+                found => found?,
+            };
             questions.extend(found.question);
             all.threshold = all.threshold.min(found.threshold);
             all.passages.extend(found.passages);
+        }
+        if without_key.len() == knowledge.bases.len()
+            && let Some(error) = without_key.pop()
+        {
+            return Err(error);
         }
         if knowledge.bases.len() > 1 {
             all.passages

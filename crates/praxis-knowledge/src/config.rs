@@ -2,12 +2,15 @@
 
 mod models;
 
+use std::collections::BTreeMap;
+
 use globset::Glob;
 use praxis_core::Problem;
 use serde::{Deserialize, Serialize};
 
 pub use self::models::{ModelUse, QuestionConfig, RerankConfig};
 use crate::load::LoadLimits;
+use crate::metadata::{DeclaredType, MetadataRule};
 use crate::segment::SegmentOptions;
 
 /// A knowledge base as its file declares it.
@@ -24,6 +27,10 @@ pub struct BaseConfig {
     pub segment: SegmentConfig,
     /// How they are searched.
     pub search: SearchConfig,
+    /// What is known of documents by their paths, and who may read them.
+    pub metadata: Vec<MetadataRule>,
+    /// What the values of keys must be.
+    pub types: BTreeMap<String, DeclaredType>,
 }
 
 /// `[source]`
@@ -145,7 +152,7 @@ impl Default for SearchConfig {
 impl BaseConfig {
     /// What is wrong with it.
     pub fn problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
+        let mut problems = crate::metadata::problems(self);
         let mut report = |path: &str, message: String, help: &str| {
             problems.push(Problem {
                 path: path.to_owned(),

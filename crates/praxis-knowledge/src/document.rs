@@ -1,6 +1,8 @@
 //! What loading and segmentation make of a file. All offsets are characters (Unicode scalar values)
 //! of the document's canonical text.
 
+use praxis_core::Metadata;
+
 use crate::load::Format;
 
 /// A document as text with structure.
@@ -16,6 +18,8 @@ pub struct LoadedDocument {
     pub notes: Vec<String>,
     /// How the file was read.
     pub format: Option<Format>,
+    /// What it says of itself: title, author, date, and all that its front matter has.
+    pub metadata: Metadata,
 }
 
 /// A piece of structure.
@@ -170,6 +174,7 @@ impl Builder {
             blocks: self.blocks,
             notes: Vec::new(),
             format: None,
+            metadata: Metadata::new(),
         }
     }
 }

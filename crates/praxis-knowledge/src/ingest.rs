@@ -10,8 +10,8 @@ use std::time::Instant;
 use futures::StreamExt;
 use futures::stream;
 use praxis_core::embed::{EmbedKind, TokenCounter};
-use praxis_core::{CallError, ChunkId, DocumentId, Embedder, ErrorCode};
-use praxis_store::{Chunk, DocumentHead, NewDocument};
+use praxis_core::{CallError, ChunkId, Clearance, DocumentId, Embedder, ErrorCode, Metadata};
+use praxis_store::{Chunk, DocumentHead, NewAttributes, NewDocument};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +19,7 @@ use crate::config::BaseConfig;
 use crate::document::{LoadedDocument, Segment};
 use crate::knowledge::{Base, Knowledge, internal, other_embedder};
 use crate::load::{LoadError, LoadLimits, load_file};
+use crate::metadata::{Described, Describer, Sidecar};
 use crate::segment::{SegmentOptions, segment};
 use crate::summary::summary;
 use crate::walk::{SourceFile, walk};
@@ -84,6 +85,8 @@ pub struct IngestReport {
     pub updated: usize,
     /// Documents that were left alone.
     pub unchanged: usize,
+    /// Of these, documents whose metadata or access labels changed.
+    pub described: usize,
     /// Documents whose files are gone.
     pub removed: usize,
     /// Files that could not be read, this time or before.
@@ -110,6 +113,7 @@ impl Knowledge {
     ) -> Result<IngestReport, CallError> {
         let started = Instant::now();
         let base = self.base(name)?;
+        let describer = Arc::new(Describer::new(&base.config)?);
         let _lock = self.lock(name).await?;
         let embedder = self.embedder_for_ingest(name, &base.config).await?;
         let settings = serde_json::json!({
@@ -128,7 +132,7 @@ impl Knowledge {
             .map_err(internal)?
             .map_err(internal)?;
         let known: HashMap<String, DocumentHead> = store
-            .documents(name)
+            .documents(name, &Clearance::Full)
             .await
             .map_err(internal)?
             .into_iter()
@@ -152,12 +156,20 @@ impl Knowledge {
             known.get(&f.uri).is_some_and(|d| {
                 // What was too large may be within the limit now.
                 let unread = d.hash.starts_with(UNREAD) && f.size <= limit;
-                d.size == f.size && d.modified == f.modified && !unread
+                // What its file says of it was never read.
+                let undescribed = d.own.is_none();
+                d.size == f.size && d.modified == f.modified && !unread && !undescribed
             })
         });
+        let mut kept = Vec::with_capacity(same.len());
         for file in same {
-            report.keep(&known[&file.uri]);
+            if let Some(head) = known.get(&file.uri) {
+                report.keep(head);
+                kept.push((file, head.clone()));
+            }
         }
+        self.describe_anew(name, &describer, kept, &mut report)
+            .await?;
         progress(IngestEvent::Planned {
             files: changed.len(),
         });
@@ -165,6 +177,7 @@ impl Knowledge {
             self.ingest_files(
                 name,
                 &base,
+                &describer,
                 changed,
                 &known,
                 &*embedder,
@@ -216,6 +229,7 @@ impl Knowledge {
         &self,
         name: &str,
         base: &Base,
+        describer: &Arc<Describer>,
         files: Vec<SourceFile>,
         known: &HashMap<String, DocumentHead>,
         embedder: &dyn Embedder,
@@ -229,10 +243,10 @@ impl Knowledge {
         let limits = base.config.source.limits();
         let mut prepared = stream::iter(files)
             .map(|file| {
-                let hash = known.get(&file.uri).map(|d| d.hash.clone());
-                let counter = counter.clone();
+                let before = known.get(&file.uri).map(Before::of);
+                let (counter, describer) = (counter.clone(), Arc::clone(describer));
                 tokio::task::spawn_blocking(move || {
-                    prepare(file, hash, limits, options, room, &counter)
+                    prepare(file, before, limits, options, room, &counter, &describer)
                 })
             })
             .buffered(LOAD_AHEAD);
@@ -294,20 +308,33 @@ impl Knowledge {
         for prepared in batch {
             let uri = prepared.file.uri.clone();
             let before = known.get(&uri);
+            let notes = prepared.document.iter().flat_map(|d| &d.notes);
+            let notes = notes.chain(&prepared.described.notes);
+            let notes = notes.chain(&prepared.described.sidecar_notes);
+            report.warnings.extend(notes.map(|reason| Warning {
+                uri: uri.clone(),
+                reason: reason.clone(),
+            }));
             if prepared.unchanged {
                 if let Some(head) = before {
+                    report.keep(head);
+                    let described = prepared.described;
+                    let is_new =
+                        described.metadata != head.metadata || described.labels != head.labels;
+                    report.described += usize::from(is_new);
+                    let attributes = NewAttributes {
+                        document: head.id.clone(),
+                        modified: prepared.file.modified,
+                        own: prepared.own,
+                        metadata: described.metadata,
+                        labels: described.labels,
+                    };
                     self.store()
-                        .touch_document(&head.id, prepared.file.modified)
+                        .set_attributes(name, &[attributes])
                         .await
                         .map_err(internal)?;
-                    report.keep(head);
                 }
             } else {
-                let notes = prepared.document.iter().flat_map(|d| &d.notes);
-                report.warnings.extend(notes.map(|reason| Warning {
-                    uri: uri.clone(),
-                    reason: reason.clone(),
-                }));
                 let document = prepared.into_document(name, &mut vectors);
                 report.chunks += document.chunks.len();
                 match (&document.error, before) {
@@ -344,12 +371,32 @@ impl IngestReport {
     }
 }
 
+/// What the store has of a file.
+struct Before {
+    hash: String,
+    /// What the file says of itself, unless it was never asked.
+    own: Option<Metadata>,
+}
+
+impl Before {
+    fn of(head: &DocumentHead) -> Self {
+        Self {
+            hash: head.hash.clone(),
+            own: head.own.clone(),
+        }
+    }
+}
+
 /// A file, loaded and cut.
 struct Prepared {
     file: SourceFile,
     hash: String,
     /// Whether its content is what the store has.
     unchanged: bool,
+    /// What it says of itself.
+    own: Metadata,
+    /// What is known of it, and who may read it.
+    described: Described,
     document: Result<LoadedDocument, LoadError>,
     segments: Vec<Segment>,
     /// What is embedded for the whole document, where that is not its only chunk.
@@ -359,25 +406,34 @@ struct Prepared {
 /// `room` is how many tokens the embedder reads of a text, but for its prefix and headings.
 fn prepare(
     file: SourceFile,
-    known_hash: Option<String>,
+    before: Option<Before>,
     limits: LoadLimits,
     options: SegmentOptions,
     room: usize,
     counter: &TokenCounter,
+    describer: &Describer,
 ) -> Prepared {
     let hash = hash(&file, limits.max_bytes);
-    if Some(&hash) == known_hash.as_ref() {
-        let document = Ok(LoadedDocument::default());
+    let sidecar = Sidecar::beside(&file.path);
+    if let Some(before) = before.filter(|before| before.hash == hash) {
+        let own = before.own.unwrap_or_else(|| {
+            let document = load_file(&file.path, limits);
+            document.map(|d| d.metadata).unwrap_or_default()
+        });
         return Prepared {
+            described: describer.describe(&file, &own, &sidecar),
             file,
             hash,
             unchanged: true,
-            document,
+            own,
+            document: Ok(LoadedDocument::default()),
             segments: Vec::new(),
             summary: None,
         };
     }
     let document = load_file(&file.path, limits);
+    let own = document.as_ref().map(|d| d.metadata.clone());
+    let own = own.unwrap_or_default();
     let segments = document
         .as_ref()
         .map_or_else(|_| Vec::new(), |d| segment(d, options, counter));
@@ -386,9 +442,11 @@ fn prepare(
         .ok()
         .and_then(|d| summary(&d.title, &segments, room, counter));
     Prepared {
+        described: describer.describe(&file, &own, &sidecar),
         file,
         hash,
         unchanged: false,
+        own,
         document,
         segments,
         summary,
@@ -457,6 +515,9 @@ impl Prepared {
             hint: error.as_ref().map(|e| e.hint().to_owned()),
             error: error.map(|e| e.to_string()),
             vector,
+            own: self.own,
+            metadata: self.described.metadata,
+            labels: self.described.labels,
             chunks,
         }
     }

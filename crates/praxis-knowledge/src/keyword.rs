@@ -4,18 +4,28 @@
 //! The index carries, in the payload of each commit, which generation of which document it holds.
 //! Commit and payload are one atomic step, so after a crash the index says itself what it misses.
 
+mod scope;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use tantivy::collector::TopDocs;
 use tantivy::query::{BooleanQuery, BoostQuery, Occur, Query, TermQuery};
 use tantivy::schema::{
-    Field, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions, Value,
+    FAST, Field, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions, Value,
 };
 use tantivy::tokenizer::{PreTokenizedString, Token};
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
 
 use crate::analyze::{Terms, analyze, is_stopword};
+pub(crate) use scope::{KeywordScope, KnownTexts};
+
+/// The generation that wrote a text's document, by which scopes know it.
+const GENERATION: &str = "generation";
+
+/// Words and bigrams of a text.
+const WORD_COUNT: &str = "word_count";
+const BIGRAM_COUNT: &str = "bigram_count";
 
 /// Documents that an index holds, each with its generation.
 pub(crate) type Manifest = BTreeMap<String, i64>;
@@ -31,6 +41,8 @@ pub(crate) struct KeywordEntry<'a> {
     /// Id of the chunk; of the document in the index of documents.
     pub id: &'a str,
     pub document: &'a str,
+    /// The generation that wrote the document.
+    pub generation: i64,
     /// Title, headings and text together.
     pub text: &'a str,
 }
@@ -89,6 +101,9 @@ struct Fields {
     document: Field,
     words: Field,
     bigrams: Field,
+    generation: Field,
+    word_count: Field,
+    bigram_count: Field,
 }
 
 fn schema() -> (Schema, Fields) {
@@ -103,6 +118,9 @@ fn schema() -> (Schema, Fields) {
         document: schema.add_text_field("document", STRING),
         words: schema.add_text_field("words", text.clone()),
         bigrams: schema.add_text_field("bigrams", text),
+        generation: schema.add_u64_field(GENERATION, FAST),
+        word_count: schema.add_u64_field(WORD_COUNT, FAST),
+        bigram_count: schema.add_u64_field(BIGRAM_COUNT, FAST),
     };
     (schema.build(), fields)
 }
@@ -168,11 +186,14 @@ impl KeywordIndex {
         })
     }
 
-    /// Ids of the `limit` best texts for `query` by BM25, best first.
+    /// Ids of the `limit` best texts for `query` by BM25, best first; within a scope, the best of its texts,
+    /// and with the statistics of the texts that are known.
     pub fn search(
         &self,
         query: &KeywordQuery,
         limit: usize,
+        scope: Option<&KeywordScope>,
+        known: Option<&KnownTexts>,
     ) -> tantivy::Result<Vec<(String, f32)>> {
         let searcher = self.reader.searcher();
         let words = query.words.iter().map(|w| (self.fields.words, w));
@@ -184,25 +205,33 @@ impl KeywordIndex {
         if clauses.is_empty() {
             return Ok(Vec::new());
         }
-        let best = TopDocs::with_limit(limit.max(1)).order_by_score();
-        searcher
-            .search(&BooleanQuery::new(clauses), &best)?
-            .into_iter()
+        let query = BooleanQuery::new(clauses);
+        let best = match scope {
+            Some(scope) => self.search_within(&query, limit, scope, known)?,
+            None => {
+                let best = TopDocs::with_limit(limit.max(1)).order_by_score();
+                searcher.search(&query, &best)?
+            }
+        };
+        best.into_iter()
             .map(|(score, address)| Ok((self.id(searcher.doc(address)?), score)))
             .collect()
     }
 
-    /// How many texts hold a word.
-    pub fn holding(&self, word: &str) -> tantivy::Result<u64> {
+    /// How many texts hold a word, of those that are known.
+    pub fn holding(&self, word: &str, known: Option<&KnownTexts>) -> tantivy::Result<u64> {
         let term = Term::from_field_text(self.fields.words, word);
-        self.reader.searcher().doc_freq(&term)
+        let searcher = self.reader.searcher();
+        match known {
+            Some(known) => known.holding(&searcher, &term),
+            None => searcher.doc_freq(&term),
+        }
     }
 
-    /// Share of the texts that hold a word.
-    pub fn frequency(&self, word: &str) -> tantivy::Result<f32> {
-        let searcher = self.reader.searcher();
-        let holding = self.holding(word)?;
-        Ok(holding as f32 / searcher.num_docs().max(1) as f32)
+    /// Share of the texts that hold a word, of those that are known.
+    pub fn frequency(&self, word: &str, known: Option<&KnownTexts>) -> tantivy::Result<f32> {
+        let all = known.map_or_else(|| self.reader.searcher().num_docs(), KnownTexts::len);
+        Ok(self.holding(word, known)? as f32 / all.max(1) as f32)
     }
 
     /// Ids of all texts in the index.
@@ -251,6 +280,10 @@ impl KeywordWriter {
         let mut document = TantivyDocument::new();
         document.add_text(self.fields.chunk, entry.id);
         document.add_text(self.fields.document, entry.document);
+        let generation = u64::try_from(entry.generation).unwrap_or_default();
+        document.add_u64(self.fields.generation, generation);
+        document.add_u64(self.fields.word_count, terms.words.len() as u64);
+        document.add_u64(self.fields.bigram_count, terms.bigrams.len() as u64);
         document.add_pre_tokenized_text(self.fields.words, tokens(terms.words));
         document.add_pre_tokenized_text(self.fields.bigrams, tokens(terms.bigrams));
         self.writer.add_document(document).map(|_| ())

@@ -7,17 +7,19 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use praxis_core::suggest::nearest;
 use praxis_core::{
-    CallError, ChatGateway, ChunkId, DocumentId, Embedder, ErrorCode, ModelError, Passage, Reranker,
+    CallError, ChatGateway, ChunkId, Clearance, DocumentId, Embedder, ErrorCode, ModelError,
+    Passage, Reranker,
 };
-use praxis_store::{Document, DocumentHead, Store};
+use praxis_store::{Base as StoredBase, Document, DocumentHead, Store};
 use praxis_vectors::Index;
 use serde::Serialize;
 
 use crate::config::BaseConfig;
 use crate::ingest::indexed_text;
 use crate::keyword::{KeywordEntry, KeywordIndex, KeywordWriter};
+use crate::scope::Scopes;
 use crate::search::assistant::Assistant;
-use crate::search::lanes::Indexes;
+use crate::search::lanes::{DocumentSummary, Indexes};
 use crate::search::rerank::Judges;
 use crate::vectors::clear;
 
@@ -49,10 +51,12 @@ pub(crate) struct Base {
 
 /// The indexes of a base at one generation of the store.
 pub(crate) struct Snapshot {
-    generation: i64,
+    pub generation: i64,
     /// Identity of the embedder that made the vectors.
     pub embedder: String,
     pub indexes: Indexes,
+    /// What callers may see of it, as far as it was asked.
+    pub scopes: Scopes,
 }
 
 /// What a keyword index has an entry for.
@@ -79,6 +83,7 @@ impl IndexKind {
                 writer.add(&KeywordEntry {
                     id: chunk.id.as_str(),
                     document: head.id.as_str(),
+                    generation: head.generation,
                     text: &text,
                 })
             }),
@@ -86,6 +91,7 @@ impl IndexKind {
             Self::Documents => writer.add(&KeywordEntry {
                 id: head.id.as_str(),
                 document: head.id.as_str(),
+                generation: head.generation,
                 text: &indexed_text(&head.title, &[], &document.text),
             }),
         }
@@ -254,22 +260,32 @@ impl Knowledge {
         Ok(moved.filter(|embedder| embedder.identity() == identity))
     }
 
-    /// Documents of a base with their state.
+    /// Documents of a base that a caller may read, with their state.
     ///
     /// # Errors
     /// An unknown base, or a store that fails.
-    pub async fn documents(&self, name: &str) -> Result<Vec<DocumentHead>, CallError> {
+    pub async fn documents(
+        &self,
+        name: &str,
+        clearance: &Clearance,
+    ) -> Result<Vec<DocumentHead>, CallError> {
         self.base(name)?;
-        self.store.documents(name).await.map_err(internal)
+        let documents = self.store.documents(name, clearance).await;
+        documents.map_err(internal)
     }
 
     /// One document with its text.
     ///
     /// # Errors
-    /// An unknown document, or a store that fails.
-    pub async fn document(&self, id: &DocumentId) -> Result<Document, CallError> {
+    /// An unknown document, or one that the caller may not read, which is told alike; or a store that
+    /// fails.
+    pub async fn document(
+        &self,
+        id: &DocumentId,
+        clearance: &Clearance,
+    ) -> Result<Document, CallError> {
         self.store
-            .document(id)
+            .document(id, clearance)
             .await
             .map_err(internal)?
             .ok_or_else(|| CallError::new(ErrorCode::NotFound, format!("no document `{id}`")))
@@ -278,21 +294,26 @@ impl Knowledge {
     /// A passage with up to `around` characters on either side.
     ///
     /// # Errors
-    /// An unknown chunk, or a store that fails.
-    pub async fn excerpt(&self, id: &ChunkId, around: usize) -> Result<Excerpt, CallError> {
+    /// An unknown chunk, or one that the caller may not read, which is told alike; or a store that fails.
+    pub async fn excerpt(
+        &self,
+        id: &ChunkId,
+        around: usize,
+        clearance: &Clearance,
+    ) -> Result<Excerpt, CallError> {
         let missing = || {
             CallError::new(ErrorCode::NotFound, format!("no passage `{id}`"))
                 .with_hint("its document has changed since; ask again")
         };
         let found = self
             .store
-            .chunk(id)
+            .chunk(id, clearance)
             .await
             .map_err(internal)?
             .ok_or_else(missing)?;
         let document = self
             .store
-            .document(&found.document)
+            .document(&found.document, clearance)
             .await
             .map_err(internal)?
             .ok_or_else(missing)?;
@@ -345,7 +366,7 @@ impl Knowledge {
     /// # Errors
     /// An unknown base, or a disk that fails.
     pub async fn check(&self, name: &str) -> Result<CheckReport, CallError> {
-        let Some(snapshot) = self.snapshot(name).await? else {
+        let Some((snapshot, _)) = self.snapshot(name).await? else {
             return Ok(CheckReport::default());
         };
         let entries = self.store.chunk_entries(name).await.map_err(internal)?;
@@ -354,7 +375,7 @@ impl Knowledge {
         let ids = indexes.keywords.ids().map_err(internal)?;
         let indexed: HashSet<ChunkId> = ids.into_iter().map(ChunkId::from_string).collect();
         let known: HashSet<&ChunkId> = live.iter().collect();
-        let heads = self.documents(name).await?;
+        let heads = self.documents(name, &Clearance::Full).await?;
         let ids = indexes.document_keywords.ids().map_err(internal)?;
         let whole: HashSet<String> = ids.into_iter().collect();
         Ok(CheckReport {
@@ -393,13 +414,26 @@ impl Knowledge {
         self.state.join("index").join(name)
     }
 
-    /// The indexes, up to date with the store where that can be done without waiting; `None` for a
-    /// base that was never ingested.
-    pub(crate) async fn snapshot(&self, name: &str) -> Result<Option<Arc<Snapshot>>, CallError> {
-        let base = self.base(name)?;
+    /// The indexes, up to date with the store where that can be done without waiting, and the base as the
+    /// store had it before; `None` for a base that was never ingested.
+    pub(crate) async fn snapshot(
+        &self,
+        name: &str,
+    ) -> Result<Option<(Arc<Snapshot>, StoredBase)>, CallError> {
+        self.base(name)?;
         let Some(stored) = self.store.base(name).await.map_err(internal)? else {
             return Ok(None);
         };
+        let snapshot = self.snapshot_of(name, &stored).await?;
+        Ok(snapshot.map(|snapshot| (snapshot, stored)))
+    }
+
+    async fn snapshot_of(
+        &self,
+        name: &str,
+        stored: &StoredBase,
+    ) -> Result<Option<Arc<Snapshot>>, CallError> {
+        let base = self.base(name)?;
         let current = base.snapshot.read().ok().and_then(|s| s.clone());
         if let Some(current) = &current
             && current.generation == stored.generation
@@ -413,7 +447,10 @@ impl Knowledge {
         match (free, current) {
             (Ok(_lock), _) => self.refresh_locked(name).await,
             (Err(_), Some(current)) => Ok(Some(current)),
-            (Err(_), None) => self.snapshot_beside(name, stored.embedder).await.map(Some),
+            (Err(_), None) => {
+                let embedder = stored.embedder.clone();
+                self.snapshot_beside(name, embedder).await.map(Some)
+            }
         }
     }
 
@@ -434,6 +471,7 @@ impl Knowledge {
                 generation: NO_GENERATION,
                 embedder,
                 indexes,
+                scopes: Scopes::default(),
             },
         )
     }
@@ -448,9 +486,13 @@ impl Knowledge {
     ) -> Result<Indexes, CallError> {
         let vectors = self.vectors(name, index).await?;
         let of_documents = self.store.document_vectors(name).await.map_err(internal)?;
-        let document_vectors: HashMap<DocumentId, Vec<f32>> = of_documents
+        let summary = |found: praxis_store::DocumentVector| DocumentSummary {
+            generation: found.generation,
+            vector: found.vector,
+        };
+        let document_vectors: HashMap<DocumentId, DocumentSummary> = of_documents
             .into_iter()
-            .map(|v| (v.document, v.vector))
+            .map(|found| (found.document.clone(), summary(found)))
             .collect();
         Ok(Indexes {
             keywords,
@@ -480,6 +522,7 @@ impl Knowledge {
             generation: stored.generation,
             embedder: stored.embedder,
             indexes,
+            scopes: Scopes::default(),
         };
         self.keep(name, snapshot).map(Some)
     }
@@ -516,10 +559,10 @@ impl Knowledge {
         kind: IndexKind,
     ) -> Result<(), CallError> {
         let before = keywords.manifest().map_err(internal)?;
-        let heads = self.store.documents(name).await.map_err(internal)?;
-        let after: BTreeMap<String, i64> = heads
+        let documents = self.store.generations(name).await.map_err(internal)?;
+        let after: BTreeMap<String, i64> = documents
             .iter()
-            .map(|d| (d.id.to_string(), d.generation))
+            .map(|(id, generation)| (id.to_string(), *generation))
             .collect();
         if before == after {
             return keywords.reload().map_err(internal);
@@ -530,11 +573,13 @@ impl Knowledge {
                 writer.remove(id);
             }
         }
-        for head in heads
+        for (id, _) in documents
             .iter()
-            .filter(|d| before.get(d.id.as_str()) != Some(&d.generation))
+            .filter(|(id, generation)| before.get(id.as_str()) != Some(generation))
         {
-            let Some(document) = self.store.document(&head.id).await.map_err(internal)? else {
+            // An index holds all documents; who may find them is a matter of each search.
+            let document = self.store.document(id, &Clearance::Full).await;
+            let Some(document) = document.map_err(internal)? else {
                 continue;
             };
             kind.add(&writer, &document).map_err(internal)?;

@@ -10,10 +10,10 @@ use async_trait::async_trait;
 use praxis_core::embed::EmbedKind;
 use praxis_core::trace::SpanKind;
 use praxis_core::{
-    CallContext, CallError, ChunkId, DocumentId, Embedder, ErrorCode, Language, Passage, Query,
-    Retrieval, Retriever,
+    CallContext, CallError, ChunkId, Clearance, DocumentId, Embedder, ErrorCode, Language, Passage,
+    Query, Retrieval, Retriever,
 };
-use praxis_store::FoundChunk;
+use praxis_store::{Base as StoredBase, FoundChunk};
 use serde::Serialize;
 use serde_json::json;
 
@@ -23,6 +23,7 @@ use crate::ingest::indexed_text;
 use crate::keyword::coverage;
 use crate::knowledge::{Base, Knowledge, Snapshot, internal, other_embedder, passage};
 use crate::relevance::{Calibration, calibration};
+use crate::scope::{Scope, Scoping};
 use crate::search::Search;
 use crate::search::diversity::diverse;
 use crate::search::expand::expand;
@@ -63,6 +64,8 @@ pub(crate) struct Opened {
     pub base: Arc<Base>,
     pub snapshot: Arc<Snapshot>,
     pub embedder: Arc<dyn Embedder>,
+    /// The base as the store had it before the snapshot was taken.
+    stored: StoredBase,
 }
 
 /// A question, analyzed, to estimate relevance with.
@@ -94,15 +97,40 @@ impl Opened {
         Ok(self.embedder.embed(EmbedKind::Query, questions).await?)
     }
 
-    fn search<'a>(&'a self, knowledge: &'a Knowledge, settings: &'a SearchConfig) -> Search<'a> {
+    /// What a query may see of the base `name`.
+    async fn scope(
+        &self,
+        knowledge: &Knowledge,
+        name: &str,
+        query: &Query,
+        clearance: &Clearance,
+    ) -> Result<Scope, CallError> {
+        let scoping = Scoping {
+            store: knowledge.store(),
+            base: name,
+            revision: self.stored.revision,
+            is_current: self.snapshot.generation == self.stored.generation,
+            indexes: &self.snapshot.indexes,
+            scopes: &self.snapshot.scopes,
+        };
+        scoping.scope(query.filter.as_ref(), clearance).await
+    }
+
+    fn search<'a>(
+        &'a self,
+        knowledge: &'a Knowledge,
+        settings: &'a SearchConfig,
+        scope: &'a Scope,
+    ) -> Search<'a> {
         Search {
             indexes: &self.snapshot.indexes,
             store: knowledge.store(),
             settings,
+            scope,
         }
     }
 
-    /// Chunks under these settings, for a question with its vector.
+    /// Chunks of all documents under these settings, for a question with its vector.
     pub async fn chunks(
         &self,
         knowledge: &Knowledge,
@@ -110,7 +138,9 @@ impl Opened {
         terms: &Terms,
         vector: Vec<f32>,
     ) -> Result<Vec<(ChunkId, f32)>, CallError> {
-        self.search(knowledge, settings).chunks(terms, vector).await
+        let all = Scope::all();
+        let search = self.search(knowledge, settings, &all);
+        search.chunks(terms, vector).await
     }
 }
 
@@ -118,7 +148,7 @@ impl Knowledge {
     /// Opens a base for searches.
     pub(crate) async fn opened(&self, name: &str) -> Result<Opened, CallError> {
         let base = self.base(name)?;
-        let Some(snapshot) = self.snapshot(name).await? else {
+        let Some((snapshot, stored)) = self.snapshot(name).await? else {
             return Err(CallError::new(
                 ErrorCode::NotFound,
                 format!("the knowledge base `{name}` is empty"),
@@ -139,6 +169,7 @@ impl Knowledge {
             base,
             snapshot,
             embedder: embedder.unwrap_or(configured),
+            stored,
         })
     }
 
@@ -163,7 +194,10 @@ impl Knowledge {
                 ..Retrieval::default()
             });
         };
-        let search = opened.search(self, &settings);
+        let scope = opened
+            .scope(self, name, query, &cx.caller().clearance)
+            .await?;
+        let search = opened.search(self, &settings, &scope);
         let mut rankings = Vec::with_capacity(probes.len());
         for probe in probes {
             rankings.push((
@@ -191,13 +225,15 @@ impl Knowledge {
                 break;
             }
             // A chunk that went away since the snapshot is passed over.
-            if let Some(found) = self.store().chunk(&id).await.map_err(internal)? {
+            let found = self.store().chunk(&id, clearance).await;
+            if let Some(found) = found.map_err(internal)? {
                 passages.push(asked.passage(found, score));
             }
         }
         if settings.expand_tokens > 0 {
             let counter = opened.embedder.token_counter().await?;
-            passages = expand(passages, settings.expand_tokens, self.store(), &counter).await?;
+            let tokens = settings.expand_tokens;
+            passages = expand(passages, tokens, self.store(), clearance, &counter).await?;
         }
         Ok(Retrieval {
             passages,
@@ -217,7 +253,8 @@ impl Knowledge {
         query: &Query,
         cx: &CallContext,
     ) -> Result<FoundDocuments, CallError> {
-        let input = json!({ "query": query.text, "limit": query.limit, "level": "document" });
+        let mut input = traced(query);
+        input["level"] = json!("document");
         let (span, inner) = cx.span(SpanKind::Retrieval, name, input);
         match self.documents_of(name, query, &inner).await {
             Ok(found) => {
@@ -252,7 +289,10 @@ impl Knowledge {
             probes,
         } = self.understood(&opened, query, &settings, cx).await?;
         if let Some(asked) = asked {
-            let search = opened.search(self, &settings);
+            let scope = opened
+                .scope(self, name, query, &cx.caller().clearance)
+                .await?;
+            let search = opened.search(self, &settings, &scope);
             // The best passage of a document is that of the question itself, where it has one.
             let mut best: HashMap<DocumentId, ChunkId> = HashMap::new();
             let mut rankings = Vec::with_capacity(probes.len());
@@ -281,11 +321,15 @@ impl Knowledge {
                     break;
                 }
                 // One that went away since the snapshot is passed over.
-                let Some(head) = self.store().head(&document).await.map_err(internal)? else {
+                let head = self.store().head(&document, clearance).await;
+                let Some(head) = head.map_err(internal)? else {
                     continue;
                 };
                 let found = match chunk {
-                    Some(chunk) => self.store().chunk(&chunk).await.map_err(internal)?,
+                    Some(chunk) => {
+                        let found = self.store().chunk(&chunk, clearance).await;
+                        found.map_err(internal)?
+                    }
                     None => None,
                 };
                 documents.push(FoundDocument {
@@ -331,6 +375,15 @@ impl Opened {
     }
 }
 
+/// A query as its span shows it.
+fn traced(query: &Query) -> serde_json::Value {
+    let mut shown = json!({ "query": query.text, "limit": query.limit });
+    if let Some(filter) = &query.filter {
+        shown["filter"] = json!(filter);
+    }
+    shown
+}
+
 #[async_trait]
 impl Retriever for Knowledge {
     async fn search(
@@ -339,8 +392,7 @@ impl Retriever for Knowledge {
         query: &Query,
         cx: &CallContext,
     ) -> Result<Retrieval, CallError> {
-        let input = json!({ "query": query.text, "limit": query.limit });
-        let (span, inner) = cx.span(SpanKind::Retrieval, knowledge, input);
+        let (span, inner) = cx.span(SpanKind::Retrieval, knowledge, traced(query));
         match self.search_base(knowledge, query, &inner).await {
             Ok(retrieval) => {
                 let hits: Vec<_> = retrieval

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use praxis_core::{CallError, ChunkId, ErrorCode};
+use praxis_core::{CallError, ChunkId, Clearance, ErrorCode};
 use serde::{Deserialize, Serialize};
 
 use crate::analyze::analyze;
@@ -99,7 +99,7 @@ impl Knowledge {
             let message = format!("{} questions are too few to learn from", labels.len());
             return Err(invalid(message).with_hint(format!("label at least {LEAST}; 50 are good")));
         }
-        let documents = self.documents(name).await?;
+        let documents = self.documents(name, &Clearance::Full).await?;
         let known: HashSet<&str> = documents.iter().map(|d| d.uri.as_str()).collect();
         for label in labels {
             if label.documents.is_empty() && label.passage.is_none() {
@@ -140,8 +140,8 @@ impl<'a> Judge<'a> {
         if let Some(known) = self.seen.get(id) {
             return Ok(known.clone());
         }
-        let found = self.knowledge.store().chunk(id).await.map_err(internal)?;
-        let verdict = found.map(|found| {
+        let found = self.knowledge.store().chunk(id, &Clearance::Full).await;
+        let verdict = found.map_err(internal)?.map(|found| {
             let of_document = self.label.documents.contains(&found.uri);
             let right = match &self.wanted {
                 Some(wanted) => {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use praxis_core::embed::{EmbedKind, TokenCounter, dot};
 use praxis_core::trace::NoTrace;
-use praxis_core::{CallContext, Embedder, ModelError, Query, Retriever};
+use praxis_core::{CallContext, Clearance, Embedder, ModelError, Query, Retriever};
 use praxis_knowledge::{BaseConfig, IngestReport, Knowledge, Label, SearchConfig, SegmentConfig};
 use praxis_store::Store;
 use tokio_util::sync::CancellationToken;
@@ -207,7 +207,10 @@ async fn a_passage_grows_over_its_neighbours_and_stays_a_part_of_its_document() 
         first.text.contains("eats") && first.text.contains("raises its young"),
         "{first:?}"
     );
-    let document = knowledge.document(&first.document).await.unwrap();
+    let document = knowledge
+        .document(&first.document, &Clearance::default())
+        .await
+        .unwrap();
     let part: String = document
         .text
         .chars()

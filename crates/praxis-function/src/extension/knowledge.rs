@@ -1,8 +1,9 @@
-//! Which knowledge a prompt wants and how: `praxis.knowledge`, `.query`, `.limit`.
+//! Which knowledge a prompt wants and how: `praxis.knowledge`, `.query`, `.limit`, `.filter`.
 
 use praxis_core::Diagnostic;
 use serde_json::{Map, Value};
 
+use super::filter::FilterTemplate;
 use super::query_input;
 use crate::prompt::File;
 
@@ -21,6 +22,8 @@ pub(crate) struct KnowledgeUse {
     pub query: String,
     /// Whether questions outside of the documents are declined.
     pub scoped: bool,
+    /// Which documents the passages may come from.
+    pub filter: Option<FilterTemplate>,
 }
 
 impl File<'_> {
@@ -67,6 +70,15 @@ impl File<'_> {
                     .help("write a name, a list of names, or {base: NAME, limit: 4}"),
             );
         }
+        let filter = wanted.get("filter").or_else(|| ours.get("filter"));
+        let filter = filter.and_then(|filter| {
+            FilterTemplate::parse(filter, input_schema)
+                .map_err(|problem| {
+                    let message = format!("the filter of `praxis.knowledge`: {problem}");
+                    problems.push(self.at_key("praxis.knowledge", message));
+                })
+                .ok()
+        });
         let limit = limit.or_else(|| ours.get("limit").and_then(Value::as_u64));
         let query = ours.get("query").and_then(Value::as_str).map(str::to_owned);
         let query = query
@@ -83,6 +95,7 @@ impl File<'_> {
             limit: limit.map_or(DEFAULT_LIMIT, |l| l.clamp(1, 50) as usize),
             query,
             scoped,
+            filter,
         })
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Left out: the keys of Dotprompt itself, which `prompt` reads.
 
+mod filter;
 mod knowledge;
 mod scope;
 
@@ -26,6 +27,7 @@ const KEYS: &[&str] = &[
     "query",
     "refusal",
     "limit",
+    "filter",
     "technique",
     "checks",
     "constraint",

@@ -2,7 +2,10 @@
 
 use pulldown_cmark::{Event, HeadingLevel, MetadataBlockKind, Options, Parser, Tag, TagEnd};
 
+use serde_json::{Map, Value};
+
 use crate::document::{BlockKind, Builder, LoadedDocument};
+use crate::metadata::from_file;
 
 /// Headings, paragraphs, list items, code and tables as blocks; markup is dropped, text kept.
 pub(super) fn load(source: &str, name: &str) -> LoadedDocument {
@@ -16,8 +19,63 @@ pub(super) fn load(source: &str, name: &str) -> LoadedDocument {
         walk.event(event);
     }
     walk.flush();
-    let title = walk.title;
-    walk.builder.finish(title, name)
+    let mut notes = Vec::new();
+    let front = front_matter(&walk.front, &mut notes);
+    let title = match front.get("title") {
+        Some(Value::String(title)) => Some(title.clone()),
+        // What is not YAML as a whole may have a title all the same.
+        _ => walk.front.lines().find_map(|line| {
+            let title = line.strip_prefix("title:")?.trim();
+            Some(title.trim_matches(['"', '\'']).to_owned())
+        }),
+    };
+    let mut document = walk.builder.finish(title, name);
+    document.metadata = from_file(&front, FRONT_MATTER, &mut notes);
+    document.notes = notes;
+    document
+}
+
+/// What notes call it.
+const FRONT_MATTER: &str = "front matter";
+
+/// The most bytes of front matter that are read.
+const MAX_FRONT_MATTER: usize = 64 << 10;
+
+/// Front matter by key. Notes what is no YAML, which costs the document nothing else.
+fn front_matter(yaml: &str, notes: &mut Vec<String>) -> Map<String, Value> {
+    if yaml.trim().is_empty() {
+        return Map::new();
+    }
+    if yaml.len() > MAX_FRONT_MATTER {
+        notes.push(format!(
+            "its {FRONT_MATTER} is larger than {MAX_FRONT_MATTER} bytes and is left out"
+        ));
+        return Map::new();
+    }
+    // YAML 1.2: in 1.1 `no` and `on` are booleans.
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        underscored_numbers_as_strings: true,
+    };
+    match serde_saphyr::from_str_with_options::<Value>(yaml, options) {
+        Ok(Value::Object(front)) => front,
+        Ok(_) => {
+            notes.push(format!(
+                "its {FRONT_MATTER} is left out: it is not made of `key: value` lines"
+            ));
+            Map::new()
+        }
+        Err(error) => {
+            // One line is that of the `---` before it.
+            let line = error.location().map_or(1, |place| place.line() as usize) + 1;
+            let text = error.to_string();
+            let reason = text.lines().next().unwrap_or_default();
+            notes.push(format!(
+                "line {line}: its {FRONT_MATTER} is not YAML and is left out: {reason}"
+            ));
+            Map::new()
+        }
+    }
 }
 
 #[derive(Default)]
@@ -28,7 +86,8 @@ struct Walk {
     /// Ordinal of the next item for each open list; `None` for bullets.
     lists: Vec<Option<u64>>,
     in_metadata: bool,
-    title: Option<String>,
+    /// The text of the front matter.
+    front: String,
 }
 
 impl Walk {
@@ -47,7 +106,7 @@ impl Walk {
         match event {
             Event::Start(tag) => self.start(&tag),
             Event::End(tag) => self.end(tag),
-            Event::Text(text) if self.in_metadata => self.metadata(&text),
+            Event::Text(text) if self.in_metadata => self.front.push_str(&text),
             Event::Text(text)
             | Event::Code(text)
             | Event::InlineMath(text)
@@ -108,13 +167,6 @@ impl Walk {
             TagEnd::MetadataBlock(_) => self.in_metadata = false,
             _ => {}
         }
-    }
-
-    fn metadata(&mut self, yaml: &str) {
-        self.title = yaml
-            .lines()
-            .find_map(|line| line.strip_prefix("title:"))
-            .map(|t| t.trim().trim_matches(['"', '\'']).to_owned());
     }
 }
 

@@ -22,6 +22,9 @@ mod xml;
 use std::path::Path;
 use std::time::Duration;
 
+use praxis_core::Attribute;
+use praxis_core::metadata::MAX_TEXT;
+
 use crate::document::LoadedDocument;
 pub use format::{EXTENSIONS, Format};
 
@@ -181,6 +184,14 @@ fn load_nested(
         Format::Mailbox => mail::load_mbox(bytes, &stem, limits, depth)?,
     };
     document.format = Some(format);
+    let said = [("format", format.name()), ("title", document.title.trim())];
+    for (key, text) in said {
+        if !text.is_empty() {
+            let text = text.chars().take(MAX_TEXT).collect();
+            let key = key.to_owned();
+            document.metadata.insert(key, Attribute::Text(text));
+        }
+    }
     if document.blocks.is_empty() {
         Err(LoadError::Empty)
     } else {

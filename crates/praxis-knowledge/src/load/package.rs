@@ -3,9 +3,12 @@
 
 use std::io::{Cursor, Read};
 
+use praxis_core::Metadata;
+use serde_json::{Map, Value};
 use zip::ZipArchive;
 
 use super::{LoadError, LoadLimits, xml};
+use crate::metadata::from_file;
 
 /// The archive, and how many bytes may still be unpacked from it.
 pub(super) struct Package<'a> {
@@ -147,16 +150,39 @@ impl<'a> Package<'a> {
         Ok(main.map_or_else(|| usual.to_owned(), |r| r.target))
     }
 
-    /// The title that an Office document has among its properties.
+    /// The title that an Office document has among its properties, and what else they say of it.
     ///
     /// # Errors
     /// Those of [`Package::part`].
-    pub fn title(&mut self) -> Result<Option<String>, LoadError> {
+    pub fn properties(&mut self) -> Result<(Option<String>, Metadata), LoadError> {
         match self.part("docProps/core.xml")? {
-            Some(core) => xml::element_text(&core, "title"),
-            None => Ok(None),
+            Some(core) => Ok((xml::element_text(&core, "title")?, about(&core)?)),
+            None => Ok((None, Metadata::new())),
         }
     }
+}
+
+/// What an Office document's properties say of it, by our words.
+fn about(core: &str) -> Result<Metadata, LoadError> {
+    let mut about = Map::new();
+    for (element, key) in [
+        ("creator", "author"),
+        ("created", "date"),
+        ("keywords", "tags"),
+    ] {
+        let Some(text) = xml::element_text(core, element)? else {
+            continue;
+        };
+        let value = if key == "tags" {
+            let tags = text.split([',', ';']).map(str::trim);
+            tags.filter(|tag| !tag.is_empty()).collect()
+        } else {
+            Value::from(text)
+        };
+        about.insert(key.to_owned(), value);
+    }
+    // What a program wrote badly is nothing that its reader could mend.
+    Ok(from_file(&about, "properties", &mut Vec::new()))
 }
 
 /// A path as seen from a folder, without `.` and `..`.

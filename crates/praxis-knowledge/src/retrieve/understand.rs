@@ -36,7 +36,8 @@ impl Knowledge {
         cx: &CallContext,
     ) -> Result<Understood<'a>, CallError> {
         let assistant = self.assistant();
-        let search = opened.search(self, settings);
+        let all = Scope::all();
+        let search = opened.search(self, settings, &all);
         let settings = &settings.question;
         if opened.snapshot.indexes.vectors.len() == 0 {
             return Ok(Understood::default());

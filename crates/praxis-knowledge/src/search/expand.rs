@@ -3,7 +3,7 @@
 //! ones read better. Left out: what was found.
 
 use praxis_core::embed::TokenCounter;
-use praxis_core::{CallError, Passage};
+use praxis_core::{CallError, Clearance, Passage};
 use praxis_store::{Neighbour, Store};
 
 use crate::knowledge::internal;
@@ -19,6 +19,7 @@ pub(crate) async fn expand(
     passages: Vec<Passage>,
     tokens: usize,
     store: &Store,
+    clearance: &Clearance,
     count: &TokenCounter,
 ) -> Result<Vec<Passage>, CallError> {
     let mut grown: Vec<Passage> = Vec::new();
@@ -30,13 +31,13 @@ pub(crate) async fn expand(
             continue;
         }
         let around = store
-            .neighbours(&passage.chunk, REACH)
+            .neighbours(&passage.chunk, REACH, clearance)
             .await
             .map_err(internal)?;
         let (start, end) = window(&around, &passage, tokens, count);
         if (start, end) != (passage.start, passage.end) {
             passage.text = store
-                .text(&passage.document, start, end)
+                .text(&passage.document, start, end, clearance)
                 .await
                 .map_err(internal)?;
             (passage.start, passage.end) = (start, end);

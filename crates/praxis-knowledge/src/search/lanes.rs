@@ -14,6 +14,7 @@ use praxis_core::{CallError, ChunkId, DocumentId};
 use super::fusion::{Ranked, scale, sorted};
 use crate::keyword::{KeywordIndex, KeywordQuery};
 use crate::knowledge::internal;
+use crate::scope::Scope;
 use crate::vectors::VectorIndex;
 
 /// Chunks that a lane gives to the fusion.
@@ -34,7 +35,15 @@ pub(crate) struct Indexes {
     /// Of whole documents.
     pub document_keywords: KeywordIndex,
     /// Vectors of the documents' summaries.
-    pub document_vectors: HashMap<DocumentId, Vec<f32>>,
+    pub document_vectors: HashMap<DocumentId, DocumentSummary>,
+}
+
+/// What the vector lane knows of a whole document.
+pub(crate) struct DocumentSummary {
+    /// The generation that wrote the document.
+    pub generation: u64,
+    /// The vector of its summary.
+    pub vector: Vec<f32>,
 }
 
 /// A question as the lanes take it.
@@ -54,16 +63,28 @@ pub(crate) struct Found {
 }
 
 impl Indexes {
-    /// The best chunks of both lanes; `share` is what a chunk's document counts in the keyword lane.
-    pub fn lanes(&self, question: &Question, share: f32) -> Result<Found, CallError> {
+    /// The best chunks of a scope by both lanes; `share` is what a chunk's document counts in the keyword
+    /// lane.
+    pub fn lanes(
+        &self,
+        question: &Question,
+        share: f32,
+        scope: &Scope,
+    ) -> Result<Found, CallError> {
         let by_document = if share > 0.0 {
-            self.documents_by_keyword(question).map_err(internal)?
+            self.documents_by_keyword(question, scope)
+                .map_err(internal)?
         } else {
             HashMap::new()
         };
         let chunks: Ranked<ChunkId> = self
             .keywords
-            .search(&question.keywords, LOOK)
+            .search(
+                &question.keywords,
+                LOOK,
+                scope.keywords(),
+                scope.known_texts(),
+            )
             .map_err(internal)?
             .into_iter()
             .map(|(id, score)| (ChunkId::from_string(id), score))
@@ -78,19 +99,23 @@ impl Indexes {
             keyword: first(sorted(keyword)),
             vector: self
                 .vectors
-                .search(&question.vector, DEPTH)
+                .search(&question.vector, DEPTH, scope.chunks())
                 .map_err(internal)?,
         })
     }
 
-    /// BM25 of whole documents, the best being 1.
+    /// BM25 of whole documents of a scope, the best being 1.
     pub fn documents_by_keyword(
         &self,
         question: &Question,
+        scope: &Scope,
     ) -> tantivy::Result<HashMap<DocumentId, f32>> {
-        let hits = self
-            .document_keywords
-            .search(&question.of_documents, DOCUMENTS)?;
+        let hits = self.document_keywords.search(
+            &question.of_documents,
+            DOCUMENTS,
+            scope.document_keywords(),
+            scope.known_document_texts(),
+        )?;
         let scaled = scale(&hits, 0.0);
         Ok(hits
             .into_iter()
@@ -99,14 +124,15 @@ impl Indexes {
             .collect())
     }
 
-    /// The documents whose summaries are nearest to the question, best first.
-    pub fn documents_by_vector(&self, question: &Question) -> Ranked<DocumentId> {
+    /// The documents of a scope whose summaries are nearest to the question, best first.
+    pub fn documents_by_vector(&self, question: &Question, scope: &Scope) -> Ranked<DocumentId> {
         let query = &question.vector;
         first(sorted(
             self.document_vectors
                 .iter()
-                .filter(|(_, vector)| vector.len() == query.len())
-                .map(|(id, vector)| (id.clone(), dot(vector, query))),
+                .filter(|(_, summary)| summary.vector.len() == query.len())
+                .filter(|(_, summary)| scope.has_document(summary.generation))
+                .map(|(id, summary)| (id.clone(), dot(&summary.vector, query))),
         ))
     }
 }

@@ -24,6 +24,7 @@ use crate::config::{Fusion, SearchConfig};
 use crate::ingest::indexed_text;
 use crate::keyword::KeywordQuery;
 use crate::knowledge::internal;
+use crate::scope::Scope;
 use feedback::{MODEL_PASSAGES, MODEL_WEIGHT, MOVING_PASSAGES};
 use fusion::{Lanes, Ranked, fuse, mix, sorted};
 use lanes::{Found, Indexes, Question};
@@ -43,6 +44,8 @@ pub(crate) struct Search<'a> {
     pub indexes: &'a Indexes,
     pub store: &'a Store,
     pub settings: &'a SearchConfig,
+    /// What may be found; nothing else is looked at.
+    pub scope: &'a Scope,
 }
 
 /// A ranking with what made it.
@@ -95,7 +98,7 @@ impl Search<'_> {
                 let after = self.join_documents(&mix(&ranking.before, after, *share), moved)?;
                 let vectors = &self.indexes.document_vectors;
                 let after = feedback::smoothed(&after[..after.len().min(lanes::DEPTH)], |id| {
-                    vectors.get(id).map(Vec::as_slice)
+                    vectors.get(id).map(|summary| summary.vector.as_slice())
                 });
                 mix(&before, &after, *share)
             }
@@ -172,7 +175,9 @@ impl Search<'_> {
             return Ok(false);
         }
         for word in words {
-            let holding = self.indexes.keywords.holding(word).map_err(internal)?;
+            let known = self.scope.known_texts();
+            let keywords = &self.indexes.keywords;
+            let holding = keywords.holding(word, known).map_err(internal)?;
             if (1..=NAMED_PASSAGES).contains(&holding) {
                 return Ok(true);
             }
@@ -188,14 +193,15 @@ impl Search<'_> {
     ) -> Result<Question, CallError> {
         let mut passages: Vec<(Terms, f32)> = Vec::new();
         for (id, score) in before.iter().take(MODEL_PASSAGES) {
-            if let Some(found) = self.store.chunk(id).await.map_err(internal)? {
+            let found = self.store.chunk(id, &self.scope.clearance).await;
+            if let Some(found) = found.map_err(internal)? {
                 let text = indexed_text(&found.title, &found.chunk.headings, &found.chunk.text);
                 passages.push((analyze(&text), *score));
             }
         }
-        let model =
-            feedback::relevance_model(&passages, |word| self.indexes.keywords.frequency(word))
-                .map_err(internal)?;
+        let known = self.scope.known_texts();
+        let frequency = |word: &str| self.indexes.keywords.frequency(word, known);
+        let model = feedback::relevance_model(&passages, frequency).map_err(internal)?;
         let (mut keywords, mut of_documents) = (asked.keywords.clone(), asked.of_documents.clone());
         let weight = MODEL_WEIGHT * asked.keywords.weight();
         for (word, share) in model {
@@ -216,7 +222,8 @@ impl Search<'_> {
     }
 
     fn lanes(&self, question: &Question) -> Result<Found, CallError> {
-        self.indexes.lanes(question, self.settings.document_weight)
+        let share = self.settings.document_weight;
+        self.indexes.lanes(question, share, self.scope)
     }
 
     fn weights(&self) -> Lanes {
@@ -259,7 +266,7 @@ impl Search<'_> {
         let by_keyword = if weights.keyword > 0.0 {
             let mut hits = sorted(
                 self.indexes
-                    .documents_by_keyword(question)
+                    .documents_by_keyword(question, self.scope)
                     .map_err(internal)?,
             );
             hits.truncate(lanes::DEPTH);
@@ -268,7 +275,7 @@ impl Search<'_> {
             Vec::new()
         };
         let by_vector = if weights.vector > 0.0 {
-            self.indexes.documents_by_vector(question)
+            self.indexes.documents_by_vector(question, self.scope)
         } else {
             Vec::new()
         };

@@ -2,6 +2,7 @@
 
 use praxis_core::embed::dot;
 use praxis_store::NumberedVector;
+use praxis_vectors::IdSet;
 
 use crate::meaning::nearest_of;
 
@@ -42,13 +43,17 @@ impl Flat {
         &self.values[i * self.dimension..(i + 1) * self.dimension]
     }
 
-    /// The numbers of the `limit` vectors nearest to `query`, best first, with their cosines.
-    pub fn search(&self, query: &[f32], limit: usize) -> Vec<(u64, f32)> {
+    /// The numbers of the `limit` vectors nearest to `query`, best first, with their cosines; only those of
+    /// `only`, where it is given.
+    pub fn search(&self, query: &[f32], limit: usize, only: Option<&IdSet>) -> Vec<(u64, f32)> {
         if query.len() != self.dimension {
             return Vec::new();
         }
-        let found = nearest_of(self.numbers.len(), limit, |i| dot(self.at(i), query));
-        let number = |(i, score): (usize, f32)| (self.numbers[i], score);
+        let allows = |i: &usize| only.is_none_or(|only| only.contains(self.numbers[*i]));
+        let allowed: Vec<usize> = (0..self.numbers.len()).filter(allows).collect();
+        let score = |i: usize| dot(self.at(allowed[i]), query);
+        let found = nearest_of(allowed.len(), limit, score);
+        let number = |(i, score): (usize, f32)| (self.numbers[allowed[i]], score);
         found.into_iter().map(number).collect()
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use praxis_core::CallError;
-use praxis_store::{Base, NumberedVector, Store};
+use praxis_store::{Base, NumberedVector, Place as Since, Store};
 use praxis_vectors::{Error, Index};
 
 use crate::knowledge::internal;
@@ -89,9 +89,8 @@ fn remove(folder: &Path) -> Result<(), Error> {
 pub(crate) struct Pieces<'a> {
     store: &'a Store,
     name: &'a str,
-    since: i64,
-    /// The last number that was read.
-    after: u64,
+    /// Where reading goes on.
+    after: Since,
 }
 
 impl<'a> Pieces<'a> {
@@ -100,25 +99,24 @@ impl<'a> Pieces<'a> {
         Self {
             store,
             name,
-            since,
-            after: 0,
+            after: Since::after(since),
         }
     }
 
-    /// The next ones, by number; `None` at the end.
+    /// The next ones, by number, since numbers grow with generations; `None` at the end.
     ///
     /// # Errors
     /// A store that fails.
     pub async fn next(&mut self) -> Result<Option<Vec<NumberedVector>>, CallError> {
         let piece = self
             .store
-            .vectors_since(self.name, self.since, self.after, PIECE)
+            .vectors_after(self.name, self.after, PIECE)
             .await
             .map_err(internal)?;
         let Some(last) = piece.last() else {
             return Ok(None);
         };
-        self.after = last.number;
+        self.after = last.place;
         Ok(Some(piece))
     }
 }

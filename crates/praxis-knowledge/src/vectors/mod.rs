@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use praxis_core::{ChunkId, DocumentId};
 use praxis_store::ChunkEntry;
-use praxis_vectors::{Index, SearchOptions};
+use praxis_vectors::{Filter, IdSet, Index, SearchOptions};
 
 pub(crate) use flat::Flat;
 pub(crate) use follow::clear;
@@ -38,6 +38,8 @@ pub(crate) struct VectorIndex {
     /// Of each chunk, the place of its document.
     owner: Vec<u32>,
     documents: Vec<DocumentId>,
+    /// The generation that wrote each document.
+    generations: Vec<u64>,
     place: HashMap<ChunkId, u32>,
 }
 
@@ -49,6 +51,7 @@ impl VectorIndex {
             chunks: Vec::with_capacity(entries.len()),
             owner: Vec::with_capacity(entries.len()),
             documents: Vec::new(),
+            generations: Vec::new(),
             place: HashMap::with_capacity(entries.len()),
         };
         let mut known: HashMap<DocumentId, u32> = HashMap::new();
@@ -56,6 +59,7 @@ impl VectorIndex {
             let next = u32::try_from(index.documents.len()).unwrap_or(u32::MAX);
             let of = *known.entry(entry.document).or_insert_with_key(|document| {
                 index.documents.push(document.clone());
+                index.generations.push(entry.generation);
                 next
             });
             index.owner.push(of);
@@ -117,7 +121,20 @@ impl VectorIndex {
         }
     }
 
-    /// The `limit` chunks nearest to `query`, best first, with their cosines.
+    /// Of the documents that `allows` lets pass, the generations that wrote them, and the numbers of their
+    /// chunks.
+    pub fn select(&self, allows: impl Fn(u64) -> bool) -> (IdSet, IdSet) {
+        let allowed: Vec<bool> = self.generations.iter().map(|g| allows(*g)).collect();
+        let passing = self.generations.iter().zip(&allowed).filter(|(_, a)| **a);
+        let documents = passing.map(|(generation, _)| *generation).collect();
+        let of = |owner: &u32| allowed.get(*owner as usize) == Some(&true);
+        let chunks = self.chunks.iter().zip(&self.owner);
+        let chunks = chunks.filter(|(_, owner)| of(owner)).map(|(c, _)| c.0);
+        (documents, chunks.collect())
+    }
+
+    /// The `limit` chunks nearest to `query`, best first, with their cosines; only those of `numbers`, where
+    /// they are given.
     ///
     /// # Errors
     /// An index that cannot be read.
@@ -125,14 +142,19 @@ impl VectorIndex {
         &self,
         query: &[f32],
         limit: usize,
+        numbers: Option<&IdSet>,
     ) -> Result<Vec<(ChunkId, f32)>, praxis_vectors::Error> {
+        let options = SearchOptions {
+            filter: numbers.map(Filter::Only),
+            ..SearchOptions::default()
+        };
         let hits: Vec<(u64, f32)> = match &self.lane {
             Lane::Disk(index) => index
-                .search(query, limit + SPARE, &SearchOptions::default())?
+                .search(query, limit + SPARE, &options)?
                 .into_iter()
                 .map(|hit| (hit.id, hit.score))
                 .collect(),
-            Lane::Memory(flat) => flat.search(query, limit + SPARE),
+            Lane::Memory(flat) => flat.search(query, limit + SPARE, numbers),
         };
         let chunk = |(number, score): (u64, f32)| {
             let place = self.chunks.binary_search_by_key(&number, |c| c.0).ok()?;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use praxis_core::CallError;
-use praxis_store::Base;
+use praxis_store::{Base, Place as Since};
 use praxis_vectors::Index;
 
 use super::follow::{Pieces, Place, follow};
@@ -41,7 +41,7 @@ impl Knowledge {
         name: &str,
         stored: &Base,
     ) -> Result<Option<Arc<Index>>, CallError> {
-        let first = self.store().vectors_since(name, 0, 0, 1).await;
+        let first = self.store().vectors_after(name, Since::after(0), 1).await;
         let Some(dimension) = first.map_err(internal)?.first().map(|v| v.vector.len()) else {
             return Ok(None);
         };

@@ -41,7 +41,9 @@ pub(super) fn load(
         body::notes(&parts("footnotes.xml")?)?,
         body::notes(&parts("endnotes.xml")?)?,
     ];
-    let title = package.title()?;
+    let (title, about) = package.properties()?;
     let builder = body::read(&text, &styles, numbering, &notes)?;
-    Ok(builder.finish(title, name))
+    let mut document = builder.finish(title, name);
+    document.metadata = about;
+    Ok(document)
 }

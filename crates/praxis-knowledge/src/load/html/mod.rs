@@ -17,7 +17,10 @@ use html5ever::tokenizer::{
     BufferQueue, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts,
 };
 
+use serde_json::{Map, Value};
+
 use crate::document::{BlockKind, Builder, LoadedDocument};
+use crate::metadata::from_file;
 pub(super) use charset::declared;
 use walk::Walk;
 
@@ -26,13 +29,15 @@ const TOLD: usize = 50;
 
 /// The document of a page, of its main content.
 pub(super) fn load(source: &str, name: &str) -> LoadedDocument {
-    let (title, pieces) = walk(source);
+    let (title, pieces, said) = walk(source);
     let (pieces, dropped) = content::choose(pieces);
     let mut builder = Builder::default();
     for piece in &pieces {
         builder.push(piece.kind, &piece.text, None);
     }
     let mut document = builder.finish(title, name);
+    // What a page's head says badly is nothing that its reader could mend.
+    document.metadata = from_file(&head(said), "head", &mut Vec::new());
     if dropped > TOLD {
         document.notes.push(format!(
             "{dropped} % of its text was taken for menus and notices around the content and left out"
@@ -43,7 +48,7 @@ pub(super) fn load(source: &str, name: &str) -> LoadedDocument {
 
 /// The document of a page that is the text of a message: all of it, what is quoted marked with `>`.
 pub(super) fn load_mail(source: &str) -> LoadedDocument {
-    let (title, pieces) = walk(source);
+    let (title, pieces, _) = walk(source);
     let mut builder = Builder::default();
     for piece in pieces {
         if piece.quoted {
@@ -57,8 +62,32 @@ pub(super) fn load_mail(source: &str) -> LoadedDocument {
     builder.finish(title, "")
 }
 
-/// The title and the pieces of a page.
-fn walk(source: &str) -> (Option<String>, Vec<walk::Piece>) {
+/// What `<meta>` elements say, by our words for it; of several, the first counts.
+fn head(said: Vec<(String, String)>) -> Map<String, Value> {
+    let mut head = Map::new();
+    for (name, content) in said {
+        let key = match name.as_str() {
+            "author" | "dc.creator" | "dcterms.creator" | "article:author" => "author",
+            "date" | "dc.date" | "dcterms.date" | "dcterms.created" | "article:published_time" => {
+                "date"
+            }
+            "description" | "dc.description" | "dcterms.description" => "description",
+            "keywords" => "tags",
+            _ => continue,
+        };
+        let value = if key == "tags" {
+            let tags = content.split([',', ';', '，']).map(str::trim);
+            tags.filter(|tag| !tag.is_empty()).collect()
+        } else {
+            Value::from(content)
+        };
+        head.entry(key).or_insert(value);
+    }
+    head
+}
+
+/// The title and the pieces of a page, and what its `<meta>` elements say.
+fn walk(source: &str) -> (Option<String>, Vec<walk::Piece>, Vec<(String, String)>) {
     let input = BufferQueue::default();
     input.push_back(StrTendril::from_slice(source));
     let tokenizer = Tokenizer::new(Sink(RefCell::default()), TokenizerOpts::default());

@@ -9,6 +9,9 @@ use super::elements::{
 use super::purpose::{Parts, Purpose, Region};
 use crate::document::BlockKind;
 
+/// `<meta>` elements that are looked at.
+const MAX_META: usize = 64;
+
 /// A block, and where it stands.
 #[derive(Debug)]
 pub(super) struct Piece {
@@ -46,6 +49,8 @@ pub(super) struct Walk {
     pieces: Vec<Piece>,
     title: Option<String>,
     in_title: bool,
+    /// Names and contents of `<meta>` elements.
+    said: Vec<(String, String)>,
     text: String,
     kind: BlockKind,
     /// White space that counts once text follows it.
@@ -74,6 +79,7 @@ impl Default for Walk {
             pieces: Vec::new(),
             title: None,
             in_title: false,
+            said: Vec::new(),
             text: String::new(),
             kind: BlockKind::Paragraph,
             space: false,
@@ -94,10 +100,20 @@ impl Default for Walk {
 }
 
 impl Walk {
-    /// The page's title and pieces.
-    pub fn finish(mut self) -> (Option<String>, Vec<Piece>) {
+    /// The page's title and pieces, and what its `<meta>` elements say.
+    pub fn finish(mut self) -> (Option<String>, Vec<Piece>, Vec<(String, String)>) {
         self.flush();
-        (self.title, self.pieces)
+        (self.title, self.pieces, self.said)
+    }
+
+    fn meta(&mut self, tag: &Tag) {
+        let name = attribute(tag, "name").or_else(|| attribute(tag, "property"));
+        if let (Some(name), Some(content)) = (name, attribute(tag, "content"))
+            && self.said.len() < MAX_META
+        {
+            let content = content.trim().to_owned();
+            self.said.push((name.trim().to_ascii_lowercase(), content));
+        }
     }
 
     /// Adds text; outside of `<pre>`, any white space is one space.
@@ -162,6 +178,7 @@ impl Walk {
         self.parts.start(tag, part);
         match name {
             "a" => self.in_link = attribute(tag, "href").is_some(),
+            "meta" => self.meta(tag),
             "title" => self.in_title = self.title.is_none(),
             "br" => self.line(),
             "pre" | "listing" | "xmp" | "plaintext" => {

@@ -6,14 +6,32 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use mail_parser::{Address, Encoding, Message, MessageParser, MessagePart, MimeHeaders, PartType};
 
 use super::body;
+use praxis_core::Metadata;
+use serde_json::{Map, Value};
+
 use crate::document::{BlockKind, Builder, LoadedDocument};
 use crate::load::{LoadError, LoadLimits, few, html, load_nested, text};
+use crate::metadata::from_file;
 
 /// Attachments of a message that are read.
 const MAX_ATTACHMENTS: usize = 100;
 
 /// Addresses of a header that are shown.
 const MAX_ADDRESSES: usize = 20;
+
+/// Who wrote a message, and when.
+fn about(message: &Message<'_>) -> Metadata {
+    let mut about = Map::new();
+    let author = message.from().and_then(Address::first);
+    if let Some(author) = author.and_then(|a| a.name().or(a.address())) {
+        about.insert("author".to_owned(), Value::from(author));
+    }
+    if let Some(date) = message.date() {
+        about.insert("date".to_owned(), Value::from(date.to_rfc3339()));
+    }
+    // What a mail program wrote badly is nothing that its reader could mend.
+    from_file(&about, "head", &mut Vec::new())
+}
 
 /// Messages on their way to a document.
 pub(super) struct Reader {
@@ -23,6 +41,8 @@ pub(super) struct Reader {
     /// Bytes of text that may still come: attachments unpack.
     left: u64,
     depth: usize,
+    /// Author and date of the last message.
+    about: Metadata,
 }
 
 impl Reader {
@@ -34,12 +54,21 @@ impl Reader {
             limits,
             left: limits.max_bytes,
             depth,
+            about: Metadata::new(),
         }
     }
 
     /// Notes what could not be read.
     pub fn note(&mut self, note: String) {
         self.notes.push(note);
+    }
+
+    /// The document of one message, with its author and date.
+    pub fn finish_one(mut self, name: &str) -> LoadedDocument {
+        let about = std::mem::take(&mut self.about);
+        let mut document = self.finish(None, name);
+        document.metadata = about;
+        document
     }
 
     /// The document of all that was read.
@@ -67,6 +96,7 @@ impl Reader {
             .ok_or_else(|| {
                 LoadError::Damaged("it does not begin with the head of a message".to_owned())
             })?;
+        self.about = about(&message);
         let subject = message.subject().map(str::trim).unwrap_or_default();
         let subject = if subject.is_empty() {
             "(no subject)"

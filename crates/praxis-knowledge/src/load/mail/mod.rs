@@ -30,7 +30,7 @@ pub(super) fn load(
     }
     let mut reader = Reader::new(limits, depth);
     reader.message(bytes)?;
-    Ok(reader.finish(None, name))
+    Ok(reader.finish_one(name))
 }
 
 /// The document of a mailbox.

@@ -45,8 +45,10 @@ pub(super) fn load(
             Err(_) => broken.push(number),
         }
     }
-    let title = package.title()?.filter(|t| is_proper(t));
+    let (title, about) = package.properties()?;
+    let title = title.filter(|t| is_proper(t));
     let mut document = builder.finish(title, name);
+    document.metadata = about;
     if document.blocks.is_empty() && !broken.is_empty() {
         return Err(LoadError::Damaged("no slide of it can be read".to_owned()));
     }

@@ -23,7 +23,7 @@ pub(in crate::load) fn load(
 ) -> Result<LoadedDocument, LoadError> {
     let mut package = Package::open(bytes, limits)?;
     package.check_size()?;
-    let title = package.title()?;
+    let (title, about) = package.properties()?;
     let mut book = contained(|| Xlsx::new(Cursor::new(bytes)).map_err(damaged))?;
     let from_1904 = book.has_1904_epoch();
     let mut tables = Tables::new(limits);
@@ -57,6 +57,7 @@ pub(in crate::load) fn load(
     let (builder, notes) = tables.finish()?;
     let mut document = builder.finish(title, name);
     document.notes = notes;
+    document.metadata = about;
     Ok(document)
 }
 
