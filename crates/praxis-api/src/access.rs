@@ -1,8 +1,8 @@
-//! Who may ask a server that has a key: clients that send the key with each request, and browsers,
-//! which cannot: they show it once on the login page and get a pass, a random cookie.
+//! Who may ask a server that has keys: clients that send a key with each request, and browsers,
+//! which cannot: they show it once on the login page and get a pass, a random cookie. A key says who its
+//! caller is, and which documents that caller may read.
 //!
-//! Passes live in memory, so a restart ends them. Left out: accounts and rights; who has the key may
-//! do everything.
+//! Passes live in memory, so a restart ends them. Left out: accounts, and how reading is restricted.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, header};
 use blake3::Hash;
-use praxis_core::Secret;
+use praxis_core::{Caller, Secret};
 
 /// How long a pass holds.
 const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -28,17 +28,17 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// Name of the cookie that carries a pass.
 const COOKIE: &str = "praxis-pass";
 
-/// The server's key, and the passes given for it.
+/// The server's keys, and the passes given for them.
 pub struct Access {
     /// Hashes compare in constant time, and tell nothing of a key's length.
-    key: Hash,
+    keys: Vec<(Hash, Caller)>,
     ledger: Mutex<Ledger>,
 }
 
 #[derive(Default)]
 struct Ledger {
-    /// When each pass ends.
-    passes: HashMap<Hash, Instant>,
+    /// When each pass ends, and which of the keys it was given for.
+    passes: HashMap<Hash, (Instant, usize)>,
     /// The latest wrong keys, oldest first.
     wrong: VecDeque<Instant>,
 }
@@ -46,7 +46,7 @@ struct Ledger {
 /// Why no pass was given.
 #[derive(Debug, PartialEq, Eq)]
 pub enum LoginError {
-    /// It is not the server's key.
+    /// It is none of the server's keys.
     WrongKey,
     /// Too many wrong ones of late; no key is taken for so long.
     TooManyTries(Duration),
@@ -55,17 +55,31 @@ pub enum LoginError {
 }
 
 impl Access {
-    /// Access by this key.
-    pub fn new(key: &Secret) -> Self {
+    /// Access by these keys, each with who has it; of equal ones the first counts.
+    pub fn new(keys: Vec<(Secret, Caller)>) -> Self {
+        let keys = keys.into_iter();
+        let hashed = |(key, caller): (Secret, Caller)| (hash(key.expose()), caller);
         Self {
-            key: blake3::hash(key.expose().as_bytes()),
+            keys: keys.map(hashed).collect(),
             ledger: Mutex::default(),
         }
     }
 
-    /// Whether this is the server's key.
-    pub fn is_key(&self, sent: &str) -> bool {
-        blake3::hash(sent.as_bytes()) == self.key
+    /// Who has this key, if it is one of the server's.
+    pub fn caller_of(&self, sent: &str) -> Option<&Caller> {
+        self.keys.get(self.key(sent)?).map(|(_, caller)| caller)
+    }
+
+    /// Which of the keys this is. All are compared, so that the time tells nothing.
+    fn key(&self, sent: &str) -> Option<usize> {
+        let sent = hash(sent);
+        let mut found = None;
+        for (at, (key, _)) in self.keys.iter().enumerate() {
+            if *key == sent && found.is_none() {
+                found = Some(at);
+            }
+        }
+        found
     }
 
     /// Gives a pass for the key.
@@ -82,31 +96,30 @@ impl Access {
         {
             return Err(LoginError::TooManyTries(WINDOW - (now - *oldest)));
         }
-        if !self.is_key(key) {
+        let Some(key) = self.key(key) else {
             ledger.wrong.push_back(now);
             return Err(LoginError::WrongKey);
-        }
+        };
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|_| LoginError::NoRandomness)?;
         let pass = Hash::from_bytes(random).to_hex().to_string();
-        ledger.passes.retain(|_, end| *end > now);
+        ledger.passes.retain(|_, (end, _)| *end > now);
         if ledger.passes.len() >= MOST_PASSES {
-            let oldest = ledger.passes.iter().min_by_key(|(_, end)| **end);
+            let oldest = ledger.passes.iter().min_by_key(|(_, (end, _))| *end);
             if let Some(oldest) = oldest.map(|(pass, _)| *pass) {
                 ledger.passes.remove(&oldest);
             }
         }
-        ledger.passes.insert(hash(&pass), now + LIFETIME);
+        ledger.passes.insert(hash(&pass), (now + LIFETIME, key));
         Ok(pass)
     }
 
-    /// Whether a request carries a pass that holds.
-    pub fn admits(&self, headers: &HeaderMap, now: Instant) -> bool {
-        let Some(pass) = pass_of(headers) else {
-            return false;
-        };
-        let ends = self.ledger().passes.get(&hash(pass)).copied();
-        ends.is_some_and(|end| end > now)
+    /// Who was given the pass that a request carries, if it holds.
+    pub fn admits(&self, headers: &HeaderMap, now: Instant) -> Option<&Caller> {
+        let pass = hash(pass_of(headers)?);
+        let given = self.ledger().passes.get(&pass).copied();
+        let (_, key) = given.filter(|(end, _)| *end > now)?;
+        self.keys.get(key).map(|(_, caller)| caller)
     }
 
     /// Ends the pass that a request carries.
@@ -138,8 +151,8 @@ pub fn no_cookie() -> String {
     format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0")
 }
 
-fn hash(pass: &str) -> Hash {
-    blake3::hash(pass.as_bytes())
+fn hash(secret: &str) -> Hash {
+    blake3::hash(secret.as_bytes())
 }
 
 fn pass_of(headers: &HeaderMap) -> Option<&str> {
@@ -154,11 +167,20 @@ fn pass_of(headers: &HeaderMap) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
+    use praxis_core::Clearance;
 
     use super::*;
 
     fn access() -> (Access, Instant) {
-        (Access::new(&Secret::new("right")), Instant::now())
+        let hr = Caller {
+            name: Some("hr".to_owned()),
+            clearance: Clearance::of(["hr"]),
+        };
+        let keys = vec![
+            (Secret::new("right"), Caller::full()),
+            (Secret::new("also right"), hr),
+        ];
+        (Access::new(keys), Instant::now())
     }
 
     fn with(pass: &str) -> HeaderMap {
@@ -177,7 +199,21 @@ mod tests {
             ("rightt", false),
             ("", false),
         ] {
-            assert_eq!(access.is_key(sent), is_key, "{sent:?}");
+            assert_eq!(access.caller_of(sent).is_some(), is_key, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn a_pass_is_for_who_has_the_key_that_it_was_given_for() {
+        let (access, now) = access();
+        for key in ["right", "also right"] {
+            let pass = access.log_in(key, now).unwrap();
+            let caller = access.admits(&with(&pass), now);
+            assert_eq!(caller, access.caller_of(key));
+            assert_eq!(
+                caller.unwrap().clearance.permits(&["board"]),
+                key == "right"
+            );
         }
     }
 
@@ -187,13 +223,14 @@ mod tests {
         let pass = access.log_in("right", now).unwrap();
         let other = access.log_in("right", now).unwrap();
         assert!(pass != other && !pass.contains("right") && pass.len() == 64);
-        assert!(access.admits(&with(&pass), now));
-        assert!(!access.admits(&with(&pass), now + LIFETIME));
-        assert!(!access.admits(&with(&pass[1..]), now) && !access.admits(&with(""), now));
-        assert!(!access.admits(&HeaderMap::new(), now));
+        assert!(access.admits(&with(&pass), now).is_some());
+        assert!(access.admits(&with(&pass), now + LIFETIME).is_none());
+        assert!(access.admits(&with(&pass[1..]), now).is_none());
+        assert!(access.admits(&with(""), now).is_none());
+        assert!(access.admits(&HeaderMap::new(), now).is_none());
         access.log_out(&with(&pass));
-        assert!(!access.admits(&with(&pass), now));
-        assert!(access.admits(&with(&other), now));
+        assert!(access.admits(&with(&pass), now).is_none());
+        assert!(access.admits(&with(&other), now).is_some());
     }
 
     #[test]
@@ -206,8 +243,8 @@ mod tests {
                     .unwrap()
             })
             .collect();
-        assert!(!access.admits(&with(&passes[0]), now));
-        assert!(access.admits(&with(&passes[1]), now));
+        assert!(access.admits(&with(&passes[0]), now).is_none());
+        assert!(access.admits(&with(&passes[1]), now).is_some());
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use praxis_core::ErrorCode;
+use praxis_core::{Caller, ErrorCode};
 
 use crate::error::ApiError;
 use crate::state::ApiState;
@@ -14,10 +15,11 @@ use crate::state::ApiState;
 /// Lets through who may ask, where the application has a key; all others get an error in JSON.
 pub(crate) async fn api_key(
     State(state): State<ApiState>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    if admitted(&state, &request) {
+    if let Some(caller) = admitted(&state, &request) {
+        request.extensions_mut().insert(caller);
         return next.run(request).await;
     }
     ApiError::new(
@@ -31,10 +33,11 @@ pub(crate) async fn api_key(
 /// behind in the browser for those who come after.
 pub(crate) async fn page_key(
     State(state): State<ApiState>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    let mut response = if admitted(&state, &request) {
+    let mut response = if let Some(caller) = admitted(&state, &request) {
+        request.extensions_mut().insert(caller);
         next.run(request).await
     } else {
         let wanted = request.uri().path_and_query().map_or("/", |p| p.as_str());
@@ -47,16 +50,35 @@ pub(crate) async fn page_key(
     response
 }
 
-fn admitted(state: &ApiState, request: &Request) -> bool {
-    state.access.as_ref().is_none_or(|access| {
-        let headers = request.headers();
-        match bearer(headers) {
-            Some(key) => access.is_key(key),
-            None => {
-                says_where_from(request.method(), headers) && access.admits(headers, Instant::now())
-            }
+/// Who asks, if they may.
+fn admitted(state: &ApiState, request: &Request) -> Option<Admitted> {
+    let Some(access) = &state.access else {
+        // Without keys, only this machine may ask, and everything.
+        return Some(Admitted(Caller::full()));
+    };
+    let headers = request.headers();
+    let caller = match bearer(headers) {
+        Some(key) => access.caller_of(key),
+        None if says_where_from(request.method(), headers) => {
+            access.admits(headers, Instant::now())
         }
-    })
+        None => None,
+    };
+    caller.cloned().map(Admitted)
+}
+
+/// Who asks, as handlers take it. It comes from the guards alone, and a route that no guard stands before
+/// has nobody and is refused.
+#[derive(Debug, Clone)]
+pub struct Admitted(pub Caller);
+
+impl<S: Send + Sync> FromRequestParts<S> for Admitted {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let admitted = parts.extensions.get::<Self>().cloned();
+        admitted.ok_or_else(|| ApiError::new(ErrorCode::Unauthorized, "nobody was let in here"))
+    }
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

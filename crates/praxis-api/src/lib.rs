@@ -25,6 +25,7 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 
 pub use access::Access;
 pub use error::ApiError;
+pub use guard::Admitted;
 pub use server::serve;
 pub use state::{ApiState, AppInfo, EmbedderSource, ModelInfo, ModelList};
 

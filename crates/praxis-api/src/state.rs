@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use praxis_core::{CallContext, ChatGateway, Embedder, ModelError, TraceSink};
+use praxis_core::{CallContext, Caller, ChatGateway, Embedder, ModelError, TraceSink};
 use praxis_function::Library;
 use praxis_knowledge::Knowledge;
 use praxis_store::Store;
@@ -63,15 +63,15 @@ pub struct ApiState {
     pub store: Store,
     /// Where spans go.
     pub sink: Arc<dyn TraceSink>,
-    /// Who may ask, where the application has a key.
+    /// Who may ask, where the application has keys.
     pub access: Option<Arc<Access>>,
     /// The metrics of this process.
     pub metrics: PrometheusHandle,
 }
 
 impl ApiState {
-    /// A context for a new call.
-    pub fn context(&self) -> CallContext {
-        CallContext::new(Arc::clone(&self.sink))
+    /// A context for a new call of this caller.
+    pub fn context(&self, caller: Caller) -> CallContext {
+        CallContext::new(Arc::clone(&self.sink)).with_caller(caller)
     }
 }

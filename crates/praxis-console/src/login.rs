@@ -41,7 +41,7 @@ pub(crate) async fn form(
     Query(Next { next }): Query<Next>,
     headers: HeaderMap,
 ) -> Response {
-    let inside = |access: &praxis_api::Access| access.admits(&headers, Instant::now());
+    let inside = |access: &praxis_api::Access| access.admits(&headers, Instant::now()).is_some();
     if state.access.as_deref().is_none_or(inside) {
         return Redirect::to(local(&next)).into_response();
     }
@@ -63,7 +63,7 @@ pub(crate) async fn log_in(
             (cookie, Redirect::to(local(&next))).into_response()
         }
         Err(LoginError::WrongKey) => {
-            let problem = "That is not this server's key.".to_owned();
+            let problem = "That is not a key of this server.".to_owned();
             (StatusCode::UNAUTHORIZED, page(&state, &next, problem)).into_response()
         }
         Err(LoginError::TooManyTries(wait)) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use praxis_core::function::now_ms;
 use praxis_core::suggest::nearest;
-use praxis_core::{Diagnostic, Function, Problem, Severity, TraceSink};
+use praxis_core::{CallContext, Caller, Diagnostic, Function, Problem, Severity, TraceSink};
 use praxis_function::{Deps, Functions, Known, Library, PromptFunction};
 use praxis_gateway::{Gateway, GatewayConfig, Task};
 use praxis_hub::Cache;
@@ -284,6 +284,11 @@ impl App {
     /// Where spans go.
     pub fn sink(&self) -> Arc<dyn TraceSink> {
         self.traces.clone()
+    }
+
+    /// A context for a call of the command line, which may read all documents.
+    pub fn context(&self) -> CallContext {
+        CallContext::new(self.sink()).with_caller(Caller::full())
     }
 
     /// Stores the last traces.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use praxis_core::{Caller, Clearance};
 
 /// Everything between a base model and a product, in one binary.
 ///
@@ -106,9 +107,32 @@ pub struct Ingest {
     pub base: Option<String>,
 }
 
+/// Who asks.
+#[derive(Debug, Default, Args)]
+pub struct Asker {
+    /// See only what a caller with these access labels may read; `--as ''` for one without any (default:
+    /// all documents).
+    #[arg(long = "as", value_name = "LABELS")]
+    pub labels: Option<String>,
+}
+
+impl Asker {
+    /// The caller.
+    pub fn caller(&self) -> Caller {
+        let Some(labels) = &self.labels else {
+            return Caller::full();
+        };
+        let labels = labels.split(',').map(str::trim);
+        Caller {
+            name: None,
+            clearance: Clearance::of(labels.filter(|label| !label.is_empty())),
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  praxis search \"How long may a book be kept?\"\n  praxis search \"And a film?\" --before \"How long may a book be kept?\"\n  praxis search \"ways to save fuel\" --queries 3 --hyde --rerank qwen2.5-coder-1.5b-instruct"
+    after_help = "Examples:\n  praxis search \"How long may a book be kept?\"\n  praxis search \"parental leave\" --where department=hr --where 'date>=2026-01-01'\n  praxis search \"parental leave\" --as hr\n  praxis search \"And a film?\" --before \"How long may a book be kept?\"\n  praxis search \"ways to save fuel\" --queries 3 --hyde --rerank qwen2.5-coder-1.5b-instruct"
 )]
 pub struct Search {
     /// What to look for.
@@ -136,6 +160,12 @@ pub struct Search {
     /// May be given several times, oldest first.
     #[arg(long, value_name = "TEXT")]
     pub before: Vec<String>,
+    /// Only documents with such metadata: KEY=VALUE, or with `!=`, `>`, `>=`, `<` or `<=`; a filter in JSON
+    /// says more. Several must all hold.
+    #[arg(long = "where", value_name = "KEY=VALUE")]
+    pub filters: Vec<String>,
+    #[command(flatten)]
+    pub asker: Asker,
 }
 
 #[derive(Debug, Args)]
@@ -154,6 +184,8 @@ pub struct Call {
     /// What the prompt reads as @state.KEY; a value that is JSON is read as such.
     #[arg(long, value_name = "KEY=VALUE")]
     pub state: Vec<String>,
+    #[command(flatten)]
+    pub asker: Asker,
 }
 
 #[derive(Debug, Args)]
@@ -163,6 +195,8 @@ pub struct Chat {
     /// Talk to a model without any function.
     #[arg(long, conflicts_with = "function")]
     pub model: Option<String>,
+    #[command(flatten)]
+    pub asker: Asker,
 }
 
 #[derive(Debug, Args)]
@@ -229,10 +263,12 @@ pub enum Knowledge {
         #[arg(long)]
         full: bool,
     },
-    /// List the documents of a base, with their state.
+    /// List the documents of a base, with their state; with --json also their metadata and labels.
     Documents {
         /// The knowledge base (default: all).
         base: Option<String>,
+        #[command(flatten)]
+        asker: Asker,
     },
     /// Rebuild the search indexes from the store, without embedding anything again.
     Rebuild {

@@ -20,6 +20,7 @@ use super::messages::InMessage;
 use super::models::FUNCTION_PREFIX;
 use super::tools::{self, InChoice, InTool};
 use crate::error::{ApiError, JsonBody};
+use crate::guard::Admitted;
 use crate::sse;
 use crate::state::ApiState;
 
@@ -244,11 +245,12 @@ enum Piece {
 /// Answers, as a stream or whole.
 pub(crate) async fn completions(
     State(state): State<ApiState>,
+    Admitted(caller): Admitted,
     headers: HeaderMap,
     JsonBody(request): JsonBody<Request>,
 ) -> Result<Response, ApiError> {
     request.refuse_unsupported()?;
-    let cx = state.context();
+    let cx = state.context(caller);
     let guard = cx.cancel().clone().drop_guard();
     let envelope = Envelope {
         id: format!("chatcmpl-{}", cx.trace_id()),

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::error::{ApiError, JsonBody};
+use crate::guard::Admitted;
 use crate::sse::{self, EventStream};
 use crate::state::ApiState;
 
@@ -36,11 +37,12 @@ pub(crate) struct Call {
 /// where it has one.
 pub(crate) async fn call(
     State(state): State<ApiState>,
+    Admitted(caller): Admitted,
     Path(name): Path<String>,
     JsonBody(call): JsonBody<Call>,
 ) -> Result<Json<Value>, ApiError> {
     let function = state.library.get(&name)?;
-    let cx = state.context();
+    let cx = state.context(caller);
     // A client that goes away drops this future, and with it the call.
     let _guard = cx.cancel().clone().drop_guard();
     let trace = cx.trace_id().clone();
@@ -83,11 +85,12 @@ pub(crate) struct Chat {
 /// `delta`, `concluded`, `finished`, `cited`, then `done` or `error`.
 pub(crate) async fn chat(
     State(state): State<ApiState>,
+    Admitted(caller): Admitted,
     Path(name): Path<String>,
     JsonBody(chat): JsonBody<Chat>,
 ) -> Result<EventStream, ApiError> {
     let function = state.library.get(&name)?;
-    let cx = with_state(state.context(), chat.state);
+    let cx = with_state(state.context(caller), chat.state);
     let trace = cx.trace_id().clone();
     let guard = cx.cancel().clone().drop_guard();
     let events =

@@ -3,12 +3,13 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use praxis_core::{ChunkId, Message, Query, RerankOption, Retriever, SearchOptions};
+use praxis_core::{ChunkId, Filter, Message, Query, RerankOption, Retriever, SearchOptions};
 use praxis_knowledge::Excerpt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::{ApiError, JsonBody};
+use crate::guard::Admitted;
 use crate::state::ApiState;
 
 /// Characters shown before and after a passage.
@@ -20,11 +21,15 @@ const DEFAULT_LIMIT: usize = 10;
 /// The most passages of one search.
 const MAX_LIMIT: usize = 100;
 
-/// All bases with their documents.
-pub(crate) async fn list(State(state): State<ApiState>) -> Result<Json<Value>, ApiError> {
+/// All bases with the documents that the caller may read.
+pub(crate) async fn list(
+    State(state): State<ApiState>,
+    Admitted(caller): Admitted,
+) -> Result<Json<Value>, ApiError> {
     let mut bases = Vec::new();
     for name in state.knowledge.names() {
-        bases.push(json!({ "base": name, "documents": state.knowledge.documents(name).await? }));
+        let documents = state.knowledge.documents(name, &caller.clearance).await?;
+        bases.push(json!({ "base": name, "documents": documents }));
     }
     Ok(Json(json!({ "bases": bases })))
 }
@@ -32,12 +37,13 @@ pub(crate) async fn list(State(state): State<ApiState>) -> Result<Json<Value>, A
 /// A passage in its surroundings.
 pub(crate) async fn passage(
     State(state): State<ApiState>,
+    Admitted(caller): Admitted,
     Path(chunk): Path<String>,
 ) -> Result<Json<Excerpt>, ApiError> {
     Ok(Json(
         state
             .knowledge
-            .excerpt(&ChunkId::from_string(chunk), AROUND)
+            .excerpt(&ChunkId::from_string(chunk), AROUND, &caller.clearance)
             .await?,
     ))
 }
@@ -58,6 +64,9 @@ pub(crate) struct Search {
     queries: Option<usize>,
     hyde: Option<bool>,
     rerank: Option<RerankOption>,
+    /// Which documents count; OpenAI's name for it.
+    #[serde(alias = "filter")]
+    filters: Option<Filter>,
 }
 
 /// What a search ranks.
@@ -72,6 +81,7 @@ enum Level {
 /// Passages or documents of one base, best first, with their scores and the base's threshold.
 pub(crate) async fn search(
     State(state): State<ApiState>,
+    Admitted(caller): Admitted,
     Path(base): Path<String>,
     JsonBody(search): JsonBody<Search>,
 ) -> Result<Response, ApiError> {
@@ -80,13 +90,14 @@ pub(crate) async fn search(
         let message = format!("`limit` must be between 1 and {MAX_LIMIT}");
         return Err(ApiError::invalid("limit", message));
     }
-    let cx = state.context();
+    let cx = state.context(caller);
     let _guard = cx.cancel().clone().drop_guard();
     let knowledge = &state.knowledge;
     let query = Query {
         text: search.query,
         limit,
         history: search.history,
+        filter: search.filters,
         options: SearchOptions {
             model: search.model,
             rewrite: search.rewrite,

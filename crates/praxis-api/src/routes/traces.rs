@@ -6,16 +6,18 @@ use praxis_core::ErrorCode;
 use serde_json::{Value, json};
 
 use crate::error::ApiError;
+use crate::guard::Admitted;
 use crate::state::ApiState;
 
-/// The spans of one trace, oldest first.
+/// The spans of one trace that the caller may see, oldest first.
 pub(crate) async fn show(
     State(state): State<ApiState>,
+    Admitted(caller): Admitted,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let spans = state
         .store
-        .spans_of(&id)
+        .spans_of(&id, &caller)
         .await
         .map_err(|e| ApiError::new(ErrorCode::Internal, e.to_string()))?;
     if spans.is_empty() {

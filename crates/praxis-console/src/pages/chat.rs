@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use praxis_api::ApiState;
+use praxis_api::{Admitted, ApiState};
 
 use super::{Frame, count, lang, render};
 
@@ -39,10 +39,11 @@ enum Documents {
 }
 
 /// The conversation.
-pub(crate) async fn show(State(state): State<ApiState>) -> Response {
+pub(crate) async fn show(State(state): State<ApiState>, Admitted(caller): Admitted) -> Response {
     let (mut bases, mut documents) = (0, 0);
     for name in state.knowledge.names() {
-        let found = state.knowledge.documents(name).await.unwrap_or_default();
+        let found = state.knowledge.documents(name, &caller.clearance).await;
+        let found = found.unwrap_or_default();
         documents += found.iter().filter(|d| d.error.is_none()).count();
         bases += 1;
     }

@@ -3,8 +3,8 @@
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use praxis_api::ApiState;
-use praxis_core::DocumentId;
+use praxis_api::{Admitted, ApiState};
+use praxis_core::{Attribute, DocumentId};
 use praxis_store::DocumentHead;
 
 use super::{Frame, count, failed, lang, render};
@@ -32,15 +32,20 @@ struct DocumentView {
     lang: &'static str,
     uri: String,
     passages: String,
+    /// What is known of it: keys and values.
+    metadata: Vec<(String, String)>,
+    /// The access labels that let it be read, as one line; empty where nobody needs any.
+    labels: String,
     /// Why it could not be read, and what to do.
     problem: Option<String>,
 }
 
-/// All documents.
-pub(crate) async fn list(State(state): State<ApiState>) -> Response {
+/// All documents that the caller may read.
+pub(crate) async fn list(State(state): State<ApiState>, Admitted(caller): Admitted) -> Response {
     let mut bases = Vec::new();
     for name in state.knowledge.names() {
-        match state.knowledge.documents(name).await {
+        let documents = state.knowledge.documents(name, &caller.clearance);
+        match documents.await {
             Ok(documents) => bases.push(base_view(name, documents)),
             Err(error) => return failed(&state, &error),
         }
@@ -81,11 +86,26 @@ fn document_view(head: DocumentHead) -> DocumentView {
         // A source may lie above the application; how far is of no interest here.
         uri: head.uri.trim_start_matches("../").to_owned(),
         passages: count(head.chunks, "passage"),
+        metadata: head.metadata.iter().filter_map(shown).collect(),
+        labels: head.labels.join(", "),
         problem: head.error.map(|error| match head.hint {
             Some(hint) => format!("{error}: {hint}"),
             None => error,
         }),
     }
+}
+
+/// A value for the page, but for what the page says anyway.
+fn shown((key, value): (&String, &Attribute)) -> Option<(String, String)> {
+    if ["uri", "title", "format", "size"].contains(&key.as_str()) {
+        return None;
+    }
+    let text = match value {
+        Attribute::Text(text) | Attribute::Date(text) => text.clone(),
+        Attribute::Texts(texts) => texts.join(", "),
+        Attribute::Number(_) | Attribute::Bool(_) => value.to_json().to_string(),
+    };
+    Some((key.clone(), text))
 }
 
 #[derive(Template)]
@@ -111,10 +131,12 @@ pub(crate) struct Range {
 /// One document, with a passage marked.
 pub(crate) async fn show(
     State(state): State<ApiState>,
+    Admitted(caller): Admitted,
     Path(id): Path<String>,
     Query(range): Query<Range>,
 ) -> Response {
-    let document = match state.knowledge.document(&DocumentId::from_string(id)).await {
+    let id = DocumentId::from_string(id);
+    let document = match state.knowledge.document(&id, &caller.clearance).await {
         Ok(document) => document,
         Err(error) => return failed(&state, &error),
     };

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use praxis_api::ApiState;
+use praxis_api::{Admitted, ApiState};
 use praxis_core::trace::{Span, SpanStatus};
 use praxis_core::{CallError, ErrorCode, Money, Usage};
 
@@ -49,9 +49,9 @@ struct SpanView {
     output: String,
 }
 
-/// Recent calls.
-pub(crate) async fn list(State(state): State<ApiState>) -> Response {
-    match state.store.traces(TRACES).await {
+/// Recent calls that the caller may see.
+pub(crate) async fn list(State(state): State<ApiState>, Admitted(caller): Admitted) -> Response {
+    match state.store.traces(TRACES, &caller).await {
         Ok(spans) => render(&ListPage {
             frame: Frame::new(&state, "traces", "Traces"),
             traces: spans.iter().map(|s| view(s, s, 0)).collect(),
@@ -61,8 +61,12 @@ pub(crate) async fn list(State(state): State<ApiState>) -> Response {
 }
 
 /// One call as a tree.
-pub(crate) async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Response {
-    let spans = match state.store.spans_of(&id).await {
+pub(crate) async fn show(
+    State(state): State<ApiState>,
+    Admitted(caller): Admitted,
+    Path(id): Path<String>,
+) -> Response {
+    let spans = match state.store.spans_of(&id, &caller).await {
         Ok(spans) => spans,
         Err(error) => return failed(&state, &internal(&error)),
     };
@@ -150,6 +154,8 @@ fn instant(ms: i64) -> String {
 /// Time, tokens and cost, as far as there are any.
 fn facts(span: &Span) -> String {
     let mut facts = vec![duration(span.duration_us)];
+    let caller = span.caller.as_ref().and_then(|caller| caller.name.as_ref());
+    facts.extend(caller.map(|name| format!("by {name}")));
     if let Some(first) = span.first_token_us {
         facts.push(format!("first token after {}", duration(first)));
     }

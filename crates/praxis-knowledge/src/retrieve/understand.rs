@@ -10,6 +10,7 @@ use crate::config::SearchConfig;
 use crate::ingest::indexed_text;
 use crate::keyword::KeywordQuery;
 use crate::knowledge::{Knowledge, internal};
+use crate::scope::Scope;
 use crate::search::question::{self, Probe};
 
 /// A query, understood.

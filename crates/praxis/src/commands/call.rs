@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use praxis_core::{CallContext, CallEvent, Citation, Function, Passage};
+use praxis_core::{CallEvent, Citation, Function, Passage};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
@@ -18,7 +18,9 @@ pub async fn run(app: &App, args: Call, global: &Global) -> Result<(), Failure> 
     let function = app.library.get(&args.function)?;
     let input = input(&args, &function.signature().input_schema)?;
     let (events, received) = mpsc::channel(64);
-    let mut cx = CallContext::new(app.sink())
+    let mut cx = app
+        .context()
+        .with_caller(args.asker.caller())
         .with_cancel(super::cancel_on_ctrl_c())
         .with_events(events);
     let state = state(&args)?;

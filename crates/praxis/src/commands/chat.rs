@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use futures::StreamExt;
-use praxis_core::{CallContext, ChatChunk, ChatGateway, ChatRequest, Message, Sampling};
+use praxis_core::{Caller, ChatChunk, ChatGateway, ChatRequest, Message, Sampling};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -47,7 +47,7 @@ pub async fn run(app: &App, args: Chat, _: &Global) -> Result<(), Failure> {
         }
         let cancel = CancellationToken::new();
         let outcome = {
-            let turn = turn(app, &partner, &history, cancel.clone());
+            let turn = turn(app, &partner, &history, args.asker.caller(), cancel.clone());
             tokio::pin!(turn);
             loop {
                 tokio::select! {
@@ -103,9 +103,11 @@ async fn turn(
     app: &App,
     partner: &Partner,
     history: &[Message],
+    caller: Caller,
     cancel: CancellationToken,
 ) -> Result<String, Failure> {
-    let cx = CallContext::new(app.sink()).with_cancel(cancel.clone());
+    let cx = app.context().with_caller(caller);
+    let cx = cx.with_cancel(cancel.clone());
     match partner {
         Partner::Function(name) => {
             let function = app.library.get(name)?;

@@ -99,8 +99,12 @@ fn print(base: &str, report: &IngestReport) {
             warning.reason
         ));
     }
+    let described = match report.described {
+        0 => String::new(),
+        some => format!(" ({some} with new metadata)"),
+    };
     ui::out(format!(
-        "{} {base}: {} added, {} updated, {} unchanged, {} removed, {} failed; {} chunks in {:.1} s",
+        "{} {base}: {} added, {} updated, {} unchanged{described}, {} removed, {} failed; {} chunks in {:.1} s",
         ui::paint(GREEN, "ok"),
         report.added,
         report.updated,

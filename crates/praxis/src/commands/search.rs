@@ -1,7 +1,9 @@
 //! `praxis search`: passages or documents as retrieval sees them, with scores.
 
+use praxis_core::filter::is_unknown_key;
 use praxis_core::{
-    CallContext, Message, Passage, Query, RerankOption, RerankSettings, Retriever, SearchOptions,
+    CallContext, CallError, Filter, Message, Passage, Query, RerankOption, RerankSettings,
+    Retriever, SearchOptions,
 };
 use praxis_knowledge::FoundDocument;
 use serde_json::json;
@@ -16,17 +18,24 @@ use crate::ui::{self, BOLD, DIM, Failure};
 /// # Errors
 /// An unknown base, or a missing embedder.
 pub async fn run(app: &App, args: Search, global: &Global) -> Result<(), Failure> {
-    let cx = CallContext::new(app.sink()).with_cancel(super::cancel_on_ctrl_c());
+    let cx = app
+        .context()
+        .with_caller(args.asker.caller())
+        .with_cancel(super::cancel_on_ctrl_c());
     let bases = super::ingest::selected(app, args.base.as_deref())?;
-    let query = query(&args);
+    let query = query(&args)?;
     if args.documents {
         return documents(app, &bases, &query, global, &cx).await;
     }
     let mut found = Vec::new();
     let mut threshold = 0.0;
     let mut question = None;
+    let mut without_key = WithoutKey::new(&bases);
     for base in &bases {
-        let retrieval = app.knowledge.search(base, &query, &cx).await?;
+        let found_there = app.knowledge.search(base, &query, &cx).await;
+        let Some(retrieval) = without_key.passed(found_there)? else {
+            continue;
+        };
         threshold = retrieval.threshold;
         question = question.or(retrieval.question);
         found.extend(retrieval.passages.into_iter().map(|p| (base.clone(), p)));
@@ -56,8 +65,8 @@ pub async fn run(app: &App, args: Search, global: &Global) -> Result<(), Failure
 }
 
 /// What the arguments ask for; the base's settings stand for what they leave out.
-fn query(args: &Search) -> Query {
-    let mut query = Query::new(&args.query, args.limit);
+fn query(args: &Search) -> Result<Query, Failure> {
+    let mut query = Query::new(&args.query, args.limit).with_filter(filter(&args.filters)?);
     query.history = args.before.iter().map(Message::user).collect();
     query.options = SearchOptions {
         rewrite: (!args.before.is_empty()).then_some(true),
@@ -72,12 +81,45 @@ fn query(args: &Search) -> Query {
         }),
         ..SearchOptions::default()
     };
-    query
+    Ok(query)
 }
 
 fn searched_for(question: Option<&str>) {
     if let Some(question) = question {
         ui::note(format!("searched for: {question}"));
+    }
+}
+
+/// What all comparisons of `--where` ask for.
+fn filter(texts: &[String]) -> Result<Option<Filter>, Failure> {
+    let filters = texts.iter().map(|text| {
+        Filter::parse_short(text).map_err(|e| {
+            Failure::message(format!("--where: {e}"))
+                .with_help("write --where department=hr, or --where 'date>=2026-01-01'")
+        })
+    });
+    Ok(Filter::all_of(filters.collect::<Result<_, _>>()?))
+}
+
+/// Bases that lack a key that is filtered by: of several, others may have it.
+struct WithoutKey {
+    left: usize,
+}
+
+impl WithoutKey {
+    fn new(bases: &[String]) -> Self {
+        Self { left: bases.len() }
+    }
+
+    /// What a base gave; nothing where it lacks the key and is not the last hope.
+    fn passed<T>(&mut self, found: Result<T, CallError>) -> Result<Option<T>, CallError> {
+        match found {
+            Err(error) if is_unknown_key(&error) && self.left > 1 => {
+                self.left -= 1;
+                Ok(None)
+            }
+            found => found.map(Some),
+        }
     }
 }
 
@@ -91,8 +133,12 @@ async fn documents(
     let mut found = Vec::new();
     let mut threshold = 0.0;
     let mut question = None;
+    let mut without_key = WithoutKey::new(bases);
     for base in bases {
-        let documents = app.knowledge.search_documents(base, query, cx).await?;
+        let found_there = app.knowledge.search_documents(base, query, cx).await;
+        let Some(documents) = without_key.passed(found_there)? else {
+            continue;
+        };
         threshold = documents.threshold;
         question = question.or(documents.question);
         found.extend(documents.documents.into_iter().map(|d| (base.clone(), d)));

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use praxis_api::{Access, ApiState, AppInfo, ModelInfo};
-use praxis_core::Secret;
+use praxis_core::{Caller, Clearance, Secret};
 use praxis_gateway::KeyReference;
 use tokio::net::TcpListener;
 
 use crate::app::App;
 use crate::cli::{Global, Serve};
+use crate::config::ServerConfig;
 use crate::ui::{self, BOLD, CYAN, DIM, Failure};
 
 /// The port where nothing else is said; where it is taken, the next free one.
@@ -34,8 +35,8 @@ pub async fn run(app: &App, args: Serve, global: &Global) -> Result<(), Failure>
         .host
         .or(config.host)
         .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let api_key = config.api_key.as_deref().map(key).transpose()?;
-    if !host.is_loopback() && api_key.is_none() {
+    let keys = keys(config)?;
+    if !host.is_loopback() && keys.is_empty() {
         return Err(Failure::message(format!(
             "{host} is reachable from other machines, and no key is set"
         ))
@@ -45,7 +46,7 @@ pub async fn run(app: &App, args: Serve, global: &Global) -> Result<(), Failure>
     let address = listener
         .local_addr()
         .map_err(|e| Failure::message(e.to_string()))?;
-    let state = state(app, api_key)?;
+    let state = state(app, keys)?;
     let pages = praxis_console::router(state.clone());
     let router = praxis_api::hardened(&state, praxis_api::router(state.clone()).merge(pages));
     announce(app, address, global);
@@ -54,7 +55,7 @@ pub async fn run(app: &App, args: Serve, global: &Global) -> Result<(), Failure>
         .map_err(|e| Failure::message(format!("the server failed: {e}")))
 }
 
-fn state(app: &App, api_key: Option<Secret>) -> Result<ApiState, Failure> {
+fn state(app: &App, keys: Vec<(Secret, Caller)>) -> Result<ApiState, Failure> {
     let metrics = PrometheusBuilder::new()
         .set_buckets(BUCKETS)
         .and_then(PrometheusBuilder::install_recorder)
@@ -86,17 +87,41 @@ fn state(app: &App, api_key: Option<Secret>) -> Result<ApiState, Failure> {
         knowledge: Arc::clone(&app.knowledge),
         store: app.store.clone(),
         sink: app.sink(),
-        access: api_key.map(|key| Arc::new(Access::new(&key))),
+        access: (!keys.is_empty()).then(|| Arc::new(Access::new(keys))),
         metrics,
     })
 }
 
-/// The secret behind `env:NAME`.
-fn key(reference: &str) -> Result<Secret, Failure> {
+/// The keys that the server takes, each with who has it.
+fn keys(config: &ServerConfig) -> Result<Vec<(Secret, Caller)>, Failure> {
+    let mut keys = Vec::new();
+    if let Some(reference) = &config.api_key {
+        keys.push((key("server.api_key", reference)?, Caller::full()));
+    }
+    for given in &config.keys {
+        let secret = key("server.keys", &given.key)?;
+        if keys.iter().any(|(other, _)| *other == secret) {
+            let name = &given.name;
+            return Err(Failure::message(format!(
+                "the key `{name}` is that of another caller too"
+            ))
+            .with_help("give each caller a key of its own"));
+        }
+        let caller = Caller {
+            name: Some(given.name.clone()),
+            clearance: Clearance::of(given.labels.iter().cloned()),
+        };
+        keys.push((secret, caller));
+    }
+    Ok(keys)
+}
+
+/// The secret behind `env:NAME`, which `place` of praxis.toml says.
+fn key(place: &str, reference: &str) -> Result<Secret, Failure> {
     let reference = KeyReference::new(reference);
     let name = reference.variable().ok_or_else(|| {
-        Failure::message("`server.api_key` must name an environment variable")
-            .with_help("write `api_key = \"env:PRAXIS_API_KEY\"`: keys do not belong into files")
+        Failure::message(format!("`{place}` must name an environment variable"))
+            .with_help("write `\"env:PRAXIS_API_KEY\"`: keys do not belong into files")
     })?;
     match std::env::var(name) {
         Ok(value) if !value.is_empty() => Ok(Secret::new(value)),

@@ -1,6 +1,6 @@
 //! `praxis traces`: what calls did, as a list and as a tree.
 
-use praxis_core::{Span, SpanStatus};
+use praxis_core::{Caller, Span, SpanStatus};
 use serde_json::json;
 
 use super::call::excerpt;
@@ -20,7 +20,11 @@ pub async fn run(app: &App, args: Traces, global: &Global) -> Result<(), Failure
 }
 
 async fn list(app: &App, limit: usize, global: &Global) -> Result<(), Failure> {
-    let roots = app.store.traces(limit).await.map_err(failed)?;
+    let roots = app
+        .store
+        .traces(limit, &Caller::full())
+        .await
+        .map_err(failed)?;
     if global.json {
         ui::out_json(&json!({ "traces": roots }));
         return Ok(());
@@ -58,14 +62,18 @@ async fn show(app: &App, id: Option<String>, global: &Global) -> Result<(), Fail
         Some(id) => id,
         None => app
             .store
-            .traces(1)
+            .traces(1, &Caller::full())
             .await
             .map_err(failed)?
             .first()
             .map(|span| span.trace_id.to_string())
             .ok_or_else(|| Failure::message("no calls yet").with_help("try `praxis call`"))?,
     };
-    let spans = app.store.spans_of(&id).await.map_err(failed)?;
+    let spans = app
+        .store
+        .spans_of(&id, &Caller::full())
+        .await
+        .map_err(failed)?;
     if spans.is_empty() {
         return Err(Failure::message(format!("no trace `{id}`"))
             .with_help("`praxis traces list` shows their ids"));

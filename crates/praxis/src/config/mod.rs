@@ -4,8 +4,9 @@ pub mod toml_file;
 
 use std::path::Path;
 
+use praxis_core::access::{MAX_LABEL, is_label};
 use praxis_core::{Diagnostic, Problem};
-use praxis_gateway::{Defaults, GatewayConfig, ModelConfig};
+use praxis_gateway::{Defaults, GatewayConfig, KeyReference, ModelConfig};
 use serde::Deserialize;
 
 use self::toml_file::TomlFile;
@@ -72,8 +73,69 @@ pub struct ServerConfig {
     pub host: Option<std::net::IpAddr>,
     /// Port; default 8787, or the next free one.
     pub port: Option<u16>,
-    /// Key that clients must send, as `env:NAME`; default: none, which only a loopback address may have.
+    /// Key that clients must send, as `env:NAME`; who has it may read everything. Default: none, which only a
+    /// loopback address may have, unless there are `keys`.
     pub api_key: Option<String>,
+    /// Keys of callers who may not read everything: `[[server.keys]]`.
+    pub keys: Vec<KeyConfig>,
+}
+
+/// `[[server.keys]]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyConfig {
+    /// What traces call who has it.
+    pub name: String,
+    /// The key, as `env:NAME`.
+    pub key: String,
+    /// Access labels of which a document with labels must have one.
+    #[serde(default)]
+    pub labels: Vec<String>,
+}
+
+impl ServerConfig {
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut report = |path: &str, message: String, help: &str| {
+            problems.push(Problem {
+                path: path.to_owned(),
+                message,
+                help: Some(help.to_owned()),
+            });
+        };
+        for (at, key) in self.keys.iter().enumerate() {
+            if key.name.trim().is_empty() || key.name.chars().count() > MAX_LABEL {
+                report(
+                    "server",
+                    format!("key {} of `server.keys` has no name", at + 1),
+                    "name it after who has it: name = \"hr\"",
+                );
+            }
+            if self.keys[..at].iter().any(|other| other.name == key.name) {
+                report(
+                    "server",
+                    format!("two of `server.keys` are called `{}`", key.name),
+                    "give each a name of its own: callers see the traces of their name",
+                );
+            }
+            // A key that was written into the file must not be printed.
+            if KeyReference::new(&key.key).variable().is_none() {
+                report(
+                    &format!("server.keys.{at}.key"),
+                    format!("the key `{}` must name an environment variable", key.name),
+                    "write `key = \"env:HR_KEY\"`: keys do not belong into files",
+                );
+            }
+            for label in key.labels.iter().filter(|label| !is_label(label)) {
+                report(
+                    "server",
+                    format!("`{label}` of the key `{}` is no label", key.name),
+                    "labels have up to 64 letters, digits and `-_.:/`",
+                );
+            }
+        }
+        problems
+    }
 }
 
 /// `[console]`
@@ -97,6 +159,7 @@ impl AppConfig {
             .problems()
             .into_iter()
             .chain(config.prompts.problems())
+            .chain(config.server.problems())
             .map(|p| file.diagnose(p))
             .collect();
         if problems.is_empty() {

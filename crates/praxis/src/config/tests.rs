@@ -31,7 +31,15 @@ fn mistakes_name_place_text_and_fix() {
             &[
                 "praxis.toml:2:1",
                 "did you mean `port`?",
-                "host, port, api_key",
+                "host, port, api_key, keys",
+            ],
+        ),
+        (
+            "[[server.keys]]\nname = \"hr\"\nkey = \"sk-1\"\nlabels = [\"h r\"]\n[[server.keys]]\nname = \"hr\"\nkey = \"env:K\"\n",
+            &[
+                "`hr` must name an environment variable",
+                "`h r` of the key `hr` is no label",
+                "two of `server.keys` are called `hr`",
             ],
         ),
         (
@@ -63,13 +71,18 @@ fn mistakes_name_place_text_and_fix() {
 #[test]
 fn a_secret_written_into_the_file_is_not_printed() {
     let dir = tempfile::tempdir().unwrap();
-    let source = "[models.gpt]\nprovider = \"openai\"\nmodel = \"m\"\nbase_url = \"http://localhost/v1\"\napi_key = \"sk-live-123\"\n";
-    std::fs::write(dir.path().join(FILE_NAME), source).unwrap();
-    let diagnostics = AppConfig::load(dir.path()).expect_err("must be refused");
-    assert_eq!(diagnostics.len(), 1);
-    assert!(
-        !diagnostics[0].render(false).contains("sk-live"),
-        "{}",
-        diagnostics[0]
-    );
+    for source in [
+        "[models.gpt]\nprovider = \"openai\"\nmodel = \"m\"\nbase_url = \"http://localhost/v1\"\napi_key = \"sk-live-123\"\n",
+        "[[server.keys]]\nname = \"hr\"\nkey = \"sk-live-123\"\n",
+        "[server]\nkeys = [{ name = \"hr\", key = \"sk-live-123\" }]\n",
+    ] {
+        std::fs::write(dir.path().join(FILE_NAME), source).unwrap();
+        let diagnostics = AppConfig::load(dir.path()).expect_err("must be refused");
+        assert_eq!(diagnostics.len(), 1);
+        assert!(
+            !diagnostics[0].render(false).contains("sk-live"),
+            "{}",
+            diagnostics[0]
+        );
+    }
 }

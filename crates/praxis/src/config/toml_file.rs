@@ -67,8 +67,8 @@ impl TomlFile {
         })
     }
 
-    /// A diagnostic at the value of a dotted key such as `models.gpt.fallback`, or at the nearest
-    /// table above it that exists.
+    /// A diagnostic at the value of a dotted key such as `models.gpt.fallback` or `server.keys.0.key`, or at
+    /// the nearest table above it that exists.
     pub fn diagnose(&self, problem: Problem) -> Diagnostic {
         let Problem {
             path,
@@ -78,7 +78,7 @@ impl TomlFile {
         let path = path.as_str();
         let range = self.locate(path);
         let mut span = self.span(range.clone());
-        if path.ends_with("api_key") {
+        if path.ends_with("api_key") || path.ends_with(".key") {
             // The diagnostic shows the line; a key that was written into the file must stay unseen.
             let masked: String = self.source[range.clone()]
                 .chars()
@@ -143,6 +143,19 @@ impl TomlFile {
                 DeValue::Table(inner) => {
                     found = name.span();
                     table = inner;
+                }
+                DeValue::Array(items) => {
+                    let (index, after) = rest.split_once('.').unwrap_or((rest, ""));
+                    let item = index.parse().ok().and_then(|i: usize| items.get(i));
+                    match item.map(|item| (item.span(), item.get_ref())) {
+                        Some((span, DeValue::Table(inner))) => {
+                            found = span;
+                            table = inner;
+                            rest = after;
+                        }
+                        Some((span, _)) => return span,
+                        None => return value.span(),
+                    }
                 }
                 _ => return value.span(),
             }

@@ -11,7 +11,7 @@ use praxis_knowledge::{Counting, Preview, SegmentConfig, preview_file};
 use serde_json::json;
 
 use crate::app::App;
-use crate::cli::{Global, Knowledge};
+use crate::cli::{Asker, Global, Knowledge};
 use crate::ui::{self, BOLD, DIM, Failure, GREEN, RED};
 
 /// Characters of a chunk that are shown, unless all are asked for.
@@ -26,7 +26,9 @@ pub async fn run(app: &App, args: Knowledge, global: &Global) -> Result<(), Fail
         Knowledge::Preview { file, base, full } => {
             preview(app, &file, base.as_deref(), full, global).await
         }
-        Knowledge::Documents { base } => documents(app, base.as_deref(), global).await,
+        Knowledge::Documents { base, asker } => {
+            documents(app, base.as_deref(), &asker, global).await
+        }
         Knowledge::Rebuild { base } => rebuild(app, base.as_deref(), global).await,
         Knowledge::Check { base } => check(app, base.as_deref(), global).await,
         Knowledge::Reembed { base, to } => {
@@ -132,11 +134,17 @@ fn show(preview: &Preview, full: bool, global: &Global) {
     }
 }
 
-async fn documents(app: &App, base: Option<&str>, global: &Global) -> Result<(), Failure> {
+async fn documents(
+    app: &App,
+    base: Option<&str>,
+    asker: &Asker,
+    global: &Global,
+) -> Result<(), Failure> {
+    let clearance = asker.caller().clearance;
     let mut rows = Vec::new();
     let mut all = Vec::new();
     for base in super::ingest::selected(app, base)? {
-        for document in app.knowledge.documents(&base).await? {
+        for document in app.knowledge.documents(&base, &clearance).await? {
             let state = match &document.error {
                 Some(error) => ui::paint(RED, super::call::excerpt(error, 60)),
                 None => ui::paint(GREEN, "ok"),

@@ -219,7 +219,7 @@ impl Asking<'_> {
         if self.cancel.is_cancelled() {
             return None;
         }
-        let cx = CallContext::new(self.app.sink()).with_cancel(self.cancel.child_token());
+        let cx = self.app.context().with_cancel(self.cancel.child_token());
         let judged = tokio::select! {
             judged = self.judged(&question, &cx) => judged,
             () = self.cancel.cancelled() => return None,

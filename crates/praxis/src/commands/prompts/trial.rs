@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use praxis_core::suggest::nearest;
 use praxis_core::{
-    CallContext, CallError, ChatGateway, ChatRequest, ChatStream, ErrorCode, Function, Message,
-    ModelError, Money, Span, SpanKind, TokenCount, TraceSink, Usage,
+    CallContext, CallError, Caller, ChatGateway, ChatRequest, ChatStream, ErrorCode, Function,
+    Message, ModelError, Money, Span, SpanKind, TokenCount, TraceSink, Usage,
 };
 use praxis_function::{Deps, Library, PromptFunction, REPAIR, Sources, version};
 use serde_json::{Value, json};
@@ -224,7 +224,9 @@ impl Trial<'_> {
             inner: self.app.sink(),
             spans: Mutex::default(),
         });
-        let cx = CallContext::new(spans.clone()).with_cancel(self.cancel.child_token());
+        let cx = CallContext::new(spans.clone())
+            .with_caller(Caller::full())
+            .with_cancel(self.cancel.child_token());
         let trace_id = cx.trace_id().to_string();
         let began = Instant::now();
         let input = Value::Object(case.input.clone());
