@@ -386,8 +386,11 @@ impl PromptFunction {
         if self.prompt.ours.knowledge.is_some() {
             data.insert("passages".to_owned(), passages::template_value(passages));
         }
+        // Who calls is told by who called, whatever the call says.
+        let mut context = cx.data().clone();
+        context.insert("auth".to_owned(), json!(cx.caller()));
         let render = |name: &str, past: &[Message]| {
-            let rendered = template::render(&self.templates, name, data.clone(), cx.data(), past);
+            let rendered = template::render(&self.templates, name, data.clone(), &context, past);
             rendered.map_err(|e| {
                 CallError::new(
                     ErrorCode::InvalidRequest,

@@ -1,6 +1,6 @@
 //! Functions whose model calls others meanwhile, and what prompts read beside their input.
 
-use praxis_core::ToolChoice;
+use praxis_core::{Caller, ToolChoice};
 
 use super::*;
 
@@ -167,13 +167,21 @@ async fn prompts_read_the_state_of_the_call() {
     };
     let sources = [(
         "f.prompt".to_owned(),
-        "For {{@state.user}}: {{@state.list.1}}".to_owned(),
+        "For {{@state.user}} of {{@auth.name}}: {{@state.list.1}}".to_owned(),
     )];
     let library = Library::from_sources(&sources.into(), "prompts", &Known::default(), &deps);
-    let cx =
-        CallContext::new(spans.clone()).with_data("state", json!({"user": "Ann", "list": [1, 2]}));
+    let cx = CallContext::new(spans.clone())
+        .with_data("state", json!({"user": "Ann", "list": [1, 2]}))
+        .with_data("auth", json!({"name": "root"}))
+        .with_caller(Caller {
+            name: Some("desk".to_owned()),
+            ..Caller::default()
+        });
     let function = library.unwrap().get("f").unwrap();
-    assert_eq!(function.call(json!({}), &cx).await.unwrap(), "For Ann: 2");
+    assert_eq!(
+        function.call(json!({}), &cx).await.unwrap(),
+        "For Ann of desk: 2"
+    );
     let spans = spans.0.lock().unwrap();
     let span = spans.iter().find(|s| s.kind == SpanKind::Function).unwrap();
     assert_eq!(span.input["context"]["state"]["user"], "Ann");
