@@ -2,7 +2,7 @@
 # The work is in scripts/; each script says what it does.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-aarch64 build check check-cuda docs bench bench-engine bench-retrieval bench-search bench-answers bench-faults bench-structured bench-reasoning soak lint-deps
+.PHONY: help demo test test-aarch64 build check check-cuda docs bench bench-engine bench-retrieval bench-search bench-answers bench-faults bench-knowledge bench-structured bench-reasoning soak lint-deps
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -46,6 +46,9 @@ bench-search: ## Measure reranking, other wordings and imagined answers, by the 
 
 bench-answers: ## Measure the quality of answers of the default model
 	@scripts/bench-quality.sh answers
+
+bench-knowledge: ## Measure all of knowledge: retrieval, vectors, ingest, a million chunks, kills; hours
+	@scripts/bench-knowledge.sh
 
 bench-structured: ## Count how often outputs keep their schema, constrained and repaired
 	@scripts/bench-functions.sh structured
