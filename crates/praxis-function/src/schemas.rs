@@ -3,7 +3,7 @@
 //!
 //! They are found by their path in the folder, `shop/Address`. Left out: what a schema says.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use praxis_core::suggest::nearest;
@@ -56,18 +56,15 @@ impl Schemas {
             open: RefCell::default(),
         };
         for (name, written) in &sources {
-            if let Err(problem) = reading.whole(name) {
+            if let Err(Some(problem)) = reading.whole(name) {
                 let shown = format!("{place}/{}", written.file);
                 let text = &files[written.file];
                 problems.push(Diagnostic::error(problem).at(SourceSpan::at(&shown, text, 1, 1)));
             }
         }
         let done = reading.done.into_inner();
-        Self(
-            done.into_iter()
-                .filter_map(|(name, schema)| Some((name, schema?)))
-                .collect(),
-        )
+        let read = |(name, schema): (String, Read)| Some((name, schema.ok()?));
+        Self(done.into_iter().filter_map(read).collect())
     }
 
     /// The schema of that name, for a place within another one. None also where it refers to parts of
@@ -116,25 +113,28 @@ struct Written<'a> {
     map: Map<String, Value>,
 }
 
+/// A schema, or what is wrong with it; nothing is said where the fault is another one's.
+type Read = Result<Value, Option<String>>;
+
 /// Schemas while they are read: each may name others.
 struct Reading<'a> {
     sources: &'a BTreeMap<&'a str, Written<'a>>,
-    /// Those that are read; none where there is a problem.
-    done: RefCell<BTreeMap<String, Option<Value>>>,
+    done: RefCell<BTreeMap<String, Read>>,
     /// Those that are being read, each named by the one before.
     open: RefCell<Vec<String>>,
 }
 
 impl Reading<'_> {
-    fn whole(&self, name: &str) -> Result<Option<Value>, String> {
+    /// The schema of that name; `Ok(Null)` where there is none.
+    fn whole(&self, name: &str) -> Read {
         if let Some(done) = self.done.borrow().get(name) {
-            return Ok(done.clone());
+            return done.clone();
         }
         let Some(written) = self.sources.get(name) else {
-            return Ok(None);
+            return Ok(Value::Null);
         };
         self.open.borrow_mut().push(name.to_owned());
-        let circle = RefCell::new(None);
+        let (circle, blamed) = (RefCell::new(None), Cell::new(false));
         let resolve = |wanted: &str| {
             let from = self.open.borrow().iter().position(|open| open == wanted);
             if let Some(from) = from {
@@ -142,19 +142,24 @@ impl Reading<'_> {
                 *circle.borrow_mut() = Some(format!("`{chain}` names `{wanted}`: a circle"));
                 return None;
             }
-            // What is wrong with that one is said of that one.
-            let schema = self.whole(wanted).ok()??;
-            (!refers_to_itself(&schema)).then_some(schema)
+            match self.whole(wanted) {
+                Ok(Value::Null) => None,
+                Ok(schema) => (!refers_to_itself(&schema)).then_some(schema),
+                Err(_) => {
+                    blamed.set(true);
+                    None
+                }
+            }
         };
         let read = to_json_schema(&Value::Object(written.map.clone()), &resolve);
         self.open.borrow_mut().pop();
-        let mut done = self.done.borrow_mut();
         let read = match (circle.into_inner(), read) {
-            (Some(circle), _) => Err(circle),
-            (None, read) => read.map_err(|error| error.0),
+            (Some(circle), _) => Err(Some(circle)),
+            (None, Err(_)) if blamed.get() => Err(None),
+            (None, read) => read.map_err(|error| Some(error.0)),
         };
-        done.insert(name.to_owned(), read.as_ref().ok().cloned());
-        read.map(Some)
+        self.done.borrow_mut().insert(name.to_owned(), read.clone());
+        read
     }
 }
 

@@ -210,7 +210,8 @@ impl Knowledge {
         if let Some(same) = self.embedder_of(name, &stored.embedder).await? {
             return Ok(same);
         }
-        let documents = self.store().documents(name).await.map_err(internal)?;
+        let all = &Clearance::Full;
+        let documents = self.store().documents(name, all).await.map_err(internal)?;
         if documents.iter().all(|d| d.chunks == 0) {
             return Ok(configured);
         }

@@ -5,7 +5,7 @@
 //! in use. Left out: cutting documents anew; chunks stay what they are.
 
 use praxis_core::embed::EmbedKind;
-use praxis_core::{CallError, DocumentId, Embedder, ErrorCode};
+use praxis_core::{CallError, Clearance, DocumentId, Embedder, ErrorCode};
 use praxis_store::UnmovedChunk;
 use tokio_util::sync::CancellationToken;
 
@@ -157,7 +157,12 @@ impl Knowledge {
         id: &DocumentId,
         embedder: &dyn Embedder,
     ) -> Result<String, CallError> {
-        let Some(document) = self.store().document(id).await.map_err(internal)? else {
+        let Some(document) = self
+            .store()
+            .document(id, &Clearance::Full)
+            .await
+            .map_err(internal)?
+        else {
             return Ok(String::new());
         };
         let segments: Vec<Segment> = document

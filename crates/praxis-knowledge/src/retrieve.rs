@@ -179,6 +179,7 @@ impl Knowledge {
         query: &Query,
         cx: &CallContext,
     ) -> Result<Retrieval, CallError> {
+        let clearance = &cx.caller().clearance;
         let opened = self.opened(name).await?;
         let settings = opened.base.config.search.with(&query.options)?;
         let threshold = opened.threshold();
@@ -208,7 +209,7 @@ impl Knowledge {
         let mut ranked = blend(&rankings, settings.fusion);
         let first = ranked.iter().take(settings.reads());
         let texts = self
-            .texts(first.map(|(id, _)| Some(id.clone())).collect())
+            .texts(first.map(|(id, _)| Some(id.clone())).collect(), clearance)
             .await?;
         let text = question.as_deref().unwrap_or(&query.text);
         ranked = reranked(&self.judges(), text, ranked, texts, &settings.rerank, cx).await?;
@@ -279,6 +280,7 @@ impl Knowledge {
         query: &Query,
         cx: &CallContext,
     ) -> Result<FoundDocuments, CallError> {
+        let clearance = &cx.caller().clearance;
         let opened = self.opened(name).await?;
         let settings = opened.base.config.search.with(&query.options)?;
         let threshold = opened.threshold();
@@ -310,7 +312,10 @@ impl Knowledge {
             let ranked = blend(&rankings, settings.fusion);
             let first = ranked.iter().take(settings.reads());
             let texts = self
-                .texts(first.map(|(id, _)| best.get(id).cloned()).collect())
+                .texts(
+                    first.map(|(id, _)| best.get(id).cloned()).collect(),
+                    clearance,
+                )
                 .await?;
             let text = question.as_deref().unwrap_or(&query.text);
             let ranked =

@@ -440,6 +440,7 @@ impl ChatModel for ChatEngine {
             return Err(ModelError::TextOnly { model });
         }
         let tools = Tools::of(&request)?;
+        let names: Vec<String> = tools.specs.iter().map(|t| t.name.clone()).collect();
         let calls = !tools.is_empty();
         let came = Instant::now();
         let model = Arc::clone(&self.handle.model);
@@ -485,7 +486,7 @@ impl ChatModel for ChatEngine {
         let deadline = request.timeout.map(|timeout| (came + timeout, timeout));
         let answer = stream(receiver, cancel, deadline, Arc::clone(&self.handle));
         Ok(if calls {
-            tool_calls::read(answer)
+            tool_calls::read(answer, names)
         } else {
             answer
         })

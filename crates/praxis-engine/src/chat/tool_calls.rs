@@ -18,12 +18,12 @@ struct Reading {
     logprobs: Vec<TokenLogprob>,
 }
 
-/// The answer with its calls told from its text. An answer that calls ends with
+/// The answer with its calls of the tools of these names told from its text. An answer that calls ends with
 /// [`FinishReason::ToolCalls`], unless it was cut off.
-pub(super) fn read(answer: ChatStream) -> ChatStream {
+pub(super) fn read(answer: ChatStream, names: Vec<String>) -> ChatStream {
     let reading = Reading {
         answer,
-        reader: CallReader::default(),
+        reader: CallReader::new(names),
         ready: VecDeque::new(),
         logprobs: Vec::new(),
     };

@@ -17,9 +17,12 @@ type Written = Result<String, String>;
 /// What about `answer` is not supported beside tools.
 pub(crate) fn lark(tools: &Tools, answer: Option<&Constraint>, loose: &[bool]) -> Written {
     let mut lark = String::new();
-    let names: Vec<String> = (0..tools.specs.len())
-        .map(|i| format!("tool_{i}"))
-        .collect();
+    let rules = |kind: &str| -> Vec<String> {
+        (0..tools.specs.len())
+            .map(|i| format!("{kind}_{i}"))
+            .collect()
+    };
+    let (names, bare) = (rules("tool"), rules("bare"));
     let call = if tools.parallel {
         // Calls stand on lines of their own.
         "calls: call (\"\\n\" call)*\n"
@@ -37,16 +40,25 @@ pub(crate) fn lark(tools: &Tools, answer: Option<&Constraint>, loose: &[bool]) -
             quoted(OPEN)
         )),
         (false, None) => {
-            // The mark ends the free text as soon as it is there: `lazy` takes the shortest match.
+            // What begins a call ends the free text as soon as it is there: `lazy` takes the shortest match.
+            // A call without marks is known by the name of its tool: coders write theirs in fences.
             let start = if tools.parallel {
                 "call* TEXT"
             } else {
                 "call | TEXT"
             };
             lark.push_str(&format!(
-                "start: {start}\ncall: head body\nhead[lazy]: TEXT {}\nTEXT: /(\\n|.)*/\n",
+                "start: {start}\ncall: head body | {}\nhead[lazy]: TEXT {}\nTEXT: /(\\n|.)*/\n",
+                bare.join(" | "),
                 quoted(OPEN)
             ));
+            for (i, tool) in tools.specs.iter().enumerate() {
+                lark.push_str(&format!(
+                    "bare_{i}: named_{i} \" \"? arguments_{i} /\\s*/ \"}}\"\n\
+                     named_{i}[lazy]: TEXT /\\{{\\s*\"name\"\\s*:\\s*\"{}\"\\s*,\\s*\"arguments\"\\s*:/\n",
+                    tool.name
+                ));
+            }
         }
     }
     lark.push_str(&format!(
@@ -61,7 +73,7 @@ pub(crate) fn lark(tools: &Tools, answer: Option<&Constraint>, loose: &[bool]) -
             tool.parameters.clone()
         };
         lark.push_str(&format!(
-            "tool_{i}: {} %json {} \"}}\"\n",
+            "tool_{i}: {} arguments_{i} \"}}\"\narguments_{i}: %json {}\n",
             quoted(&head(&tool.name)),
             prepared(&parameters)?
         ));
@@ -125,7 +137,7 @@ mod tests {
             "start: call* TEXT",
             "head[lazy]: TEXT \"<tool_call>\"",
             "body: \"\\n\" (tool_0 | tool_1) \"\\n\" \"</tool_call>\"",
-            "tool_0: \"{\\\"name\\\": \\\"a\\\", \\\"arguments\\\": \" %json {",
+            "tool_0: \"{\\\"name\\\": \\\"a\\\", \\\"arguments\\\": \" arguments_0 \"}\"\narguments_0: %json {",
         ] {
             assert!(lark.contains(part), "{part}\n{lark}");
         }

@@ -203,7 +203,7 @@ mod tests {
             "<tool_response>\n2\n</tool_response>\n<tool_response>\nerror\n</tool_response>"
         );
         // What is shown of a call is what calls are read from.
-        let mut reader = CallReader::default();
+        let mut reader = CallReader::new(Vec::new());
         let read = reader.push(&all[2].content);
         let Read::Call(call) = &read[1] else {
             panic!("{read:?}");

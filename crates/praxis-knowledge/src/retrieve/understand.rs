@@ -3,7 +3,7 @@
 //! (`search::question`).
 
 use praxis_core::embed::EmbedKind;
-use praxis_core::{CallContext, CallError, ChunkId, Query};
+use praxis_core::{CallContext, CallError, ChunkId, Clearance, Query};
 
 use super::{Asked, Opened};
 use crate::config::SearchConfig;
@@ -86,11 +86,16 @@ impl Knowledge {
     pub(super) async fn texts(
         &self,
         chunks: Vec<Option<ChunkId>>,
+        clearance: &Clearance,
     ) -> Result<Vec<String>, CallError> {
         let mut texts = Vec::with_capacity(chunks.len());
         for chunk in chunks {
             let found = match chunk {
-                Some(chunk) => self.store().chunk(&chunk).await.map_err(internal)?,
+                Some(chunk) => self
+                    .store()
+                    .chunk(&chunk, clearance)
+                    .await
+                    .map_err(internal)?,
                 None => None,
             };
             texts.push(found.map_or_else(String::new, |found| {
