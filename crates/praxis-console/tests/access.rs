@@ -1,0 +1,478 @@
+//! The whole server, with documents that not every caller may read: whatever address is asked, nobody gets
+//! a word of what is not theirs. Only the model is a script: it repeats all that it is told, so what it was
+//! told is seen in its answer.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use praxis_api::{Access, ApiState, AppInfo};
+use praxis_core::embed::{EmbedKind, TokenCounter, normalize};
+use praxis_core::{
+    CallContext, Caller, ChatChunk, ChatGateway, ChatRequest, ChatStream, Clearance, Embedder,
+    FinishReason, ModelError, Secret, Usage,
+};
+use praxis_function::{Deps, Functions, Known, Library};
+use praxis_knowledge::{BaseConfig, Knowledge, MetadataRule};
+use praxis_store::{Store, TraceWriter};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+/// Words that stand in the hidden document only: its text, its title, its path and its metadata.
+const HIDDEN: [&str; 4] = ["Zanzibar", "Quetzal", "paybook", "Xanadu"];
+
+/// Counts of letters.
+struct Letters;
+
+#[async_trait]
+impl Embedder for Letters {
+    fn identity(&self) -> String {
+        "letters@1".to_owned()
+    }
+
+    async fn dimension(&self) -> Result<usize, ModelError> {
+        Ok(26)
+    }
+
+    async fn max_tokens(&self) -> Result<usize, ModelError> {
+        Ok(512)
+    }
+
+    async fn embed(&self, _: EmbedKind, texts: Vec<String>) -> Result<Vec<Vec<f32>>, ModelError> {
+        let vector = |text: &String| {
+            let mut vector = vec![0.1f32; 26];
+            for letter in text.to_lowercase().bytes().filter(u8::is_ascii_lowercase) {
+                vector[usize::from(letter - b'a')] += 1.0;
+            }
+            normalize(&mut vector);
+            vector
+        };
+        Ok(texts.iter().map(vector).collect())
+    }
+
+    async fn token_counter(&self) -> Result<TokenCounter, ModelError> {
+        Ok(Arc::new(|text: &str| text.split_whitespace().count()))
+    }
+}
+
+/// A model that repeats all that it is told.
+struct Parrot;
+
+#[async_trait]
+impl ChatGateway for Parrot {
+    async fn chat(&self, request: ChatRequest, _: &CallContext) -> Result<ChatStream, ModelError> {
+        let told: Vec<String> = request.messages.iter().map(|m| m.text()).collect();
+        let text = ChatChunk::Delta {
+            text: told.join("\n"),
+            logprobs: Vec::new(),
+        };
+        let done = ChatChunk::Done {
+            finish_reason: FinishReason::Stop,
+            usage: Usage::default(),
+        };
+        Ok(futures::stream::iter([Ok(text), Ok(done)]).boxed())
+    }
+}
+
+const ANSWER: &str = "---\ndescription: Answers.\ninput:\n  schema:\n    question: string\n\
+    praxis.knowledge: docs\n---\n{{role \"user\"}}{{>_passages}}\nQuestion: {{question}}\n";
+
+const PICK: &str = "---\ndescription: Answers from one document.\ninput:\n  schema:\n    question: string\n    \
+    title?: string\npraxis.knowledge:\n  base: docs\n  filter: {type: eq, key: title, value: \"{{title}}\"}\n\
+    praxis.query: question\n---\n{{role \"user\"}}{{>_passages}}\nQuestion: {{question}}\n";
+
+/// A server with three keys: of who may read everything, of who has the label `hr`, and of who has none.
+struct Server {
+    _dir: tempfile::TempDir,
+    address: SocketAddr,
+    knowledge: Arc<Knowledge>,
+    traces: Arc<TraceWriter>,
+}
+
+const KEYS: [&str; 3] = ["key-all", "key-hr", "key-none"];
+
+async fn server() -> Server {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = dir.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write(
+        "knowledge/heron.md",
+        "# The heron\n\nThe heron is paid in fish at the pond.\n",
+    );
+    write(
+        "knowledge/hr/paybook.md",
+        "---\nauthor: Xanadu\n---\n# The Quetzal\n\nThe pay of all is kept in Zanzibar.\n",
+    );
+    write("prompts/answer.prompt", ANSWER);
+    write("prompts/pick.prompt", PICK);
+    let store = Store::open(&dir.path().join("praxis.db")).await.unwrap();
+    let config = BaseConfig {
+        metadata: vec![MetadataRule {
+            pattern: "hr/**".to_owned(),
+            set: Default::default(),
+            labels: Some(vec!["hr".to_owned()]),
+        }],
+        ..BaseConfig::default()
+    };
+    let embedder: Arc<dyn Embedder> = Arc::new(Letters);
+    let source = {
+        let embedder = Arc::clone(&embedder);
+        Arc::new(move |_: Option<&str>| Ok(Arc::clone(&embedder)))
+    };
+    let bases = vec![("docs".to_owned(), dir.path().join("knowledge"), config)];
+    let state_dir = dir.path().join("state");
+    let knowledge = Knowledge::open(state_dir, store.clone(), bases, source.clone());
+    let knowledge = Arc::new(knowledge);
+    let report = knowledge
+        .ingest("docs", &|_| {}, &CancellationToken::new())
+        .await
+        .unwrap();
+    assert_eq!(report.added, 2, "{report:?}");
+
+    let deps = Deps {
+        chat: Arc::new(Parrot),
+        retriever: knowledge.clone(),
+        embedder,
+        functions: Functions::default(),
+    };
+    let traces = Arc::new(TraceWriter::start(store.clone()));
+    let caller = |name: &str, labels: &[&str]| Caller {
+        name: Some(name.to_owned()),
+        clearance: Clearance::of(labels.iter().copied()),
+    };
+    let access = Access::new(vec![
+        (Secret::new(KEYS[0]), Caller::full()),
+        (Secret::new(KEYS[1]), caller("hr", &["hr"])),
+        (Secret::new(KEYS[2]), caller("none", &[])),
+    ]);
+    let state = ApiState {
+        app: Arc::new(AppInfo::default()),
+        chat: Arc::new(Parrot),
+        embedders: source,
+        models: Arc::new(Vec::new),
+        library: Arc::new(library(dir.path(), &deps)),
+        knowledge: knowledge.clone(),
+        store,
+        sink: traces.clone(),
+        access: Some(Arc::new(access)),
+        metrics: PrometheusBuilder::new().build_recorder().handle(),
+    };
+    let pages = praxis_console::router(state.clone());
+    let router = praxis_api::hardened(&state, praxis_api::router(state.clone()).merge(pages));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(praxis_api::serve(
+        listener,
+        router,
+        std::future::pending::<()>(),
+    ));
+    Server {
+        _dir: dir,
+        address,
+        knowledge,
+        traces,
+    }
+}
+
+fn library(dir: &Path, deps: &Deps) -> Library {
+    let known = Known {
+        knowledge: vec!["docs".to_owned()],
+        ..Known::default()
+    };
+    Library::load(&dir.join("prompts"), &known, deps).unwrap()
+}
+
+/// How a request shows who sends it.
+#[derive(Clone)]
+enum Shown {
+    Nothing,
+    Key(&'static str),
+    Pass(String),
+}
+
+impl Server {
+    /// Status and all that is sent back.
+    async fn ask(&self, shown: &Shown, path: &str, body: Option<Value>) -> (u16, String) {
+        let body = body.map(|body| body.to_string());
+        let method = if body.is_some() { "POST" } else { "GET" };
+        let content_type = match path {
+            "/login" => "application/x-www-form-urlencoded",
+            _ => "application/json",
+        };
+        let body = match path {
+            "/login" => body.map(|key| format!("key={}&next=/", key.trim_matches('"'))),
+            _ => body,
+        };
+        let host = self.address;
+        let mut request =
+            format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
+        match shown {
+            Shown::Nothing => {}
+            Shown::Key(key) => request += &format!("authorization: Bearer {key}\r\n"),
+            Shown::Pass(pass) => {
+                request += &format!("cookie: praxis-pass={pass}\r\norigin: http://{host}\r\n");
+            }
+        }
+        if let Some(body) = &body {
+            let length = body.len();
+            request += &format!("content-type: {content_type}\r\ncontent-length: {length}\r\n");
+        }
+        request += "\r\n";
+        request += body.as_deref().unwrap_or_default();
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // A server that refuses a request need not read all of it before it hangs up.
+        let _ = stream.read_to_end(&mut answer).await;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, answer)
+    }
+
+    /// The pass that the login page gives for a key.
+    async fn log_in(&self, key: &str) -> Shown {
+        let (status, answer) = self.ask(&Shown::Nothing, "/login", Some(json!(key))).await;
+        assert_eq!(status, 303, "{answer}");
+        let pass = answer.split("praxis-pass=").nth(1).unwrap();
+        Shown::Pass(pass.split(';').next().unwrap().to_owned())
+    }
+
+    /// Ids of a document and of its first chunk.
+    async fn ids_of(&self, uri: &str) -> (String, String) {
+        let documents = self.knowledge.documents("docs", &Clearance::Full).await;
+        let documents = documents.unwrap();
+        let head = documents.iter().find(|d| d.uri == uri).unwrap();
+        let document = self.knowledge.document(&head.id, &Clearance::Full).await;
+        let chunk = document.unwrap().chunks.remove(0).id;
+        (head.id.to_string(), chunk.to_string())
+    }
+}
+
+fn tells(answer: &str) -> Vec<&'static str> {
+    let lower = answer.to_lowercase();
+    let told = |word: &&&str| lower.contains(&word.to_lowercase());
+    HIDDEN.iter().filter(told).copied().collect()
+}
+
+/// All addresses that tell something of documents, with what is sent there.
+fn addresses(document: &str, chunk: &str) -> Vec<(String, Option<Value>)> {
+    let search = "/praxis/v1/knowledge/docs/search";
+    let question = "Where is the pay kept?";
+    let messages = json!([{ "role": "user", "content": question }]);
+    let post = |path: &str, body: Value| (path.to_owned(), Some(body));
+    let get = |path: String| (path, None);
+    vec![
+        post(search, json!({ "query": question, "limit": 20 })),
+        post(search, json!({ "query": "zanzibar", "limit": 20 })),
+        post(search, json!({ "query": question, "level": "document" })),
+        post(
+            search,
+            json!({ "query": question, "filters": { "type": "gt", "key": "size", "value": 1 } }),
+        ),
+        post(
+            search,
+            json!({ "query": question, "filters": { "type": "ne", "key": "title", "value": "x" } }),
+        ),
+        post(
+            "/praxis/v1/functions/answer/call",
+            json!({ "input": { "question": question } }),
+        ),
+        post(
+            "/praxis/v1/functions/answer/chat",
+            json!({ "messages": messages }),
+        ),
+        post(
+            "/v1/chat/completions",
+            json!({ "model": "function:answer", "messages": messages }),
+        ),
+        post(
+            "/v1/chat/completions",
+            json!({ "model": "function:answer", "messages": messages, "stream": true }),
+        ),
+        get("/praxis/v1/knowledge".to_owned()),
+        get(format!("/praxis/v1/passages/{chunk}")),
+        get("/documents".to_owned()),
+        get(format!("/documents/{document}")),
+        get(format!("/documents/{document}?start=0&end=9")),
+        get("/".to_owned()),
+        get("/traces".to_owned()),
+    ]
+}
+
+#[tokio::test]
+async fn no_address_tells_a_caller_what_is_not_theirs() {
+    let server = server().await;
+    let (document, chunk) = server.ids_of("hr/paybook.md").await;
+    let mut askers = Vec::new();
+    for (at, key) in KEYS.into_iter().enumerate() {
+        askers.push((at < 2, Shown::Key(key)));
+        askers.push((at < 2, server.log_in(key).await));
+    }
+    for (may, shown) in &askers {
+        let mut told = Vec::new();
+        for (path, body) in addresses(&document, &chunk) {
+            let (status, answer) = server.ask(shown, &path, body.clone()).await;
+            if *may {
+                assert_eq!(status, 200, "{path} {body:?}: {answer}");
+                told.extend(tells(&answer));
+            } else {
+                assert!(status == 200 || status == 404, "{path} {body:?}: {answer}");
+                assert!(tells(&answer).is_empty(), "{path} {body:?}: {answer}");
+            }
+        }
+        // Who may is told all of it, so the words prove something.
+        for word in HIDDEN {
+            assert_eq!(told.contains(&word), *may, "{word}");
+        }
+    }
+    // What is hidden is told in the words of what is not there.
+    let none = Shown::Key(KEYS[2]);
+    for (path, id) in [("/praxis/v1/passages/", &chunk), ("/documents/", &document)] {
+        let (status, hidden) = server.ask(&none, &format!("{path}{id}"), None).await;
+        let (_, absent) = server.ask(&none, &format!("{path}absent"), None).await;
+        assert_eq!(status, 404, "{hidden}");
+        let plain = |answer: &str, id: &str| {
+            let body = answer.split_once("\r\n\r\n").unwrap().1;
+            body.replace(id, "absent")
+        };
+        assert_eq!(plain(&hidden, id), plain(&absent, "absent"));
+    }
+    let (_, page) = server.ask(&none, "/", None).await;
+    assert!(page.contains("1 document is ready"), "{page}");
+    let (_, page) = server.ask(&Shown::Key(KEYS[1]), "/", None).await;
+    assert!(page.contains("2 documents are ready"), "{page}");
+}
+
+#[tokio::test]
+async fn nobody_gets_in_without_a_key() {
+    let server = server().await;
+    let (document, chunk) = server.ids_of("heron.md").await;
+    for (path, body) in addresses(&document, &chunk) {
+        for shown in [
+            Shown::Nothing,
+            Shown::Key("key-wrong"),
+            Shown::Pass("0".repeat(64)),
+        ] {
+            let (status, answer) = server.ask(&shown, &path, body.clone()).await;
+            assert!(status == 401 || status == 303, "{path}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn traces_are_for_who_called_and_for_who_sees_all() {
+    let server = server().await;
+    let call = json!({ "input": { "question": "Where is the pay kept?" } });
+    let path = "/praxis/v1/functions/answer/call";
+    let mut traces = Vec::new();
+    for key in KEYS {
+        let (_, answer) = server.ask(&Shown::Key(key), path, Some(call.clone())).await;
+        let id = answer.split("\"trace_id\":\"").nth(1).unwrap();
+        traces.push(id.split('"').next().unwrap().to_owned());
+    }
+    server.traces.flush().await;
+    for (reader, key) in KEYS.into_iter().enumerate() {
+        let shown = Shown::Key(key);
+        let (_, list) = server.ask(&shown, "/traces", None).await;
+        for (caller, trace) in traces.iter().enumerate() {
+            let may = reader == 0 || reader == caller;
+            assert_eq!(list.contains(trace.as_str()), may, "{key} {caller}");
+            for path in ["/traces/", "/praxis/v1/traces/"] {
+                let (status, answer) = server.ask(&shown, &format!("{path}{trace}"), None).await;
+                assert_eq!(
+                    status,
+                    if may { 200 } else { 404 },
+                    "{key} {caller}: {answer}"
+                );
+            }
+        }
+        if reader == 2 {
+            assert!(tells(&list).is_empty(), "{list}");
+        }
+    }
+    // A trace names its caller, and never the key.
+    let (_, trace) = server
+        .ask(
+            &Shown::Key(KEYS[0]),
+            &format!("/praxis/v1/traces/{}", traces[1]),
+            None,
+        )
+        .await;
+    assert!(
+        trace.contains(r#""caller":{"name":"hr","labels":["hr"]}"#),
+        "{trace}"
+    );
+    assert!(!trace.contains("key-hr"), "{trace}");
+}
+
+#[tokio::test]
+async fn a_filter_that_is_wrong_is_a_request_that_names_the_place() {
+    let server = server().await;
+    let search = async |filters: Value| {
+        let body = json!({ "query": "pay", "filters": filters });
+        let path = "/praxis/v1/knowledge/docs/search";
+        server.ask(&Shown::Key(KEYS[0]), path, Some(body)).await
+    };
+    for (filters, part) in [
+        (json!({ "type": "like" }), "no type of filter"),
+        (
+            json!({ "type": "and", "filters": [{ "type": "eq", "key": "title" }] }),
+            "at `filters[0]`",
+        ),
+        (
+            json!({ "type": "eq", "key": "titel", "value": "x" }),
+            "did you mean `title`?",
+        ),
+        (
+            json!({ "type": "eq", "key": "size", "value": "large" }),
+            "write a number",
+        ),
+    ] {
+        let (status, answer) = search(filters.clone()).await;
+        assert_eq!(status, 400, "{filters}: {answer}");
+        assert!(answer.contains(part), "{filters}: {answer}");
+    }
+    let (status, answer) =
+        search(json!({ "type": "eq", "key": "title", "value": "The heron" })).await;
+    assert_eq!(status, 200, "{answer}");
+    assert!(
+        answer.contains("heron.md") && tells(&answer).is_empty(),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_prompt_filters_by_its_inputs_and_opens_nothing_by_that() {
+    let server = server().await;
+    let call = async |key: &'static str, title: Value| {
+        let input = json!({ "question": "Where is the pay kept?", "title": title });
+        let path = "/praxis/v1/functions/pick/call";
+        let body = json!({ "input": input });
+        let (status, answer) = server.ask(&Shown::Key(key), path, Some(body)).await;
+        assert_eq!(status, 200, "{answer}");
+        (answer.contains("pond"), !tells(&answer).is_empty())
+    };
+    for (key, title, heron, hidden) in [
+        (KEYS[0], json!("The heron"), true, false),
+        (KEYS[0], json!("The Quetzal"), false, true),
+        (KEYS[0], json!(null), true, true),
+        (KEYS[2], json!("The heron"), true, false),
+        (KEYS[2], json!(null), true, false),
+    ] {
+        assert_eq!(call(key, title.clone()).await, (heron, hidden), "{key} {title}");
+    }
+    // Who may not read it does not learn by a filter that it is there: an absent title finds as little.
+    for title in ["The Quetzal", "The Absent"] {
+        assert_eq!(call(KEYS[2], json!(title)).await, (false, false), "{title}");
+    }
+}
