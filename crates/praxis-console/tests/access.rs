@@ -68,7 +68,8 @@ struct Parrot;
 #[async_trait]
 impl ChatGateway for Parrot {
     async fn chat(&self, request: ChatRequest, _: &CallContext) -> Result<ChatStream, ModelError> {
-        let told: Vec<String> = request.messages.iter().map(|m| m.text()).collect();
+        let told = request.messages.iter().map(|m| m.text().into_owned());
+        let told: Vec<String> = told.collect();
         let text = ChatChunk::Delta {
             text: told.join("\n"),
             logprobs: Vec::new(),
@@ -469,7 +470,11 @@ async fn a_prompt_filters_by_its_inputs_and_opens_nothing_by_that() {
         (KEYS[2], json!("The heron"), true, false),
         (KEYS[2], json!(null), true, false),
     ] {
-        assert_eq!(call(key, title.clone()).await, (heron, hidden), "{key} {title}");
+        assert_eq!(
+            call(key, title.clone()).await,
+            (heron, hidden),
+            "{key} {title}"
+        );
     }
     // Who may not read it does not learn by a filter that it is there: an absent title finds as little.
     for title in ["The Quetzal", "The Absent"] {

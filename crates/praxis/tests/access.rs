@@ -41,7 +41,10 @@ fn searches_are_filtered_and_tried_as_another_caller() {
         "knowledge/hr/leave.md",
         "---\nyear: 2026\nlabels: [hr]\n---\n# Leave\n\nHolidays are granted by the staff office.\n",
     );
-    app.write("knowledge/board.txt", "The holidays of the board are secret.\n");
+    app.write(
+        "knowledge/board.txt",
+        "The holidays of the board are secret.\n",
+    );
     app.write(
         "knowledge/board.txt.meta.toml",
         "labels = [\"board\"]\ndecided = 2026-02-03\n",
@@ -49,26 +52,42 @@ fn searches_are_filtered_and_tried_as_another_caller() {
     let run = app.praxis(&["ingest"]);
     assert!(run.ok && run.stderr.contains("protect nothing"), "{run:?}");
 
-    let set = |uris: &[&str]| -> BTreeSet<String> { uris.iter().map(|u| (*u).to_owned()).collect() };
+    let set =
+        |uris: &[&str]| -> BTreeSet<String> { uris.iter().map(|u| (*u).to_owned()).collect() };
     for (args, want) in [
         (&[][..], &["board.txt", "hr/leave.md", "open.md"][..]),
         (&["--as", ""], &["open.md"]),
         (&["--as", "hr"], &["hr/leave.md", "open.md"]),
-        (&["--as", "hr,board"], &["board.txt", "hr/leave.md", "open.md"]),
+        (
+            &["--as", "hr,board"],
+            &["board.txt", "hr/leave.md", "open.md"],
+        ),
         (&["--where", "department=hr"], &["hr/leave.md"]),
-        (&["--where", "year>=2025", "--where", "tags=travel"], &["open.md"]),
+        (
+            &["--where", "year>=2025", "--where", "tags=travel"],
+            &["open.md"],
+        ),
         (&["--where", "decided<2026-03-01"], &["board.txt"]),
         (&["--where", "year>2024", "--as", ""], &["open.md"]),
         (
-            &["--where", r#"{"type": "in", "key": "format", "value": ["text", "PDF"]}"#],
+            &[
+                "--where",
+                r#"{"type": "in", "key": "format", "value": ["text", "PDF"]}"#,
+            ],
             &["board.txt"],
         ),
     ] {
         assert_eq!(found(&app, args), set(want), "{args:?}");
     }
     for (args, part) in [
-        (&["--where", "departmnt=hr"][..], "did you mean `department`?"),
-        (&["--where", "decided=2026-02-03", "--as", "hr"], "no document of `docs` has `decided`"),
+        (
+            &["--where", "departmnt=hr"][..],
+            "did you mean `department`?",
+        ),
+        (
+            &["--where", "decided=2026-02-03", "--as", "hr"],
+            "no document of `docs` has `decided`",
+        ),
         (&["--where", "department"], "KEY=VALUE"),
         (&["--where", "year=soon"], "write a number"),
     ] {
@@ -87,11 +106,21 @@ fn searches_are_filtered_and_tried_as_another_caller() {
     assert_eq!(leave["metadata"]["department"], "hr");
 
     // Rules change, and nothing is read anew.
-    app.write("knowledge/docs.toml", RULES.replace("labels = [\"hr\"]", "labels = [\"staff\"]"));
+    app.write(
+        "knowledge/docs.toml",
+        RULES.replace("labels = [\"hr\"]", "labels = [\"staff\"]"),
+    );
     let report = app.json(&["ingest"])["bases"][0]["report"].clone();
-    assert_eq!((&report["described"], &report["chunks"]), (&1.into(), &0.into()), "{report}");
+    assert_eq!(
+        (&report["described"], &report["chunks"]),
+        (&1.into(), &0.into()),
+        "{report}"
+    );
     assert_eq!(found(&app, &["--as", "hr"]), set(&["open.md"]));
-    assert_eq!(found(&app, &["--as", "staff"]), set(&["hr/leave.md", "open.md"]));
+    assert_eq!(
+        found(&app, &["--as", "staff"]),
+        set(&["hr/leave.md", "open.md"])
+    );
 }
 
 #[test]
@@ -103,7 +132,10 @@ fn mistakes_in_rules_and_keys_are_found_before_anything_runs() {
     );
     let run = app.praxis(&["check"]);
     for part in ["knowledge/docs.toml", "`h r` is no label"] {
-        assert!(run.stderr.contains(part) || run.stdout.contains(part), "{part}: {run:?}");
+        assert!(
+            run.stderr.contains(part) || run.stdout.contains(part),
+            "{part}: {run:?}"
+        );
     }
     assert!(!run.ok);
 }
