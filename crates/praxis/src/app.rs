@@ -127,6 +127,12 @@ impl Project {
     }
 }
 
+/// Whether a file says what is known of the document beside it, and is no base.
+fn is_sidecar(path: &Path) -> bool {
+    let stem = path.file_stem().map(Path::new);
+    stem.is_some_and(|stem| stem.extension().is_some_and(|e| e == "meta"))
+}
+
 /// The knowledge bases of `knowledge/*.toml`, by file name.
 fn load_bases(
     root: &Path,
@@ -139,7 +145,7 @@ fn load_bases(
     };
     let mut paths: Vec<PathBuf> = entries
         .filter_map(|e| Some(e.ok()?.path()))
-        .filter(|p| p.extension().is_some_and(|e| e == "toml"))
+        .filter(|p| p.extension().is_some_and(|e| e == "toml") && !is_sidecar(p))
         .collect();
     paths.sort();
     let mut bases = Vec::new();
