@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures::StreamExt;
 use praxis_core::{
-    CallContext, CallError, CallEvent, ChatChunk, ChatRequest, Constraint, ErrorCode, Function,
-    Message, Passage, Role, Sampling, SpanKind, ToolCall, ToolCalls, ToolChoice, ToolSpec,
+    CallContext, CallError, CallEvent, ChatChunk, ChatRequest, Constraint, ErrorCode, Message,
+    Passage, Role, Sampling, SpanKind, ToolCall, ToolCalls, ToolChoice, ToolSpec,
 };
 use regex::Regex;
 use serde_json::{Value, json};

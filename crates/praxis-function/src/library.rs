@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use praxis_core::suggest::nearest;
 use praxis_core::{
-    CallError, ChatGateway, Constraint, Diagnostic, Embedder, ErrorCode, Retriever, Severity,
-    Signature, SourceSpan,
+    CallError, ChatGateway, Constraint, Diagnostic, Embedder, ErrorCode, Function, Retriever,
+    Severity, Signature, SourceSpan,
 };
 use serde_json::json;
 
@@ -40,21 +40,37 @@ pub struct Deps {
 /// The functions of an application, as they call each other by name. Cloning gives the same ones; a
 /// library that is loaded with it puts its functions in, in the place of others of their names.
 #[derive(Clone, Default)]
-pub struct Functions(Arc<RwLock<BTreeMap<String, Weak<PromptFunction>>>>);
+pub struct Functions {
+    prompts: Arc<RwLock<BTreeMap<String, Weak<PromptFunction>>>>,
+    /// Those that are there without a file.
+    built_in: Arc<BTreeMap<String, Arc<dyn Function>>>,
+}
 
 impl Functions {
     /// The function of that name.
     ///
     /// # Errors
     /// `not_found`, naming the nearest.
-    pub(crate) fn get(&self, name: &str) -> Result<Arc<PromptFunction>, CallError> {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let found = all.get(name).and_then(Weak::upgrade);
-        found.ok_or_else(|| not_found(name, all.keys()))
+    pub(crate) fn get(&self, name: &str) -> Result<Arc<dyn Function>, CallError> {
+        let all = self.prompts.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(prompt) = all.get(name).and_then(Weak::upgrade) {
+            return Ok(prompt);
+        }
+        let found = self.built_in.get(name).cloned();
+        found.ok_or_else(|| not_found(name, all.keys().chain(self.built_in.keys())))
+    }
+
+    /// Functions that are there without a file, beside those of the prompts that will be loaded.
+    pub fn with_built_in(functions: impl IntoIterator<Item = Arc<dyn Function>>) -> Self {
+        let named = |f: Arc<dyn Function>| (f.signature().name.clone(), f);
+        Self {
+            prompts: Arc::default(),
+            built_in: Arc::new(functions.into_iter().map(named).collect()),
+        }
     }
 
     fn put(&self, functions: &BTreeMap<String, Arc<PromptFunction>>) {
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.prompts.write().unwrap_or_else(PoisonError::into_inner);
         let weak = functions
             .iter()
             .map(|(name, f)| (name.clone(), Arc::downgrade(f)));
@@ -81,6 +97,8 @@ pub struct Known {
     pub models: Vec<String>,
     /// Knowledge bases.
     pub knowledge: Vec<String>,
+    /// Functions that are there without a file.
+    pub functions: Vec<String>,
     /// The application's folder: files that prompts name are relative to it.
     pub root: PathBuf,
 }
@@ -88,6 +106,8 @@ pub struct Known {
 /// The functions of an application, by name.
 pub struct Library {
     functions: BTreeMap<String, Arc<PromptFunction>>,
+    /// The same and those without a file, by name.
+    all: Functions,
 }
 
 /// A prompt file that has been read.
@@ -213,10 +233,30 @@ impl Library {
             })
             .collect();
         deps.functions.put(&functions);
-        Ok(Self { functions })
+        Ok(Self {
+            functions,
+            all: deps.functions.clone(),
+        })
     }
 
-    /// The function of that name.
+    /// The function of that name, of a prompt or not.
+    ///
+    /// # Errors
+    /// `not_found`, naming the nearest.
+    pub fn function(&self, name: &str) -> Result<Arc<dyn Function>, CallError> {
+        match self.functions.get(name) {
+            Some(prompt) => Ok(Arc::clone(prompt) as Arc<dyn Function>),
+            None => self.all.get(name),
+        }
+    }
+
+    /// Signatures of the functions that are there without a file, by name.
+    pub fn built_in(&self) -> Vec<Signature> {
+        let all = self.all.built_in.values();
+        all.map(|f| f.signature().clone()).collect()
+    }
+
+    /// The function of that prompt.
     ///
     /// # Errors
     /// `not_found`, naming the nearest.
@@ -236,7 +276,7 @@ impl Library {
             .collect()
     }
 
-    /// Signatures of all functions, by name.
+    /// Signatures of all functions of prompts, by name.
     pub fn list(&self) -> Vec<Signature> {
         self.functions
             .values()
@@ -337,7 +377,7 @@ fn read(
             }
         };
         references(source, &prompt, known, &mut problems);
-        callees(source, &prompt, &files, &mut problems);
+        callees(source, &prompt, &files, known, &mut problems);
         let declared = prompt.ours.technique.examples.as_ref();
         let examples = declared
             .map(|e| ExampleSet::load(e, &known.root))
@@ -461,9 +501,16 @@ fn references(source: &Source, prompt: &Prompt, known: &Known, problems: &mut Ve
 }
 
 /// Functions that the prompt calls and that are not there.
-fn callees(source: &Source, prompt: &Prompt, files: &Sources, problems: &mut Vec<Diagnostic>) {
+fn callees(
+    source: &Source,
+    prompt: &Prompt,
+    files: &Sources,
+    known: &Known,
+    problems: &mut Vec<Diagnostic>,
+) {
     let ours = &prompt.ours;
-    let names = || version::functions(files).into_iter();
+    let built_in = || known.functions.iter().map(String::as_str);
+    let names = || version::functions(files).into_iter().chain(built_in());
     let callees = ours.checks.functions().chain(ours.technique.functions());
     for callee in callees.chain(prompt.tools.functions()) {
         if names().any(|name| name == callee) {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use futures::StreamExt;
 use praxis_core::tokens::{cut, estimate};
 use praxis_core::{
-    CallContext, CallError, CallEvent, ErrorCode, Function, Message, SpanKind, ToolCall, ToolSpec,
+    CallContext, CallError, CallEvent, ErrorCode, Message, SpanKind, ToolCall, ToolSpec,
 };
 use serde_json::{Value, json};
 

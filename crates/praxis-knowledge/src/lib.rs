@@ -9,6 +9,7 @@
 mod analyze;
 mod config;
 mod document;
+mod functions;
 mod ingest;
 mod keyword;
 mod knowledge;
@@ -32,6 +33,7 @@ pub use config::{
     SourceConfig,
 };
 pub use document::{Block, BlockKind, LoadedDocument, Segment};
+pub use functions::{PREFIX as FUNCTION_PREFIX, function_names, functions};
 pub use ingest::{FailedDocument, IngestEvent, IngestReport, Warning};
 pub use knowledge::{BaseSpec, CheckReport, EmbedderSource, Excerpt, Knowledge, RerankerSource};
 pub use metadata::{DeclaredType, MetadataRule};

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use praxis_core::function::now_ms;
 use praxis_core::suggest::nearest;
-use praxis_core::{CallContext, Caller, Diagnostic, Function, Problem, Severity, TraceSink};
+use praxis_core::{
+    CallContext, Caller, Diagnostic, Function, Problem, Retriever, Severity, TraceSink,
+};
 use praxis_function::{Deps, Functions, Known, Library, PromptFunction};
 use praxis_gateway::{Gateway, GatewayConfig, Task};
 use praxis_hub::Cache;
-use praxis_knowledge::{BaseConfig, Knowledge, ModelUse};
+use praxis_knowledge::{BaseConfig, Knowledge, ModelUse, function_names, functions};
 use praxis_store::{PromptVersion, Store, TraceWriter};
 use tokio::task::JoinHandle;
 
@@ -117,6 +119,7 @@ impl Project {
         Known {
             models: self.config.gateway().known_models(),
             knowledge: self.bases.iter().map(|(name, _)| name.clone()).collect(),
+            functions: function_names(self.bases.iter().map(|(name, _)| name.as_str())),
             root: self.root.clone(),
         }
     }
@@ -245,13 +248,18 @@ impl App {
             Arc::new(move |name: &str| rerankers.reranker(name)),
         );
         let knowledge = Arc::new(knowledge);
+        let retriever: Arc<dyn Retriever> = knowledge.clone();
+        let embedder = gateway
+            .embedder(None)
+            .map_err(|e| Failure::message(e.to_string()))?;
+        let bases = project.bases.iter();
+        let described = bases.map(|(name, base)| (name.as_str(), base.description.as_deref()));
+        let built_in = functions(described, &retriever, &embedder);
         let deps = Deps {
             chat: gateway.clone(),
-            retriever: knowledge.clone(),
-            embedder: gateway
-                .embedder(None)
-                .map_err(|e| Failure::message(e.to_string()))?,
-            functions: Functions::default(),
+            retriever,
+            embedder,
+            functions: Functions::with_built_in(built_in),
         };
         let known = project.known();
         let mut library =

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use futures::StreamExt;
-use praxis_core::{CallContext, CallError, CallEvent, ErrorCode, Function, Message, Sampling};
+use praxis_core::{CallContext, CallError, CallEvent, ErrorCode, Message, Sampling};
 use praxis_function::PromptFunction;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -20,7 +20,9 @@ use crate::state::ApiState;
 
 /// Signatures of all functions.
 pub(crate) async fn list(State(state): State<ApiState>) -> Json<Value> {
-    Json(json!({ "functions": state.library.list() }))
+    let mut functions = state.library.list();
+    functions.extend(state.library.built_in());
+    Json(json!({ "functions": functions }))
 }
 
 /// A call by signature.
@@ -41,7 +43,7 @@ pub(crate) async fn call(
     Path(name): Path<String>,
     JsonBody(call): JsonBody<Call>,
 ) -> Result<Json<Value>, ApiError> {
-    let function = state.library.get(&name)?;
+    let function = state.library.function(&name)?;
     let cx = state.context(caller);
     // A client that goes away drops this future, and with it the call.
     let _guard = cx.cancel().clone().drop_guard();

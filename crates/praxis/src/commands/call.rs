@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use praxis_core::{CallEvent, Citation, Function, Passage};
+use praxis_core::{CallEvent, Citation, Passage};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
@@ -15,7 +15,7 @@ use crate::ui::{self, DIM, Failure};
 /// # Errors
 /// Bad input, or the call's own error.
 pub async fn run(app: &App, args: Call, global: &Global) -> Result<(), Failure> {
-    let function = app.library.get(&args.function)?;
+    let function = app.library.function(&args.function)?;
     let input = input(&args, &function.signature().input_schema)?;
     let (events, received) = mpsc::channel(64);
     let mut cx = app
