@@ -17,6 +17,7 @@ pub mod knowledge;
 pub mod language;
 pub mod message;
 pub mod metadata;
+pub mod period;
 pub mod rerank;
 pub mod secret;
 pub mod suggest;
@@ -43,8 +44,9 @@ pub use knowledge::{
 pub use language::Language;
 pub use message::{Message, Part, Role};
 pub use metadata::{Attribute, Metadata};
+pub use period::Period;
 pub use rerank::{Relevance, RerankRequest, Reranker};
-pub use secret::Secret;
+pub use secret::{KeyReference, Secret};
 pub use tokens::TokenCount;
 pub use tool::{ToolCall, ToolCallDelta, ToolCalls, ToolChoice, ToolSpec};
 pub use trace::{Span, SpanKind, SpanStatus, TraceSink};

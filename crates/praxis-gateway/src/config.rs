@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use praxis_core::Secret;
 use praxis_engine::Device;
 use praxis_hub::{Catalogue, Task};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-use crate::{DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDER, Period};
+use crate::{DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDER, KeyReference, Period};
 
 /// The models of an application.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -128,32 +127,6 @@ pub struct Price {
     /// Of the answer.
     #[serde(default)]
     pub output: f64,
-}
-
-/// The value of `api_key`. It should be `env:NAME`, but a person may have written the key itself
-/// there, so it is never printed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyReference(Secret);
-
-impl KeyReference {
-    /// A reference as written.
-    pub fn new(written: impl Into<String>) -> Self {
-        Self(Secret::new(written))
-    }
-
-    /// The environment variable's name, if it is a reference to one.
-    pub fn variable(&self) -> Option<&str> {
-        let name = self.0.expose().strip_prefix("env:")?;
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let starts = name.chars().next().is_some_and(|c| !c.is_ascii_digit());
-        (starts && name.chars().all(plain)).then_some(name)
-    }
-}
-
-impl<'de> Deserialize<'de> for KeyReference {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::new)
-    }
 }
 
 impl GatewayConfig {

@@ -12,15 +12,14 @@ mod error;
 mod gateway;
 mod local;
 mod openai;
-mod period;
 mod reranker;
 mod tokens;
 mod validate;
 
-pub use config::{Defaults, GatewayConfig, KeyReference, ModelConfig, Price, Provider};
+pub use config::{Defaults, GatewayConfig, ModelConfig, Price, Provider};
 pub use error::GatewayError;
 pub use gateway::{Gateway, ModelInfo};
-pub use period::Period;
+pub use praxis_core::{KeyReference, Period};
 pub use praxis_hub::Task;
 
 /// The chat model of an application that names none.

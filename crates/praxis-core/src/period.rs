@@ -1,11 +1,11 @@
-//! Spans of time as people write them: `500ms`, `60s`, `10m`.
+//! Spans of time as people write them in configuration files: `500ms`, `60s`, `10m`, `1d`.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error};
 
-/// A span of time of `praxis.toml`.
+/// A span of time of a configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Period(pub Duration);
 
@@ -19,6 +19,7 @@ impl Period {
             "s" => Duration::from_secs(number),
             "m" => Duration::from_secs(number.checked_mul(60)?),
             "h" => Duration::from_secs(number.checked_mul(3600)?),
+            "d" => Duration::from_secs(number.checked_mul(86_400)?),
             _ => return None,
         };
         (number > 0).then_some(Self(duration))
@@ -53,6 +54,7 @@ mod tests {
             ("60s", Some(60_000)),
             ("10 m", Some(600_000)),
             ("1h", Some(3_600_000)),
+            ("2d", Some(172_800_000)),
             ("60", None),
             ("0s", None),
             ("-1s", None),
