@@ -1,0 +1,81 @@
+//! Addresses, references and trees; a real repository is read in `tests/git.rs`.
+
+use proptest::prelude::*;
+
+use super::objects::{Blob, blobs};
+use super::remote::{is_reference, parse};
+
+#[test]
+fn addresses_that_could_run_programs_or_hold_secrets_are_refused() {
+    for (text, protocol) in [
+        ("https://example.com/a/b.git", Some("https")),
+        ("https://[2001:db8::1]/a", Some("https")),
+        ("ssh://git@example.com/a/b", Some("ssh")),
+        ("git@example.com:a/b.git", Some("ssh")),
+        ("../handbook", Some("file")),
+        ("./odd:name", Some("file")),
+        ("ext::sh -c touch% x", None),
+        ("fd::17/foo", None),
+        ("::x", None),
+        ("--upload-pack=touch x", None),
+        ("-oProxyCommand=x", None),
+        ("ssh://-oProxyCommand=x/a", None),
+        ("git@-oProxyCommand=x:a", None),
+        ("https://user:secret@example.com/a", None),
+        ("https://token@example.com/a", None),
+        ("http://example.com/a", None),
+        ("git://example.com/a", None),
+        ("file:///a", None),
+        ("a\nb", None),
+        ("", None),
+    ] {
+        assert_eq!(parse(text).ok().map(|r| r.protocol()), protocol, "{text}");
+    }
+    for (text, good) in [
+        ("main", true),
+        ("feature/x-1", true),
+        ("v1.2+3", true),
+        ("0123456789abcdef0123456789abcdef01234567", true),
+        ("--force", false),
+        ("+main", false),
+        ("a:b", false),
+        ("a..b", false),
+        ("a b", false),
+        ("main@{1}", false),
+        ("", false),
+    ] {
+        assert_eq!(is_reference(text), good, "{text}");
+    }
+}
+
+#[test]
+fn a_tree_is_its_regular_files() {
+    let id = "a".repeat(40);
+    let listing = format!(
+        "100644 blob {id}\tdocs/a b.md\0120000 blob {id}\tlink\0160000 commit {id}\tmodule\0100755 blob {id}\t文.md\0"
+    );
+    let expected = ["docs/a b.md", "文.md"].map(|path| Blob {
+        path: path.to_owned(),
+        id: id.clone(),
+    });
+    assert_eq!(blobs(listing.as_bytes()), expected);
+}
+
+proptest! {
+    #[test]
+    fn no_listing_makes_it_fail(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        for blob in blobs(&bytes) {
+            prop_assert!(!blob.path.is_empty() && blob.id.bytes().all(|b| b.is_ascii_hexdigit()));
+        }
+    }
+
+    #[test]
+    fn what_is_accepted_is_no_option(text in "\\PC{0,40}") {
+        if let Ok(remote) = parse(&text) {
+            prop_assert!(!remote.url().starts_with(['-', ':']));
+        }
+        if is_reference(&text) {
+            prop_assert!(!text.starts_with(['-', '+']) && !text.contains(':'));
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Pages of web sites: from start pages along their links, or from site maps. robots.txt is obeyed, private
+//! addresses are refused, and what did not change is not fetched again. Left out: scripts of pages, log-ins, and the
+//! text of pages, which is the loaders'.
+
+mod address;
+mod crawl;
+mod fetch;
+mod guard;
+mod hosts;
+mod mirror;
+mod page;
+mod robots;
+mod sitemap;
+
+use async_trait::async_trait;
+
+use self::address::Scope;
+use self::crawl::Crawl;
+use self::fetch::Fetcher;
+use self::guard::Guard;
+use self::mirror::{Known, Mirror, What};
+use crate::config::WebConfig;
+use crate::{Content, Entry, Listing, Locator, Place, Run, Source, SourceError};
+
+/// Web sites.
+pub(crate) struct Web {
+    config: WebConfig,
+    place: Place,
+    scope: Scope,
+    guard: Guard,
+}
+
+impl Web {
+    /// # Errors
+    /// A URL or a glob that is none.
+    pub fn new(config: WebConfig, place: Place) -> Result<Self, SourceError> {
+        let guard = Guard::new(config.allow_private);
+        Self::guarded(config, place, guard)
+    }
+
+    fn guarded(config: WebConfig, place: Place, guard: Guard) -> Result<Self, SourceError> {
+        Ok(Self {
+            scope: Scope::new(&config)?,
+            config,
+            place,
+            guard,
+        })
+    }
+
+    fn mirror(&self) -> Result<Mirror, SourceError> {
+        Mirror::open(self.place.state()?.join("pages"))
+    }
+
+    /// The documents among the pages that a crawl saw.
+    fn entries(&self, seen: &std::collections::HashMap<String, Known>) -> Vec<Entry> {
+        let is_page = |url: &str| {
+            seen.get(url)
+                .is_some_and(|k| k.page().is_some_and(|p| !p.noindex))
+        };
+        let mut entries = Vec::new();
+        for known in seen.values() {
+            let What::Page(page) = &known.what else {
+                continue;
+            };
+            let included = url::Url::parse(&known.url).is_ok_and(|url| self.scope.includes(&url));
+            // A page that names another address is that other one, if there is a page at that address.
+            let elsewhere = page
+                .canonical
+                .as_ref()
+                .is_some_and(|c| *c != known.url && is_page(c));
+            if page.noindex || elsewhere || !included {
+                continue;
+            }
+            let modified = known
+                .last_modified
+                .as_deref()
+                .and_then(|t| jiff::fmt::rfc2822::parse(t).ok());
+            entries.push(Entry {
+                uri: known.url.clone(),
+                version: Some(page.hash.clone()),
+                size: page.size,
+                modified: modified
+                    .and_then(|t| i64::try_from(t.timestamp().as_nanosecond()).ok())
+                    .unwrap_or_default(),
+                locator: Locator::Name(page.ending.clone()),
+            });
+        }
+        entries
+    }
+}
+
+#[async_trait]
+impl Source for Web {
+    async fn list(&self, run: &Run<'_>) -> Result<Listing, SourceError> {
+        run.check()?;
+        let mirror = self.mirror()?;
+        let fetcher = Fetcher::new(&self.config, self.guard.clone())?;
+        self.crawl(mirror, fetcher, run).await
+    }
+
+    async fn fetch(&self, entry: &Entry) -> Result<Content, SourceError> {
+        let gone = || SourceError::Gone("it changed while it was read".to_owned());
+        let (Locator::Name(ending), Some(version)) = (&entry.locator, &entry.version) else {
+            return Err(gone());
+        };
+        let bytes = self.mirror()?.bytes(&entry.uri, version).ok_or_else(gone)?;
+        let url = url::Url::parse(&entry.uri).map_err(|_| gone())?;
+        let last = url
+            .path_segments()
+            .and_then(|mut s| s.rfind(|s| !s.is_empty()).map(str::to_owned));
+        let last = last
+            .or_else(|| url.host_str().map(str::to_owned))
+            .unwrap_or_default();
+        let stem = match last.rsplit_once('.') {
+            Some((stem, old)) if old.len() <= 5 && !stem.is_empty() => stem,
+            _ => last.as_str(),
+        };
+        Ok(Content {
+            name: format!("{stem}.{ending}"),
+            bytes,
+            title: None,
+        })
+    }
+}
+
+impl Web {
+    async fn crawl(
+        &self,
+        mirror: Mirror,
+        fetcher: Fetcher,
+        run: &Run<'_>,
+    ) -> Result<Listing, SourceError> {
+        let crawl = Crawl::begin(&self.config, &self.scope, &mirror, &fetcher)?;
+        let found = crawl.run(run).await?;
+        let entries = self.entries(&found.seen);
+        let visited = found.seen.into_keys().collect();
+        mirror.end(found.complete.then_some(&visited));
+        Ok(Listing {
+            gone: found.gone,
+            ..Listing::new(entries, found.complete, found.notes)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
