@@ -4,8 +4,8 @@ mod models;
 
 use std::collections::BTreeMap;
 
-use globset::Glob;
 use praxis_core::Problem;
+use praxis_sources::{FolderConfig, SourceConfig};
 use serde::{Deserialize, Serialize};
 
 pub use self::models::{ModelUse, QuestionConfig, RerankConfig};
@@ -21,8 +21,10 @@ pub struct BaseConfig {
     pub description: Option<String>,
     /// The embedding model; default: the application's.
     pub embedder: Option<String>,
-    /// Where its documents are.
-    pub source: SourceConfig,
+    /// The folder with its documents; its own, where nothing else is named.
+    pub source: Option<FolderConfig>,
+    /// Where else its documents are.
+    pub sources: Vec<SourceConfig>,
     /// How they are cut.
     pub segment: SegmentConfig,
     /// How they are searched.
@@ -31,38 +33,6 @@ pub struct BaseConfig {
     pub metadata: Vec<MetadataRule>,
     /// What the values of keys must be.
     pub types: BTreeMap<String, DeclaredType>,
-}
-
-/// `[source]`
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SourceConfig {
-    /// Folders, files and globs, relative to the file's folder; `..` is allowed.
-    pub paths: Vec<String>,
-    /// Globs of paths to leave out.
-    pub exclude: Vec<String>,
-    /// Larger files are reported and skipped.
-    pub max_file_bytes: u64,
-}
-
-impl Default for SourceConfig {
-    fn default() -> Self {
-        Self {
-            paths: vec![".".to_owned()],
-            exclude: Vec::new(),
-            max_file_bytes: 32 << 20,
-        }
-    }
-}
-
-impl SourceConfig {
-    /// Bounds of one file.
-    pub(crate) fn limits(&self) -> LoadLimits {
-        LoadLimits {
-            max_bytes: self.max_file_bytes,
-            ..LoadLimits::default()
-        }
-    }
 }
 
 /// `[segment]`
@@ -150,9 +120,33 @@ impl Default for SearchConfig {
 }
 
 impl BaseConfig {
+    /// Its sources by name; that of `[source]` is empty.
+    pub fn named_sources(&self) -> Vec<(String, SourceConfig)> {
+        let folder = match &self.source {
+            None if self.sources.is_empty() => Some(FolderConfig::default()),
+            given => given.clone(),
+        };
+        let folder = folder.map(|f| (String::new(), SourceConfig::Folder(f)));
+        let others = self.sources.iter().map(|s| (s.name(), s.clone()));
+        folder.into_iter().chain(others).collect()
+    }
+
+    /// Bounds of one file that is none of a source's.
+    pub(crate) fn limits(&self) -> LoadLimits {
+        limits(self.source.clone().unwrap_or_default().max_file_bytes)
+    }
+
     /// What is wrong with it.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = crate::metadata::problems(self);
+        let folder = self.source.clone().map(SourceConfig::Folder);
+        problems.extend(praxis_sources::problems(
+            folder.as_ref().map(|f| ("source".to_owned(), f)),
+        ));
+        let others = self.sources.iter().enumerate();
+        problems.extend(praxis_sources::problems(
+            others.map(|(i, s)| (format!("sources.{i}"), s)),
+        ));
         let mut report = |path: &str, message: String, help: &str| {
             problems.push(Problem {
                 path: path.to_owned(),
@@ -160,27 +154,6 @@ impl BaseConfig {
                 help: Some(help.to_owned()),
             });
         };
-        if self.source.paths.is_empty() {
-            report(
-                "source.paths",
-                "`paths` is empty".to_owned(),
-                "name at least one folder or glob",
-            );
-        }
-        for (key, globs) in [
-            ("source.paths", &self.source.paths),
-            ("source.exclude", &self.source.exclude),
-        ] {
-            for glob in globs {
-                if let Err(error) = Glob::new(glob) {
-                    report(
-                        key,
-                        format!("`{glob}` is not a glob: {error}"),
-                        "see `praxis docs`; `*`, `**`, `?` and `{a,b}` are understood",
-                    );
-                }
-            }
-        }
         if !(16..=2048).contains(&self.segment.max_tokens) {
             report(
                 "segment.max_tokens",
@@ -212,5 +185,13 @@ impl BaseConfig {
         }
         problems.extend(models::problems(&self.search));
         problems
+    }
+}
+
+/// Bounds of one document.
+pub(crate) fn limits(max_bytes: u64) -> LoadLimits {
+    LoadLimits {
+        max_bytes,
+        ..LoadLimits::default()
     }
 }

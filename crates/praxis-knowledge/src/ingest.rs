@@ -3,14 +3,17 @@
 //! Each document is one transaction, and the indexes are brought up to the store afterwards; killed
 //! at any moment, the next run goes on from what is there.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
 use futures::StreamExt;
 use futures::stream;
 use praxis_core::embed::{EmbedKind, TokenCounter};
-use praxis_core::{CallError, ChunkId, Clearance, DocumentId, Embedder, ErrorCode, Metadata};
+use praxis_core::{
+    Attribute, CallError, ChunkId, Clearance, DocumentId, Embedder, ErrorCode, Metadata,
+};
+use praxis_sources::{Content, SourceError};
 use praxis_store::{Chunk, DocumentHead, NewAttributes, NewDocument};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -18,27 +21,31 @@ use tokio_util::sync::CancellationToken;
 use crate::config::BaseConfig;
 use crate::document::{LoadedDocument, Segment};
 use crate::knowledge::{Base, Knowledge, internal, other_embedder};
-use crate::load::{LoadError, LoadLimits, load_file};
-use crate::metadata::{Described, Describer, Sidecar};
+use crate::listing::{Listed, SourceProblem, UNREAD};
+use crate::load::load_guarded;
+use crate::metadata::{Described, Describer};
 use crate::segment::{SegmentOptions, segment};
 use crate::summary::summary;
-use crate::walk::{SourceFile, walk};
 
 /// Chunks embedded in one call: enough to fill the encoder's batches.
 const EMBED_BATCH: usize = 64;
 
-/// Files loaded ahead of the embedder.
+/// Documents fetched and loaded ahead of the embedder.
 const LOAD_AHEAD: usize = 2;
 
 /// Tokens of a chunk left for its title, headings and the embedder's prefix.
 pub(crate) const HEADING_RESERVE: usize = 48;
 
-/// Begins the hash of a file that was too large to be read.
-const UNREAD: &str = "size:";
-
 /// Progress of an ingest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IngestEvent {
+    /// A source is being looked through.
+    Listed {
+        /// Its name; empty for the base's folder.
+        source: String,
+        /// Documents seen so far.
+        seen: usize,
+    },
     /// The files that are new or changed are known.
     Planned {
         /// How many.
@@ -89,6 +96,8 @@ pub struct IngestReport {
     pub described: usize,
     /// Documents whose files are gone.
     pub removed: usize,
+    /// What could not be looked at of the sources: nothing of it was removed.
+    pub problems: Vec<SourceProblem>,
     /// Files that could not be read, this time or before.
     pub failed: Vec<FailedDocument>,
     /// What could not be read of files that were read this time.
@@ -100,14 +109,29 @@ pub struct IngestReport {
 }
 
 impl Knowledge {
-    /// Brings the base `name` up to date with its source.
+    /// Brings the base `name` up to date with its sources.
     ///
     /// # Errors
     /// An unknown base, an embedder that is not there, or a store that fails. A bad file is reported
-    /// in [`IngestReport::failed`] and stops nothing.
+    /// in [`IngestReport::failed`], a source that fails in [`IngestReport::problems`], and neither stops
+    /// anything.
     pub async fn ingest(
         &self,
         name: &str,
+        progress: &(dyn Fn(IngestEvent) + Sync),
+        cancel: &CancellationToken,
+    ) -> Result<IngestReport, CallError> {
+        self.ingest_sources(name, None, progress, cancel).await
+    }
+
+    /// The same with the sources in `only`, by the names of [`crate::BaseConfig::named_sources`].
+    ///
+    /// # Errors
+    /// Those of [`Knowledge::ingest`].
+    pub async fn ingest_sources(
+        &self,
+        name: &str,
+        only: Option<&BTreeSet<String>>,
         progress: &(dyn Fn(IngestEvent) + Sync),
         cancel: &CancellationToken,
     ) -> Result<IngestReport, CallError> {
@@ -121,15 +145,20 @@ impl Knowledge {
             "min_tokens": base.config.segment.min_tokens,
             "revision": 3,
         });
+        let settings = settings.to_string();
         let store = self.store();
+        let stored = store.base(name).await.map_err(internal)?;
+        let anew =
+            stored.is_some_and(|b| b.embedder != embedder.identity() || b.settings != settings);
+        // Where everything is cut anew, everything has to be there.
+        let only = only.filter(|_| !anew);
+        let mut inventory = self.inventory(name, &base, only, progress, cancel).await?;
+        if let Some(problem) = inventory.missing().filter(|_| anew) {
+            return Err(kept_as_it_is(problem));
+        }
         store
-            .prepare_base(name, &embedder.identity(), &settings.to_string())
+            .prepare_base(name, &embedder.identity(), &settings)
             .await
-            .map_err(internal)?;
-        let (dir, source) = (base.dir.clone(), base.config.source.clone());
-        let files = tokio::task::spawn_blocking(move || walk(&dir, &source))
-            .await
-            .map_err(internal)?
             .map_err(internal)?;
         let known: HashMap<String, DocumentHead> = store
             .documents(name, &Clearance::Full)
@@ -139,33 +168,29 @@ impl Knowledge {
             .map(|d| (d.uri.clone(), d))
             .collect();
 
-        let mut report = IngestReport::default();
-        let gone: Vec<DocumentId> = known
-            .values()
-            .filter(|d| files.binary_search_by(|f| f.uri.cmp(&d.uri)).is_err())
-            .map(|d| d.id.clone())
-            .collect();
+        inventory.yield_to_others(&known);
+        let gone = inventory.removed(&known);
         store
             .delete_documents(name, &gone)
             .await
             .map_err(internal)?;
-        report.removed = gone.len();
-
-        let limit = base.config.source.max_file_bytes;
-        let (same, changed): (Vec<_>, Vec<_>) = files.into_iter().partition(|f| {
-            known.get(&f.uri).is_some_and(|d| {
-                // What was too large may be within the limit now.
-                let unread = d.hash.starts_with(UNREAD) && f.size <= limit;
-                // What its file says of it was never read.
-                let undescribed = d.own.is_none();
-                d.size == f.size && d.modified == f.modified && !unread && !undescribed
-            })
-        });
+        let mut report = IngestReport {
+            removed: gone.len(),
+            ..IngestReport::default()
+        };
+        let unlisted = inventory.unlisted(&known, &gone);
+        report.problems = inventory.problems;
+        self.hide_anew(name, &describer, unlisted, &mut report)
+            .await?;
+        let (same, changed): (Vec<_>, Vec<_>) = inventory
+            .documents
+            .into_iter()
+            .partition(|d| known.get(&d.entry.uri).is_some_and(|h| d.is_current(h)));
         let mut kept = Vec::with_capacity(same.len());
-        for file in same {
-            if let Some(head) = known.get(&file.uri) {
+        for document in same {
+            if let Some(head) = known.get(&document.entry.uri) {
                 report.keep(head);
-                kept.push((file, head.clone()));
+                kept.push((document.subject(Some(head)), head.clone()));
             }
         }
         self.describe_anew(name, &describer, kept, &mut report)
@@ -231,7 +256,7 @@ impl Knowledge {
         name: &str,
         base: &Base,
         describer: &Arc<Describer>,
-        files: Vec<SourceFile>,
+        files: Vec<Listed>,
         known: &HashMap<String, DocumentHead>,
         embedder: &dyn Embedder,
         progress: &(dyn Fn(IngestEvent) + Sync),
@@ -241,29 +266,35 @@ impl Knowledge {
         let counter = embedder.token_counter().await?;
         let room = embedder.max_tokens().await?.saturating_sub(HEADING_RESERVE);
         let options = base.config.segment.options(room);
-        let limits = base.config.source.limits();
         let mut prepared = stream::iter(files)
-            .map(|file| {
-                let before = known.get(&file.uri).map(Before::of);
+            .map(|document| {
+                let before = known.get(&document.entry.uri).map(Before::of);
                 let (counter, describer) = (counter.clone(), Arc::clone(describer));
-                tokio::task::spawn_blocking(move || {
-                    prepare(file, before, limits, options, room, &counter, &describer)
+                // On a task of its own, so that it goes on while others are embedded.
+                tokio::spawn(async move {
+                    let content = fetch(&document).await;
+                    let work = move || {
+                        prepare(
+                            document, content, before, options, room, &counter, &describer,
+                        )
+                    };
+                    tokio::task::spawn_blocking(work).await
                 })
             })
             .buffered(LOAD_AHEAD);
         let mut batch: Vec<Prepared> = Vec::new();
         loop {
-            let next = prepared.next().await.transpose().map_err(internal)?;
+            let next = match prepared.next().await {
+                Some(next) => Some(next.map_err(internal)?.map_err(internal)?),
+                None => None,
+            };
             if cancel.is_cancelled() {
-                return Err(
-                    CallError::new(ErrorCode::Cancelled, "the ingest was stopped")
-                        .with_hint("what is done is kept: `praxis ingest` goes on from here"),
-                );
+                return Err(stopped());
             }
             let last = next.is_none();
             if let Some(next) = next {
                 progress(IngestEvent::Started {
-                    uri: next.file.uri.clone(),
+                    uri: next.from.entry.uri.clone(),
                 });
                 batch.push(next);
             }
@@ -307,7 +338,7 @@ impl Knowledge {
         }
         let mut vectors = vectors.into_iter();
         for prepared in batch {
-            let uri = prepared.file.uri.clone();
+            let uri = prepared.from.entry.uri.clone();
             let before = known.get(&uri);
             let notes = prepared.document.iter().flat_map(|d| &d.notes);
             let notes = notes.chain(&prepared.described.notes);
@@ -325,10 +356,28 @@ impl Knowledge {
                     report.described += usize::from(is_new);
                     let attributes = NewAttributes {
                         document: head.id.clone(),
-                        modified: prepared.file.modified,
+                        origin: prepared.from.origin(),
+                        modified: prepared.from.entry.modified,
                         own: prepared.own,
                         metadata: described.metadata,
                         labels: described.labels,
+                    };
+                    self.store()
+                        .set_attributes(name, &[attributes])
+                        .await
+                        .map_err(internal)?;
+                }
+            } else if let Some(failure) = prepared.missing(before) {
+                // What was read before is better than nothing; who may read it may have changed.
+                report.failed.push(failure);
+                if let Some(head) = before {
+                    let attributes = NewAttributes {
+                        document: head.id.clone(),
+                        origin: head.origin.clone(),
+                        modified: head.modified,
+                        own: prepared.own,
+                        metadata: prepared.described.metadata,
+                        labels: prepared.described.labels,
                     };
                     self.store()
                         .set_attributes(name, &[attributes])
@@ -372,10 +421,10 @@ impl IngestReport {
     }
 }
 
-/// What the store has of a file.
+/// What the store has of a document.
 struct Before {
     hash: String,
-    /// What the file says of itself, unless it was never asked.
+    /// What the document says of itself, unless it was never asked.
     own: Option<Metadata>,
 }
 
@@ -388,9 +437,17 @@ impl Before {
     }
 }
 
-/// A file, loaded and cut.
+/// Why a document could not be read, and the fix.
+struct Unread {
+    reason: String,
+    hint: String,
+    /// Whether it may be there the next time, as it was.
+    passing: bool,
+}
+
+/// A document, loaded and cut.
 struct Prepared {
-    file: SourceFile,
+    from: Listed,
     hash: String,
     /// Whether its content is what the store has.
     unchanged: bool,
@@ -398,72 +455,144 @@ struct Prepared {
     own: Metadata,
     /// What is known of it, and who may read it.
     described: Described,
-    document: Result<LoadedDocument, LoadError>,
+    document: Result<LoadedDocument, Unread>,
     segments: Vec<Segment>,
     /// What is embedded for the whole document, where that is not its only chunk.
     summary: Option<String>,
 }
 
+/// A document's bytes, unless they are too many.
+async fn fetch(document: &Listed) -> Result<Content, SourceError> {
+    let (size, limit) = (document.entry.size, document.source.limits.max_bytes);
+    if size > limit {
+        return Err(SourceError::TooLarge { size, limit });
+    }
+    document.source.source.fetch(&document.entry).await
+}
+
 /// `room` is how many tokens the embedder reads of a text, but for its prefix and headings.
 fn prepare(
-    file: SourceFile,
+    from: Listed,
+    content: Result<Content, SourceError>,
     before: Option<Before>,
-    limits: LoadLimits,
     options: SegmentOptions,
     room: usize,
     counter: &TokenCounter,
     describer: &Describer,
 ) -> Prepared {
-    let hash = hash(&file, limits.max_bytes);
-    let sidecar = Sidecar::beside(&file.path);
-    if let Some(before) = before.filter(|before| before.hash == hash) {
-        let own = before.own.unwrap_or_else(|| {
-            let document = load_file(&file.path, limits);
-            document.map(|d| d.metadata).unwrap_or_default()
-        });
-        return Prepared {
-            described: describer.describe(&file, &own, &sidecar),
-            file,
-            hash,
-            unchanged: true,
-            own,
-            document: Ok(LoadedDocument::default()),
-            segments: Vec::new(),
-            summary: None,
-        };
-    }
-    let document = load_file(&file.path, limits);
-    let own = document.as_ref().map(|d| d.metadata.clone());
-    let own = own.unwrap_or_default();
-    let segments = document
-        .as_ref()
-        .map_or_else(|_| Vec::new(), |d| segment(d, options, counter));
-    let summary = document
-        .as_ref()
-        .ok()
-        .and_then(|d| summary(&d.title, &segments, room, counter));
-    Prepared {
-        described: describer.describe(&file, &own, &sidecar),
-        file,
-        hash,
+    let mut prepared = Prepared {
+        hash: format!("{UNREAD}{}", from.entry.size),
+        from,
         unchanged: false,
-        own,
-        document,
-        segments,
-        summary,
-    }
+        own: Metadata::new(),
+        described: Described::default(),
+        document: Ok(LoadedDocument::default()),
+        segments: Vec::new(),
+        summary: None,
+    };
+    prepared.read(content, before, options, room, counter);
+    let subject = prepared.from.subject(None);
+    prepared.described = describer.describe(&subject, &prepared.own, &subject.sidecar());
+    prepared
 }
 
-/// Hash of a file's content; of its size alone where it is too large to be read.
-fn hash(file: &SourceFile, limit: u64) -> String {
+/// Hash of a document's content, and of the title that its source gives it.
+fn hash(content: &Content) -> String {
     let mut hasher = blake3::Hasher::new();
-    if file.size > limit || hasher.update_mmap(&file.path).is_err() {
-        return format!("{UNREAD}{}", file.size);
+    hasher.update(&content.bytes);
+    if let Some(title) = &content.title {
+        hasher.update(b"\0title\0").update(title.as_bytes());
     }
     hasher.finalize().to_hex().to_string()
 }
 
+/// Why a base is not cut anew.
+fn kept_as_it_is(problem: &SourceProblem) -> CallError {
+    let source = match problem.source.as_str() {
+        "" => "its folder".to_owned(),
+        name => format!("the source `{name}`"),
+    };
+    CallError::new(
+        ErrorCode::Upstream,
+        format!(
+            "the settings of the base changed, so all of it has to be read anew, and {source} cannot be: {}",
+            problem.reason
+        ),
+    )
+    .with_hint("nothing was changed: mend the source, or take the new settings back")
+}
+
+/// What an ingest says that somebody stopped.
+pub(crate) fn stopped() -> CallError {
+    CallError::new(ErrorCode::Cancelled, "the ingest was stopped")
+        .with_hint("what is done is kept: `praxis ingest` goes on from here")
+}
+
 impl Prepared {
+    /// Takes up what its source gave.
+    fn read(
+        &mut self,
+        content: Result<Content, SourceError>,
+        before: Option<Before>,
+        options: SegmentOptions,
+        room: usize,
+        counter: &TokenCounter,
+    ) {
+        let content = match content {
+            Ok(content) => content,
+            Err(error) => {
+                self.own = before.and_then(|b| b.own).unwrap_or_default();
+                self.document = Err(Unread {
+                    hint: error.hint().to_owned(),
+                    passing: !matches!(error, SourceError::TooLarge { .. }),
+                    reason: error.to_string(),
+                });
+                return;
+            }
+        };
+        self.hash = hash(&content);
+        let before = before.filter(|before| before.hash == self.hash);
+        self.unchanged = before.is_some();
+        if let Some(Before { own: Some(own), .. }) = before {
+            self.own = own;
+            return;
+        }
+        let limits = self.from.source.limits;
+        match load_guarded(content.name, content.bytes, limits) {
+            Ok(mut document) => {
+                if let Some(title) = content.title {
+                    let said = Attribute::Text(title.clone());
+                    document.metadata.insert("title".to_owned(), said);
+                    document.title = title;
+                }
+                self.own.clone_from(&document.metadata);
+                if !self.unchanged {
+                    self.segments = segment(&document, options, counter);
+                    self.summary = summary(&document.title, &self.segments, room, counter);
+                    self.document = Ok(document);
+                }
+            }
+            Err(error) => {
+                self.document = Err(Unread {
+                    reason: error.to_string(),
+                    hint: error.hint().to_owned(),
+                    passing: false,
+                });
+            }
+        }
+    }
+
+    /// What to report of a document that cannot be had now, where the store has it as it was.
+    fn missing(&self, before: Option<&DocumentHead>) -> Option<FailedDocument> {
+        let unread = self.document.as_ref().err().filter(|u| u.passing)?;
+        before.filter(|head| head.error.is_none())?;
+        Some(FailedDocument {
+            uri: self.from.entry.uri.clone(),
+            reason: unread.reason.clone(),
+            hint: Some(unread.hint.clone()),
+        })
+    }
+
     fn embedded_texts(&self) -> Vec<String> {
         let title = self.document.as_ref().map_or("", |d| d.title.as_str());
         self.segments
@@ -478,7 +607,7 @@ impl Prepared {
         base: &str,
         vectors: &mut impl Iterator<Item = Vec<f32>>,
     ) -> NewDocument {
-        let id = DocumentId::from_string(short_hash(&[base, &self.file.uri]));
+        let id = DocumentId::from_string(short_hash(&[base, &self.from.entry.uri]));
         let chunks: Vec<Chunk> = self
             .segments
             .into_iter()
@@ -507,14 +636,15 @@ impl Prepared {
         };
         NewDocument {
             id,
-            uri: self.file.uri,
+            origin: self.from.origin(),
+            uri: self.from.entry.uri,
             title,
             text,
             hash: self.hash,
-            size: self.file.size,
-            modified: self.file.modified,
-            hint: error.as_ref().map(|e| e.hint().to_owned()),
-            error: error.map(|e| e.to_string()),
+            size: self.from.entry.size,
+            modified: self.from.entry.modified,
+            hint: error.as_ref().map(|e| e.hint.clone()),
+            error: error.map(|e| e.reason),
             vector,
             own: self.own,
             metadata: self.described.metadata,

@@ -410,6 +410,11 @@ impl Knowledge {
         Ok(dir.join(format!("{name}.lock")))
     }
 
+    /// What the sources of a base keep.
+    pub(crate) fn sources_dir(&self, name: &str) -> PathBuf {
+        self.state.join("sources").join(name)
+    }
+
     pub(crate) fn index_dir(&self, name: &str) -> PathBuf {
         self.state.join("index").join(name)
     }

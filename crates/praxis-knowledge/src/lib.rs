@@ -1,6 +1,6 @@
 //! Documents in, passages out.
 //!
-//! A file is loaded to a canonical text ([`load`]), cut along its structure ([`segment`]), embedded
+//! Sources list documents (`praxis-sources`). Each is loaded to a canonical text ([`load`]), cut along its structure ([`segment`]), embedded
 //! and written to the store in one transaction ([`Knowledge::ingest`]). Two indexes derived from the
 //! store, keywords and vectors, answer a search together; models may work on the question before and rerank
 //! what was found. Left out: models (they come through [`praxis_core::Embedder`],
@@ -13,6 +13,7 @@ mod functions;
 mod ingest;
 mod keyword;
 mod knowledge;
+mod listing;
 pub mod load;
 pub mod meaning;
 mod metadata;
@@ -26,17 +27,17 @@ mod segment;
 mod summary;
 mod tune;
 mod vectors;
-mod walk;
 
 pub use config::{
     BaseConfig, Fusion, ModelUse, QuestionConfig, RerankConfig, SearchConfig, SegmentConfig,
-    SourceConfig,
 };
 pub use document::{Block, BlockKind, LoadedDocument, Segment};
 pub use functions::{PREFIX as FUNCTION_PREFIX, function_names, functions};
 pub use ingest::{FailedDocument, IngestEvent, IngestReport, Warning};
 pub use knowledge::{BaseSpec, CheckReport, EmbedderSource, Excerpt, Knowledge, RerankerSource};
+pub use listing::SourceProblem;
 pub use metadata::{DeclaredType, MetadataRule};
+pub use praxis_sources::{FolderConfig, SourceConfig};
 pub use preview::{Counting, Preview, PreviewChunk, preview_file};
 pub use reembed::{ReembedProgress, ReembedReport};
 pub use retrieve::{FoundDocument, FoundDocuments};

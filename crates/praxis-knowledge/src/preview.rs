@@ -91,7 +91,7 @@ impl Knowledge {
             },
             Err(_) => Counting::approximate(),
         };
-        let limits = base.config.source.limits();
+        let limits = base.config.limits();
         let (file, config) = (file.to_owned(), base.config.segment.clone());
         tokio::task::spawn_blocking(move || preview_file(&file, limits, &config, &counting))
             .await

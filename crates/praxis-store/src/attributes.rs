@@ -7,6 +7,7 @@ use praxis_core::metadata::{self, Attribute, Kind, Metadata};
 use praxis_core::{Caller, DocumentId};
 use sqlx::{QueryBuilder, Row, Sqlite, Transaction};
 
+use crate::documents::Origin;
 use crate::{Store, StoreError};
 
 /// Rows that one statement writes: each binds six values.
@@ -28,6 +29,8 @@ pub enum ValueRange {
 pub struct NewAttributes {
     /// The document.
     pub document: DocumentId,
+    /// Where it comes from.
+    pub origin: Origin,
     /// Time of last modification of its file, nanoseconds since the epoch.
     pub modified: i64,
     /// What the file itself says.
@@ -180,10 +183,12 @@ impl Store {
             .await?;
         for new in all {
             let row = sqlx::query(
-                "UPDATE documents SET modified = ?, own = ?, metadata = ?, labels = ? \
+                "UPDATE documents SET modified = ?, source = ?, version = ?, own = ?, metadata = ?, labels = ? \
                  WHERE id = ? AND base = ? RETURNING generation",
             )
             .bind(new.modified)
+            .bind(&new.origin.source)
+            .bind(&new.origin.version)
             .bind(write_metadata(&new.own)?)
             .bind(write_metadata(&new.metadata)?)
             .bind(write_labels(&new.labels)?)

@@ -29,13 +29,24 @@ pub struct Base {
     pub revision: i64,
 }
 
+/// Where a document comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    /// The source of its base that lists it; empty for the base's folder.
+    pub source: String,
+    /// Its version there; `None` where size and time of modification tell.
+    pub version: Option<String>,
+}
+
 /// A document to be written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewDocument {
     /// Its id.
     pub id: DocumentId,
-    /// Path relative to its source.
+    /// Path relative to its source, or URL.
     pub uri: String,
+    /// Where it comes from.
+    pub origin: Origin,
     /// Title.
     pub title: String,
     /// Canonical text; empty where it could not be read.
@@ -99,8 +110,11 @@ pub struct FoundChunk {
 pub struct DocumentHead {
     /// Its id.
     pub id: DocumentId,
-    /// Path relative to its source.
+    /// Path relative to its source, or URL.
     pub uri: String,
+    /// Where it comes from.
+    #[serde(flatten)]
+    pub origin: Origin,
     /// Title.
     pub title: String,
     /// Hash of the file's bytes.
@@ -147,7 +161,7 @@ pub struct Document {
 }
 
 /// Columns of a [`DocumentHead`], and the base.
-const HEAD: &str = "d.id, d.base, d.uri, d.title, d.hash, d.size, d.modified, d.error, d.hint, \
+const HEAD: &str = "d.id, d.base, d.uri, d.source, d.version, d.title, d.hash, d.size, d.modified, d.error, d.hint, \
      d.generation, d.own, d.metadata, d.labels, (SELECT COUNT(*) FROM chunks c WHERE c.document = d.id) AS chunks";
 
 impl Store {
@@ -245,8 +259,8 @@ impl Store {
             .await?;
         sqlx::query(
             "INSERT INTO documents (id, base, uri, title, text, hash, size, modified, error, hint, \
-             generation, vector, own, metadata, labels) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             generation, vector, own, metadata, labels, source, version) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(new.id.as_str())
         .bind(base)
@@ -263,6 +277,8 @@ impl Store {
         .bind(write_metadata(&new.own)?)
         .bind(write_metadata(&new.metadata)?)
         .bind(write_labels(&new.labels)?)
+        .bind(&new.origin.source)
+        .bind(&new.origin.version)
         .execute(&mut *tx)
         .await?;
         write_attributes(&mut tx, base, generation, &new.metadata).await?;
@@ -436,6 +452,10 @@ fn head(row: &SqliteRow, clearance: &Clearance) -> Result<Option<DocumentHead>, 
     Ok(Some(DocumentHead {
         id: DocumentId::from_string(row.try_get::<String, _>("id")?),
         uri: row.try_get("uri")?,
+        origin: Origin {
+            source: row.try_get("source")?,
+            version: row.try_get("version")?,
+        },
         title: row.try_get("title")?,
         hash: row.try_get("hash")?,
         size: row.try_get::<i64, _>("size")? as u64,

@@ -21,7 +21,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 pub use attributes::{NewAttributes, ValueRange};
 pub use changes::{ChunkEntry, NumberedVector, Place};
-pub use documents::{Base, Chunk, Document, DocumentHead, FoundChunk, NewDocument};
+pub use documents::{Base, Chunk, Document, DocumentHead, FoundChunk, NewDocument, Origin};
 pub use moves::{MoveProgress, UnmovedChunk};
 pub use surroundings::{DocumentVector, Neighbour};
 pub use versions::{PromptVersion, VersionUse};

@@ -21,6 +21,7 @@ fn document(uri: &str, chunks: usize) -> NewDocument {
     NewDocument {
         id: DocumentId::from_string(format!("d-{uri}")),
         uri: uri.into(),
+        origin: Origin::default(),
         title: "藤野先生".into(),
         text: "text".into(),
         hash: "h".into(),
@@ -452,6 +453,10 @@ async fn documents_are_found_by_their_values_and_change_without_their_texts() {
     let before = store.base("docs").await.unwrap().unwrap();
     let new = NewAttributes {
         document: DocumentId::from_string("d-a.md"),
+        origin: Origin {
+            source: "site".into(),
+            version: Some("v2".into()),
+        },
         modified: 9,
         own: Metadata::new(),
         metadata: values(1999.0, &["z"]),
@@ -466,6 +471,7 @@ async fn documents_are_found_by_their_values_and_change_without_their_texts() {
     let heads = store.documents("docs", &Clearance::Full).await.unwrap();
     assert_eq!((heads[0].modified, heads[0].labels.len()), (9, 1));
     assert_eq!(heads[0].metadata, values(1999.0, &["z"]));
+    assert_eq!(heads[0].origin.version.as_deref(), Some("v2"));
     let shown = serde_json::to_value(&heads[0]).unwrap();
     assert_eq!(shown["metadata"]["year"], 1999);
     assert_eq!(shown["metadata"]["tags"], json!(["z"]));

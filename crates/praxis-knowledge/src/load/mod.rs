@@ -68,7 +68,7 @@ impl LoadError {
         match self {
             Self::Unreadable(_) => "check that the file exists and may be read",
             Self::Empty => "fill it, delete it, or exclude it",
-            Self::TooLarge { .. } => "split it, or raise `max_file_bytes` under [source]",
+            Self::TooLarge { .. } => "split it, or raise `max_file_bytes` of its source",
             Self::Unsupported(_) => {
                 "save it in a format that is read, such as PDF, DOCX, XLSX, HTML or text, or exclude it"
             }
@@ -121,6 +121,18 @@ pub fn load_file(path: &Path, limits: LoadLimits) -> Result<LoadedDocument, Load
         .file_name()
         .map(|n| n.to_string_lossy().into_owned())
         .unwrap_or_default();
+    load_guarded(name, bytes, limits)
+}
+
+/// Loads a document from its bytes, as [`load_file`] does.
+///
+/// # Errors
+/// [`LoadError`], with a [`LoadError::hint`].
+pub(crate) fn load_guarded(
+    name: String,
+    bytes: Vec<u8>,
+    limits: LoadLimits,
+) -> Result<LoadedDocument, LoadError> {
     guarded(limits.timeout, move || load_bytes(&name, &bytes, limits))
 }
 

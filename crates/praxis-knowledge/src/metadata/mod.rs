@@ -11,12 +11,14 @@ mod rules;
 mod sidecar;
 mod typed;
 
+use std::path::PathBuf;
+
 use praxis_core::access::UNREADABLE;
 use praxis_core::metadata::{Attribute, Metadata, RESERVED, written};
 use praxis_core::{CallError, ErrorCode};
+use praxis_store::Origin;
 
 use crate::config::BaseConfig;
-use crate::walk::SourceFile;
 use rules::Rules;
 pub(crate) use rules::problems;
 pub use rules::{DeclaredType, MetadataRule};
@@ -25,6 +27,28 @@ pub(crate) use typed::from_file;
 
 /// Values of a document, at most.
 const MAX_KEYS: usize = 64;
+
+/// A document to be described.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    /// Its path or URL.
+    pub uri: String,
+    /// Bytes.
+    pub size: u64,
+    /// Last modification, nanoseconds since the epoch.
+    pub modified: i64,
+    /// Its file, where it is one of this machine.
+    pub path: Option<PathBuf>,
+    /// The source that lists it.
+    pub origin: Origin,
+}
+
+impl Subject {
+    /// What stands beside it; only files of this machine have neighbours. Blocks.
+    pub fn sidecar(&self) -> Sidecar {
+        self.path.as_deref().map_or(Sidecar::None, Sidecar::beside)
+    }
+}
 
 /// A document's metadata and labels, and what of it could not be read.
 #[derive(Debug, Default, PartialEq)]
@@ -61,8 +85,13 @@ impl Describer {
         })
     }
 
+    /// The labels that rules give to a document.
+    pub fn labels(&self, uri: &str) -> Vec<String> {
+        self.rules.of(uri).1
+    }
+
     /// What is known of a file, of which `own` is what it says itself.
-    pub fn describe(&self, file: &SourceFile, own: &Metadata, sidecar: &Sidecar) -> Described {
+    pub fn describe(&self, file: &Subject, own: &Metadata, sidecar: &Sidecar) -> Described {
         let mut described = Described::default();
         for (key, value) in own {
             let typed = self.rules.typed(key, &value.to_json());

@@ -6,16 +6,23 @@ use std::sync::Arc;
 use praxis_core::CallError;
 use praxis_store::{DocumentHead, NewAttributes};
 
-use super::{Describer, Sidecar};
+use super::{Describer, Subject};
 use crate::ingest::{IngestReport, Warning};
 use crate::knowledge::{Knowledge, internal};
-use crate::walk::SourceFile;
 
 /// Documents that are described in one go.
 const PIECE: usize = 1000;
 
-/// What came of a piece: what is to be written, and what could not be read.
-type Found = (Vec<NewAttributes>, Vec<Warning>);
+/// What came of a piece.
+#[derive(Default)]
+struct Found {
+    /// What is to be written.
+    changed: Vec<NewAttributes>,
+    /// How many of these are described otherwise than before; of others, only the source changed.
+    described: usize,
+    /// What could not be read.
+    warnings: Vec<Warning>,
+}
 
 impl Knowledge {
     /// Describes these documents of a base anew, and writes what is not as it was.
@@ -26,7 +33,7 @@ impl Knowledge {
         &self,
         name: &str,
         describer: &Arc<Describer>,
-        documents: Vec<(SourceFile, DocumentHead)>,
+        documents: Vec<(Subject, DocumentHead)>,
         report: &mut IngestReport,
     ) -> Result<(), CallError> {
         let mut documents = documents.into_iter().peekable();
@@ -34,38 +41,79 @@ impl Knowledge {
             let piece: Vec<_> = documents.by_ref().take(PIECE).collect();
             let describer = Arc::clone(describer);
             let found = tokio::task::spawn_blocking(move || describe(&describer, piece));
-            let (changed, warnings) = found.await.map_err(internal)?;
-            let written = self.store().set_attributes(name, &changed).await;
+            let found = found.await.map_err(internal)?;
+            let written = self.store().set_attributes(name, &found.changed).await;
             written.map_err(internal)?;
-            report.described += changed.len();
-            report.warnings.extend(warnings);
+            report.described += found.described;
+            report.warnings.extend(found.warnings);
         }
+        Ok(())
+    }
+
+    /// Hides documents that no source lists now, as one that failed, where rules of the base ask for labels
+    /// and they have none. Labels that they have stay: what stood beside a document cannot be asked.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) async fn hide_anew(
+        &self,
+        name: &str,
+        describer: &Describer,
+        documents: Vec<DocumentHead>,
+        report: &mut IngestReport,
+    ) -> Result<(), CallError> {
+        let hidden: Vec<NewAttributes> = documents
+            .into_iter()
+            .filter(|head| head.labels.is_empty())
+            .filter_map(|head| {
+                let labels = describer.labels(&head.uri);
+                (!labels.is_empty()).then(|| NewAttributes {
+                    document: head.id,
+                    origin: head.origin,
+                    modified: head.modified,
+                    own: head.own.unwrap_or_default(),
+                    metadata: head.metadata,
+                    labels,
+                })
+            })
+            .collect();
+        for piece in hidden.chunks(PIECE) {
+            let written = self.store().set_attributes(name, piece).await;
+            written.map_err(internal)?;
+        }
+        report.described += hidden.len();
         Ok(())
     }
 }
 
-fn describe(describer: &Describer, documents: Vec<(SourceFile, DocumentHead)>) -> Found {
-    let (mut changed, mut warnings) = Found::default();
+fn describe(describer: &Describer, documents: Vec<(Subject, DocumentHead)>) -> Found {
+    let mut found = Found::default();
     for (file, head) in documents {
         let own = head.own.unwrap_or_default();
-        let sidecar = Sidecar::beside(&file.path);
+        let sidecar = file.sidecar();
         let described = describer.describe(&file, &own, &sidecar);
         let is_new = described.metadata != head.metadata || described.labels != head.labels;
         let mut notes = described.sidecar_notes;
         if is_new {
             notes.extend(described.notes);
-            changed.push(NewAttributes {
+            found.described += 1;
+        }
+        if is_new || file.origin != head.origin {
+            found.changed.push(NewAttributes {
                 document: head.id,
+                origin: file.origin,
                 modified: file.modified,
                 own,
                 metadata: described.metadata,
                 labels: described.labels,
             });
         }
-        warnings.extend(notes.into_iter().map(|reason| Warning {
-            uri: file.uri.clone(),
-            reason,
-        }));
+        found
+            .warnings
+            .extend(notes.into_iter().map(|reason| Warning {
+                uri: file.uri.clone(),
+                reason,
+            }));
     }
-    (changed, warnings)
+    found
 }

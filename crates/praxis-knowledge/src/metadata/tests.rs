@@ -1,8 +1,5 @@
 //! What documents say, what rules and files beside them say, which of them counts, and that no file breaks
 //! the readers.
-
-use std::path::PathBuf;
-
 use praxis_core::access::UNREADABLE;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -11,12 +8,13 @@ use super::typed::typed;
 use super::*;
 use crate::load::{LoadLimits, load_bytes};
 
-fn file(uri: &str) -> SourceFile {
-    SourceFile {
+fn file(uri: &str) -> Subject {
+    Subject {
         uri: uri.to_owned(),
-        path: PathBuf::from("/nowhere").join(uri),
+        path: None,
         size: 7,
         modified: 86_400_000_000_000,
+        origin: Origin::default(),
     }
 }
 

@@ -1,0 +1,279 @@
+//! What the sources of a base hold, put together, and what of it is new, changed or gone. Left out: reading
+//! documents, and how a source finds them.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use praxis_core::{CallError, DocumentId};
+use praxis_sources::{Entry, Listing, Place, Run, Source, SourceError};
+use praxis_store::{DocumentHead, Origin};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::limits;
+use crate::ingest::{IngestEvent, stopped};
+use crate::knowledge::{Base, Knowledge};
+use crate::load::LoadLimits;
+use crate::metadata::Subject;
+
+/// Begins the hash of a document that could not be read.
+pub(crate) const UNREAD: &str = "size:";
+
+/// Something of a source that its owner must know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SourceProblem {
+    /// The source; empty for the base's folder.
+    pub source: String,
+    /// What could not be looked at, and why.
+    pub reason: String,
+    /// The fix.
+    pub hint: Option<String>,
+}
+
+/// A source, ready to give its documents.
+#[derive(Clone)]
+pub(crate) struct Opened {
+    pub name: String,
+    pub source: Arc<dyn Source>,
+    pub limits: LoadLimits,
+}
+
+/// A document that a source lists.
+#[derive(Clone)]
+pub(crate) struct Listed {
+    pub source: Arc<Opened>,
+    pub entry: Entry,
+}
+
+impl Listed {
+    /// Where it comes from, for the store.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            source: self.source.name.clone(),
+            version: self.entry.version.clone(),
+        }
+    }
+
+    /// What it is, to be described. Where `head` is the store's word for the same version, its time counts:
+    /// some sources only know when they last looked.
+    pub fn subject(&self, head: Option<&DocumentHead>) -> Subject {
+        let known = head.filter(|_| self.entry.version.is_some());
+        Subject {
+            uri: self.entry.uri.clone(),
+            size: self.entry.size,
+            modified: known.map_or(self.entry.modified, |head| head.modified),
+            path: self.entry.path().map(std::path::Path::to_owned),
+            origin: self.origin(),
+        }
+    }
+
+    /// Whether the store has it as it is.
+    pub fn is_current(&self, head: &DocumentHead) -> bool {
+        // What it says of itself was never read.
+        if head.own.is_none() {
+            return false;
+        }
+        // What was too large may be within the limit now, and what could not be had may be there.
+        if head.hash.starts_with(UNREAD) && self.entry.size <= self.source.limits.max_bytes {
+            return false;
+        }
+        match &self.entry.version {
+            Some(_) => head.origin.version == self.entry.version,
+            None => {
+                head.origin.version.is_none()
+                    && head.size == self.entry.size
+                    && head.modified == self.entry.modified
+            }
+        }
+    }
+}
+
+/// What the sources of a base hold.
+#[derive(Default)]
+pub(crate) struct Inventory {
+    /// Their documents, each URI once.
+    pub documents: Vec<Listed>,
+    pub problems: Vec<SourceProblem>,
+    /// Sources of which all that is not listed is gone.
+    whole: HashSet<String>,
+    /// All sources that the base has.
+    declared: HashSet<String>,
+    /// Those that told what they hold.
+    heard: HashSet<String>,
+    /// URIs that are gone for sure, with their source.
+    gone: HashSet<(String, String)>,
+}
+
+impl Inventory {
+    /// Which of the store's documents are gone. What a source could not look at stays, and so does what no one
+    /// looked at; what belongs to a source that the base no longer has goes.
+    pub fn removed(&self, known: &HashMap<String, DocumentHead>) -> Vec<DocumentId> {
+        let listed: HashSet<&str> = self
+            .documents
+            .iter()
+            .map(|d| d.entry.uri.as_str())
+            .collect();
+        let is_gone = |head: &&DocumentHead| {
+            let source = &head.origin.source;
+            !listed.contains(head.uri.as_str())
+                && (!self.declared.contains(source)
+                    || self.whole.contains(source)
+                    || self.gone.contains(&(source.clone(), head.uri.clone())))
+        };
+        known
+            .values()
+            .filter(is_gone)
+            .map(|d| d.id.clone())
+            .collect()
+    }
+
+    /// Why not all of the base could be looked at, if so.
+    pub fn missing(&self) -> Option<&SourceProblem> {
+        self.problems
+            .iter()
+            .find(|problem| !self.whole.contains(&problem.source))
+    }
+
+    /// Documents of the store that stay, and that no source lists now.
+    pub fn unlisted(
+        &self,
+        known: &HashMap<String, DocumentHead>,
+        gone: &[DocumentId],
+    ) -> Vec<DocumentHead> {
+        let listed: HashSet<&str> = self
+            .documents
+            .iter()
+            .map(|d| d.entry.uri.as_str())
+            .collect();
+        let gone: HashSet<&str> = gone.iter().map(DocumentId::as_str).collect();
+        let stays = |head: &&DocumentHead| {
+            !listed.contains(head.uri.as_str()) && !gone.contains(head.id.as_str())
+        };
+        known.values().filter(stays).cloned().collect()
+    }
+
+    /// Leaves out what the store has from another source, which may still hold it: that one was not asked now, or
+    /// could not tell.
+    pub fn yield_to_others(&mut self, known: &HashMap<String, DocumentHead>) {
+        let (declared, heard) = (&self.declared, &self.heard);
+        self.documents.retain(|document| {
+            known.get(&document.entry.uri).is_none_or(|head| {
+                let owner = &head.origin.source;
+                *owner == document.source.name || heard.contains(owner) || !declared.contains(owner)
+            })
+        });
+    }
+
+    fn problem(&mut self, source: &str, reason: impl Into<String>, hint: Option<&str>) {
+        self.problems.push(SourceProblem {
+            source: source.to_owned(),
+            reason: reason.into(),
+            hint: hint.map(str::to_owned),
+        });
+    }
+
+    fn add(&mut self, opened: Opened, listing: Listing, seen: &mut HashMap<String, String>) {
+        for note in listing.notes {
+            self.problem(&opened.name, note, None);
+        }
+        self.heard.insert(opened.name.clone());
+        if listing.complete {
+            self.whole.insert(opened.name.clone());
+        }
+        let gone = listing
+            .gone
+            .into_iter()
+            .map(|uri| (opened.name.clone(), uri));
+        self.gone.extend(gone);
+        let source = Arc::new(opened);
+        let mut twice = None;
+        for entry in listing.entries {
+            if let Some(first) = seen.get(&entry.uri) {
+                twice.get_or_insert_with(|| (entry.uri.clone(), first.clone()));
+                continue;
+            }
+            seen.insert(entry.uri.clone(), source.name.clone());
+            self.documents.push(Listed {
+                source: Arc::clone(&source),
+                entry,
+            });
+        }
+        if let Some((uri, first)) = twice {
+            let reason = format!(
+                "it has documents that the source `{first}` has too, such as `{uri}`: they are read from there"
+            );
+            self.problem(&source.name, reason, None);
+        }
+    }
+}
+
+impl Knowledge {
+    /// Asks the sources of a base what they hold: all, or those in `only`. One that fails is a problem in the
+    /// inventory, and the others are asked all the same.
+    ///
+    /// # Errors
+    /// That somebody stopped it.
+    pub(crate) async fn inventory(
+        &self,
+        name: &str,
+        base: &Base,
+        only: Option<&BTreeSet<String>>,
+        progress: &(dyn Fn(IngestEvent) + Sync),
+        cancel: &CancellationToken,
+    ) -> Result<Inventory, CallError> {
+        let mut inventory = Inventory::default();
+        let mut seen = HashMap::new();
+        let state = self.sources_dir(name);
+        let sources = base.config.named_sources();
+        inventory.declared = sources.iter().map(|(name, _)| name.clone()).collect();
+        forget_others(&state, &inventory.declared);
+        for (source, config) in sources {
+            if only.is_some_and(|only| !only.contains(&source)) {
+                continue;
+            }
+            let place = Place {
+                dir: base.dir.clone(),
+                state: state.join(&source),
+                ..Place::default()
+            };
+            let told = |seen: usize| {
+                progress(IngestEvent::Listed {
+                    source: source.clone(),
+                    seen,
+                });
+            };
+            let run = Run {
+                progress: &told,
+                cancel,
+            };
+            let listed = match praxis_sources::open(&config, place) {
+                Ok(opened) => opened.list(&run).await.map(|listing| (opened, listing)),
+                Err(error) => Err(error),
+            };
+            match listed {
+                Ok((opened, listing)) => {
+                    let opened = Opened {
+                        name: source.clone(),
+                        source: Arc::from(opened),
+                        limits: limits(config.max_file_bytes()),
+                    };
+                    inventory.add(opened, listing, &mut seen);
+                }
+                Err(SourceError::Cancelled) => return Err(stopped()),
+                Err(error) => {
+                    inventory.problem(&source, error.to_string(), Some(error.hint()));
+                }
+            }
+        }
+        Ok(inventory)
+    }
+}
+
+/// Removes what sources kept that the base no longer has.
+fn forget_others(state: &std::path::Path, declared: &HashSet<String>) {
+    for entry in std::fs::read_dir(state).into_iter().flatten().flatten() {
+        if !declared.contains(&*entry.file_name().to_string_lossy()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
