@@ -105,6 +105,11 @@ pub enum Template {
 pub struct Ingest {
     /// The knowledge base (default: all).
     pub base: Option<String>,
+    /// Stay, and ingest again what changes, until Ctrl-C.
+    ///
+    /// Files are watched; other sources are looked at as often as their `every` says.
+    #[arg(long)]
+    pub watch: bool,
 }
 
 /// Who asks.
@@ -207,6 +212,9 @@ pub struct Serve {
     /// Port (default: `server.port`, or 8787 and the next free one if that is taken).
     #[arg(long)]
     pub port: Option<u16>,
+    /// Ingest the knowledge bases, and again what changes, as `praxis ingest --watch` does.
+    #[arg(long)]
+    pub watch: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -254,3 +254,67 @@ fn a_file_can_be_previewed_without_a_model_and_without_an_application() {
         "{run:?}"
     );
 }
+
+#[test]
+fn a_watched_base_takes_up_what_changes_and_ends_cleanly() {
+    use std::io::{BufRead, BufReader};
+    if !has_model("multilingual-e5-small") {
+        return;
+    }
+    let app = Sandbox::knowledge_qa();
+    app.write("knowledge/guide.md", GUIDE);
+    let mut child = app
+        .command(&["ingest", "--watch", "--json"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || {
+        let line = lines.next().expect("it goes on").unwrap();
+        serde_json::from_str::<serde_json::Value>(&line).unwrap()["report"].clone()
+    };
+    assert_eq!(next()["added"], 1);
+    app.write(
+        "knowledge/notes/new.md",
+        "# New\n\nThe mill grinds on Fridays.\n",
+    );
+    let report = next();
+    assert_eq!(
+        (&report["added"], &report["unchanged"]),
+        (&1.into(), &1.into()),
+        "{report}"
+    );
+    std::fs::remove_file(app.path("knowledge/guide.md")).unwrap();
+    assert_eq!(next()["removed"], 1);
+    let pid = child.id().to_string();
+    let sent = std::process::Command::new("kill")
+        .args(["-INT", &pid])
+        .status();
+    assert!(sent.unwrap().success());
+    assert!(child.wait().unwrap().success(), "Ctrl-C is no failure");
+}
+
+#[test]
+fn what_a_missing_source_needs_is_told() {
+    if !has_model("multilingual-e5-small") {
+        return;
+    }
+    let app = Sandbox::knowledge_qa();
+    app.write("knowledge/guide.md", GUIDE);
+    let base = "[source]\n\n[[sources]]\ntype = \"git\"\nname = \"manual\"\nurl = \"../nowhere\"\n";
+    app.write("knowledge/docs.toml", base);
+    let run = app.praxis(&["ingest"]);
+    assert!(run.ok && run.stdout.contains("1 added"), "{run:?}");
+    for part in ["docs, manual", "git repository", "check `url`"] {
+        assert!(run.stderr.contains(part), "{part} is missing: {run:?}");
+    }
+    app.write(
+        "knowledge/docs.toml",
+        base.replace("../nowhere", "ext::sh -c x"),
+    );
+    let run = app.praxis(&["check"]);
+    assert!(
+        !run.ok && run.stderr.contains("knowledge/docs.toml:6"),
+        "{run:?}"
+    );
+}

@@ -1,44 +1,38 @@
 //! `praxis ingest`: brings the knowledge bases up to date with their documents.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 
+use praxis_core::CallError;
 use praxis_core::suggest::nearest;
-use praxis_knowledge::{IngestEvent, IngestReport};
+use praxis_knowledge::{IngestEvent, IngestReport, Knowledge};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
+use super::watch::{self, Voice};
 use crate::app::App;
 use crate::cli::{Global, Ingest};
 use crate::ui::{self, BOLD, DIM, Failure, GREEN};
 
-/// Ingests, shows progress, and reports each file that could not be read.
+/// Ingests, shows progress, and reports each file and each source that could not be read.
 ///
 /// # Errors
-/// An unknown base, a missing embedder, or a store that cannot be written. A bad document is a
+/// An unknown base, a missing embedder, or a store that cannot be written. A bad document or source is a
 /// warning, never a failure.
 pub async fn run(app: &App, args: Ingest, global: &Global) -> Result<(), Failure> {
     let cancel = super::cancel_on_ctrl_c();
+    let bases = selected(app, args.base.as_deref())?;
+    if args.watch {
+        let voice = if global.json {
+            Voice::Json
+        } else {
+            Voice::Terminal
+        };
+        return Ok(watch::run(watch::watched(app, &bases), voice, cancel).await?);
+    }
     let mut reports = Vec::new();
-    for base in selected(app, args.base.as_deref())? {
-        let group = ui::progress_group();
-        let bar = Mutex::new(ui::count_bar(&group, &base, 0));
-        let report = app
-            .knowledge
-            .ingest(
-                &base,
-                &|event: IngestEvent| {
-                    let Ok(bar) = bar.lock() else { return };
-                    match event {
-                        IngestEvent::Planned { files } => bar.set_length(files as u64),
-                        IngestEvent::Started { uri } => bar.set_message(uri),
-                        IngestEvent::Finished { .. } => bar.inc(1),
-                    }
-                },
-                &cancel,
-            )
-            .await?;
-        if let Ok(bar) = bar.lock() {
-            bar.finish_and_clear();
-        }
+    for base in bases {
+        let report = one(&app.knowledge, &base, None, &cancel).await?;
         if !global.json {
             print(&base, &report);
         }
@@ -48,6 +42,36 @@ pub async fn run(app: &App, args: Ingest, global: &Global) -> Result<(), Failure
         ui::out_json(&json!({ "bases": reports }));
     }
     Ok(())
+}
+
+/// Ingests a base, or some of its sources, and shows progress.
+pub(super) async fn one(
+    knowledge: &Knowledge,
+    base: &str,
+    only: Option<&BTreeSet<String>>,
+    cancel: &CancellationToken,
+) -> Result<IngestReport, CallError> {
+    let group = ui::progress_group();
+    let bar = Mutex::new(ui::count_bar(&group, base, 0));
+    let progress = |event: IngestEvent| {
+        let Ok(bar) = bar.lock() else { return };
+        match event {
+            IngestEvent::Listed { source, seen } if !source.is_empty() => {
+                bar.set_message(format!("{source}: {seen}"));
+            }
+            IngestEvent::Listed { .. } => {}
+            IngestEvent::Planned { files } => bar.set_length(files as u64),
+            IngestEvent::Started { uri } => bar.set_message(uri),
+            IngestEvent::Finished { .. } => bar.inc(1),
+        }
+    };
+    let report = knowledge
+        .ingest_sources(base, only, &progress, cancel)
+        .await;
+    if let Ok(bar) = bar.lock() {
+        bar.finish_and_clear();
+    }
+    report
 }
 
 /// The bases that a command is about: the named one, or all.
@@ -81,7 +105,24 @@ pub fn selected(app: &App, name: Option<&str>) -> Result<Vec<String>, Failure> {
     }
 }
 
-fn print(base: &str, report: &IngestReport) {
+/// Prints what an ingest did, and what it could not do.
+pub(super) fn print(base: &str, report: &IngestReport) {
+    print_problems(base, report);
+    ui::out(summary(base, report));
+}
+
+/// Prints what an ingest could not do.
+pub(super) fn print_problems(base: &str, report: &IngestReport) {
+    for problem in &report.problems {
+        let source = match problem.source.as_str() {
+            "" => base.to_owned(),
+            name => format!("{base}, {name}"),
+        };
+        ui::warn(format!("{}: {}", ui::paint(BOLD, source), problem.reason));
+        if let Some(hint) = &problem.hint {
+            ui::note(format!("         {}", ui::paint(DIM, hint)));
+        }
+    }
     for failed in &report.failed {
         ui::warn(format!(
             "{}: {}",
@@ -99,11 +140,15 @@ fn print(base: &str, report: &IngestReport) {
             warning.reason
         ));
     }
+}
+
+/// What an ingest did, in a line.
+pub(super) fn summary(base: &str, report: &IngestReport) -> String {
     let described = match report.described {
         0 => String::new(),
         some => format!(" ({some} with new metadata)"),
     };
-    ui::out(format!(
+    format!(
         "{} {base}: {} added, {} updated, {} unchanged{described}, {} removed, {} failed; {} chunks in {:.1} s",
         ui::paint(GREEN, "ok"),
         report.added,
@@ -113,5 +158,5 @@ fn print(base: &str, report: &IngestReport) {
         report.failed.len(),
         report.chunks,
         report.seconds,
-    ));
+    )
 }

@@ -14,6 +14,7 @@ mod prompts;
 mod search;
 mod serve;
 mod traces;
+mod watch;
 
 use std::path::Path;
 

@@ -8,7 +8,9 @@ use praxis_api::{Access, ApiState, AppInfo, ModelInfo};
 use praxis_core::{Caller, Clearance, Secret};
 use praxis_gateway::KeyReference;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
+use super::watch::{self, Voice};
 use crate::app::App;
 use crate::cli::{Global, Serve};
 use crate::config::ServerConfig;
@@ -50,9 +52,24 @@ pub async fn run(app: &App, args: Serve, global: &Global) -> Result<(), Failure>
     let pages = praxis_console::router(state.clone());
     let router = praxis_api::hardened(&state, praxis_api::router(state.clone()).merge(pages));
     announce(app, address, global);
-    praxis_api::serve(listener, router, stop())
-        .await
-        .map_err(|e| Failure::message(format!("the server failed: {e}")))
+    let cancel = CancellationToken::new();
+    let watching = args.watch.then(|| {
+        let watched = watch::watched(app, &super::ingest::selected(app, None)?);
+        // On a task of its own: answers do not wait for an ingest.
+        let watching = watch::run(watched, Voice::Log, cancel.clone());
+        Ok::<_, Failure>(tokio::spawn(async move {
+            if let Err(error) = watching.await {
+                ui::warn(format!("the knowledge bases are not watched: {error}"));
+            }
+        }))
+    });
+    let watching = watching.transpose()?;
+    let served = praxis_api::serve(listener, router, stop()).await;
+    cancel.cancel();
+    if let Some(watching) = watching {
+        let _ = watching.await;
+    }
+    served.map_err(|e| Failure::message(format!("the server failed: {e}")))
 }
 
 fn state(app: &App, keys: Vec<(Secret, Caller)>) -> Result<ApiState, Failure> {

@@ -69,6 +69,39 @@ fn mistakes_name_place_text_and_fix() {
 }
 
 #[test]
+fn mistakes_in_sources_are_found_at_their_line_and_show_no_password() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = "[[sources]]\ntype = \"folder\"\n\n[[sources]]\ntype = \"git\"\nurl = \"https://me:hidden@example.com/a\"\ntimeout = \"1m\"\n\n\
+                  [[sources]]\ntype = \"web\"\nurls = [\"https://me:hidden@example.com/\"]\nparallel = 99\n";
+    let path = dir.path().join("docs.toml");
+    std::fs::write(&path, source).unwrap();
+    let file = toml_file::TomlFile::read(&path, "docs.toml").unwrap();
+    let config: praxis_knowledge::BaseConfig = file.parse().unwrap();
+    let found: Vec<Diagnostic> = config
+        .problems()
+        .into_iter()
+        .map(|p| file.diagnose(p))
+        .collect();
+    let lines: Vec<usize> = found
+        .iter()
+        .map(|d| d.span.as_ref().unwrap().line)
+        .collect();
+    assert_eq!(lines, [6, 11, 12], "{found:?}");
+    for diagnostic in found {
+        let text = diagnostic.render(false);
+        assert!(!text.contains("hidden"), "{text}");
+    }
+    std::fs::write(
+        &path,
+        "[[sources]]\ntype = \"web\"\nurl = \"https://e.com\"\n",
+    )
+    .unwrap();
+    let file = toml_file::TomlFile::read(&path, "docs.toml").unwrap();
+    let wrong = file.parse::<praxis_knowledge::BaseConfig>().unwrap_err();
+    assert!(wrong.render(false).contains("`url`"), "{wrong:?}");
+}
+
+#[test]
 fn a_secret_written_into_the_file_is_not_printed() {
     let dir = tempfile::tempdir().unwrap();
     for source in [

@@ -12,6 +12,19 @@ use toml_edit::DocumentMut;
 
 use crate::ui::Failure;
 
+/// Keys whose values may be secrets that a person wrote into the file.
+const SECRETS: &[&str] = &[
+    "api_key",
+    ".key",
+    ".token",
+    ".access_key",
+    ".secret_key",
+    ".database",
+];
+
+/// Keys whose values may have a password in them, before an `@`.
+const ADDRESSES: &[&str] = &[".url", ".urls", ".sitemap", ".endpoint"];
+
 /// Changes a TOML file in place: comments and order stay, and it is replaced whole.
 ///
 /// # Errors
@@ -67,8 +80,8 @@ impl TomlFile {
         })
     }
 
-    /// A diagnostic at the value of a dotted key such as `models.gpt.fallback` or `server.keys.0.key`, or at
-    /// the nearest table above it that exists.
+    /// A diagnostic at the value of a dotted key such as `models.gpt.fallback` or `sources.0.url`, or at the
+    /// nearest table above it that exists.
     pub fn diagnose(&self, problem: Problem) -> Diagnostic {
         let Problem {
             path,
@@ -78,11 +91,12 @@ impl TomlFile {
         let path = path.as_str();
         let range = self.locate(path);
         let mut span = self.span(range.clone());
-        if path.ends_with("api_key") || path.ends_with(".key") {
+        let is = |keys: &[&str]| keys.iter().any(|key| path.ends_with(key));
+        if is(SECRETS) || is(ADDRESSES) && self.source[range.clone()].contains('@') {
             // The diagnostic shows the line; a key that was written into the file must stay unseen.
             let masked: String = self.source[range.clone()]
                 .chars()
-                .map(|c| if c == '"' { c } else { '*' })
+                .map(|c| if "\"\n[]".contains(c) { c } else { '*' })
                 .collect();
             let (before, after) = (&self.source[..range.start], &self.source[range.end..]);
             let width = masked.len();
@@ -144,6 +158,7 @@ impl TomlFile {
                     found = name.span();
                     table = inner;
                 }
+                // `sources.1.url`: a key of the second of `[[sources]]`.
                 DeValue::Array(items) => {
                     let (index, after) = rest.split_once('.').unwrap_or((rest, ""));
                     let item = index.parse().ok().and_then(|i: usize| items.get(i));
