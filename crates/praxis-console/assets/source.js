@@ -14,7 +14,8 @@ export async function openSource(citation, from) {
   opener = from;
   from.setAttribute("aria-expanded", "true");
   $("source-title").textContent = citation.title;
-  $("source-place").textContent = place(citation.uri.replace(/^(\.\.\/)+/, ""), citation);
+  const where = place(citation.uri.replace(/^(\.\.\/)+/, ""), citation);
+  $("source-place").replaceChildren(isWeb(citation.uri) ? outward(citation.uri, where) : where);
   $("source-open").href = `/documents/${encodeURIComponent(citation.document)}?start=${citation.start}&end=${citation.end}#passage`;
   const text = $("source-text");
   speak(text, citation.text);
@@ -54,6 +55,20 @@ export function closeSource() {
 export function place(name, citation) {
   const headings = citation.headings.filter((h) => h !== citation.title);
   return [name, ...headings].join(" › ") + (citation.page ? `, page ${citation.page}` : "");
+}
+
+// Whether a browser may follow it: other addresses could be scripts.
+function isWeb(uri) {
+  return /^https?:\/\//.test(uri);
+}
+
+// A link to the page that a document was read from.
+function outward(uri, words) {
+  const link = element("a", "", words);
+  link.href = uri;
+  link.target = "_blank";
+  link.rel = "noopener noreferrer";
+  return link;
 }
 
 // Lines that an editor broke flow anew in the narrow panel; rows of a table do not.

@@ -31,6 +31,8 @@ struct DocumentView {
     title: String,
     lang: &'static str,
     uri: String,
+    /// Where it can be opened, if that is on the web.
+    link: Option<String>,
     passages: String,
     /// What is known of it: keys and values.
     metadata: Vec<(String, String)>,
@@ -83,6 +85,7 @@ fn document_view(head: DocumentHead) -> DocumentView {
         id: head.id.to_string(),
         lang: lang(&head.title),
         title: head.title,
+        link: is_web(&head.uri).then(|| head.uri.clone()),
         // A source may lie above the application; how far is of no interest here.
         uri: head.uri.trim_start_matches("../").to_owned(),
         passages: count(head.chunks, "passage"),
@@ -93,6 +96,11 @@ fn document_view(head: DocumentHead) -> DocumentView {
             None => error,
         }),
     }
+}
+
+/// Whether a document's URI is one that a browser may follow: others could be scripts.
+fn is_web(uri: &str) -> bool {
+    uri.starts_with("https://") || uri.starts_with("http://")
 }
 
 /// A value for the page, but for what the page says anyway.
