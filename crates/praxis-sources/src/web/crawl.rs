@@ -25,6 +25,8 @@ pub(crate) struct Found {
     pub seen: HashMap<String, Known>,
     /// Whether what was not seen is gone.
     pub complete: bool,
+    /// Whether it ran out of time: the next one goes on from here.
+    pub late: bool,
     /// URLs where nothing is to be read any more.
     pub gone: Vec<String>,
     /// What could not be seen, and why.
@@ -94,6 +96,7 @@ impl<'a> Crawl<'a> {
         let mut found = Found {
             seen: HashMap::new(),
             complete: true,
+            late: false,
             gone: Vec::new(),
             notes: Vec::new(),
         };
@@ -198,13 +201,12 @@ impl<'a> Crawl<'a> {
                 return;
             }
             Outcome::Late => {
-                found.complete = false;
-                let note = format!(
-                    "not all pages were read within {:?}: raise `max_time`",
-                    self.config.max_time.0
-                );
-                if !found.notes.contains(&note) {
-                    found.notes.push(note);
+                if !std::mem::replace(&mut found.late, true) {
+                    found.complete = false;
+                    found.notes.push(format!(
+                        "not all pages were read within {:?}: the next ingest goes on, or raise `max_time`",
+                        self.config.max_time.0
+                    ));
                 }
                 return;
             }

@@ -13,7 +13,7 @@ use super::fetch::Validators;
 use crate::{SourceError, hash};
 
 /// A crawl that was begun longer ago is begun anew.
-const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
+const MAX_AGE: Duration = Duration::from_secs(6 * 3600);
 
 /// What is known of a URL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -131,10 +131,20 @@ impl Web {
         run: &Run<'_>,
     ) -> Result<Listing, SourceError> {
         let crawl = Crawl::begin(&self.config, &self.scope, &mirror, &fetcher)?;
-        let found = crawl.run(run).await?;
+        let found = match crawl.run(run).await {
+            Ok(found) => found,
+            // One that was stopped goes on the next time.
+            Err(SourceError::Cancelled) => return Err(SourceError::Cancelled),
+            Err(error) => {
+                mirror.end(None);
+                return Err(error);
+            }
+        };
         let entries = self.entries(&found.seen);
         let visited = found.seen.into_keys().collect();
-        mirror.end(found.complete.then_some(&visited));
+        if !found.late {
+            mirror.end(found.complete.then_some(&visited));
+        }
         Ok(Listing {
             gone: found.gone,
             ..Listing::new(entries, found.complete, found.notes)

@@ -564,3 +564,30 @@ async fn a_crawl_that_was_killed_goes_on() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_crawl_that_ran_out_of_time_goes_on_and_removes_nothing() {
+    let stand = Stand::new().await;
+    stand.page("/docs/", "<a href=a>a</a><a href=b>b</a>");
+    stand.page("/docs/a", "<p>a</p>");
+    stand.page("/docs/b", "<p>b</p>");
+    let short = WebConfig {
+        parallel: 1,
+        delay: Some(Period(Duration::from_millis(150))),
+        max_time: Period(Duration::from_millis(200)),
+        ..stand.config()
+    };
+    let (paths, listing) = stand.listed(&short).await;
+    assert!(paths.len() < 3 && !listing.complete, "{listing:?}");
+    assert!(
+        listing.notes.iter().any(|n| n.contains("max_time")),
+        "{listing:?}"
+    );
+    stand.log();
+    let (paths, listing) = stand.listed(&stand.config()).await;
+    assert_eq!((paths.len(), listing.complete), (3, true));
+    assert!(
+        !stand.log().iter().any(|l| l.ends_with(" /docs/")),
+        "it began anew"
+    );
+}
