@@ -38,6 +38,8 @@ id!(/// A document: stable for one source path in one knowledge base.
     DocumentId);
 id!(/// A chunk: stable for one content at one place of one document.
     ChunkId);
+id!(/// A name of one type in the knowledge graph of one base: stable for base, type and normalized name.
+    EntityId);
 
 impl TraceId {
     /// A new id.

@@ -37,7 +37,7 @@ pub use embed::{EmbedKind, Embedder};
 pub use error::{ErrorCode, ModelError};
 pub use filter::Filter;
 pub use function::{CallContext, CallError, CallEvent, Function, Signature, now_s};
-pub use ids::{ChunkId, DocumentId, SpanId, TraceId};
+pub use ids::{ChunkId, DocumentId, EntityId, SpanId, TraceId};
 pub use knowledge::{
     Citation, Passage, Query, RerankOption, RerankSettings, Retrieval, Retriever, SearchOptions,
 };

@@ -7,6 +7,7 @@
 mod attributes;
 mod changes;
 mod documents;
+mod graph;
 mod moves;
 mod spans;
 mod surroundings;
@@ -22,6 +23,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 pub use attributes::{NewAttributes, ValueRange};
 pub use changes::{ChunkEntry, NumberedVector, Place};
 pub use documents::{Base, Chunk, Document, DocumentHead, FoundChunk, NewDocument, Origin};
+pub use graph::{
+    EntityVector, ExtractionCount, ExtractionTotal, GraphChunk, GraphPlace, GraphRows, HandMerge,
+    MentionRow, NewExtraction, NewMention, NewTriple, StoredTriple, UnembeddedEntity,
+};
 pub use moves::{MoveProgress, UnmovedChunk};
 pub use surroundings::{DocumentVector, Neighbour};
 pub use versions::{PromptVersion, VersionUse};
