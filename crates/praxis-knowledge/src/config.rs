@@ -1,5 +1,6 @@
 //! `knowledge/NAME.toml`: a knowledge base, declared.
 
+mod graph;
 mod models;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use praxis_core::Problem;
 use praxis_sources::{FolderConfig, SourceConfig};
 use serde::{Deserialize, Serialize};
 
+pub use self::graph::GraphConfig;
 pub use self::models::{ModelUse, QuestionConfig, RerankConfig};
 use crate::load::LoadLimits;
 use crate::metadata::{DeclaredType, MetadataRule};
@@ -29,6 +31,8 @@ pub struct BaseConfig {
     pub segment: SegmentConfig,
     /// How they are searched.
     pub search: SearchConfig,
+    /// What its chunks say of whom.
+    pub graph: GraphConfig,
     /// What is known of documents by their paths, and who may read them.
     pub metadata: Vec<MetadataRule>,
     /// What the values of keys must be.
@@ -184,6 +188,7 @@ impl BaseConfig {
             }
         }
         problems.extend(models::problems(&self.search));
+        problems.extend(graph::problems(&self.graph));
         problems
     }
 }

@@ -15,6 +15,7 @@ use praxis_vectors::Index;
 use serde::Serialize;
 
 use crate::config::BaseConfig;
+use crate::graph::Views;
 use crate::ingest::indexed_text;
 use crate::keyword::{KeywordEntry, KeywordIndex, KeywordWriter};
 use crate::scope::Scopes;
@@ -47,6 +48,8 @@ pub(crate) struct Base {
     snapshot: RwLock<Option<Arc<Snapshot>>>,
     /// The index of its vectors, while this process has it open.
     pub vectors: Mutex<Option<Arc<Index>>>,
+    /// Its graph, as callers see it.
+    pub graph: Views,
 }
 
 /// The indexes of a base at one generation of the store.
@@ -179,6 +182,7 @@ impl Knowledge {
                         config,
                         snapshot: RwLock::default(),
                         vectors: Mutex::default(),
+                        graph: Views::default(),
                     }),
                 )
             })

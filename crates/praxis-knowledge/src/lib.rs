@@ -10,6 +10,7 @@ mod analyze;
 mod config;
 mod document;
 mod functions;
+mod graph;
 mod ingest;
 mod keyword;
 mod knowledge;
@@ -29,10 +30,15 @@ mod tune;
 mod vectors;
 
 pub use config::{
-    BaseConfig, Fusion, ModelUse, QuestionConfig, RerankConfig, SearchConfig, SegmentConfig,
+    BaseConfig, Fusion, GraphConfig, ModelUse, QuestionConfig, RerankConfig, SearchConfig,
+    SegmentConfig,
 };
 pub use document::{Block, BlockKind, LoadedDocument, Segment};
 pub use functions::{PREFIX as FUNCTION_PREFIX, function_names, functions};
+pub use graph::{
+    ExtractionStats, GraphAnswer, GraphEntity, GraphFormat, GraphOptions, GraphProgress,
+    GraphReport, GraphStats, GraphTriple, Provenance,
+};
 pub use ingest::{FailedDocument, IngestEvent, IngestReport, Warning};
 pub use knowledge::{BaseSpec, CheckReport, EmbedderSource, Excerpt, Knowledge, RerankerSource};
 pub use listing::SourceProblem;

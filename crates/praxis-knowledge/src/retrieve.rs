@@ -19,6 +19,7 @@ use serde_json::json;
 
 use crate::analyze::{Terms, analyze};
 use crate::config::SearchConfig;
+use crate::graph::GraphHits;
 use crate::ingest::indexed_text;
 use crate::keyword::coverage;
 use crate::knowledge::{Base, Knowledge, Snapshot, internal, other_embedder, passage};
@@ -127,19 +128,28 @@ impl Opened {
             store: knowledge.store(),
             settings,
             scope,
+            graph: None,
         }
     }
 
-    /// Chunks of all documents under these settings, for a question with its vector.
+    /// What the graph has for a question, as a search takes it.
+    fn lane<'a>(&self, hits: &'a GraphHits) -> Option<(&'a GraphHits, f32)> {
+        (!hits.chunks.is_empty()).then_some((hits, self.base.config.graph.weight))
+    }
+
+    /// Chunks of all documents under these settings, for a question with its vector and what the graph has
+    /// for it.
     pub async fn chunks(
         &self,
         knowledge: &Knowledge,
         settings: &SearchConfig,
         terms: &Terms,
         vector: Vec<f32>,
+        graph: &GraphHits,
     ) -> Result<Vec<(ChunkId, f32)>, CallError> {
         let all = Scope::all();
-        let search = self.search(knowledge, settings, &all);
+        let mut search = self.search(knowledge, settings, &all);
+        search.graph = self.lane(graph);
         search.chunks(terms, vector).await
     }
 }
@@ -198,7 +208,10 @@ impl Knowledge {
         let scope = opened
             .scope(self, name, query, &cx.caller().clearance)
             .await?;
-        let search = opened.search(self, &settings, &scope);
+        let text = question.as_deref().unwrap_or(&query.text);
+        let graph = self.graph_hits(name, &opened, text, &scope, cx).await?;
+        let mut search = opened.search(self, &settings, &scope);
+        search.graph = opened.lane(&graph);
         let mut rankings = Vec::with_capacity(probes.len());
         for probe in probes {
             rankings.push((
@@ -211,7 +224,6 @@ impl Knowledge {
         let texts = self
             .texts(first.map(|(id, _)| Some(id.clone())).collect(), clearance)
             .await?;
-        let text = question.as_deref().unwrap_or(&query.text);
         ranked = reranked(&self.judges(), text, ranked, texts, &settings.rerank, cx).await?;
         if settings.diversity > 0.0 {
             let candidates = &ranked[..ranked.len().min(DEPTH.max(query.limit))];
@@ -294,7 +306,10 @@ impl Knowledge {
             let scope = opened
                 .scope(self, name, query, &cx.caller().clearance)
                 .await?;
-            let search = opened.search(self, &settings, &scope);
+            let text = question.as_deref().unwrap_or(&query.text);
+            let graph = self.graph_hits(name, &opened, text, &scope, cx).await?;
+            let mut search = opened.search(self, &settings, &scope);
+            search.graph = opened.lane(&graph);
             // The best passage of a document is that of the question itself, where it has one.
             let mut best: HashMap<DocumentId, ChunkId> = HashMap::new();
             let mut rankings = Vec::with_capacity(probes.len());
@@ -317,7 +332,6 @@ impl Knowledge {
                     clearance,
                 )
                 .await?;
-            let text = question.as_deref().unwrap_or(&query.text);
             let ranked =
                 reranked(&self.judges(), text, ranked, texts, &settings.rerank, cx).await?;
             for (document, score) in ranked {

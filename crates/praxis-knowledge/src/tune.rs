@@ -4,13 +4,16 @@
 //! writing the base's file.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use praxis_core::{CallError, ChunkId, Clearance, ErrorCode};
+use praxis_core::trace::NoTrace;
+use praxis_core::{CallContext, CallError, ChunkId, Clearance, ErrorCode};
 use serde::{Deserialize, Serialize};
 
 use crate::analyze::analyze;
 use crate::config::{Fusion, SearchConfig};
 use crate::knowledge::{Knowledge, internal};
+use crate::scope::Scope;
 
 /// Fewer questions than this say nothing.
 const LEAST: usize = 10;
@@ -70,13 +73,18 @@ impl Knowledge {
         let candidates = candidates(current);
         let queries = labels.iter().map(|l| l.query.clone()).collect();
         let vectors = opened.embed(queries).await?;
+        let cx = CallContext::new(Arc::new(NoTrace));
         let mut scores = vec![Vec::with_capacity(labels.len()); candidates.len()];
         for (label, vector) in labels.iter().zip(vectors) {
             let terms = analyze(&label.query);
+            let all = Scope::all();
+            let graph = self
+                .graph_hits(name, &opened, &label.query, &all, &cx)
+                .await?;
             let mut judge = Judge::new(self, label);
             for (settings, scores) in candidates.iter().zip(&mut scores) {
                 let ranked = opened
-                    .chunks(self, settings, &terms, vector.clone())
+                    .chunks(self, settings, &terms, vector.clone(), &graph)
                     .await?;
                 scores.push(judge.score(&ranked).await?);
             }

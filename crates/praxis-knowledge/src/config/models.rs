@@ -166,6 +166,7 @@ impl BaseConfig {
             ("embedder", &self.embedder, ModelUse::Embedding),
             ("search.question.model", &question.model, ModelUse::Chat),
             ("search.rerank.model", &rerank.model, ModelUse::Reranking),
+            ("graph.model", &self.graph.model, ModelUse::Chat),
         ]
         .into_iter()
         .filter_map(|(key, name, used)| Some((key, name.as_deref()?, used)))

@@ -28,6 +28,7 @@ const MAX_CALLERS: usize = 16;
 const MAX_KEYS: usize = 100;
 
 /// What one search may see.
+#[derive(Clone)]
 pub(crate) struct Scope {
     /// What the caller may read, for whatever is read from the store.
     pub clearance: Clearance,
@@ -62,6 +63,15 @@ impl Scope {
         Self {
             clearance: Clearance::Full,
             sets: None,
+        }
+    }
+
+    /// Whether just the same documents count, as far as that can be told at a glance.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (&self.sets, &other.sets) {
+            (None, None) => true,
+            (Some(own), Some(others)) => Arc::ptr_eq(own, others),
+            _ => false,
         }
     }
 

@@ -6,8 +6,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use praxis_core::chat::collect;
-use praxis_core::{CallContext, ChatGateway, ChatRequest, Constraint, ModelError, Sampling};
+use praxis_core::chat::{ChatAnswer, collect};
+use praxis_core::{
+    CallContext, ChatGateway, ChatRequest, Constraint, ModelError, Priority, Sampling,
+};
 
 use super::prompts::Prompt;
 
@@ -64,8 +66,9 @@ impl Assistant {
                 remembered: true,
             });
         }
-        let answer = tokio::time::timeout(limit, self.answer(model, prompt, limit, cx));
-        let text = answer.await.unwrap_or(Err(ModelError::Timeout(limit)))?;
+        let answer = self.answer(model, prompt, limit, Priority::Interactive, cx);
+        let answer = tokio::time::timeout(limit, answer).await;
+        let text = answer.unwrap_or(Err(ModelError::Timeout(limit)))?.text;
         let Some(value) = read(&text) else {
             let said: String = text.chars().take(120).collect();
             return Err(ModelError::Broken(format!(
@@ -81,13 +84,19 @@ impl Assistant {
         })
     }
 
-    async fn answer(
+    /// What `model` (empty: the application's default) answers, asked anew and not remembered. Only the local
+    /// engine keeps to the `limit`.
+    ///
+    /// # Errors
+    /// The model's.
+    pub async fn answer(
         &self,
         model: &str,
         prompt: &Prompt,
         limit: Duration,
+        priority: Priority,
         cx: &CallContext,
-    ) -> Result<String, ModelError> {
+    ) -> Result<ChatAnswer, ModelError> {
         let Some(chat) = &self.chat else {
             return Err(ModelError::NotFound("no chat model is at hand".to_owned()));
         };
@@ -101,6 +110,7 @@ impl Assistant {
             },
             constraint: Some(Constraint::JsonSchema(prompt.schema.clone())),
             timeout: Some(limit),
+            priority,
             ..ChatRequest::default()
         };
         if self.unheld.lock().is_ok_and(|u| u.contains(model)) {
@@ -120,7 +130,7 @@ impl Assistant {
             }
             other => other?,
         };
-        Ok(collect(begun).await?.text)
+        collect(begun).await
     }
 }
 

@@ -92,6 +92,29 @@ pub(crate) fn mix<Id: Clone + Eq + Hash + Ord>(
     sorted(scores)
 }
 
+/// A ranking and one more lane, which has this `share` of it, as [`fuse`] would have put them together. A lane
+/// that found nothing changes nothing.
+pub(crate) fn joined<Id: Clone + Eq + Hash + Ord>(
+    fused: Ranked<Id>,
+    lane: &[(Id, f32)],
+    share: f32,
+    fusion: Fusion,
+) -> Ranked<Id> {
+    if lane.is_empty() || share <= 0.0 {
+        return fused;
+    }
+    let scores = match fusion {
+        Fusion::Score => scale(lane, 0.0),
+        Fusion::Rank => by_rank(lane.len()),
+    };
+    let lane: Ranked<Id> = lane
+        .iter()
+        .zip(scores)
+        .map(|((id, _), score)| (id.clone(), score))
+        .collect();
+    mix(&fused, &lane, share)
+}
+
 /// Rankings by several wordings of one question as one; weights sum to 1. A ranking's scores tell how sure it is,
 /// so they are added as they are; by ranks, each counts alike.
 pub(crate) fn blend<Id: Clone + Eq + Hash + Ord>(
@@ -149,6 +172,19 @@ mod tests {
         let (a, b) = ([("a", 0.9), ("b", 0.2)], [("b", 1.0), ("c", 0.5)]);
         assert_eq!(mix(&a, &b, 0.0)[..2], a);
         assert_eq!(mix(&a, &b, 1.0)[..2], b);
+    }
+
+    #[test]
+    fn a_third_lane_counts_its_share_and_nothing_where_it_found_nothing() {
+        let fused = vec![("a", 0.9), ("b", 0.6)];
+        for fusion in [Fusion::Score, Fusion::Rank] {
+            assert_eq!(joined(fused.clone(), &[], 0.5, fusion), fused);
+            assert_eq!(joined(fused.clone(), &[("c", 3.0)], 0.0, fusion), fused);
+            let three = joined(fused.clone(), &[("b", 4.0), ("c", 2.0)], 0.5, fusion);
+            assert_eq!(three[0], ("b", 0.8), "{fusion:?}");
+            assert_eq!(three.len(), 3);
+            assert!(three.iter().all(|(_, score)| (0.0..=1.0).contains(score)));
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A search, from a question to a ranking: two lanes, fused, and moved by what came first where the
+//! A search, from a question to a ranking: two lanes, a third of the graph where the base has one, fused, and moved by what came first where the
 //! question is open. Passages and documents are ranked by the same lanes. What models add, before
 //! (`question`) and after (`rerank`), is functions of their own over questions and rankings. Left out: texts,
 //! relevance and spans (`retrieve`), and the learning of weights (`tune`).
@@ -9,7 +9,7 @@ pub(crate) mod expand;
 pub(crate) mod feedback;
 pub(crate) mod fusion;
 pub(crate) mod lanes;
-mod prompts;
+pub(crate) mod prompts;
 pub(crate) mod question;
 mod reading;
 pub(crate) mod rerank;
@@ -21,12 +21,13 @@ use praxis_store::Store;
 
 use crate::analyze::{Terms, analyze};
 use crate::config::{Fusion, SearchConfig};
+use crate::graph::GraphHits;
 use crate::ingest::indexed_text;
 use crate::keyword::KeywordQuery;
 use crate::knowledge::internal;
 use crate::scope::Scope;
 use feedback::{MODEL_PASSAGES, MODEL_WEIGHT, MOVING_PASSAGES};
-use fusion::{Lanes, Ranked, fuse, mix, sorted};
+use fusion::{Lanes, Ranked, fuse, joined, mix, sorted};
 use lanes::{Found, Indexes, Question};
 
 /// What a document counts for itself, beside its best chunk, where documents are ranked.
@@ -46,6 +47,8 @@ pub(crate) struct Search<'a> {
     pub settings: &'a SearchConfig,
     /// What may be found; nothing else is looked at.
     pub scope: &'a Scope,
+    /// What the graph has for the question, and what it counts beside the other lanes.
+    pub graph: Option<(&'a GraphHits, f32)>,
 }
 
 /// A ranking with what made it.
@@ -233,15 +236,22 @@ impl Search<'_> {
         }
     }
 
-    /// What both lanes found as one ranking. A lane without weight adds nothing, not even its chunks.
+    /// What the lanes found as one ranking. A lane without weight adds nothing, not even its chunks.
     fn fuse(&self, found: &Found, weights: Lanes, fusion: Fusion) -> Ranked<ChunkId> {
         let lane = |hits, weight: f32| if weight > 0.0 { hits } else { &[][..] };
-        fuse(
+        let fused = fuse(
             lane(&found.keyword[..], weights.keyword),
             lane(&found.vector[..], weights.vector),
             weights,
             fusion,
-        )
+        );
+        match self.graph {
+            None => fused,
+            Some((hits, weight)) => {
+                let share = weight / (weights.keyword + weights.vector + weight);
+                joined(fused, &hits.chunks, share, fusion)
+            }
+        }
     }
 
     /// Each document by its best chunk.
