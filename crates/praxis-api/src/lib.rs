@@ -59,6 +59,10 @@ pub fn router(state: ApiState) -> Router {
             post(routes::knowledge::search),
         )
         .route(
+            "/praxis/v1/knowledge/{base}/graph",
+            get(routes::knowledge::graph),
+        )
+        .route(
             "/praxis/v1/passages/{chunk}",
             get(routes::knowledge::passage),
         )

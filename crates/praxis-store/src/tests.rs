@@ -11,13 +11,13 @@ use serde_json::json;
 
 use super::*;
 
-async fn store() -> (tempfile::TempDir, Store) {
+pub(crate) async fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join("praxis.db")).await.unwrap();
     (dir, store)
 }
 
-fn document(uri: &str, chunks: usize) -> NewDocument {
+pub(crate) fn document(uri: &str, chunks: usize) -> NewDocument {
     NewDocument {
         id: DocumentId::from_string(format!("d-{uri}")),
         uri: uri.into(),

@@ -314,6 +314,98 @@ pub enum Knowledge {
         #[arg(long)]
         write: bool,
     },
+    /// Build and ask the knowledge graph of a base: what its documents say of whom, and where.
+    #[command(subcommand)]
+    Graph(Graph),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Graph {
+    /// Let a chat model read the chunks that the graph has nothing of yet.
+    ///
+    /// It costs an answer of the model for each chunk. A build that was stopped goes on from where it was;
+    /// another model, or another vocabulary in the base's `[graph]`, reads all chunks anew.
+    Build {
+        /// The knowledge base (default: the only one).
+        base: Option<String>,
+        /// Only so many chunks.
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+        /// Read chunks again whose answer could not be read.
+        #[arg(long)]
+        retry: bool,
+    },
+    /// Show what is said of an entity, and where; without one, the most frequent entities.
+    Show {
+        /// A name of the entity; case, accents and punctuation do not matter.
+        entity: Option<String>,
+        /// The knowledge base (default: the only one).
+        #[arg(long, short)]
+        base: Option<String>,
+        /// How many triples, or entities.
+        #[arg(long, short = 'n', default_value_t = 30)]
+        limit: usize,
+        #[command(flatten)]
+        asker: Asker,
+    },
+    /// Show the shortest way from one entity to another.
+    Path {
+        /// A name of the first entity.
+        from: String,
+        /// A name of the last one.
+        to: String,
+        /// The knowledge base (default: the only one).
+        #[arg(long, short)]
+        base: Option<String>,
+        /// The most triples of the way, 8 at most.
+        #[arg(long, value_name = "N", default_value_t = 4)]
+        depth: usize,
+        #[command(flatten)]
+        asker: Asker,
+    },
+    /// Count entities and triples, by types and relations, and what the extraction took.
+    Stats {
+        /// The knowledge base (default: the only one).
+        base: Option<String>,
+        #[command(flatten)]
+        asker: Asker,
+    },
+    /// Write the graph for other programs.
+    Export {
+        /// The knowledge base (default: the only one).
+        base: Option<String>,
+        /// How it is written.
+        #[arg(long, value_enum, default_value_t = Format::Jsonl)]
+        format: Format,
+        /// The file (default: standard output).
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        asker: Asker,
+    },
+    /// Say that two names of one type are one entity, over all builds to come.
+    Merge {
+        /// A name.
+        one: String,
+        /// The other.
+        other: String,
+        /// The knowledge base (default: the only one).
+        #[arg(long, short)]
+        base: Option<String>,
+        /// Take it back.
+        #[arg(long)]
+        undo: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One entity or triple a line, in JSON.
+    Jsonl,
+    /// For Gephi, yEd, igraph and NetworkX.
+    Graphml,
+    /// For Graphviz.
+    Dot,
 }
 
 #[derive(Debug, Subcommand)]

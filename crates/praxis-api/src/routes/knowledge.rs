@@ -1,9 +1,12 @@
-//! Documents and passages, for consoles and for who follows a citation.
+//! Documents, passages and graphs, for consoles and for who follows a citation.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{self, Path, State};
 use axum::response::{IntoResponse, Response};
-use praxis_core::{ChunkId, Filter, Message, Query, RerankOption, Retriever, SearchOptions};
+use praxis_core::{
+    ChunkId, ErrorCode, Filter, Message, Query, RerankOption, Retriever, SearchOptions,
+};
 use praxis_knowledge::Excerpt;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -20,6 +23,13 @@ const DEFAULT_LIMIT: usize = 10;
 
 /// The most passages of one search.
 const MAX_LIMIT: usize = 100;
+
+/// Triples, or entities, of a graph where the request names no number, and at most.
+const DEFAULT_TRIPLES: usize = 30;
+const MAX_TRIPLES: usize = 1000;
+
+/// Triples of the way from one entity to another at most, where the request names no number.
+const DEFAULT_DEPTH: usize = 4;
 
 /// All bases with the documents that the caller may read.
 pub(crate) async fn list(
@@ -46,6 +56,54 @@ pub(crate) async fn passage(
             .excerpt(&ChunkId::from_string(chunk), AROUND, &caller.clearance)
             .await?,
     ))
+}
+
+/// A question to a graph.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GraphQuery {
+    /// A name; without one, the most frequent entities are shown.
+    entity: Option<String>,
+    /// Another name: the shortest way there is shown.
+    to: Option<String>,
+    depth: Option<usize>,
+    limit: Option<usize>,
+}
+
+/// What the graph of a base says of an entity, or the way from one to another, of documents that the caller
+/// may read.
+pub(crate) async fn graph(
+    State(state): State<ApiState>,
+    Admitted(caller): Admitted,
+    Path(base): Path<String>,
+    query: Result<extract::Query<GraphQuery>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let query = query
+        .map_err(|e| ApiError::new(ErrorCode::InvalidRequest, e.body_text()))?
+        .0;
+    let limit = query.limit.unwrap_or(DEFAULT_TRIPLES);
+    if !(1..=MAX_TRIPLES).contains(&limit) {
+        let message = format!("`limit` must be between 1 and {MAX_TRIPLES}");
+        return Err(ApiError::invalid("limit", message));
+    }
+    let (knowledge, clearance) = (&state.knowledge, &caller.clearance);
+    Ok(match (query.entity, query.to) {
+        (Some(from), Some(to)) => {
+            let depth = query.depth.unwrap_or(DEFAULT_DEPTH);
+            let path = knowledge.graph_path(&base, (&from, &to), depth, clearance);
+            Json(json!({ "base": base, "path": path.await? })).into_response()
+        }
+        (None, Some(_)) => {
+            return Err(ApiError::invalid(
+                "entity",
+                "`to` needs `entity`, from where",
+            ));
+        }
+        (entity, None) => {
+            let answer = knowledge.graph(&base, entity.as_deref(), limit, clearance);
+            Json(json!({ "base": base, "graph": answer.await? })).into_response()
+        }
+    })
 }
 
 /// A search.

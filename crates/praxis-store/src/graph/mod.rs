@@ -4,6 +4,8 @@
 
 mod entities;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use praxis_core::{ChunkId, EntityId, Usage};
 use sqlx::Row;

@@ -1,6 +1,8 @@
 //! `praxis knowledge`: what the bases hold, whether their indexes are whole, and what a file would become.
-//! Left out: learning how a base is best searched (`tune`).
+//! Left out: learning how a base is best searched (`tune`), moving it to another embedder (`reembed`), and its
+//! graph (`graph`).
 
+mod graph;
 mod reembed;
 mod tune;
 
@@ -35,6 +37,7 @@ pub async fn run(app: &App, args: Knowledge, global: &Global) -> Result<(), Fail
             reembed::run(app, base.as_deref(), to.as_deref(), global).await
         }
         Knowledge::Tune { base, data, write } => tune::run(app, &base, &data, write, global).await,
+        Knowledge::Graph(args) => graph::run(app, args, global).await,
     }
 }
 
