@@ -2,7 +2,7 @@
 # The work is in scripts/; each script says what it does.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-aarch64 build check check-cuda docs bench bench-engine bench-retrieval bench-search bench-answers bench-faults bench-knowledge bench-structured bench-reasoning soak lint-deps
+.PHONY: help demo test test-aarch64 build check check-cuda docs bench bench-engine bench-retrieval bench-search bench-answers bench-faults bench-graph bench-knowledge bench-structured bench-reasoning soak lint-deps
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -55,6 +55,11 @@ bench-structured: ## Count how often outputs keep their schema, constrained and 
 
 bench-reasoning: ## Compare techniques on problems of GSM8K
 	@scripts/bench-functions.sh reasoning
+
+bench-graph: ## Measure the extraction of knowledge graphs, and which names are one entity
+	@cargo build --release --locked
+	@target/release/praxis models pull qwen2.5-coder-1.5b-instruct multilingual-e5-small all-minilm-l6-v2
+	@python3 scripts/bench/graph.py
 
 bench-faults: ## Kill ingests at random moments, ROUNDS=200 by default, and look for what is lost
 	@cargo build --release --locked

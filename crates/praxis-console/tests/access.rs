@@ -15,11 +15,11 @@ use praxis_api::{Access, ApiState, AppInfo};
 use praxis_core::embed::{EmbedKind, TokenCounter, normalize};
 use praxis_core::{
     CallContext, Caller, ChatChunk, ChatGateway, ChatRequest, ChatStream, Clearance, Embedder,
-    FinishReason, ModelError, Secret, Usage,
+    EntityId, FinishReason, ModelError, Secret, Usage,
 };
 use praxis_function::{Deps, Functions, Known, Library};
-use praxis_knowledge::{BaseConfig, Knowledge, MetadataRule};
-use praxis_store::{Store, TraceWriter};
+use praxis_knowledge::{BaseConfig, GraphConfig, Knowledge, MetadataRule};
+use praxis_store::{NewExtraction, NewMention, NewTriple, Store, TraceWriter};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -123,6 +123,11 @@ async fn server() -> Server {
             set: Default::default(),
             labels: Some(vec!["hr".to_owned()]),
         }],
+        graph: GraphConfig {
+            enabled: true,
+            weight: 0.5,
+            ..GraphConfig::default()
+        },
         ..BaseConfig::default()
     };
     let embedder: Arc<dyn Embedder> = Arc::new(Letters);
@@ -139,6 +144,7 @@ async fn server() -> Server {
         .await
         .unwrap();
     assert_eq!(report.added, 2, "{report:?}");
+    extract(&store, &knowledge).await;
 
     let deps = Deps {
         chat: Arc::new(Parrot),
@@ -183,6 +189,41 @@ async fn server() -> Server {
         knowledge,
         traces,
     }
+}
+
+/// What a model would have read in the hidden document.
+async fn extract(store: &Store, knowledge: &Knowledge) {
+    let heads = knowledge.documents("docs", &Clearance::Full).await.unwrap();
+    let hidden = heads.iter().find(|d| d.uri == "hr/paybook.md").unwrap();
+    let document = knowledge
+        .document(&hidden.id, &Clearance::Full)
+        .await
+        .unwrap();
+    let before = document.text.split("The pay of all").next().unwrap();
+    let start = before.chars().count();
+    let mention = |name: &str| NewMention {
+        entity: EntityId::from_string(name),
+        kind: "thing".to_owned(),
+        key: name.to_lowercase(),
+        name: name.to_owned(),
+    };
+    let new = NewExtraction {
+        method: "m".to_owned(),
+        model: "m".to_owned(),
+        mentions: vec![mention("pay"), mention("Zanzibar")],
+        triples: vec![NewTriple {
+            subject: EntityId::from_string("pay"),
+            relation: "kept_in".to_owned(),
+            object: EntityId::from_string("Zanzibar"),
+            start,
+            end: start + "The pay of all is kept in Zanzibar".len(),
+        }],
+        ..NewExtraction::default()
+    };
+    let written = store
+        .put_extraction("docs", &document.chunks[0].id, &new)
+        .await;
+    assert!(written.unwrap());
 }
 
 fn library(dir: &Path, deps: &Deps) -> Library {
@@ -301,6 +342,8 @@ fn addresses(document: &str, chunk: &str) -> Vec<(String, Option<Value>)> {
             json!({ "model": "function:answer", "messages": messages, "stream": true }),
         ),
         get("/praxis/v1/knowledge".to_owned()),
+        get("/praxis/v1/knowledge/docs/graph".to_owned()),
+        get("/praxis/v1/knowledge/docs/graph?entity=pay".to_owned()),
         get(format!("/praxis/v1/passages/{chunk}")),
         get("/documents".to_owned()),
         get(format!("/documents/{document}")),
@@ -347,6 +390,15 @@ async fn no_address_tells_a_caller_what_is_not_theirs() {
             body.replace(id, "absent")
         };
         assert_eq!(plain(&hidden, id), plain(&absent, "absent"));
+    }
+    for (key, status) in [(KEYS[1], 200), (KEYS[2], 404)] {
+        for query in ["entity=PAY", "entity=pay&to=zanzibar"] {
+            let path = format!("/praxis/v1/knowledge/docs/graph?{query}");
+            let (got, answer) = server.ask(&Shown::Key(key), &path, None).await;
+            assert_eq!(got, status, "{path}: {answer}");
+            let quote = answer.contains("The pay of all is kept in Zanzibar");
+            assert_eq!(quote, status == 200, "{path}: {answer}");
+        }
     }
     let (_, page) = server.ask(&none, "/", None).await;
     assert!(page.contains("1 document is ready"), "{page}");
