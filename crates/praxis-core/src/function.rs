@@ -356,7 +356,7 @@ impl Drop for OpenSpan {
     }
 }
 
-/// Anything an application can call: a prompt today; chains, agents and tools later.
+/// Anything an application can call: a prompt, or a function without a file; chains and agents later.
 #[async_trait]
 pub trait Function: Send + Sync {
     /// What it is called, takes and gives.

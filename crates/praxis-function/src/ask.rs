@@ -34,6 +34,9 @@ const SEEDS: u64 = 0x9e37_79b9_7f4a_7c15;
 /// The name of the step in which an output is asked for again.
 pub const REPAIR: &str = "repair";
 
+/// What the model reads behind the last result that it gets.
+const NO_MORE_TOOLS: &str = "\n\n[No more tools can be called. Answer with what is known by now.]";
+
 /// What all questions of one call have in common.
 pub(crate) struct Asking<'a> {
     pub deps: &'a Deps,
@@ -101,7 +104,8 @@ impl Asking<'_> {
                     Show::Nothing
                 };
                 let sink = Sink::new(self, &ask.form, show);
-                let reply = self.reply(self.request(ask), sink, cx).await?;
+                let rounds = AtomicU64::new(0);
+                let reply = self.reply(self.request(ask), sink, &rounds, cx).await?;
                 Ok(Answer {
                     text: reply.reasoning,
                     output: None,
@@ -112,7 +116,8 @@ impl Asking<'_> {
                 request.constraint = Some(Constraint::Choice(words.clone()));
                 request.tools.clear();
                 let sink = || Sink::new(self, &Form::Free, Show::Nothing);
-                let reply = |request| self.reply(request, sink(), cx);
+                let rounds = AtomicU64::new(0);
+                let reply = |request| self.reply(request, sink(), &rounds, cx);
                 let reply = self.choices.ask(self.name, request, reply).await?;
                 let chosen = words
                     .iter()
@@ -135,17 +140,20 @@ impl Asking<'_> {
         // What is constrained to its output cannot reason before it.
         request.constraint = self.constraint.filter(|_| !reasoned).cloned();
         let asked = request.messages.len();
+        let rounds = AtomicU64::new(0);
         let mut repair = Repair::new(RepairBudget {
             attempts: self.budget.repairs.saturating_add(1),
             tokens: self.budget.tokens,
         });
         let first = |request: ChatRequest| {
             let show = self.show(ask, request.constraint.is_some());
-            self.reply(request, Sink::new(self, &ask.form, show), cx)
+            self.reply(request, Sink::new(self, &ask.form, show), &rounds, cx)
         };
         let mut reply = self.outputs.ask(self.name, request.clone(), first).await?;
         let reasoning = std::mem::take(&mut reply.reasoning);
         let mut repairs = 0;
+        // What tools were called and gave, in all tries.
+        let mut turns = Vec::new();
         let output = loop {
             if reply.refused {
                 break json!(SENTINEL);
@@ -203,8 +211,9 @@ impl Asking<'_> {
             if repairs == u64::from(self.budget.repairs) && request.constraint.is_none() {
                 request.constraint = self.last_constraint.cloned();
             }
+            turns.append(&mut reply.turns);
             request.messages.truncate(asked);
-            request.messages.append(&mut reply.turns);
+            request.messages.extend(turns.iter().cloned());
             request.messages.extend(again.messages);
             if let Some(least) = again.temperature {
                 let temperature = &mut request.sampling.temperature;
@@ -217,7 +226,7 @@ impl Asking<'_> {
                 json!({ "attempt": repairs, "violations": violations }),
             );
             let sink = || Sink::new(self, &Form::Output, Show::Nothing);
-            let again = |request| self.reply(request, sink(), &inner);
+            let again = |request| self.reply(request, sink(), &rounds, &inner);
             let answer = self.outputs.ask(self.name, request.clone(), again).await;
             match &answer {
                 Ok(answer) => span.finish(json!(answer.text)),
@@ -271,7 +280,10 @@ impl Asking<'_> {
     fn show(&self, ask: &Ask, held: bool) -> Show {
         let is_free = self.output.format == OutputFormat::Text && self.constraint.is_none();
         let is_certain =
-            self.output.checks.is_empty() && ask.form == Form::Output && (is_free || held);
+            // A model that is held may write its output, call tools all the same, and write it again.
+            self.output.checks.is_empty()
+                && ask.form == Form::Output
+                && (is_free || (held && self.specs.is_empty()));
         match (ask.shown, is_certain) {
             (false, _) => Show::Nothing,
             (true, true) => Show::Output,
@@ -314,18 +326,28 @@ impl Asking<'_> {
         }
     }
 
-    /// Asks, and makes the calls that the model wants until it answers. After the last round that it
-    /// may have, it has to answer with what it knows.
+    /// Asks, and makes the calls that the model wants until it answers. After the last of the rounds
+    /// that it may have, which are counted in `rounds`, it has to answer with what it knows.
     async fn reply(
         &self,
         mut request: ChatRequest,
         mut sink: Sink<'_>,
+        rounds: &AtomicU64,
         cx: &CallContext,
     ) -> Result<Reply, CallError> {
         let asked = request.messages.len();
-        let mut rounds = 0;
+        if rounds.load(Ordering::Relaxed) >= self.tools.max_turns {
+            request.tool_choice = ToolChoice::None;
+        }
         loop {
-            let Round { text, calls } = self.round(request.clone(), &mut sink, cx).await?;
+            let round = self.round(request.clone(), &mut sink, cx).await;
+            let Round { text, calls } = round.map_err(|mut error| {
+                // What was done is not done again without a constraint.
+                if request.messages.len() > asked && error.code == ErrorCode::InvalidRequest {
+                    error.code = ErrorCode::Upstream;
+                }
+                error
+            })?;
             if calls.is_empty() {
                 break;
             }
@@ -336,9 +358,12 @@ impl Asking<'_> {
                 ..Message::assistant(text)
             });
             request.messages.extend(results);
-            rounds += 1;
-            if rounds >= self.tools.max_turns {
-                let about = json!({ "rounds": rounds });
+            let done = rounds.fetch_add(1, Ordering::Relaxed) + 1;
+            if done >= self.tools.max_turns {
+                if let Some(last) = request.messages.last_mut() {
+                    last.append(NO_MORE_TOOLS);
+                }
+                let about = json!({ "rounds": done });
                 let (span, _) = cx.span(SpanKind::Step, "no_more_tools", about);
                 span.finish(Value::Null);
                 request.tool_choice = ToolChoice::None;

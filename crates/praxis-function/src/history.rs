@@ -172,6 +172,7 @@ impl Asked<'_> {
         for message in messages {
             let who = match message.role {
                 Role::Assistant => "Assistant",
+                Role::Tool => "Tool",
                 _ => "User",
             };
             text.push_str(&format!("{who}: {}\n", message.text()));

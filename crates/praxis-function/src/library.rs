@@ -60,6 +60,17 @@ impl Functions {
         found.ok_or_else(|| not_found(name, all.keys().chain(self.built_in.keys())))
     }
 
+    /// The same functions, but what a library puts in is its own: to load old versions beside those that are
+    /// served.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        let all = self.prompts.read().unwrap_or_else(PoisonError::into_inner);
+        Self {
+            prompts: Arc::new(RwLock::new(all.clone())),
+            built_in: Arc::clone(&self.built_in),
+        }
+    }
+
     /// Functions that are there without a file, beside those of the prompts that will be loaded.
     pub fn with_built_in(functions: impl IntoIterator<Item = Arc<dyn Function>>) -> Self {
         let named = |f: Arc<dyn Function>| (f.signature().name.clone(), f);
@@ -97,7 +108,7 @@ pub struct Known {
     pub models: Vec<String>,
     /// Knowledge bases.
     pub knowledge: Vec<String>,
-    /// Functions that are there without a file.
+    /// Functions that are there beside those of the prompts that are loaded.
     pub functions: Vec<String>,
     /// The application's folder: files that prompts name are relative to it.
     pub root: PathBuf,

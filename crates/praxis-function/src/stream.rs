@@ -121,10 +121,8 @@ impl<'a> Sink<'a> {
     /// The answer so far was no answer but what the model said before it called tools. What the reader
     /// has seen of it stays, as a paragraph of its own; all else begins anew.
     pub async fn called(&mut self, cx: &CallContext) {
-        if self.show == Show::Output && self.reasoned.is_none() {
-            if !self.text.trim().is_empty() {
-                self.write("\n\n", Vec::new(), cx).await;
-            }
+        if self.show == Show::Output && self.reasoned.is_none() && !self.text.trim().is_empty() {
+            self.write("\n\n", Vec::new(), cx).await;
             return;
         }
         let tokens = self.tokens;

@@ -23,8 +23,14 @@ pub(crate) const MAX_TURNS: u64 = 5;
 /// Calls of one round that run at a time.
 const AT_ONCE: usize = 8;
 
-/// Tokens of a result that the model reads, about; what is longer is cut, and says so.
+/// Calls of one round that are made; the model is told of the others that they were too many.
+const MOST_CALLS: usize = 16;
+
+/// Tokens of a result that the model reads, about; what is longer is cut, and says so. All results of a round
+/// take a share of the model's window at most.
 const MAX_RESULT: usize = 4000;
+const SHARE: usize = 4;
+const LEAST_RESULT: usize = 64;
 
 /// The tools of a prompt.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -118,8 +124,11 @@ impl Asking<'_> {
         heard: bool,
         cx: &CallContext,
     ) -> Result<Vec<Message>, CallError> {
-        let run = |call| self.run_tool(call, heard, cx);
-        let runs: Vec<_> = calls.iter().map(run).collect();
+        let window = self.deps.chat.window(self.model);
+        let share = window.map_or(MAX_RESULT, |w| w / SHARE / calls.len().max(1));
+        let room = share.clamp(LEAST_RESULT, MAX_RESULT);
+        let run = |(i, call)| self.run_tool(call, i < MOST_CALLS, room, heard, cx);
+        let runs: Vec<_> = calls.iter().enumerate().map(run).collect();
         let mut results = futures::stream::iter(runs).buffered(AT_ONCE);
         let mut messages = Vec::with_capacity(calls.len());
         while let Some(result) = results.next().await {
@@ -131,6 +140,8 @@ impl Asking<'_> {
     async fn run_tool(
         &self,
         call: &ToolCall,
+        made: bool,
+        room: usize,
         heard: bool,
         cx: &CallContext,
     ) -> Result<Message, CallError> {
@@ -138,10 +149,16 @@ impl Asking<'_> {
             cx.emit(CallEvent::ToolCalled(call.clone())).await;
         }
         let (span, inner) = cx.span(SpanKind::Tool, &call.name, json!(call));
-        let (text, failed) = match self.tool_result(call, &inner).await {
+        let result = if made {
+            self.tool_result(call, &inner).await
+        } else {
+            let message = format!("more than {MOST_CALLS} calls at once; call it again if need be");
+            Err(CallError::new(ErrorCode::BudgetExceeded, message))
+        };
+        let (text, failed) = match result {
             Ok(value) => {
                 span.finish(value.clone());
-                (shortened(&written(&value)), false)
+                (shortened(&written(&value), room), false)
             }
             Err(error) => {
                 span.fail(&error);
@@ -150,7 +167,8 @@ impl Asking<'_> {
                 }
                 let hint = error.hint.map(|hint| format!(" ({hint})"));
                 let hint = hint.unwrap_or_default();
-                (shortened(&format!("error: {}{hint}", error.message)), true)
+                let text = format!("error: {}{hint}", error.message);
+                (shortened(&text, room), true)
             }
         };
         if heard {
@@ -186,13 +204,13 @@ impl Asking<'_> {
     }
 }
 
-fn shortened(text: &str) -> String {
-    if estimate(text) <= MAX_RESULT {
+fn shortened(text: &str, room: usize) -> String {
+    if estimate(text) <= room {
         return text.to_owned();
     }
     format!(
-        "{}\n[cut: about {MAX_RESULT} of {} tokens]",
-        cut(text, MAX_RESULT),
+        "{}\n[cut: about {room} of {} tokens]",
+        cut(text, room),
         estimate(text)
     )
 }
@@ -218,11 +236,11 @@ mod tests {
     #[test]
     fn a_long_result_is_cut_and_says_so() {
         let long = "word ".repeat(10_000);
-        let short = shortened(&long);
+        let short = shortened(&long, MAX_RESULT);
         assert!(
             short.len() < 20_000 && short.ends_with("of 12500 tokens]"),
             "{short}"
         );
-        assert_eq!(shortened("4"), "4");
+        assert_eq!(shortened("4", LEAST_RESULT), "4");
     }
 }

@@ -21,7 +21,7 @@ const DIGITS: usize = 12;
 /// Folders within folders that are looked into.
 const DEEPEST_FOLDER: usize = 8;
 
-/// Reads all prompt files of a folder and those below it, `support/greet.prompt`; what cannot be read,
+/// Reads all prompt and schema files of a folder and those below it, `support/greet.prompt`; what cannot be read,
 /// and a folder that is not there, is left out: loading the library reports it.
 pub fn read_sources(dir: &Path) -> Sources {
     files(dir)

@@ -132,6 +132,15 @@ fn accepted(
     mut ranked: Vec<Relevance>,
     request: &RerankRequest,
 ) -> Result<Vec<Relevance>, ModelError> {
+    // Some servers answer with the model's logits.
+    if ranked
+        .iter()
+        .any(|one| !(0.0..=1.0).contains(&one.relevance_score))
+    {
+        for one in &mut ranked {
+            one.relevance_score = 1.0 / (1.0 + (-one.relevance_score).exp());
+        }
+    }
     let mut seen = vec![false; request.documents.len()];
     for one in &mut ranked {
         match seen.get_mut(one.index) {

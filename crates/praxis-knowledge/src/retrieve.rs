@@ -193,11 +193,15 @@ impl Knowledge {
         let opened = self.opened(name).await?;
         let settings = opened.base.config.search.with(&query.options)?;
         let threshold = opened.threshold();
+        // Before any model is asked: what it depends on is what the caller may know.
+        let scope = opened.scope(self, name, query, clearance).await?;
         let Understood {
             question,
             asked,
             probes,
-        } = self.understood(&opened, query, &settings, cx).await?;
+        } = self
+            .understood(&opened, query, &settings, &scope, cx)
+            .await?;
         let Some(asked) = asked else {
             return Ok(Retrieval {
                 threshold,
@@ -205,9 +209,6 @@ impl Knowledge {
                 ..Retrieval::default()
             });
         };
-        let scope = opened
-            .scope(self, name, query, &cx.caller().clearance)
-            .await?;
         let text = question.as_deref().unwrap_or(&query.text);
         let graph = self.graph_hits(name, &opened, text, &scope, cx).await?;
         let mut search = opened.search(self, &settings, &scope);
@@ -296,16 +297,16 @@ impl Knowledge {
         let opened = self.opened(name).await?;
         let settings = opened.base.config.search.with(&query.options)?;
         let threshold = opened.threshold();
+        let scope = opened.scope(self, name, query, clearance).await?;
         let mut documents = Vec::new();
         let Understood {
             question,
             asked,
             probes,
-        } = self.understood(&opened, query, &settings, cx).await?;
+        } = self
+            .understood(&opened, query, &settings, &scope, cx)
+            .await?;
         if let Some(asked) = asked {
-            let scope = opened
-                .scope(self, name, query, &cx.caller().clearance)
-                .await?;
             let text = question.as_deref().unwrap_or(&query.text);
             let graph = self.graph_hits(name, &opened, text, &scope, cx).await?;
             let mut search = opened.search(self, &settings, &scope);

@@ -266,6 +266,9 @@ impl App {
             Library::load(&project.root.join("prompts"), &known, &deps).map_err(errors)?;
         for (name, pinned, _) in versions::pinned(&project, Some(&store)).await? {
             let place = format!("prompts@{}", pinned.hash);
+            let mut known = known.clone();
+            let names = library.functions().map(|f| f.signature().name.clone());
+            known.functions.extend(names);
             let there = Library::from_sources(&pinned.sources, &place, &known, &deps);
             library.replace(there.map_err(errors)?.get(&name)?);
         }

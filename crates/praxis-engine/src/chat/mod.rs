@@ -440,8 +440,8 @@ impl ChatModel for ChatEngine {
             return Err(ModelError::TextOnly { model });
         }
         let tools = Tools::of(&request)?;
-        let names: Vec<String> = tools.specs.iter().map(|t| t.name.clone()).collect();
-        let calls = !tools.is_empty();
+        let names = tools.names(request.constraint.is_some());
+        let calls = tools.callable;
         let came = Instant::now();
         let model = Arc::clone(&self.handle.model);
         let (messages, constraint) = (request.messages, request.constraint);
@@ -450,7 +450,8 @@ impl ChatModel for ChatEngine {
             let guide = match &constraint {
                 answer if calls => Some(model.constraints.tool_guide(&tools, answer.as_ref())?),
                 Some(constraint) => Some(model.constraints.guide(constraint)?),
-                None => None,
+                None if tools.is_empty() => None,
+                None => Some(model.constraints.tool_guide(&tools, None)?),
             };
             Ok((model.prompt(&messages, &tools.specs)?, guide))
         };

@@ -86,7 +86,14 @@ impl Constraints {
         answer: Option<&Constraint>,
     ) -> Result<Guide, ModelError> {
         let invalid = |problem: String| ModelError::InvalidRequest(format!("tools: {problem}"));
-        let key = json!([tools.specs, tools.required, tools.parallel, answer]).to_string();
+        let key = json!([
+            tools.specs,
+            tools.required,
+            tools.parallel,
+            tools.callable,
+            answer
+        ]);
+        let key = key.to_string();
         if let Some(matcher) = self.recall(&key) {
             return Ok(Guide { matcher });
         }

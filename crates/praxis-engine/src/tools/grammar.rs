@@ -16,6 +16,12 @@ type Written = Result<String, String>;
 /// # Errors
 /// What about `answer` is not supported beside tools.
 pub(crate) fn lark(tools: &Tools, answer: Option<&Constraint>, loose: &[bool]) -> Written {
+    if !tools.callable {
+        // Tools that may not be called are known from the prompt, and the history may be full of calls.
+        return Ok(format!(
+            "start: TEXT\nTEXT: /(\\n|.)*/ & ~/(\\n|.)*{OPEN}(\\n|.)*/\n"
+        ));
+    }
     let mut lark = String::new();
     let rules = |kind: &str| -> Vec<String> {
         (0..tools.specs.len())
@@ -55,7 +61,7 @@ pub(crate) fn lark(tools: &Tools, answer: Option<&Constraint>, loose: &[bool]) -
             for (i, tool) in tools.specs.iter().enumerate() {
                 lark.push_str(&format!(
                     "bare_{i}: named_{i} \" \"? arguments_{i} /\\s*/ \"}}\"\n\
-                     named_{i}[lazy]: TEXT /\\{{\\s*\"name\"\\s*:\\s*\"{}\"\\s*,\\s*\"arguments\"\\s*:/\n",
+                     named_{i}[lazy]: TEXT /\\{{\\s*\"name\"\\s*:\\s*\"{}\"\\s*,\\s*\"(arguments|parameters)\"\\s*:/\n",
                     tool.name
                 ));
             }
@@ -102,12 +108,29 @@ fn constrained(answer: &Constraint) -> Written {
             let texts: Vec<String> = texts.iter().map(|t| quoted(t)).collect();
             Ok(texts.join(" | "))
         }
-        Constraint::Regex(regex) => Ok(format!("/{}/", regex.replace('/', "\\/"))),
+        Constraint::Regex(regex) => Ok(format!("/{}/", escaped(regex))),
         other => Err(format!(
             "`{}` cannot be combined with tools; use `json_schema`, `regex` or `choice`",
             other.kind()
         )),
     }
+}
+
+/// A regular expression between slashes: its own are escaped, unless they are.
+fn escaped(regex: &str) -> String {
+    let mut out = String::with_capacity(regex.len());
+    let mut chars = regex.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => {
+                out.push(c);
+                out.extend(chars.next());
+            }
+            '/' => out.push_str("\\/"),
+            _ => out.push(c),
+        }
+    }
+    out
 }
 
 /// Lark's texts are written as JSON's.
@@ -131,6 +154,7 @@ mod tests {
             ],
             required: false,
             parallel: true,
+            callable: true,
         };
         let lark = lark(&tools, None, &[false, true]).unwrap();
         for part in [
@@ -150,6 +174,7 @@ mod tests {
             specs: vec![spec("a", no_parameters())],
             required: false,
             parallel: false,
+            callable: true,
         };
         let choice = Constraint::Choice(vec!["yes".into(), "no".into()]);
         let written = lark(&tools, Some(&choice), &[]).unwrap();

@@ -84,6 +84,8 @@ pub(crate) fn plain(messages: &[Message], tools: &[ToolSpec]) -> Vec<TemplateMes
     for message in messages {
         let text = message.text();
         if message.role == Role::Tool {
+            // What a tool gave cannot end its own mark: these are no control tokens here.
+            let text = text.replace("tool_response>", "tool_response >");
             let result = format!("<tool_response>\n{text}\n</tool_response>");
             match all.last_mut() {
                 // Templates want turns to alternate.

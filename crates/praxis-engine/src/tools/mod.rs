@@ -35,10 +35,13 @@ pub(crate) struct Tools {
     pub(crate) required: bool,
     /// Whether it may call several at once.
     pub(crate) parallel: bool,
+    /// Whether it may call any; those that it may not are told of all the same, so that a conversation's
+    /// beginning stays what it is.
+    pub(crate) callable: bool,
 }
 
 impl Tools {
-    /// Those of a request; none where it may call none.
+    /// Those of a request.
     ///
     /// # Errors
     /// [`ModelError::InvalidRequest`] for a tool that is none, two of one name, or a choice of a tool
@@ -57,10 +60,11 @@ impl Tools {
             specs: request.tools.clone(),
             required: false,
             parallel: request.parallel_tool_calls.unwrap_or(true),
+            callable: !request.tools.is_empty() && request.tool_choice != ToolChoice::None,
         };
         match &request.tool_choice {
             ToolChoice::Auto => {}
-            ToolChoice::None => tools.specs.clear(),
+            ToolChoice::None => {}
             ToolChoice::Required if tools.specs.is_empty() => {
                 return invalid("tool_choice: a call is required, and there are no tools".into());
             }
@@ -80,6 +84,15 @@ impl Tools {
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
         self.specs.is_empty()
+    }
+
+    /// Names by which calls without marks are known: none where an answer has a form of its own, which may
+    /// look like a call.
+    pub(crate) fn names(&self, has_form: bool) -> Vec<String> {
+        if has_form {
+            return Vec::new();
+        }
+        self.specs.iter().map(|tool| tool.name.clone()).collect()
     }
 }
 
@@ -158,14 +171,15 @@ pub(crate) mod tests {
         };
         for (choice, names, required, parallel) in [
             (ToolChoice::Auto, &["a", "b"][..], false, true),
-            (ToolChoice::None, &[], false, true),
+            (ToolChoice::None, &["a", "b"], false, true),
             (ToolChoice::Required, &["a", "b"], true, true),
             (ToolChoice::Named("b".into()), &["b"], true, false),
         ] {
-            let tools = Tools::of(&request(choice)).unwrap();
+            let tools = Tools::of(&request(choice.clone())).unwrap();
             let found: Vec<&str> = tools.specs.iter().map(|t| t.name.as_str()).collect();
             assert_eq!(found, names);
             assert_eq!((tools.required, tools.parallel), (required, parallel));
+            assert_eq!(tools.callable, choice != ToolChoice::None);
         }
         for (request, said) in [
             (request(ToolChoice::Named("c".into())), "no tool `c`"),

@@ -11,7 +11,7 @@ use praxis_core::tool::MAX_TOOL_CALLS;
 use praxis_core::{ModelError, Usage};
 use reqwest::Response;
 
-use super::{Piece, Pieces, Timeouts, failure, wire};
+use super::{Piece, Pieces, Timeouts, failure, tools, wire};
 
 /// When an answer is late.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +64,7 @@ pub(super) struct Reader {
     finish: Option<FinishReason>,
     /// Whether tools were called: some servers say `stop` then.
     called: bool,
+    calls: tools::Calls,
     usage: Option<Usage>,
     /// Read and not given yet: an event may hold several.
     ready: VecDeque<Piece>,
@@ -80,6 +81,7 @@ impl Reader {
             started: false,
             finish: None,
             called: false,
+            calls: tools::Calls::default(),
             usage: None,
             ready: VecDeque::new(),
             ended: false,
@@ -196,9 +198,10 @@ impl Reader {
         if !(text.is_empty() && logprobs.is_empty()) {
             self.ready.push_back(Piece::Delta { text, logprobs });
         }
-        let calls = calls.into_iter().enumerate().take(MAX_TOOL_CALLS);
-        self.ready
-            .extend(calls.map(|(at, call)| Piece::ToolCall(call.delta(at))));
+        for call in calls.into_iter().take(MAX_TOOL_CALLS) {
+            let delta = self.calls.take(call);
+            self.ready.push_back(Piece::ToolCall(delta));
+        }
         Ok(())
     }
 }

@@ -114,14 +114,48 @@ struct FunctionPiece {
     arguments: Value,
 }
 
-impl CallPiece {
-    /// The piece, `at` being its place in its event.
-    pub(super) fn delta(self, at: usize) -> ToolCallDelta {
-        let function = self.function.unwrap_or_default();
+/// The calls of an answer as a server tells them apart: by an index, by ids, or by nothing but that each
+/// comes whole.
+#[derive(Debug, Default)]
+pub(super) struct Calls(Vec<Begun>);
+
+#[derive(Debug)]
+struct Begun {
+    index: Option<usize>,
+    id: Option<String>,
+}
+
+impl Calls {
+    /// The piece, with the index and, if it begins a call, the id that the call has here.
+    pub(super) fn take(&mut self, piece: CallPiece) -> ToolCallDelta {
+        let function = piece.function.unwrap_or_default();
+        let mut id = piece.id.filter(|id| !id.is_empty());
+        let name = function.name.filter(|name| !name.is_empty());
+        let known = match piece.index {
+            Some(index) => self.0.iter().rposition(|call| call.index == Some(index)),
+            None => self.0.len().checked_sub(1),
+        };
+        let begins = known.is_none_or(|at| {
+            let before = &self.0[at];
+            let another = id.is_some() && before.id.is_some() && id != before.id;
+            // Without an index each piece with a name is a call of its own.
+            name.is_some() && (another || (piece.index.is_none() && id.is_none()))
+        });
+        let at = match known {
+            Some(at) if !begins => at,
+            _ => {
+                self.0.push(Begun {
+                    index: piece.index,
+                    id: id.clone(),
+                });
+                id.get_or_insert_with(|| format!("call_{:016x}", rand::random::<u64>()));
+                self.0.len() - 1
+            }
+        };
         ToolCallDelta {
-            index: self.index.unwrap_or(at),
-            id: self.id.filter(|id| !id.is_empty()),
-            name: function.name.filter(|name| !name.is_empty()),
+            index: at,
+            id,
+            name,
             arguments: match function.arguments {
                 Value::Null => String::new(),
                 Value::String(text) => text,
@@ -133,47 +167,53 @@ impl CallPiece {
 
 #[cfg(test)]
 mod tests {
+    use praxis_core::ToolCalls;
     use serde_json::json;
 
     use super::*;
 
+    fn put_together(pieces: Value) -> Vec<ToolCall> {
+        let pieces: Vec<CallPiece> = serde_json::from_value(pieces).unwrap();
+        let (mut calls, mut all) = (Calls::default(), ToolCalls::default());
+        for piece in pieces {
+            all.push(&calls.take(piece));
+        }
+        all.finish()
+    }
+
     #[test]
-    fn pieces_are_read_as_servers_send_them() {
-        for (piece, index, id, name, arguments) in [
-            (
-                json!({"index": 1, "id": "c", "type": "function", "function": {"name": "f", "arguments": ""}}),
-                1,
-                Some("c"),
-                Some("f"),
-                "",
-            ),
-            (
-                json!({"index": 0, "function": {"arguments": "{\"a\""}}),
-                0,
-                None,
-                None,
-                "{\"a\"",
-            ),
-            // Ollama and others: no index, an object, an empty id.
-            (
-                json!({"id": "", "function": {"name": "f", "arguments": {"a": 1}}}),
-                2,
-                None,
-                Some("f"),
-                "{\"a\":1}",
-            ),
-            (json!({"index": 0}), 0, None, None, ""),
+    fn calls_are_told_apart_however_servers_do_it() {
+        let f = |name: &str, arguments: Value| json!({"name": name, "arguments": arguments});
+        for pieces in [
+            // OpenAI: an index, the name first.
+            json!([
+                {"index": 0, "id": "x", "function": f("a", json!(""))},
+                {"index": 0, "function": {"arguments": "{\"n\""}},
+                {"index": 1, "id": "y", "function": f("b", json!(""))},
+                {"index": 0, "function": {"arguments": ":1}"}},
+                {"index": 1, "function": {"arguments": "{}"}},
+            ]),
+            // One call an event, each with index 0, told apart by their ids.
+            json!([
+                {"index": 0, "id": "x", "function": f("a", json!("{\"n\":1}"))},
+                {"index": 0, "id": "y", "function": f("b", json!("{}"))},
+            ]),
+            // No index and no id, arguments as they are.
+            json!([
+                {"function": f("a", json!({"n": 1}))},
+                {"id": "", "function": f("b", json!({}))},
+            ]),
+            // The name and id again with each piece.
+            json!([
+                {"index": 0, "id": "x", "function": f("a", json!("{\"n\""))},
+                {"index": 0, "id": "x", "function": f("a", json!(":1}"))},
+                {"index": 1, "id": "y", "function": f("b", json!("{}"))},
+            ]),
         ] {
-            let delta = serde_json::from_value::<CallPiece>(piece).unwrap().delta(2);
-            assert_eq!(
-                (
-                    delta.index,
-                    delta.id.as_deref(),
-                    delta.name.as_deref(),
-                    &*delta.arguments
-                ),
-                (index, id, name, arguments)
-            );
+            let calls = put_together(pieces.clone());
+            let seen: Vec<_> = calls.iter().map(|c| (&*c.name, &*c.arguments)).collect();
+            assert_eq!(seen, [("a", "{\"n\":1}"), ("b", "{}")], "{pieces}");
+            assert!(calls[0].id != calls[1].id && calls.iter().all(|c| !c.id.is_empty()));
         }
     }
 

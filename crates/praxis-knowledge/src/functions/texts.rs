@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{PREFIX, Work, invalid, read};
+use crate::knowledge::internal;
 use crate::meaning::{
     Classifier, Label, choose_topics, duplicates, k_means, nearest, recommend, topic_terms,
 };
@@ -17,6 +18,9 @@ use crate::meaning::{
 /// Texts of one call, and characters of all of them.
 const MOST_TEXTS: usize = 2000;
 const MOST_CHARACTERS: usize = 2_000_000;
+
+/// Topics of one call.
+const MOST_TOPICS: usize = 200;
 
 /// Texts that are embedded in one go.
 const BATCH: usize = 64;
@@ -118,7 +122,7 @@ impl Kind {
                 json!({ "type": "array", "items": { "type": "object" } }),
             ),
             Self::Cluster => (
-                json!({ "texts": texts, "topics": { "type": "integer", "minimum": 1, "maximum": 200 } }),
+                json!({ "texts": texts, "topics": { "type": "integer", "minimum": 1, "maximum": MOST_TOPICS } }),
                 json!(["texts"]),
                 json!({ "type": "object" }),
             ),
@@ -189,7 +193,11 @@ impl Texts {
         if count == 0 || count + labels > MOST_TEXTS {
             return wrong(format!("1 to {MOST_TEXTS} texts are taken at once"));
         }
-        let all = input.texts.iter().chain(input.labels.values().flatten());
+        let all = input
+            .texts
+            .iter()
+            .chain(input.labels.values().flatten())
+            .chain(&input.query);
         if all.map(|text| text.len()).sum::<usize>() > MOST_CHARACTERS {
             return wrong(format!(
                 "all texts together have more than {MOST_CHARACTERS} bytes"
@@ -201,6 +209,21 @@ impl Texts {
                 "there is no text {none}; the first is 0, the last {}",
                 count - 1
             ));
+        }
+        if input
+            .limit
+            .is_some_and(|limit| !(1..=MOST_TEXTS).contains(&limit))
+        {
+            return wrong(format!("`limit` must be between 1 and {MOST_TEXTS}"));
+        }
+        if input
+            .topics
+            .is_some_and(|topics| !(1..=MOST_TOPICS).contains(&topics))
+        {
+            return wrong(format!("`topics` must be between 1 and {MOST_TOPICS}"));
+        }
+        if input.threshold.is_some_and(|t| !(0.0..=1.0).contains(&t)) {
+            return wrong("`threshold` must be between 0 and 1".to_owned());
         }
         if self.kind == Kind::Recommend && input.liked.is_empty() {
             return wrong("`liked` names no text".to_owned());
@@ -281,15 +304,18 @@ impl Work for Texts {
             }
             Kind::Duplicates => {
                 let items = self.vectors(EmbedKind::Raw, texts, cx).await?;
-                json!(duplicates(&items, input.threshold.unwrap_or(TWINS)))
+                let threshold = input.threshold.unwrap_or(TWINS);
+                json!(aside(move || duplicates(&items, threshold)).await?)
             }
             Kind::Classify => self.classes(&input, cx).await?,
             Kind::Cluster => {
                 let items = self.vectors(EmbedKind::Raw, texts, cx).await?;
-                let found = match input.topics {
+                let topics = input.topics;
+                let found = aside(move || match topics {
                     Some(topics) => k_means(&items, topics, SEED),
                     None => choose_topics(&items, SEED),
-                };
+                })
+                .await?;
                 let terms = topic_terms(texts, &found.cluster, found.centres.len(), TERMS);
                 let topic = |(i, terms): (usize, Vec<String>)| json!({ "terms": terms, "members": found.members(i) });
                 terms.into_iter().enumerate().map(topic).collect()
@@ -301,4 +327,11 @@ impl Work for Texts {
         };
         Ok(json!({ "data": data }))
     }
+}
+
+/// Work that takes a processor for a while, where it holds up nobody else.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, CallError> {
+    tokio::task::spawn_blocking(work).await.map_err(internal)
 }

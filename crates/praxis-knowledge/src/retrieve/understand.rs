@@ -34,11 +34,11 @@ impl Knowledge {
         opened: &'a Opened,
         query: &Query,
         settings: &SearchConfig,
+        scope: &Scope,
         cx: &CallContext,
     ) -> Result<Understood<'a>, CallError> {
         let assistant = self.assistant();
-        let all = Scope::all();
-        let search = opened.search(self, settings, &all);
+        let search = opened.search(self, settings, scope);
         let settings = &settings.question;
         if opened.snapshot.indexes.vectors.len() == 0 {
             return Ok(Understood::default());

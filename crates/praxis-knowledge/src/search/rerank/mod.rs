@@ -6,6 +6,7 @@
 mod listwise;
 mod mixing;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use praxis_core::tokens::cut;
@@ -60,9 +61,13 @@ pub(crate) async fn reranked<Id>(
     let Some(model) = settings.model.as_deref().filter(|_| depth > 1) else {
         return Ok(ranked);
     };
+    let reranker = match judges.rerankers {
+        Some(source) => source(model)?,
+        None => None,
+    };
     let input = json!({ "question": question, "model": model, "candidates": depth });
     let (span, inner) = cx.span(SpanKind::Step, "rerank", input);
-    let opinion = judges.opinion(model, question, texts, settings, &inner);
+    let opinion = judges.opinion(model, reranker, question, texts, settings, &inner);
     let opinion = match opinion.await {
         Ok(opinion) => opinion,
         Err(error) => {
@@ -92,15 +97,12 @@ impl Judges<'_> {
     async fn opinion(
         &self,
         model: &str,
+        reranker: Option<Arc<dyn Reranker>>,
         question: &str,
         texts: Vec<String>,
         settings: &RerankConfig,
         cx: &CallContext,
     ) -> Result<Opinion, ModelError> {
-        let reranker = match self.rerankers {
-            Some(source) => source(model)?,
-            None => None,
-        };
         let limit = settings.timeout();
         match reranker {
             Some(reranker) => {

@@ -40,6 +40,8 @@ const BASE: &str = "base";
 struct Variant {
     name: String,
     function: Arc<PromptFunction>,
+    /// Keeps what it calls.
+    _around: Arc<Library>,
 }
 
 /// Runs what is not in the results file yet, and prints the comparison.
@@ -322,6 +324,7 @@ async fn compare(
 ) -> Result<Vec<Variant>, Failure> {
     let known = app.project.known();
     let library = Library::from_sources(files, "prompts", &known, deps).map_err(app::errors)?;
+    let library = Arc::new(library);
     let base = library.get(name)?;
     let names: Vec<String> = version::functions(files)
         .into_iter()
@@ -346,23 +349,26 @@ async fn compare(
         } else if names.contains(&wanted) {
             library.get(&wanted)?
         } else {
-            of_version(app, name, &wanted, deps).await?.ok_or_else(|| {
-                let failure = Failure::message(format!(
-                    "`{wanted}` is no variant or version of `{name}`, and no other function"
-                ));
-                let among = own.iter().copied().chain(names.iter().map(String::as_str));
-                match nearest(&wanted, among) {
+            of_version(app, name, &wanted, &names, deps)
+                .await?
+                .ok_or_else(|| {
+                    let failure = Failure::message(format!(
+                        "`{wanted}` is no variant or version of `{name}`, and no other function"
+                    ));
+                    let among = own.iter().copied().chain(names.iter().map(String::as_str));
+                    match nearest(&wanted, among) {
                     Some(near) => failure.with_help(format!("did you mean `{near}`?")),
                     None => failure.with_help(format!(
                         "a variant is a file prompts/{name}.{wanted}.prompt; `praxis prompts log \
                          {name}` lists versions"
                     )),
                 }
-            })?
+                })?
         };
         found.push(Variant {
             name: wanted,
             function,
+            _around: Arc::clone(&library),
         });
     }
     Ok(found)
@@ -373,6 +379,7 @@ async fn of_version(
     app: &App,
     name: &str,
     wanted: &str,
+    others: &[String],
     deps: &Deps,
 ) -> Result<Option<Arc<PromptFunction>>, Failure> {
     let hex = wanted.len() >= 4 && wanted.bytes().all(|b| b.is_ascii_hexdigit());
@@ -381,8 +388,15 @@ async fn of_version(
     }
     let found = versions::find(&app.project, Some(&app.store), name, wanted).await?;
     let place = format!("prompts@{}", found.hash);
-    let library = Library::from_sources(&found.sources, &place, &app.project.known(), deps)
-        .map_err(app::errors)?;
+    let mut known = app.project.known();
+    known.functions.extend(others.iter().cloned());
+    // What it calls is what is served; what calls it stays with what is served too.
+    let deps = Deps {
+        functions: deps.functions.beside(),
+        ..deps.clone()
+    };
+    let library = Library::from_sources(&found.sources, &place, &known, &deps);
+    let library = library.map_err(app::errors)?;
     Ok(Some(library.get(name)?))
 }
 
