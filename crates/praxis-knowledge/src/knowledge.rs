@@ -472,8 +472,19 @@ impl Knowledge {
         let open = |kind: IndexKind| {
             KeywordIndex::open_beside(&self.index_dir(name).join(kind.folder())).map_err(internal)
         };
-        let (keywords, documents) = (open(IndexKind::Chunks)?, open(IndexKind::Documents)?);
-        let indexes = self.indexes(name, None, keywords, documents).await?;
+        let (mut embedder, mut again) = (embedder, 0..3);
+        let indexes = loop {
+            let (keywords, documents) = (open(IndexKind::Chunks)?, open(IndexKind::Documents)?);
+            let indexes = self.indexes(name, None, keywords, documents).await?;
+            // A base that moved to another embedder while its vectors were read is read again.
+            let now = self.store.base(name).await.map_err(internal)?;
+            match now {
+                Some(now) if now.embedder != embedder && again.next().is_some() => {
+                    embedder = now.embedder;
+                }
+                _ => break indexes,
+            }
+        };
         self.keep(
             name,
             Snapshot {

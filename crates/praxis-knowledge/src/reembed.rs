@@ -142,11 +142,15 @@ impl Knowledge {
             return Ok(false);
         }
         let mut texts = Vec::with_capacity(documents.len());
-        for id in &documents {
+        for (id, _) in &documents {
             texts.push(self.document_text(id, embedder).await?);
         }
         let vectors = embedder.embed(EmbedKind::Passage, texts).await?;
-        let moved: Vec<_> = documents.into_iter().zip(vectors).collect();
+        let moved: Vec<_> = documents
+            .into_iter()
+            .zip(vectors)
+            .map(|((id, generation), vector)| (id, generation, vector))
+            .collect();
         store.put_moved_documents(&moved).await.map_err(internal)?;
         Ok(true)
     }

@@ -127,7 +127,9 @@ pub struct DocumentHead {
     pub error: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
-    /// The base's generation that wrote it.
+    /// The base's generation that wrote it. It goes to nobody: gaps would tell of documents that others may
+    /// read.
+    #[serde(skip)]
     pub generation: i64,
     /// How many chunks it has.
     pub chunks: u64,
@@ -229,7 +231,8 @@ impl Store {
         sqlx::query(
             "INSERT INTO bases (name, embedder, settings, generation) VALUES (?, ?, ?, 1) \
              ON CONFLICT (name) DO UPDATE SET embedder = excluded.embedder, \
-             settings = excluded.settings, generation = bases.generation + 1, embedder_name = NULL \
+             settings = excluded.settings, generation = bases.generation + 1, embedder_name = \
+             CASE WHEN bases.embedder = excluded.embedder THEN bases.embedder_name END \
              WHERE bases.embedder <> excluded.embedder OR bases.settings <> excluded.settings",
         )
         .bind(name)

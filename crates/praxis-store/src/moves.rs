@@ -115,7 +115,7 @@ impl Store {
             .collect()
     }
 
-    /// Up to `limit` documents without a new vector.
+    /// Up to `limit` documents without a new vector, each with its generation.
     ///
     /// # Errors
     /// Where the database fails.
@@ -123,15 +123,18 @@ impl Store {
         &self,
         base: &str,
         limit: usize,
-    ) -> Result<Vec<DocumentId>, StoreError> {
-        let query = format!("SELECT d.id {UNMOVED_DOCUMENTS} ORDER BY d.id LIMIT ?");
+    ) -> Result<Vec<(DocumentId, i64)>, StoreError> {
+        let query = format!("SELECT d.id, d.generation {UNMOVED_DOCUMENTS} ORDER BY d.id LIMIT ?");
         let rows = sqlx::query(sqlx::AssertSqlSafe(query))
             .bind(base)
             .bind(limit as i64)
             .fetch_all(&self.pool)
             .await?;
         rows.iter()
-            .map(|row| Ok(DocumentId::from_string(row.try_get::<String, _>(0)?)))
+            .map(|row| {
+                let id = DocumentId::from_string(row.try_get::<String, _>(0)?);
+                Ok((id, row.try_get(1)?))
+            })
             .collect()
     }
 
@@ -143,43 +146,41 @@ impl Store {
         &self,
         vectors: &[(ChunkId, Vec<f32>)],
     ) -> Result<(), StoreError> {
-        let rows = vectors.iter().map(|(id, vector)| (id.as_str(), vector));
-        self.put_moved(
-            "INSERT OR REPLACE INTO moved_chunks (chunk, vector) SELECT id, ? FROM chunks WHERE id = ?",
-            rows,
-        )
-        .await
+        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        for (id, vector) in vectors {
+            sqlx::query(
+                "INSERT OR REPLACE INTO moved_chunks (chunk, vector) \
+                 SELECT id, ? FROM chunks WHERE id = ?",
+            )
+            .bind(encode_vector(vector))
+            .bind(id.as_str())
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(())
     }
 
-    /// Writes new vectors of documents; those of documents that went meanwhile are left out.
+    /// Writes new vectors of documents of these generations; those of documents that went or changed
+    /// meanwhile are left out.
     ///
     /// # Errors
     /// Where the database fails; then none is written.
     pub async fn put_moved_documents(
         &self,
-        vectors: &[(DocumentId, Vec<f32>)],
-    ) -> Result<(), StoreError> {
-        let rows = vectors.iter().map(|(id, vector)| (id.as_str(), vector));
-        self.put_moved(
-            "INSERT OR REPLACE INTO moved_documents (document, vector) \
-             SELECT id, ? FROM documents WHERE id = ?",
-            rows,
-        )
-        .await
-    }
-
-    async fn put_moved(
-        &self,
-        insert: &'static str,
-        rows: impl Iterator<Item = (&str, &Vec<f32>)>,
+        vectors: &[(DocumentId, i64, Vec<f32>)],
     ) -> Result<(), StoreError> {
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        for (id, vector) in rows {
-            sqlx::query(insert)
-                .bind(encode_vector(vector))
-                .bind(id)
-                .execute(&mut *tx)
-                .await?;
+        for (id, generation, vector) in vectors {
+            sqlx::query(
+                "INSERT OR REPLACE INTO moved_documents (document, vector) \
+                 SELECT id, ? FROM documents WHERE id = ? AND generation = ?",
+            )
+            .bind(encode_vector(vector))
+            .bind(id.as_str())
+            .bind(generation)
+            .execute(&mut *tx)
+            .await?;
         }
         tx.commit().await?;
         Ok(())

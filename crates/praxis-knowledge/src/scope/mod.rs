@@ -230,11 +230,14 @@ impl Scoping<'_> {
             known,
         });
         self.scopes.kept(self.revision, |kept| {
-            keep(
-                &mut kept.scopes,
-                (caller, asked, Arc::clone(&sets)),
-                MAX_SCOPES,
-            );
+            // Nothing of an older revision than the one that is kept by now.
+            if kept.revision == self.revision {
+                keep(
+                    &mut kept.scopes,
+                    (caller, asked, Arc::clone(&sets)),
+                    MAX_SCOPES,
+                );
+            }
         });
         Ok(scope(Some(sets)))
     }
@@ -244,7 +247,11 @@ impl Scoping<'_> {
         if clearance.is_full() {
             return Ok(None);
         }
-        if let Some(known) = self.scopes.known(self.revision, clearance) {
+        // That a base has no labels is known of what the indexes hold now: the first document with one moves no
+        // revision.
+        if let Some(known) = self.scopes.known(self.revision, clearance)
+            && (known.is_some() || self.is_current)
+        {
             return Ok(known);
         }
         let open = self.is_current && !self.store.has_labels(self.base).await.map_err(internal)?;
@@ -271,11 +278,14 @@ impl Scoping<'_> {
         };
         // A document that changes later has another generation, or moves the revision.
         self.scopes.kept(self.revision, |kept| {
-            keep(
-                &mut kept.known,
-                (clearance.clone(), known.clone()),
-                MAX_CALLERS,
-            );
+            if kept.revision == self.revision {
+                kept.known.retain(|(other, _)| other != clearance);
+                keep(
+                    &mut kept.known,
+                    (clearance.clone(), known.clone()),
+                    MAX_CALLERS,
+                );
+            }
         });
         Ok(known)
     }
