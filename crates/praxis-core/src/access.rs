@@ -73,6 +73,14 @@ impl Clearance {
         }
     }
 
+    /// The labels that what this caller makes gets: its own, in order.
+    pub fn labels(&self) -> Vec<String> {
+        match self {
+            Self::Full => Vec::new(),
+            Self::Labels(own) => own.iter().cloned().collect(),
+        }
+    }
+
     /// Those of a document's labels that the caller may know of: its own, or all.
     pub fn shown(&self, labels: Vec<String>) -> Vec<String> {
         match self {
@@ -101,6 +109,15 @@ impl Caller {
         }
     }
 
+    /// Whether it may change what has this owner (the name of the key that made it, none for one that may
+    /// read everything) and these labels: as its owner, by a label in common, or as one that may read
+    /// everything. What has no label is for all to read, not to change.
+    pub fn may_change<T: AsRef<str>>(&self, owner: Option<&str>, labels: &[T]) -> bool {
+        self.clearance.is_full()
+            || (owner.is_some() && owner == self.name.as_deref())
+            || (!labels.is_empty() && self.clearance.permits(labels))
+    }
+
     /// Whether it may see what another caller's call left: its own, where neither name nor labels changed
     /// since, and everything where it may read all documents.
     pub fn sees_traces_of(&self, other: Option<&Self>) -> bool {
@@ -111,6 +128,29 @@ impl Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_everybody_may_read_is_changed_by_its_owner_alone() {
+        let named = |name: &str, labels: &[&str]| Caller {
+            name: Some(name.to_owned()),
+            clearance: Clearance::of(labels.iter().copied()),
+        };
+        let none: &[&str] = &[];
+        for (caller, owner, labels, allowed) in [
+            (Caller::full(), Some("hr"), &["hr"][..], true),
+            (named("hr", &["hr"]), None, &["hr"], true),
+            (named("guest", &[]), None, none, false),
+            (named("guest", &[]), Some("guest"), none, true),
+            (named("guest", &[]), Some("other"), none, false),
+            (named("guest", &[]), Some("hr"), &["hr"], false),
+            (Caller::default(), None, none, false),
+        ] {
+            let found = caller.may_change(owner, labels);
+            assert_eq!(found, allowed, "{caller:?} {owner:?} {labels:?}");
+        }
+        assert_eq!(named("a", &["y", "x"]).clearance.labels(), ["x", "y"]);
+        assert!(Clearance::Full.labels().is_empty());
+    }
 
     #[test]
     fn one_label_in_common_opens_a_document() {

@@ -16,6 +16,10 @@ pub enum ErrorCode {
     ModelNotPulled,
     /// The provider refused the key.
     Unauthorized,
+    /// The caller may see it, and not change it.
+    Forbidden,
+    /// A file or a body is larger than it may be.
+    TooLarge,
     /// Too many requests, here or at the provider.
     RateLimited,
     /// The work took longer than it may.
@@ -41,6 +45,8 @@ pub const ERROR_CODES: &[ErrorCode] = &[
     ErrorCode::NotFound,
     ErrorCode::ModelNotPulled,
     ErrorCode::Unauthorized,
+    ErrorCode::Forbidden,
+    ErrorCode::TooLarge,
     ErrorCode::RateLimited,
     ErrorCode::Timeout,
     ErrorCode::BudgetExceeded,
@@ -84,6 +90,18 @@ impl ErrorCode {
                 401,
                 "authentication_error",
                 "Check the API key: the environment variable that `praxis.toml` names for the provider.",
+            ),
+            ErrorCode::Forbidden => (
+                "forbidden",
+                403,
+                "invalid_request_error",
+                "Use the key that made it, or one that may read everything.",
+            ),
+            ErrorCode::TooLarge => (
+                "too_large",
+                413,
+                "invalid_request_error",
+                "Send less, or raise the limit under `[files]` in `praxis.toml` that the message names.",
             ),
             ErrorCode::RateLimited => (
                 "rate_limited",

@@ -162,6 +162,11 @@ pub fn unknown_key(base: &str, key: &str, known: &[String]) -> CallError {
         .with_details(json!({ UNKNOWN_KEY: key }))
 }
 
+/// The key that an error of [`unknown_key`] names; `None` for any other error.
+pub fn unknown_key_of(error: &CallError) -> Option<&str> {
+    error.details.as_ref()?.get(UNKNOWN_KEY)?.as_str()
+}
+
 /// Whether an error is that of [`unknown_key`]: of several bases, others may have the key.
 pub fn is_unknown_key(error: &CallError) -> bool {
     let details = error.details.as_ref();

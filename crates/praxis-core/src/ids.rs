@@ -41,6 +41,11 @@ id!(/// A chunk: stable for one content at one place of one document.
 id!(/// A name of one type in the knowledge graph of one base: stable for base, type and normalized name.
     EntityId);
 
+/// A new id that begins with `prefix`; ids of one prefix sort by the time when they were made.
+pub fn generate(prefix: &str) -> String {
+    format!("{prefix}{}", Uuid::now_v7().simple())
+}
+
 impl TraceId {
     /// A new id.
     pub fn generate() -> Self {

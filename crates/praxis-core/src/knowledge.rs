@@ -8,6 +8,9 @@ use crate::function::{CallContext, CallError};
 use crate::ids::{ChunkId, DocumentId};
 use crate::message::Message;
 
+/// What ids of vector stores begin with: bases that clients make, whose names nobody else may have.
+pub const VECTOR_STORE: &str = "vs_";
+
 /// What a search asks a knowledge base for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Query {

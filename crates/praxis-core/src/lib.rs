@@ -40,6 +40,7 @@ pub use function::{CallContext, CallError, CallEvent, Function, Signature, now_s
 pub use ids::{ChunkId, DocumentId, EntityId, SpanId, TraceId};
 pub use knowledge::{
     Citation, Passage, Query, RerankOption, RerankSettings, Retrieval, Retriever, SearchOptions,
+    VECTOR_STORE,
 };
 pub use language::Language;
 pub use message::{Message, Part, Role};

@@ -177,9 +177,20 @@ impl Store {
             return Ok(());
         }
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        Self::write_all_attributes(&mut tx, base, all).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Replaces metadata and labels of documents as part of a transaction.
+    pub(crate) async fn write_all_attributes(
+        tx: &mut Transaction<'_, Sqlite>,
+        base: &str,
+        all: &[NewAttributes],
+    ) -> Result<(), StoreError> {
         sqlx::query("UPDATE bases SET revision = revision + 1 WHERE name = ?")
             .bind(base)
-            .execute(&mut *tx)
+            .execute(&mut **tx)
             .await?;
         for new in all {
             let row = sqlx::query(
@@ -194,7 +205,7 @@ impl Store {
             .bind(write_labels(&new.labels)?)
             .bind(new.document.as_str())
             .bind(base)
-            .fetch_optional(&mut *tx)
+            .fetch_optional(&mut **tx)
             .await?;
             let Some(row) = row else {
                 continue;
@@ -203,11 +214,10 @@ impl Store {
             sqlx::query("DELETE FROM attributes WHERE base = ? AND document = ?")
                 .bind(base)
                 .bind(generation)
-                .execute(&mut *tx)
+                .execute(&mut **tx)
                 .await?;
-            write_attributes(&mut tx, base, generation, &new.metadata).await?;
+            write_attributes(tx, base, generation, &new.metadata).await?;
         }
-        tx.commit().await?;
         Ok(())
     }
 }

@@ -250,15 +250,26 @@ impl Store {
     /// Where the database fails; then nothing has changed.
     pub async fn put_document(&self, base: &str, new: &NewDocument) -> Result<(), StoreError> {
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let generation = next_generation(&mut tx, base).await?;
+        Self::write_document(&mut tx, base, new).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Writes a document as part of a transaction.
+    pub(crate) async fn write_document(
+        tx: &mut sqlx::Transaction<'_, sqlx::Sqlite>,
+        base: &str,
+        new: &NewDocument,
+    ) -> Result<(), StoreError> {
+        let generation = next_generation(tx, base).await?;
         let replaced = "d.id = ? OR (d.base = ? AND d.uri = ?)";
         let place = [new.id.as_str(), base, &new.uri];
-        note_removed(&mut tx, generation, replaced, &place).await?;
+        note_removed(tx, generation, replaced, &place).await?;
         sqlx::query("DELETE FROM documents WHERE id = ? OR (base = ? AND uri = ?)")
             .bind(new.id.as_str())
             .bind(base)
             .bind(&new.uri)
-            .execute(&mut *tx)
+            .execute(&mut **tx)
             .await?;
         sqlx::query(
             "INSERT INTO documents (id, base, uri, title, text, hash, size, modified, error, hint, \
@@ -282,11 +293,10 @@ impl Store {
         .bind(write_labels(&new.labels)?)
         .bind(&new.origin.source)
         .bind(&new.origin.version)
-        .execute(&mut *tx)
+        .execute(&mut **tx)
         .await?;
-        write_attributes(&mut tx, base, generation, &new.metadata).await?;
-        write_chunks(&mut tx, new.id.as_str(), &new.chunks).await?;
-        tx.commit().await?;
+        write_attributes(tx, base, generation, &new.metadata).await?;
+        write_chunks(tx, new.id.as_str(), &new.chunks).await?;
         Ok(())
     }
 
@@ -301,11 +311,7 @@ impl Store {
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let generation = next_generation(&mut tx, base).await?;
         for id in ids {
-            note_removed(&mut tx, generation, "d.id = ?", &[id.as_str()]).await?;
-            sqlx::query("DELETE FROM documents WHERE id = ?")
-                .bind(id.as_str())
-                .execute(&mut *tx)
-                .await?;
+            remove_document(&mut tx, generation, id.as_str()).await?;
         }
         tx.commit().await?;
         Ok(())
@@ -427,6 +433,20 @@ impl Store {
             title: row.try_get("title")?,
         }))
     }
+}
+
+/// Deletes a document as part of a transaction that makes this generation of its base.
+pub(crate) async fn remove_document(
+    tx: &mut sqlx::Transaction<'_, sqlx::Sqlite>,
+    generation: i64,
+    id: &str,
+) -> Result<(), StoreError> {
+    note_removed(tx, generation, "d.id = ?", &[id]).await?;
+    sqlx::query("DELETE FROM documents WHERE id = ?")
+        .bind(id)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
 }
 
 pub(crate) async fn next_generation(

@@ -1,4 +1,4 @@
-//! The one source of truth: documents, chunks, traces and versions of prompts.
+//! The one source of truth: documents, chunks, files, vector stores, traces and versions of prompts.
 //!
 //! SQLite in WAL mode today; the SQL keeps to one portable dialect so that PostgreSQL can come
 //! behind the same methods. Indexes and caches are derived from here and live elsewhere. Left out:
@@ -7,11 +7,16 @@
 mod attributes;
 mod changes;
 mod documents;
+mod files;
 mod graph;
+mod members;
 mod moves;
+mod page;
 mod spans;
 mod surroundings;
+mod vector_stores;
 mod versions;
+mod waiting;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -23,13 +28,18 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 pub use attributes::{NewAttributes, ValueRange};
 pub use changes::{ChunkEntry, NumberedVector, Place};
 pub use documents::{Base, Chunk, Document, DocumentHead, FoundChunk, NewDocument, Origin};
+pub use files::{DeletedFile, StoredFile};
 pub use graph::{
     EntityVector, ExtractionCount, ExtractionTotal, GraphChunk, GraphPlace, GraphRows, HandMerge,
     MentionRow, NewExtraction, NewMention, NewTriple, StoredTriple, UnembeddedEntity,
 };
+pub use members::{Added, Cut, FileBatch, Member, MemberStatus, NewMember};
 pub use moves::{MoveProgress, UnmovedChunk};
+pub use page::{Page, Paged};
 pub use surroundings::{DocumentVector, Neighbour};
+pub use vector_stores::{FileCounts, VectorStore, VectorStoreChange};
 pub use versions::{PromptVersion, VersionUse};
+pub use waiting::Finished;
 pub use writer::TraceWriter;
 
 /// A store error, sorted by what the caller can do.
