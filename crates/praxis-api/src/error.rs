@@ -41,6 +41,13 @@ impl ApiError {
         }
     }
 
+    /// The same, naming the field that it is about.
+    #[must_use]
+    pub fn about(mut self, param: &str) -> Self {
+        self.param = Some(param.to_owned());
+        self
+    }
+
     /// The body, as OpenAI writes it; with `details` where there are some.
     pub fn body(&self) -> Value {
         let mut body = json!({ "error": {

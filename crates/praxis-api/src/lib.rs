@@ -1,4 +1,4 @@
-//! The HTTP edge: the OpenAI platform API over functions and models, and Praxis's own beside it.
+//! The HTTP edge: the OpenAI platform API over functions, models, files and vector stores, and Praxis's own beside it.
 //!
 //! [`router`] is the map of all routes. Handlers parse, call a port, and shape the answer; no
 //! product logic lives here.
@@ -44,6 +44,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/models/{id}", get(routes::models::retrieve))
         .route("/v1/chat/completions", post(routes::chat::completions))
         .route("/v1/embeddings", post(routes::embeddings::create))
+        .merge(files(&state))
+        .merge(vector_stores())
         .route("/praxis/v1/functions", get(routes::functions::list))
         .route(
             "/praxis/v1/functions/{name}/call",
@@ -69,6 +71,50 @@ pub fn router(state: ApiState) -> Router {
         .route("/praxis/v1/traces/{id}", get(routes::traces::show));
     let keyed = keyed_by(&state, keyed.with_state(state.clone()));
     open.with_state(state).merge(keyed)
+}
+
+/// Files: the one place where bodies may be large.
+fn files(state: &ApiState) -> Router<ApiState> {
+    let most = state.files.limits().max_file_bytes;
+    let most = usize::try_from(most.saturating_mul(2)).unwrap_or(usize::MAX);
+    let upload = post(routes::files::create).layer(DefaultBodyLimit::max(most.max(MAX_BODY)));
+    Router::new()
+        .route("/v1/files", upload.get(routes::files::list))
+        .route(
+            "/v1/files/{file}",
+            get(routes::files::retrieve).delete(routes::files::delete),
+        )
+        .route("/v1/files/{file}/content", get(routes::files::content))
+}
+
+/// Vector stores, the files in them, batches of files, and searches.
+fn vector_stores() -> Router<ApiState> {
+    use routes::vector_stores::{batches, files, search, stores};
+    let store = |rest: &str| format!("/v1/vector_stores/{{store}}{rest}");
+    Router::new()
+        .route("/v1/vector_stores", get(stores::list).post(stores::create))
+        .route(
+            &store(""),
+            get(stores::retrieve)
+                .post(stores::modify)
+                .delete(stores::delete),
+        )
+        .route(&store("/search"), post(search::search))
+        .route(&store("/files"), get(files::list).post(files::create))
+        .route(
+            &store("/files/{file}"),
+            get(files::retrieve)
+                .post(files::update)
+                .delete(files::delete),
+        )
+        .route(&store("/files/{file}/content"), get(files::content))
+        .route(&store("/file_batches"), post(batches::create))
+        .route(&store("/file_batches/{batch}"), get(batches::retrieve))
+        .route(
+            &store("/file_batches/{batch}/cancel"),
+            post(batches::cancel),
+        )
+        .route(&store("/file_batches/{batch}/files"), get(batches::files))
 }
 
 /// Puts a router behind the application's key, if it has one. `/healthz` alone stays open.

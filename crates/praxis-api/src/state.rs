@@ -5,7 +5,7 @@ use std::sync::Arc;
 use metrics_exporter_prometheus::PrometheusHandle;
 use praxis_core::{CallContext, Caller, ChatGateway, Embedder, ModelError, TraceSink};
 use praxis_function::Library;
-use praxis_knowledge::Knowledge;
+use praxis_knowledge::{Files, Knowledge, VectorStores};
 use praxis_store::Store;
 use serde::Serialize;
 
@@ -59,6 +59,10 @@ pub struct ApiState {
     pub library: Arc<Library>,
     /// Knowledge bases.
     pub knowledge: Arc<Knowledge>,
+    /// Files that clients sent.
+    pub files: Arc<Files>,
+    /// Vector stores, whose work in the background is the server's to run.
+    pub vector_stores: Arc<VectorStores>,
     /// The store, for traces.
     pub store: Store,
     /// Where spans go.

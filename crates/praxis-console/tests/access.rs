@@ -15,10 +15,12 @@ use praxis_api::{Access, ApiState, AppInfo};
 use praxis_core::embed::{EmbedKind, TokenCounter, normalize};
 use praxis_core::{
     CallContext, Caller, ChatChunk, ChatGateway, ChatRequest, ChatStream, Clearance, Embedder,
-    EntityId, FinishReason, ModelError, Secret, Usage,
+    EntityId, FinishReason, ModelError, Secret, Usage, now_s,
 };
 use praxis_function::{Deps, Functions, Known, Library};
-use praxis_knowledge::{BaseConfig, GraphConfig, Knowledge, MetadataRule};
+use praxis_knowledge::{
+    BaseConfig, FileLimits, Files, GraphConfig, Knowledge, MetadataRule, VectorStores,
+};
 use praxis_store::{NewExtraction, NewMention, NewTriple, Store, TraceWriter};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -162,7 +164,17 @@ async fn server() -> Server {
         (Secret::new(KEYS[1]), caller("hr", &["hr"])),
         (Secret::new(KEYS[2]), caller("none", &[])),
     ]);
+    let files = Files::new(
+        dir.path().join("files"),
+        store.clone(),
+        FileLimits::default(),
+        now_s,
+    );
+    let files = Arc::new(files);
+    let vector_stores = VectorStores::open(knowledge.clone(), files.clone(), now_s);
     let state = ApiState {
+        files,
+        vector_stores: Arc::new(vector_stores.await.unwrap()),
         app: Arc::new(AppInfo::default()),
         chat: Arc::new(Parrot),
         embedders: source,

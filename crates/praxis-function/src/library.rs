@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use praxis_core::suggest::nearest;
 use praxis_core::{
     CallError, ChatGateway, Constraint, Diagnostic, Embedder, ErrorCode, Function, Retriever,
-    Severity, Signature, SourceSpan,
+    Severity, Signature, SourceSpan, VECTOR_STORE,
 };
 use serde_json::json;
 
@@ -388,6 +388,7 @@ fn read(
             }
         };
         references(source, &prompt, known, &mut problems);
+        vector_stores(source, &prompt, &mut problems);
         callees(source, &prompt, &files, known, &mut problems);
         let declared = prompt.ours.technique.examples.as_ref();
         let examples = declared
@@ -506,8 +507,28 @@ fn references(source: &Source, prompt: &Prompt, known: &Known, problems: &mut Ve
     }
     if let Some(knowledge) = &prompt.ours.knowledge {
         for base in &knowledge.bases {
+            // Vector stores come and go while the server runs.
+            if base.starts_with(VECTOR_STORE) {
+                continue;
+            }
             check("knowledge base", base, &known.knowledge);
         }
+    }
+}
+
+/// Vector stores that the prompt names: whether they are there is known when it is called.
+fn vector_stores(source: &Source, prompt: &Prompt, problems: &mut Vec<Diagnostic>) {
+    let bases = prompt.ours.knowledge.iter().flat_map(|k| &k.bases);
+    for base in bases.filter(|base| base.starts_with(VECTOR_STORE)) {
+        let message =
+            format!("`{base}` is a vector store, which the application's files do not have");
+        let at = source.text.find(base.as_str()).unwrap_or(0);
+        let span = SourceSpan::new(&source.shown, &source.text, at..at + base.len());
+        problems.push(
+            Diagnostic::warning(message)
+                .at(span)
+                .help("make sure that it is there where the prompt is called, and does not expire"),
+        );
     }
 }
 

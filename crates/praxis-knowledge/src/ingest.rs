@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::BaseConfig;
 use crate::document::{LoadedDocument, Segment};
-use crate::knowledge::{Base, Knowledge, internal, other_embedder};
+use crate::knowledge::{Base, Knowledge, Maker, internal, other_embedder};
 use crate::listing::{Listed, SourceProblem, UNREAD};
 use crate::load::load_guarded;
 use crate::metadata::{Described, Describer};
@@ -28,10 +28,10 @@ use crate::segment::{SegmentOptions, segment};
 use crate::summary::summary;
 
 /// Chunks embedded in one call: enough to fill the encoder's batches.
-const EMBED_BATCH: usize = 64;
+pub(crate) const EMBED_BATCH: usize = 64;
 
 /// Documents fetched and loaded ahead of the embedder.
-const LOAD_AHEAD: usize = 2;
+pub(crate) const LOAD_AHEAD: usize = 2;
 
 /// Tokens of a chunk left for its title, headings and the embedder's prefix.
 pub(crate) const HEADING_RESERVE: usize = 48;
@@ -137,6 +137,11 @@ impl Knowledge {
     ) -> Result<IngestReport, CallError> {
         let started = Instant::now();
         let base = self.base(name)?;
+        if matches!(base.maker, Maker::Client { .. }) {
+            let message = format!("`{name}` is a vector store: its documents are sent to it");
+            return Err(CallError::new(ErrorCode::InvalidRequest, message)
+                .with_hint("use `/v1/vector_stores` of the server's API"));
+        }
         let describer = Arc::new(Describer::new(&base.config)?);
         let _lock = self.lock(name).await?;
         let embedder = self.embedder_for_ingest(name, &base.config).await?;
@@ -223,7 +228,7 @@ impl Knowledge {
 
     /// The embedder of the base's vectors. Another one is not taken: the base would be empty until all of
     /// its documents are embedded again.
-    async fn embedder_for_ingest(
+    pub(crate) async fn embedder_for_ingest(
         &self,
         name: &str,
         config: &BaseConfig,
@@ -667,7 +672,7 @@ pub(crate) fn indexed_text(title: &str, headings: &[String], text: &str) -> Stri
     format!("{}\n{text}", path.join(" > "))
 }
 
-fn short_hash(parts: &[&str]) -> String {
+pub(crate) fn short_hash(parts: &[&str]) -> String {
     let mut hasher = blake3::Hasher::new();
     for part in parts {
         hasher.update(&(part.len() as u64).to_le_bytes());

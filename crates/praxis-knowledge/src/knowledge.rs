@@ -3,14 +3,15 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use praxis_core::suggest::nearest;
 use praxis_core::{
     CallError, ChatGateway, ChunkId, Clearance, DocumentId, Embedder, ErrorCode, ModelError,
-    Passage, Reranker,
+    Passage, Reranker, now_s,
 };
-use praxis_store::{Base as StoredBase, Document, DocumentHead, Store};
+use praxis_store::{Base as StoredBase, Document, DocumentHead, Store, VectorStoreChange};
 use praxis_vectors::Index;
 use serde::Serialize;
 
@@ -41,10 +42,27 @@ pub type RerankerSource =
 /// A base to open: its name, the folder that its paths are relative to, its configuration.
 pub type BaseSpec = (String, PathBuf, BaseConfig);
 
+/// Seconds within which a vector store is used again without a note of it.
+const USE_NOTED: i64 = 60;
+
+/// Who made a base.
+pub(crate) enum Maker {
+    /// The application: it is a file of it.
+    Application,
+    /// A client, while the server ran: it is a vector store.
+    Client {
+        /// Labels of which a caller needs one to know of it.
+        labels: Vec<String>,
+        /// When its use was noted last.
+        noted: AtomicI64,
+    },
+}
+
 /// A base, as opened.
 pub(crate) struct Base {
     pub dir: PathBuf,
     pub config: BaseConfig,
+    pub maker: Maker,
     snapshot: RwLock<Option<Arc<Snapshot>>>,
     /// The index of its vectors, while this process has it open.
     pub vectors: Mutex<Option<Arc<Index>>>,
@@ -105,7 +123,7 @@ impl IndexKind {
 pub struct Knowledge {
     state: PathBuf,
     store: Store,
-    bases: BTreeMap<String, Arc<Base>>,
+    bases: RwLock<BTreeMap<String, Arc<Base>>>,
     embedders: EmbedderSource,
     assistant: Assistant,
     rerankers: Option<RerankerSource>,
@@ -160,6 +178,19 @@ pub struct Excerpt {
     pub after: String,
 }
 
+impl Base {
+    fn new(dir: PathBuf, config: BaseConfig, maker: Maker) -> Self {
+        Self {
+            dir,
+            config,
+            maker,
+            snapshot: RwLock::default(),
+            vectors: Mutex::default(),
+            graph: Views::default(),
+        }
+    }
+}
+
 pub(crate) fn internal(error: impl std::fmt::Display) -> CallError {
     CallError::new(ErrorCode::Internal, error.to_string())
 }
@@ -175,22 +206,14 @@ impl Knowledge {
         let bases = specs
             .into_iter()
             .map(|(name, dir, config)| {
-                (
-                    name,
-                    Arc::new(Base {
-                        dir,
-                        config,
-                        snapshot: RwLock::default(),
-                        vectors: Mutex::default(),
-                        graph: Views::default(),
-                    }),
-                )
+                let base = Base::new(dir, config, Maker::Application);
+                (name, Arc::new(base))
             })
             .collect();
         Self {
             state,
             store,
-            bases,
+            bases: RwLock::new(bases),
             embedders,
             assistant: Assistant::default(),
             rerankers: None,
@@ -219,9 +242,68 @@ impl Knowledge {
         }
     }
 
-    /// Names of the bases.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.bases.keys().map(String::as_str)
+    /// Names of the bases that a caller may know of: those of the application, and vector stores.
+    pub fn names(&self, clearance: &Clearance) -> Vec<String> {
+        let bases = self.bases.read().unwrap_or_else(PoisonError::into_inner);
+        let known = bases.iter().filter(|(_, base)| match &base.maker {
+            Maker::Application => true,
+            Maker::Client { labels, .. } => clearance.permits(labels),
+        });
+        known.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Opens the base of a vector store, unless it is open.
+    pub(crate) fn open_vector_store(&self, id: &str, name: &str, labels: &[String]) {
+        let mut bases = self.bases.write().unwrap_or_else(PoisonError::into_inner);
+        bases.entry(id.to_owned()).or_insert_with(|| {
+            let config = BaseConfig {
+                description: Some(name.to_owned()).filter(|name| !name.is_empty()),
+                ..BaseConfig::default()
+            };
+            let maker = Maker::Client {
+                labels: labels.to_vec(),
+                noted: AtomicI64::new(0),
+            };
+            Arc::new(Base::new(self.state.clone(), config, maker))
+        });
+    }
+
+    /// Closes the base of a vector store: nobody finds it any more.
+    pub(crate) fn close_vector_store(&self, id: &str) {
+        let mut bases = self.bases.write().unwrap_or_else(PoisonError::into_inner);
+        if bases
+            .get(id)
+            .is_some_and(|base| matches!(base.maker, Maker::Client { .. }))
+        {
+            bases.remove(id);
+        }
+    }
+
+    /// Removes the indexes of a vector store that is closed for good. Blocks.
+    pub(crate) fn remove_indexes(&self, id: &str) {
+        let dir = self.index_dir(id);
+        if dir.exists()
+            && let Err(error) = std::fs::remove_dir_all(&dir)
+        {
+            tracing::warn!(base = id, %error, "indexes of a vector store were not removed");
+        }
+        for lock in [format!("{id}.lock"), format!("{id}.move.lock")] {
+            let _ = std::fs::remove_file(self.state.join("index").join(lock));
+        }
+    }
+
+    /// Notes that a vector store is used, so that it does not expire.
+    pub(crate) async fn note_use(&self, name: &str, base: &Base) -> Result<(), CallError> {
+        let Maker::Client { noted, .. } = &base.maker else {
+            return Ok(());
+        };
+        let now = now_s();
+        if now - noted.swap(now, Ordering::Relaxed) < USE_NOTED {
+            return Ok(());
+        }
+        let used = VectorStoreChange::default();
+        let noted = self.store.change_vector_store(name, &used, now).await;
+        noted.map(|_| ()).map_err(internal)
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -229,9 +311,14 @@ impl Knowledge {
     }
 
     pub(crate) fn base(&self, name: &str) -> Result<Arc<Base>, CallError> {
-        self.bases.get(name).cloned().ok_or_else(|| {
+        let bases = self.bases.read().unwrap_or_else(PoisonError::into_inner);
+        bases.get(name).cloned().ok_or_else(|| {
             let error = CallError::new(ErrorCode::NotFound, format!("no knowledge base `{name}`"));
-            match nearest(name, self.names()) {
+            // Those of clients are not for everybody to know.
+            let own = bases
+                .iter()
+                .filter(|(_, base)| matches!(base.maker, Maker::Application));
+            match nearest(name, own.map(|(name, _)| name.as_str())) {
                 Some(near) => error.with_hint(format!("did you mean `{near}`?")),
                 None => error.with_hint("a base is a file `knowledge/NAME.toml`"),
             }
@@ -531,7 +618,10 @@ impl Knowledge {
     }
 
     /// Brings the indexes up to the store and loads them. The caller holds the base's lock.
-    async fn refresh_locked(&self, name: &str) -> Result<Option<Arc<Snapshot>>, CallError> {
+    pub(crate) async fn refresh_locked(
+        &self,
+        name: &str,
+    ) -> Result<Option<Arc<Snapshot>>, CallError> {
         let Some(stored) = self.store.base(name).await.map_err(internal)? else {
             return Ok(None);
         };

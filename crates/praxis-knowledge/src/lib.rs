@@ -9,6 +9,7 @@
 mod analyze;
 mod config;
 mod document;
+mod files;
 mod functions;
 mod graph;
 mod ingest;
@@ -27,6 +28,7 @@ mod search;
 mod segment;
 mod summary;
 mod tune;
+mod vector_stores;
 mod vectors;
 
 pub use config::{
@@ -34,6 +36,7 @@ pub use config::{
     SegmentConfig,
 };
 pub use document::{Block, BlockKind, LoadedDocument, Segment};
+pub use files::{FileLimits, Files, NewFile, Upload};
 pub use functions::{PREFIX as FUNCTION_PREFIX, function_names, functions};
 pub use graph::{
     ExtractionStats, GraphAnswer, GraphEntity, GraphFormat, GraphOptions, GraphProgress,
@@ -50,3 +53,6 @@ pub use retrieve::{FoundDocument, FoundDocuments};
 pub use search::fusion::Lanes;
 pub use segment::{SegmentOptions, segment};
 pub use tune::{Label, TuneReport};
+pub use vector_stores::{
+    FileRequest, NewVectorStore, StoreHit, StoreHits, StoreQuery, VectorStores,
+};

@@ -22,7 +22,7 @@ use crate::config::SearchConfig;
 use crate::graph::GraphHits;
 use crate::ingest::indexed_text;
 use crate::keyword::coverage;
-use crate::knowledge::{Base, Knowledge, Snapshot, internal, other_embedder, passage};
+use crate::knowledge::{Base, Knowledge, Maker, Snapshot, internal, other_embedder, passage};
 use crate::relevance::{Calibration, calibration};
 use crate::scope::{Scope, Scoping};
 use crate::search::Search;
@@ -158,12 +158,17 @@ impl Knowledge {
     /// Opens a base for searches.
     pub(crate) async fn opened(&self, name: &str) -> Result<Opened, CallError> {
         let base = self.base(name)?;
+        self.note_use(name, &base).await?;
         let Some((snapshot, stored)) = self.snapshot(name).await? else {
+            let hint = match base.maker {
+                Maker::Application => format!("run `praxis ingest {name}`"),
+                Maker::Client { .. } => "add files to the vector store first".to_owned(),
+            };
             return Err(CallError::new(
                 ErrorCode::NotFound,
                 format!("the knowledge base `{name}` is empty"),
             )
-            .with_hint(format!("run `praxis ingest {name}`")));
+            .with_hint(hint));
         };
         // Equal dimensions prove nothing: two models of 384 would give nonsense without a word.
         let embedder = self.embedder_of(name, &snapshot.embedder).await?;

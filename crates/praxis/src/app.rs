@@ -3,15 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use praxis_core::function::now_ms;
+use praxis_core::function::{now_ms, now_s};
 use praxis_core::suggest::nearest;
 use praxis_core::{
     CallContext, Caller, Diagnostic, Function, Problem, Retriever, Severity, TraceSink,
+    VECTOR_STORE,
 };
 use praxis_function::{Deps, Functions, Known, Library, PromptFunction};
 use praxis_gateway::{Gateway, GatewayConfig, Task};
 use praxis_hub::Cache;
-use praxis_knowledge::{BaseConfig, Knowledge, ModelUse, function_names, functions};
+use praxis_knowledge::{
+    BaseConfig, Files, Knowledge, ModelUse, VectorStores, function_names, functions,
+};
 use praxis_store::{PromptVersion, Store, TraceWriter};
 use tokio::task::JoinHandle;
 
@@ -43,6 +46,10 @@ pub struct App {
     pub gateway: Arc<Gateway>,
     /// Knowledge bases.
     pub knowledge: Arc<Knowledge>,
+    /// Files that clients sent.
+    pub files: Arc<Files>,
+    /// Vector stores.
+    pub vector_stores: Arc<VectorStores>,
     /// Functions.
     pub library: Arc<Library>,
     /// Where traces go; must be closed for the last of them to be stored.
@@ -170,6 +177,13 @@ fn load_bases(
                 for problem in config.problems().into_iter().chain(of_models) {
                     problems.push(file.diagnose(problem));
                 }
+                if stem.starts_with(VECTOR_STORE) {
+                    let message = format!("`{stem}` cannot be the name of a knowledge base");
+                    let help = format!(
+                        "rename the file: `{VECTOR_STORE}` begins the names of vector stores"
+                    );
+                    problems.push(Diagnostic::error(message).help(help));
+                }
                 bases.push((stem, config));
             }
             Err(problem) => problems.push(problem),
@@ -232,6 +246,13 @@ impl App {
             Gateway::new(project.config.gateway().rooted(&project.root), cache)
                 .map_err(|e| Failure::message(e.to_string()))?,
         );
+        let files = Files::new(
+            state.join("files"),
+            store.clone(),
+            project.config.files.limits(),
+            now_s,
+        );
+        let files = Arc::new(files);
         let (embedders, rerankers) = (Arc::clone(&gateway), Arc::clone(&gateway));
         let knowledge = Knowledge::open(
             state,
@@ -248,6 +269,8 @@ impl App {
             Arc::new(move |name: &str| rerankers.reranker(name)),
         );
         let knowledge = Arc::new(knowledge);
+        let vector_stores =
+            VectorStores::open(Arc::clone(&knowledge), Arc::clone(&files), now_s).await?;
         let retriever: Arc<dyn Retriever> = knowledge.clone();
         let embedder = gateway
             .embedder(None)
@@ -278,6 +301,8 @@ impl App {
             store,
             gateway,
             knowledge,
+            files,
+            vector_stores: Arc::new(vector_stores),
             library: Arc::new(library),
             traces,
             deps,

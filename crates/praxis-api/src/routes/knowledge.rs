@@ -37,8 +37,8 @@ pub(crate) async fn list(
     Admitted(caller): Admitted,
 ) -> Result<Json<Value>, ApiError> {
     let mut bases = Vec::new();
-    for name in state.knowledge.names() {
-        let documents = state.knowledge.documents(name, &caller.clearance).await?;
+    for name in state.knowledge.names(&caller.clearance) {
+        let documents = state.knowledge.documents(&name, &caller.clearance).await?;
         bases.push(json!({ "base": name, "documents": documents }));
     }
     Ok(Json(json!({ "bases": bases })))

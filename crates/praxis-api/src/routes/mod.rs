@@ -2,10 +2,13 @@
 
 pub(crate) mod chat;
 pub(crate) mod embeddings;
+pub(crate) mod files;
 pub(crate) mod functions;
 pub(crate) mod health;
 pub(crate) mod knowledge;
 mod messages;
 pub(crate) mod models;
+mod paging;
 mod tools;
 pub(crate) mod traces;
+pub(crate) mod vector_stores;

@@ -17,6 +17,8 @@ import urllib.request
 
 import openai
 
+import openapi
+
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 BINARY = os.environ.get("PRAXIS_BIN", str(ROOT / "target/debug/praxis"))
 MODEL = "smollm2-135m-instruct"
@@ -38,6 +40,9 @@ embedding = "{EMBEDDER}"
 
 [server]
 api_key = "env:PRAXIS_TEST_KEY"
+
+[files]
+max_file_bytes = 1000000
 """
 
 
@@ -69,13 +74,19 @@ def serve(app):
 
 
 def setUpModule():
-    global folder, server, url, client
+    global folder, server, url, client, checked
     server = folder = None
     url = os.environ.get("PRAXIS_URL")
     if not url:
         folder = tempfile.TemporaryDirectory()
         server, url = serve(make_application(folder.name))
     client = openai.OpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0, timeout=300)
+    # The same, whose every answer is held to OpenAI's own description of it.
+    hooks = {"response": [openapi.checker(ROOT)]}
+    checked = openai.OpenAI(
+        base_url=f"{url}/v1", api_key=KEY, max_retries=0, timeout=300,
+        http_client=openai.DefaultHttpxClient(event_hooks=hooks),
+    )
 
 
 def tearDownModule():
@@ -387,6 +398,185 @@ class Tools(unittest.TestCase):
                 model="function:answer", messages=user("x"), tools=[WEATHER]
             )
         self.assertEqual(caught.exception.param, "tools")
+
+
+class Files(unittest.TestCase):
+    def send(self, name="notes.md", text=b"An otter eats fish.", **options):
+        return checked.files.create(file=(name, text), purpose="assistants", **options)
+
+    def test_a_file_is_sent_read_and_deleted(self):
+        text = "An otter eats fish. 水獭吃鱼。".encode()
+        file = self.send("水獭.md", text)
+        self.assertEqual((file.filename, file.bytes, file.status), ("水獭.md", len(text), "processed"))
+        self.assertEqual(checked.files.retrieve(file.id), file)
+        self.assertEqual(client.files.content(file.id).read(), text)
+        self.assertTrue(checked.files.delete(file.id).deleted)
+        with self.assertRaises(openai.NotFoundError):
+            checked.files.retrieve(file.id)
+
+    def test_files_are_listed_page_by_page_while_they_are_deleted(self):
+        sent = [self.send(f"{n}.md").id for n in range(5)]
+        first = checked.files.list(purpose="assistants", order="asc", limit=2, after=sent[0])
+        self.assertEqual([f.id for f in first.data], sent[1:3])
+        seen = []
+        for file in checked.files.list(purpose="assistants", limit=2):
+            seen.append(file.id)
+            checked.files.delete(file.id)
+        self.assertEqual(seen[:5], sent[::-1])
+        self.assertEqual(checked.files.list(purpose="vision").data, [])
+
+    def test_a_file_may_go_by_itself(self):
+        file = self.send(expires_after={"anchor": "created_at", "seconds": 3600})
+        self.assertEqual(file.expires_at, file.created_at + 3600)
+        checked.files.delete(file.id)
+
+    def test_what_is_no_file_is_refused(self):
+        for purpose, param in [("fun", "purpose")]:
+            with self.assertRaises(openai.BadRequestError) as caught:
+                checked.files.create(file=("a.md", b"x"), purpose=purpose)
+            self.assertEqual(caught.exception.param, param)
+        with self.assertRaises(openai.APIStatusError) as caught:
+            self.send(text=b"x" * 1_200_000)
+        self.assertEqual((caught.exception.status_code, caught.exception.code), (413, "too_large"))
+        self.assertIn("max_file_bytes", str(caught.exception))
+        whole = self.send(text=b"x" * 900_000)
+        self.assertEqual(whole.bytes, 900_000, "no limit of other bodies holds for files")
+        checked.files.delete(whole.id)
+
+
+class VectorStores(unittest.TestCase):
+    def setUp(self):
+        self.store = checked.vector_stores.create(name="animals", metadata={"made": "by a test"})
+        self.stores = checked.vector_stores
+
+    def tearDown(self):
+        self.stores.delete(self.store.id)
+
+    def file(self, name, text):
+        return checked.files.create(file=(name, text.encode()), purpose="assistants")
+
+    def test_documents_are_thrown_in_and_asked_in_plain_words(self):
+        texts = {
+            "otter.md": "# The otter\n\nAn otter lives at the river and eats fish.",
+            "lynx.md": "# The lynx\n\nA lynx lives in the forest and hunts hares.",
+            "水獭.txt": "图书馆星期一不开门。",
+        }
+        batch = self.stores.file_batches.upload_and_poll(
+            self.store.id, files=[(name, text.encode()) for name, text in texts.items()]
+        )
+        self.assertEqual((batch.status, batch.file_counts.completed), ("completed", 3))
+        store = self.stores.retrieve(self.store.id)
+        self.assertEqual((store.status, store.file_counts.total), ("completed", 3))
+        self.assertGreater(store.usage_bytes, 0)
+        for question, name in [
+            ("What does an otter eat?", "otter.md"),
+            ("Who hunts hares?", "lynx.md"),
+            ("图书馆哪天关门？", "水獭.txt"),
+        ]:
+            found = self.stores.search(self.store.id, query=question, max_num_results=2)
+            self.assertEqual(found.data[0].filename, name, question)
+            self.assertTrue(0 <= found.data[0].score <= 1)
+        several = self.stores.search(self.store.id, query=["otter", "lynx"])
+        self.assertEqual({hit.filename for hit in several.data[:2]}, {"otter.md", "lynx.md"})
+        [one] = self.stores.file_batches.list_files(batch.id, vector_store_id=self.store.id, limit=1).data
+        self.assertEqual(one.status, "completed")
+        self.assertEqual(
+            self.stores.file_batches.retrieve(batch.id, vector_store_id=self.store.id).id, batch.id
+        )
+
+    def test_attributes_filter(self):
+        for year in [2019, 2026]:
+            file = self.file(f"report-{year}.md", f"The annual report of {year}.")
+            added = self.stores.files.create_and_poll(
+                file.id, vector_store_id=self.store.id, attributes={"year": year, "final": True},
+                chunking_strategy={
+                    "type": "static",
+                    "static": {"max_chunk_size_tokens": 200, "chunk_overlap_tokens": 0},
+                },
+            )
+            self.assertEqual((added.status, added.last_error), ("completed", None))
+            self.assertEqual(added.chunking_strategy.static.max_chunk_size_tokens, 200)
+
+        def years(**filters):
+            found = self.stores.search(self.store.id, query="annual report", filters=filters)
+            return [hit.attributes["year"] for hit in found.data]
+
+        self.assertEqual(years(type="gte", key="year", value=2020), [2026])
+        self.assertEqual(years(type="eq", key="colour", value="red"), [])
+        self.stores.files.update(file.id, vector_store_id=self.store.id, attributes={"year": 2018})
+        self.assertEqual(years(type="gte", key="year", value=2020), [])
+        self.assertEqual(years(type="lt", key="year", value=2019), [2018])
+        content = self.stores.files.content(file.id, vector_store_id=self.store.id)
+        self.assertIn("annual report of 2026", content.data[0].text)
+        listed = self.stores.files.list(self.store.id, filter="completed", order="asc")
+        self.assertEqual(len(listed.data), 2)
+        self.stores.files.delete(file.id, vector_store_id=self.store.id)
+        self.assertEqual(years(type="lt", key="year", value=2019), [])
+        with self.assertRaises(openai.NotFoundError):
+            self.stores.files.retrieve(file.id, vector_store_id=self.store.id)
+
+    def test_a_file_that_cannot_be_read_says_why(self):
+        for name, text, code in [("a.rtf", "{\\rtf1 x}", "unsupported_file"), ("b.md", " ", "invalid_file")]:
+            file = self.file(name, text)
+            added = self.stores.files.create_and_poll(file.id, vector_store_id=self.store.id)
+            self.assertEqual((added.status, added.last_error.code), ("failed", code))
+            self.assertIn(name, added.last_error.message)
+        failed = self.stores.files.list(self.store.id, filter="failed").data
+        self.assertEqual(len(failed), 2)
+
+    def test_a_vector_store_is_changed_listed_and_deleted(self):
+        changed = self.stores.update(
+            self.store.id, name="beasts", expires_after={"anchor": "last_active_at", "days": 3}
+        )
+        self.assertEqual((changed.name, changed.metadata), ("beasts", {"made": "by a test"}))
+        self.assertEqual(changed.expires_at, changed.last_active_at + 3 * 86400)
+        other = self.stores.create(file_ids=[self.file("a.md", "An adder.").id])
+        listed = [store.id for store in self.stores.list(limit=1)]
+        self.assertEqual(listed[:2], [other.id, self.store.id])
+        self.assertTrue(self.stores.delete(other.id).deleted)
+        for call in [self.stores.retrieve, lambda id: self.stores.search(id, query="adder")]:
+            with self.assertRaises(openai.NotFoundError):
+                call(other.id)
+
+    def test_a_batch_is_called_off(self):
+        files = [self.file(f"{n}.md", f"Animal {n}. " * 40).id for n in range(8)]
+        batch = self.stores.file_batches.create(
+            self.store.id, files=[{"file_id": id, "attributes": {"n": 1}} for id in files]
+        )
+        batch = self.stores.file_batches.cancel(batch.id, vector_store_id=self.store.id)
+        self.assertIn(batch.status, ["cancelled", "completed"])
+        self.assertEqual(batch.file_counts.total, 8)
+        self.assertEqual(batch.file_counts.in_progress, 0)
+
+    def test_what_is_wrong_is_refused_by_name(self):
+        file = self.file("a.md", "An adder.").id
+        for call, param in [
+            (lambda: self.stores.search(self.store.id, query="x", max_num_results=51), "max_num_results"),
+            (lambda: self.stores.search(self.store.id, query=[]), "query"),
+            (lambda: self.stores.list(limit=1000), "limit"),
+            (lambda: self.stores.create(expires_after={"anchor": "last_active_at", "days": 0}), "expires_after.days"),
+            (
+                lambda: self.stores.files.create(
+                    file, vector_store_id=self.store.id,
+                    chunking_strategy={
+                        "type": "static",
+                        "static": {"max_chunk_size_tokens": 10, "chunk_overlap_tokens": 0},
+                    },
+                ),
+                "chunking_strategy.static.max_chunk_size_tokens",
+            ),
+        ]:
+            with self.assertRaises(openai.BadRequestError) as caught:
+                call()
+            self.assertEqual(caught.exception.param, param)
+        for call in [
+            lambda: self.stores.files.create("file-none", vector_store_id=self.store.id),
+            lambda: self.stores.files.create(file, vector_store_id="vs_none"),
+            lambda: self.stores.create(file_ids=["file-none"]),
+            lambda: self.stores.file_batches.retrieve("vsfb_none", vector_store_id=self.store.id),
+        ]:
+            with self.assertRaises(openai.NotFoundError):
+                call()
 
 
 class Errors(unittest.TestCase):

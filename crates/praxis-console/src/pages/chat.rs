@@ -41,8 +41,8 @@ enum Documents {
 /// The conversation.
 pub(crate) async fn show(State(state): State<ApiState>, Admitted(caller): Admitted) -> Response {
     let (mut bases, mut documents) = (0, 0);
-    for name in state.knowledge.names() {
-        let found = state.knowledge.documents(name, &caller.clearance).await;
+    for name in state.knowledge.names(&caller.clearance) {
+        let found = state.knowledge.documents(&name, &caller.clearance).await;
         let found = found.unwrap_or_default();
         documents += found.iter().filter(|d| d.error.is_none()).count();
         bases += 1;

@@ -45,10 +45,10 @@ struct DocumentView {
 /// All documents that the caller may read.
 pub(crate) async fn list(State(state): State<ApiState>, Admitted(caller): Admitted) -> Response {
     let mut bases = Vec::new();
-    for name in state.knowledge.names() {
-        let documents = state.knowledge.documents(name, &caller.clearance);
+    for name in state.knowledge.names(&caller.clearance) {
+        let documents = state.knowledge.documents(&name, &caller.clearance);
         match documents.await {
-            Ok(documents) => bases.push(base_view(name, documents)),
+            Ok(documents) => bases.push(base_view(&name, documents)),
             Err(error) => return failed(&state, &error),
         }
     }

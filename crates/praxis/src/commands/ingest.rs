@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use praxis_core::CallError;
 use praxis_core::suggest::nearest;
+use praxis_core::{CallError, Clearance, VECTOR_STORE};
 use praxis_knowledge::{IngestEvent, IngestReport, Knowledge};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -79,6 +79,15 @@ pub(super) async fn one(
 /// # Errors
 /// A name that no base has, with the nearest; or an application without any.
 pub fn selected(app: &App, name: Option<&str>) -> Result<Vec<String>, Failure> {
+    let vector_store = name.filter(|name| name.starts_with(VECTOR_STORE));
+    if let Some(id) = vector_store {
+        let known = app.knowledge.names(&Clearance::Full);
+        return match known.iter().any(|name| name == id) {
+            true => Ok(vec![id.to_owned()]),
+            false => Err(Failure::message(format!("no vector store `{id}`"))
+                .with_help("`GET /v1/vector_stores` of the server lists them")),
+        };
+    }
     let all: Vec<String> = app
         .project
         .bases

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use praxis_api::{Access, ApiState, AppInfo, ModelInfo};
@@ -21,6 +22,9 @@ const DEFAULT_PORT: u16 = 8787;
 
 /// Ports tried from the default on.
 const PORTS: u16 = 20;
+
+/// How long the reading of files may take to stop.
+const LAST_FILE: Duration = Duration::from_secs(10);
 
 /// Upper bounds of the latency histograms, in seconds.
 const BUCKETS: &[f64] = &[
@@ -64,11 +68,16 @@ pub async fn run(app: &App, args: Serve, global: &Global) -> Result<(), Failure>
         }))
     });
     let watching = watching.transpose()?;
+    // Files of vector stores are read beside the answers, too.
+    let (vector_stores, stopped) = (Arc::clone(&app.vector_stores), cancel.clone());
+    let reading = tokio::spawn(async move { vector_stores.run(stopped).await });
     let served = praxis_api::serve(listener, router, stop()).await;
     cancel.cancel();
     if let Some(watching) = watching {
         let _ = watching.await;
     }
+    // What is not done goes on at the next start.
+    let _ = tokio::time::timeout(LAST_FILE, reading).await;
     served.map_err(|e| Failure::message(format!("the server failed: {e}")))
 }
 
@@ -101,6 +110,8 @@ fn state(app: &App, keys: Vec<(Secret, Caller)>) -> Result<ApiState, Failure> {
                 .collect()
         }),
         library: Arc::clone(&app.library),
+        files: Arc::clone(&app.files),
+        vector_stores: Arc::clone(&app.vector_stores),
         knowledge: Arc::clone(&app.knowledge),
         store: app.store.clone(),
         sink: app.sink(),

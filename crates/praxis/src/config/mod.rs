@@ -7,6 +7,7 @@ use std::path::Path;
 use praxis_core::access::{MAX_LABEL, is_label};
 use praxis_core::{Diagnostic, Problem};
 use praxis_gateway::{Defaults, GatewayConfig, KeyReference, ModelConfig};
+use praxis_knowledge::FileLimits;
 use serde::Deserialize;
 
 use self::toml_file::TomlFile;
@@ -28,6 +29,8 @@ pub struct AppConfig {
     pub prompts: PromptsConfig,
     /// The HTTP server.
     pub server: ServerConfig,
+    /// Files that clients send.
+    pub files: FilesConfig,
     /// The web console.
     pub console: ConsoleConfig,
 }
@@ -138,6 +141,45 @@ impl ServerConfig {
     }
 }
 
+/// `[files]`: what clients may send to `/v1/files`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FilesConfig {
+    /// The most bytes of one file; default 512 MiB.
+    pub max_file_bytes: Option<u64>,
+    /// The most bytes of all files together; default 64 GiB.
+    pub max_total_bytes: Option<u64>,
+    /// The most bytes of a file that a vector store reads, and of the text that it unpacks to; default 64 MiB.
+    pub max_document_bytes: Option<u64>,
+}
+
+impl FilesConfig {
+    /// The limits, with what is usual where nothing is said.
+    pub fn limits(&self) -> FileLimits {
+        let usual = FileLimits::default();
+        FileLimits {
+            max_file_bytes: self.max_file_bytes.unwrap_or(usual.max_file_bytes),
+            max_total_bytes: self.max_total_bytes.unwrap_or(usual.max_total_bytes),
+            max_document_bytes: self.max_document_bytes.unwrap_or(usual.max_document_bytes),
+        }
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        let limits = [
+            ("max_file_bytes", self.max_file_bytes),
+            ("max_total_bytes", self.max_total_bytes),
+            ("max_document_bytes", self.max_document_bytes),
+        ];
+        let none = limits.iter().filter(|(_, limit)| *limit == Some(0));
+        none.map(|(key, _)| Problem {
+            path: format!("files.{key}"),
+            message: format!("`{key}` is 0, which lets nothing in"),
+            help: Some("choose a number of bytes, or leave it out for the usual one".to_owned()),
+        })
+        .collect()
+    }
+}
+
 /// `[console]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -160,6 +202,7 @@ impl AppConfig {
             .into_iter()
             .chain(config.prompts.problems())
             .chain(config.server.problems())
+            .chain(config.files.problems())
             .map(|p| file.diagnose(p))
             .collect();
         if problems.is_empty() {

@@ -1,7 +1,7 @@
 //! `praxis knowledge reembed`: moves a base to another embedder while it serves, and writes the embedder's
 //! name into the base's file.
 
-use praxis_core::EmbedKind;
+use praxis_core::{EmbedKind, VECTOR_STORE};
 use praxis_knowledge::ReembedReport;
 use toml_edit::value;
 
@@ -52,7 +52,9 @@ pub async fn run(
         )
         .await?;
     bar.finish_and_clear();
-    if to.is_some() {
+    // A vector store has no file.
+    let written = to.is_some() && !base.starts_with(VECTOR_STORE);
+    if written {
         let file = app
             .project
             .root
@@ -66,7 +68,7 @@ pub async fn run(
     if global.json {
         ui::out_json(&serde_json::json!({ "base": base, "report": report }));
     } else {
-        print(base, &target, to.is_some(), &report);
+        print(base, &target, written, &report);
     }
     Ok(())
 }

@@ -1,0 +1,361 @@
+//! Files that clients send: bytes on the disk by their hash, and what is known of them in the store. A file is
+//! there whole or not at all: it is written under a name of its own, brought to the disk, renamed, and only
+//! then noted. Left out: what becomes of a file (`vector_stores`).
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use praxis_core::{CallError, Caller, Clearance, ErrorCode, ids};
+use praxis_store::{Page, Paged, Store, StoredFile};
+use tempfile::TempPath;
+use tokio::io::AsyncWriteExt;
+
+use crate::knowledge::internal;
+
+/// What ids of files begin with.
+const FILE: &str = "file-";
+
+/// The folder of files that are on their way.
+const ARRIVING: &str = "arriving";
+
+/// How long a file may be on its way; then whoever sent it is gone.
+const ABANDONED: Duration = Duration::from_secs(60 * 60);
+
+/// Expired files that are removed in one go.
+const SWEPT: usize = 100;
+
+/// Bounds of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileLimits {
+    /// The most bytes of one file.
+    pub max_file_bytes: u64,
+    /// The most bytes of all files together.
+    pub max_total_bytes: u64,
+    /// The most bytes of a file that is read as a document.
+    pub max_document_bytes: u64,
+}
+
+impl Default for FileLimits {
+    fn default() -> Self {
+        Self {
+            max_file_bytes: 512 << 20,
+            max_total_bytes: 64 << 30,
+            max_document_bytes: 64 << 20,
+        }
+    }
+}
+
+/// The files of an application.
+pub struct Files {
+    root: PathBuf,
+    store: Store,
+    limits: FileLimits,
+    clock: fn() -> i64,
+}
+
+/// What a client says of a file that it sends.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewFile {
+    /// What it calls it.
+    pub filename: String,
+    /// What it sends it for.
+    pub purpose: String,
+    /// Seconds after which it goes.
+    pub expires_after: Option<i64>,
+}
+
+/// A file on its way. Dropped, it leaves nothing behind.
+pub struct Upload {
+    file: tokio::fs::File,
+    path: TempPath,
+    hasher: blake3::Hasher,
+    bytes: u64,
+    limit: u64,
+}
+
+impl Upload {
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// `too_large`, or a disk that fails.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), CallError> {
+        self.bytes += bytes.len() as u64;
+        if self.bytes > self.limit {
+            return Err(too_large(self.limit));
+        }
+        self.hasher.update(bytes);
+        self.file.write_all(bytes).await.map_err(internal)
+    }
+}
+
+/// The error of a file over the limit.
+fn too_large(limit: u64) -> CallError {
+    let message = format!("the file is larger than {limit} bytes");
+    CallError::new(ErrorCode::TooLarge, message)
+        .with_hint("send a smaller one, or raise `max_file_bytes` under [files] in praxis.toml")
+}
+
+impl Files {
+    /// The files below the folder `root`, which is made when it is needed.
+    pub fn new(root: PathBuf, store: Store, limits: FileLimits, clock: fn() -> i64) -> Self {
+        Self {
+            root,
+            store,
+            limits,
+            clock,
+        }
+    }
+
+    /// Their bounds.
+    pub fn limits(&self) -> FileLimits {
+        self.limits
+    }
+
+    /// Makes room for a file that is to come.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub async fn receive(&self) -> Result<Upload, CallError> {
+        let folder = self.root.join(ARRIVING);
+        let made = tokio::task::spawn_blocking(move || {
+            std::fs::create_dir_all(&folder)?;
+            tempfile::NamedTempFile::new_in(&folder)
+        });
+        let (file, path) = made
+            .await
+            .map_err(internal)?
+            .map_err(internal)?
+            .into_parts();
+        Ok(Upload {
+            file: tokio::fs::File::from_std(file),
+            path,
+            hasher: blake3::Hasher::new(),
+            bytes: 0,
+            limit: self.limits.max_file_bytes,
+        })
+    }
+
+    /// Keeps a file that has come whole. It gets the labels of who sent it.
+    ///
+    /// # Errors
+    /// `too_large` where all files together would be, or a disk or a store that fails; then nothing is kept.
+    pub async fn keep(
+        &self,
+        mut upload: Upload,
+        new: NewFile,
+        caller: &Caller,
+    ) -> Result<StoredFile, CallError> {
+        upload.file.flush().await.map_err(internal)?;
+        upload.file.sync_all().await.map_err(internal)?;
+        let now = (self.clock)();
+        let file = StoredFile {
+            id: ids::generate(FILE),
+            hash: upload.hasher.finalize().to_hex().to_string(),
+            bytes: upload.bytes,
+            filename: new.filename,
+            purpose: new.purpose,
+            created: now,
+            expires: new.expires_after.map(|seconds| now.saturating_add(seconds)),
+            owner: owner(caller),
+            labels: caller.clearance.labels(),
+        };
+        let (target, temporary) = (self.path(&file.hash), upload.path);
+        // Nobody may remove equal bytes between here and the note of the file.
+        let _lock = self.lock().await?;
+        let placed = tokio::task::spawn_blocking(move || place(temporary, &target));
+        placed.await.map_err(internal)?.map_err(internal)?;
+        let most = self.limits.max_total_bytes;
+        let kept = self.store.put_file(&file, most).await;
+        match kept {
+            Ok(true) => Ok(file),
+            refused => {
+                self.drop_bytes(&file.hash).await;
+                refused.map_err(internal)?;
+                let message = format!("all files together would be larger than {most} bytes");
+                Err(CallError::new(ErrorCode::TooLarge, message).with_hint(
+                    "delete some, or raise `max_total_bytes` under [files] in praxis.toml",
+                ))
+            }
+        }
+    }
+
+    /// A file that the caller may read.
+    ///
+    /// # Errors
+    /// `not_found`, or a store that fails.
+    pub async fn get(&self, id: &str, clearance: &Clearance) -> Result<StoredFile, CallError> {
+        let found = self.store.file(id, clearance, (self.clock)()).await;
+        found.map_err(internal)?.ok_or_else(|| {
+            CallError::new(ErrorCode::NotFound, format!("no file `{id}`"))
+                .with_hint("`GET /v1/files` lists them")
+        })
+    }
+
+    /// A page of the files that the caller may read.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub async fn list(
+        &self,
+        purpose: Option<&str>,
+        page: &Page,
+        clearance: &Clearance,
+    ) -> Result<Paged<StoredFile>, CallError> {
+        let listed = self
+            .store
+            .files(purpose, page, clearance, (self.clock)())
+            .await;
+        listed.map_err(internal)
+    }
+
+    /// The bytes of a file, to be read from the start.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub async fn content(&self, file: &StoredFile) -> Result<tokio::fs::File, CallError> {
+        tokio::fs::File::open(self.path(&file.hash))
+            .await
+            .map_err(|error| {
+                internal(format!(
+                    "the bytes of `{}` cannot be read: {error}",
+                    file.id
+                ))
+            })
+    }
+
+    /// Deletes a file, also from all vector stores.
+    ///
+    /// # Errors
+    /// `not_found`; `forbidden` for a caller who may only read it; or a store that fails.
+    pub async fn delete(&self, id: &str, caller: &Caller) -> Result<(), CallError> {
+        let file = self.get(id, &caller.clearance).await?;
+        if !caller.may_change(file.owner.as_deref(), &file.labels) {
+            return Err(forbidden("file", id));
+        }
+        self.remove(id).await
+    }
+
+    /// Removes a file with its documents, and its bytes where no other file has them.
+    async fn remove(&self, id: &str) -> Result<(), CallError> {
+        let _lock = self.lock().await?;
+        let deleted = self.store.delete_file(id).await.map_err(internal)?;
+        if let Some(deleted) = deleted.filter(|deleted| deleted.is_last) {
+            self.drop_bytes(&deleted.hash).await;
+        }
+        Ok(())
+    }
+
+    /// Removes files that have expired.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) async fn expire(&self) -> Result<(), CallError> {
+        loop {
+            let expired = self.store.expired_files((self.clock)(), SWEPT).await;
+            let expired = expired.map_err(internal)?;
+            if expired.is_empty() {
+                return Ok(());
+            }
+            for id in expired {
+                self.remove(&id).await?;
+            }
+        }
+    }
+
+    /// Removes what killed processes left: bytes of no file, and files that never came whole.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) async fn sweep(&self) -> Result<(), CallError> {
+        let root = self.root.clone();
+        let found = tokio::task::spawn_blocking(move || {
+            remove_abandoned(&root.join(ARRIVING));
+            hashes(&root)
+        });
+        for hash in found.await.map_err(internal)? {
+            let _lock = self.lock().await?;
+            self.drop_bytes(&hash).await;
+        }
+        Ok(())
+    }
+
+    /// Removes bytes that no file has. The caller holds the lock.
+    async fn drop_bytes(&self, hash: &str) {
+        match self.store.has_bytes(hash).await {
+            Ok(false) => {
+                // What stays is removed by the next sweep.
+                let _ = tokio::fs::remove_file(self.path(hash)).await;
+            }
+            Ok(true) => {}
+            Err(error) => tracing::warn!(%error, "bytes of a file were not removed"),
+        }
+    }
+
+    /// Where the bytes of a hash are.
+    pub(crate) fn path(&self, hash: &str) -> PathBuf {
+        let folder = hash.get(..2).unwrap_or("00");
+        self.root.join(folder).join(hash)
+    }
+
+    /// One process at a time changes which bytes there are.
+    async fn lock(&self) -> Result<std::fs::File, CallError> {
+        let root = self.root.clone();
+        tokio::task::spawn_blocking(move || {
+            std::fs::create_dir_all(&root)?;
+            let file = std::fs::File::create(root.join("lock"))?;
+            file.lock()?;
+            Ok::<_, std::io::Error>(file)
+        })
+        .await
+        .map_err(internal)?
+        .map_err(internal)
+    }
+}
+
+/// The owner of what a caller makes.
+pub(crate) fn owner(caller: &Caller) -> Option<String> {
+    match &caller.clearance {
+        Clearance::Full => None,
+        Clearance::Labels(_) => caller.name.clone(),
+    }
+}
+
+/// The error of a caller who may read something and not change it.
+pub(crate) fn forbidden(what: &str, id: &str) -> CallError {
+    let message = format!("the {what} `{id}` is another key's: this one may only read it");
+    CallError::new(ErrorCode::Forbidden, message)
+        .with_hint("use the key that made it, one with a label of it, or the server's own")
+}
+
+/// Moves a whole file to its place, which survives a crash of the machine.
+fn place(temporary: TempPath, target: &Path) -> std::io::Result<()> {
+    let folder = target.parent().unwrap_or(target);
+    std::fs::create_dir_all(folder)?;
+    temporary.persist(target).map_err(|error| error.error)?;
+    std::fs::File::open(folder)?.sync_all()
+}
+
+fn remove_abandoned(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let changed = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = changed.map(|time| SystemTime::now().duration_since(time).unwrap_or_default());
+        if age.is_ok_and(|age| age > ABANDONED) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Hashes of all bytes that are there.
+fn hashes(root: &Path) -> Vec<String> {
+    let folders = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let folders = folders.filter(|entry| entry.file_name().len() == 2);
+    folders
+        .flat_map(|folder| {
+            std::fs::read_dir(folder.path())
+                .into_iter()
+                .flatten()
+                .flatten()
+        })
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
+}
