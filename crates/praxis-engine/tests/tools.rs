@@ -168,6 +168,7 @@ async fn a_model_that_knows_tools_calls_them_and_reads_what_they_give() {
         &call.id,
         "{\"forecast\": \"snow\", \"celsius\": -7}",
     ));
+    asked.tool_choice = ToolChoice::None;
     let told = ask(&engine, asked).await.unwrap();
     assert!(told.tool_calls.is_empty(), "{told:?}");
     assert!(told.text.contains("-7"), "{told:?}");

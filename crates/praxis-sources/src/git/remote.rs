@@ -1,6 +1,6 @@
 //! Where a repository is: what may be written as its URL. Left out: asking it.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 /// A repository's address, fit to be an argument of `git`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,13 +27,26 @@ impl Remote {
         }
         let path = dir.join(&self.url);
         Self {
-            url: std::path::absolute(&path)
-                .unwrap_or(path)
+            url: plain(&std::path::absolute(&path).unwrap_or(path))
                 .to_string_lossy()
                 .into_owned(),
             protocol: self.protocol,
         }
     }
+}
+
+/// A path without `..`: the folder before one need not be there.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            other => plain.push(other),
+        }
+    }
+    plain
 }
 
 /// Reads an address: `https://`, `ssh://`, `user@host:path`, or a folder.
@@ -53,7 +66,7 @@ pub(crate) fn parse(text: &str) -> Result<Remote, (&'static str, &'static str)> 
             "name the repository: https://example.com/team/handbook.git",
         ));
     }
-    if text.starts_with('-') || text.contains(char::is_control) {
+    if text.starts_with(['-', ':']) || text.contains(char::is_control) {
         return Err((
             "`url` is no address of a repository",
             "name it as `git clone` takes it",

@@ -97,7 +97,7 @@ async fn a_query_reads_and_does_nothing_else() {
         "{wrong} {}",
         wrong.hint()
     );
-    let error = list(&*with("SELECT * FROM nothing", "")).await.unwrap_err();
+    let error = list(&*with("SELECT * FROM nowhere", "")).await.unwrap_err();
     assert!(error.to_string().contains("no such table"), "{error}");
     let slow = with(
         "WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n) SELECT id FROM n WHERE id < 0",

@@ -61,7 +61,7 @@ async fn moto() -> Option<Moto> {
 
 async fn put(store: &AmazonS3, key: &str, text: &str) {
     store
-        .put(&Key::from(key), PutPayload::from(text.to_owned()))
+        .put(&Key::parse(key).unwrap(), PutPayload::from(text.to_owned()))
         .await
         .unwrap();
 }
