@@ -143,7 +143,7 @@ impl Knowledge {
                 .with_hint("use `/v1/vector_stores` of the server's API"));
         }
         let describer = Arc::new(Describer::new(&base.config)?);
-        let _lock = self.lock(name).await?;
+        let _lock = self.lock(name, cancel).await?;
         let embedder = self.embedder_for_ingest(name, &base.config).await?;
         let settings = serde_json::json!({
             "max_tokens": base.config.segment.max_tokens,
@@ -158,6 +158,9 @@ impl Knowledge {
         // Where everything is cut anew, everything has to be there.
         let only = only.filter(|_| !anew);
         let mut inventory = self.inventory(name, &base, only, progress, cancel).await?;
+        if inventory.has_doubts() {
+            inventory.doubt(&self.heads(name).await?);
+        }
         if let Some(problem) = inventory.missing().filter(|_| anew) {
             return Err(kept_as_it_is(problem));
         }
@@ -165,14 +168,7 @@ impl Knowledge {
             .prepare_base(name, &embedder.identity(), &settings)
             .await
             .map_err(internal)?;
-        let known: HashMap<String, DocumentHead> = store
-            .documents(name, &Clearance::Full)
-            .await
-            .map_err(internal)?
-            .into_iter()
-            .map(|d| (d.uri.clone(), d))
-            .collect();
-
+        let known = self.heads(name).await?;
         inventory.yield_to_others(&known);
         let gone = inventory.removed(&known);
         store
@@ -224,6 +220,13 @@ impl Knowledge {
         report.failed.sort_by(|a, b| a.uri.cmp(&b.uri));
         report.seconds = started.elapsed().as_secs_f64();
         Ok(report)
+    }
+
+    /// The documents that the store has of a base, by URI.
+    async fn heads(&self, name: &str) -> Result<HashMap<String, DocumentHead>, CallError> {
+        let all = &Clearance::Full;
+        let heads = self.store().documents(name, all).await.map_err(internal)?;
+        Ok(heads.into_iter().map(|d| (d.uri.clone(), d)).collect())
     }
 
     /// The embedder of the base's vectors. Another one is not taken: the base would be empty until all of

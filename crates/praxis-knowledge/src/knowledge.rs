@@ -2,9 +2,11 @@
 //! them (`retrieve`) and filling them (`ingest`).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use praxis_core::suggest::nearest;
 use praxis_core::{
@@ -14,6 +16,7 @@ use praxis_core::{
 use praxis_store::{Base as StoredBase, Document, DocumentHead, Store, VectorStoreChange};
 use praxis_vectors::Index;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::BaseConfig;
 use crate::graph::Views;
@@ -30,6 +33,9 @@ pub(crate) const VECTORS: &str = "vectors";
 
 /// Of a snapshot that was loaded beside an ingest: no generation of the store, so it does not last.
 const NO_GENERATION: i64 = -1;
+
+/// Between two looks at whether a base is free.
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// Gives the embedder of a name, or the application's default.
 pub type EmbedderSource =
@@ -431,7 +437,7 @@ impl Knowledge {
     /// An unknown base, or a disk that fails.
     pub async fn rebuild(&self, name: &str) -> Result<usize, CallError> {
         let base = self.base(name)?;
-        let _lock = self.lock(name).await?;
+        let _lock = self.lock(name, &CancellationToken::new()).await?;
         if let Ok(mut snapshot) = base.snapshot.write() {
             *snapshot = None;
         }
@@ -482,17 +488,31 @@ impl Knowledge {
         })
     }
 
-    /// One ingest or rebuild of a base at a time, over all processes.
-    pub(crate) async fn lock(&self, name: &str) -> Result<std::fs::File, CallError> {
-        let path = self.lock_path(name)?;
-        tokio::task::spawn_blocking(move || {
-            let file = std::fs::File::create(path)?;
-            file.lock()?;
-            Ok::<_, std::io::Error>(file)
-        })
-        .await
-        .map_err(internal)?
-        .map_err(internal)
+    /// One ingest or rebuild of a base at a time, over all processes. Whoever waits for another one can be stopped.
+    ///
+    /// # Errors
+    /// That somebody stopped it, or a disk that fails.
+    pub(crate) async fn lock(
+        &self,
+        name: &str,
+        cancel: &CancellationToken,
+    ) -> Result<File, CallError> {
+        let file = File::create(self.lock_path(name)?).map_err(internal)?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(internal(error)),
+            }
+            tokio::select! {
+                () = cancel.cancelled() => {
+                    let message = "it was stopped while it waited for another one on the same base";
+                    return Err(CallError::new(ErrorCode::Cancelled, message)
+                        .with_hint("run it again when the other one is done"));
+                }
+                () = tokio::time::sleep(LOCK_PAUSE) => {}
+            }
+        }
     }
 
     fn lock_path(&self, name: &str) -> Result<PathBuf, CallError> {
@@ -538,7 +558,7 @@ impl Knowledge {
         }
         // An ingest in another process moves the store all the time: what is there serves until it
         // is done.
-        let free = std::fs::File::create(self.lock_path(name)?)
+        let free = File::create(self.lock_path(name)?)
             .and_then(|f| f.try_lock().map(|()| f).map_err(Into::into));
         match (free, current) {
             (Ok(_lock), _) => self.refresh_locked(name).await,

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use praxis_core::{CallError, DocumentId};
-use praxis_sources::{Entry, Listing, Place, Run, Source, SourceError};
+use praxis_sources::{Entry, Listing, Place, Run, Source, SourceConfig, SourceError};
 use praxis_store::{DocumentHead, Origin};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -88,6 +88,13 @@ impl Listed {
     }
 }
 
+/// A document of the store that stays, and that no source lists now.
+pub(crate) struct Unlisted {
+    pub head: DocumentHead,
+    /// Whether a file beside it may have set its labels.
+    pub has_neighbours: bool,
+}
+
 /// What the sources of a base hold.
 #[derive(Default)]
 pub(crate) struct Inventory {
@@ -100,8 +107,14 @@ pub(crate) struct Inventory {
     declared: HashSet<String>,
     /// Those that told what they hold.
     heard: HashSet<String>,
+    /// Those that were asked, whether they told or not.
+    asked: HashSet<String>,
+    /// Those with files of this machine, which other files beside them may describe.
+    folders: HashSet<String>,
     /// URIs that are gone for sure, with their source.
     gone: HashSet<(String, String)>,
+    /// Folders without files, with their source: emptied, or not mounted.
+    empty: Vec<(String, String)>,
 }
 
 impl Inventory {
@@ -127,6 +140,40 @@ impl Inventory {
             .collect()
     }
 
+    /// Whether [`Inventory::doubt`] has anything to look at.
+    pub fn has_doubts(&self) -> bool {
+        !self.empty.is_empty()
+    }
+
+    /// Takes folders without files for ones that are not mounted, where the store has documents of them: then
+    /// nothing of their source is gone.
+    pub fn doubt(&mut self, known: &HashMap<String, DocumentHead>) {
+        for (source, folder) in std::mem::take(&mut self.empty) {
+            let below = |uri: &str| {
+                let rest = uri.strip_prefix(folder.as_str());
+                rest.is_some_and(|rest| folder.is_empty() || rest.starts_with('/'))
+            };
+            let had = |head: &DocumentHead| head.origin.source == source && below(&head.uri);
+            if !known.values().any(had) {
+                continue;
+            }
+            self.whole.remove(&source);
+            let folder = match folder.as_str() {
+                "" => "its folder".to_owned(),
+                name => format!("`{name}`"),
+            };
+            self.problem(
+                &source,
+                format!(
+                    "{folder} is empty and had documents before: they stay, as it may not be mounted"
+                ),
+                Some(
+                    "mount it, or restore its files; if it was emptied, take it out of `paths` to remove its documents",
+                ),
+            );
+        }
+    }
+
     /// Why not all of the base could be looked at, if so.
     pub fn missing(&self) -> Option<&SourceProblem> {
         self.problems
@@ -134,22 +181,29 @@ impl Inventory {
             .find(|problem| !self.whole.contains(&problem.source))
     }
 
-    /// Documents of the store that stay, and that no source lists now.
+    /// Documents of the store that stay, and that no source lists now. Those of a folder that was not asked are as
+    /// its last listing left them.
     pub fn unlisted(
         &self,
         known: &HashMap<String, DocumentHead>,
         gone: &[DocumentId],
-    ) -> Vec<DocumentHead> {
+    ) -> Vec<Unlisted> {
         let listed: HashSet<&str> = self
             .documents
             .iter()
             .map(|d| d.entry.uri.as_str())
             .collect();
         let gone: HashSet<&str> = gone.iter().map(DocumentId::as_str).collect();
-        let stays = |head: &&DocumentHead| {
-            !listed.contains(head.uri.as_str()) && !gone.contains(head.id.as_str())
+        let unlisted = |head: &DocumentHead| {
+            let source = &head.origin.source;
+            let has_neighbours = self.folders.contains(source);
+            let stays = !listed.contains(head.uri.as_str()) && !gone.contains(head.id.as_str());
+            (stays && (!has_neighbours || self.asked.contains(source))).then(|| Unlisted {
+                head: head.clone(),
+                has_neighbours,
+            })
         };
-        known.values().filter(stays).cloned().collect()
+        known.values().filter_map(unlisted).collect()
     }
 
     /// Leaves out what the store has from another source, which may still hold it: that one was not asked now, or
@@ -185,6 +239,9 @@ impl Inventory {
             .into_iter()
             .map(|uri| (opened.name.clone(), uri));
         self.gone.extend(gone);
+        let empty = listing.empty.into_iter();
+        self.empty
+            .extend(empty.map(|folder| (opened.name.clone(), folder)));
         let source = Arc::new(opened);
         let mut twice = None;
         for entry in listing.entries {
@@ -226,11 +283,17 @@ impl Knowledge {
         let state = self.sources_dir(name);
         let sources = base.config.named_sources();
         inventory.declared = sources.iter().map(|(name, _)| name.clone()).collect();
+        inventory.folders = sources
+            .iter()
+            .filter(|(_, config)| matches!(config, SourceConfig::Folder(_)))
+            .map(|(name, _)| name.clone())
+            .collect();
         forget_others(&state, &inventory.declared);
         for (source, config) in sources {
             if only.is_some_and(|only| !only.contains(&source)) {
                 continue;
             }
+            inventory.asked.insert(source.clone());
             let place = Place {
                 dir: base.dir.clone(),
                 state: state.join(&source),

@@ -76,7 +76,7 @@ impl Knowledge {
             return Ok(report);
         }
         // Two moves of one base would throw away each other's work.
-        let _alone = self.lock(&format!("{name}.move")).await?;
+        let _alone = self.lock(&format!("{name}.move"), cancel).await?;
         store.begin_move(name, &report.to).await.map_err(internal)?;
         let mut told = store.move_progress(name).await.map_err(internal)?;
         while self.embed_some(name, &*embedder, &mut report).await? {
@@ -93,7 +93,7 @@ impl Knowledge {
             }
         }
         // What an ingest wrote meanwhile comes last, while no other can begin.
-        let _lock = self.lock(name).await?;
+        let _lock = self.lock(name, cancel).await?;
         for _ in 0..LAST_ROUNDS {
             while self.embed_some(name, &*embedder, &mut report).await? {}
             if store

@@ -98,6 +98,16 @@ impl Stand {
         heads.into_iter().map(|d| d.uri).collect()
     }
 
+    /// Labels of its documents, in the order of their URIs.
+    async fn labels(&self) -> Vec<Vec<String>> {
+        let heads = self
+            .knowledge
+            .documents("docs", &Clearance::Full)
+            .await
+            .unwrap();
+        heads.into_iter().map(|d| d.labels).collect()
+    }
+
     async fn first(&self, query: &str) -> String {
         let cx = CallContext::new(Arc::new(NoTrace));
         let found = self
@@ -258,6 +268,84 @@ async fn what_a_failing_source_had_stays_and_the_others_go_on() {
 }
 
 #[tokio::test]
+async fn an_empty_folder_is_not_taken_for_one_that_was_emptied() {
+    let dir = tempfile::tempdir().unwrap();
+    let both = "[source]\npaths = [\".\", \"../mount\"]\n";
+    let knowledge = dir.path().join("knowledge");
+    for path in ["a.md", "b.md", "../mount/c.md", "../mount/d.md"] {
+        write(&knowledge.join(path), &format!("# {path}\n\nText.\n"));
+    }
+    let stand = Stand::open(dir.path(), both).await;
+    assert_eq!(stand.ingest().await.added, 4);
+    // Some files of a folder go.
+    std::fs::remove_file(knowledge.join("../mount/d.md")).unwrap();
+    let report = stand.ingest().await;
+    assert_eq!(
+        (report.removed, report.problems.len()),
+        (1, 0),
+        "{report:?}"
+    );
+    // All of them: as with a share that is not mounted.
+    std::fs::remove_file(knowledge.join("../mount/c.md")).unwrap();
+    for _ in 0..2 {
+        let report = stand.ingest().await;
+        assert_eq!(report.removed, 0, "{report:?}");
+        let problem = &report.problems[0];
+        assert!(
+            problem.reason.contains("`../mount` is empty") && problem.hint.is_some(),
+            "{problem:?}"
+        );
+    }
+    // Nor is the base cut anew without them.
+    let anew = Stand::open(dir.path(), &format!("[segment]\nmax_tokens = 64\n{both}")).await;
+    let refused = anew
+        .knowledge
+        .ingest("docs", &|_| {}, &CancellationToken::new())
+        .await;
+    assert!(refused.unwrap_err().message.contains("is empty"));
+    assert_eq!(stand.uris().await, ["../mount/c.md", "a.md", "b.md"]);
+    // What the hint says removes them.
+    let stand = Stand::open(dir.path(), "[source]\npaths = [\".\"]\n").await;
+    assert_eq!(stand.ingest().await.removed, 1);
+    // A folder that holds the base's own file is there.
+    write(&knowledge.join("docs.toml"), "");
+    for file in ["a.md", "b.md"] {
+        std::fs::remove_file(knowledge.join(file)).unwrap();
+    }
+    let report = stand.ingest().await;
+    assert_eq!(
+        (report.removed, report.problems.len()),
+        (2, 0),
+        "{report:?}"
+    );
+}
+
+#[tokio::test]
+async fn who_waits_for_a_base_can_be_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&dir.path().join("knowledge/a.md"), "# A\n\nText.\n");
+    let stand = Stand::open(dir.path(), "").await;
+    stand.ingest().await;
+    // What an ingest of another process holds.
+    let path = dir.path().join("state/index/docs.lock");
+    let lock = std::fs::File::create(path).unwrap();
+    lock.lock().unwrap();
+    let cancel = CancellationToken::new();
+    let stop = cancel.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        stop.cancel();
+    });
+    let stopped = stand.knowledge.ingest("docs", &|_| {}, &cancel).await;
+    assert_eq!(stopped.unwrap_err().code, ErrorCode::Cancelled);
+    let (report, ()) = tokio::join!(stand.ingest(), async move {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        drop(lock);
+    });
+    assert_eq!(report.unchanged, 1);
+}
+
+#[tokio::test]
 async fn a_base_is_cut_anew_only_if_all_of_it_is_there() {
     let dir = tempfile::tempdir().unwrap();
     fill(dir.path());
@@ -306,6 +394,39 @@ async fn rules_hide_documents_of_a_source_that_fails() {
         .unwrap();
     let labels: Vec<usize> = heads.iter().map(|h| h.labels.len()).collect();
     assert_eq!(labels, [0, 1, 0, 0]);
+    // A rule that is tightened holds for them, and for sources that are not asked.
+    let only = ["tickets".to_owned()].into_iter().collect();
+    for (label, only) in [("board", None), ("owner", Some(&only))] {
+        let tighter = ruled.replace("staff", label);
+        let stand = Stand::open(dir.path(), &tighter).await;
+        stand
+            .knowledge
+            .ingest_sources("docs", only, &|_| {}, &CancellationToken::new())
+            .await
+            .unwrap();
+        assert_eq!(stand.labels().await[1], [label]);
+    }
+}
+
+#[tokio::test]
+async fn what_a_file_beside_a_document_says_holds_while_its_folder_is_not_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path());
+    let guide = dir.path().join("knowledge/guide.md.meta.toml");
+    write(&guide, "labels = []\n");
+    let ruled = format!("{THREE}[[metadata]]\nmatch = \"**\"\nlabels = [\"staff\"]\n");
+    let stand = Stand::open(dir.path(), &ruled).await;
+    stand.ingest().await;
+    let labels = stand.labels().await;
+    assert_eq!((labels[0].len(), labels[1].len()), (0, 1), "{labels:?}");
+    let only = ["manual".to_owned()].into_iter().collect();
+    let report = stand
+        .knowledge
+        .ingest_sources("docs", Some(&only), &|_| {}, &CancellationToken::new())
+        .await
+        .unwrap();
+    assert_eq!(report.described, 0, "{report:?}");
+    assert_eq!(stand.labels().await, labels);
 }
 
 #[tokio::test]

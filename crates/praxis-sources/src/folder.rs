@@ -1,11 +1,12 @@
 //! Files of this machine: folders, files and globs to a list of paths with stable names.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use async_trait::async_trait;
-use globset::Glob;
+use globset::{Glob, GlobMatcher, GlobSet};
 use ignore::WalkBuilder;
 
 use crate::config::{FolderConfig, globs};
@@ -69,58 +70,90 @@ fn read(path: &Path, limit: u64) -> Result<Content, SourceError> {
 }
 
 /// The files of some paths, by name. Hidden files and `.toml` files are left out; links are followed, loops are
-/// not. What cannot be looked at makes the listing incomplete.
+/// not. What cannot be looked at makes the listing incomplete, and a folder without any file is told: whether it was
+/// emptied or is not mounted does not show.
 pub(crate) fn walk(
     dir: &Path,
     paths: &[String],
     exclude: &[String],
 ) -> Result<Listing, SourceError> {
     let wrong = |e: globset::Error| SourceError::settings(e.to_string(), "mend the glob");
-    let exclude = globs(exclude).map_err(wrong)?;
-    let mut files = BTreeMap::new();
-    let mut notes = Vec::new();
+    let mut found = Found {
+        exclude: globs(exclude).map_err(wrong)?,
+        files: BTreeMap::new(),
+        empty: Vec::new(),
+        notes: Vec::new(),
+    };
     for pattern in paths {
         let (root, glob) = split(dir, pattern);
         let glob = glob
             .map(|g| Glob::new(&g).map(|g| g.compile_matcher()))
             .transpose()
             .map_err(wrong)?;
-        if !root.exists() {
-            notes.push(format!(
+        match std::fs::metadata(&root) {
+            Ok(_) => found.look(dir, &root, glob.as_ref()),
+            Err(error) if error.kind() == ErrorKind::NotFound => found.notes.push(format!(
                 "`{pattern}` is not there: restore it, or take it out of `paths` to remove its documents"
-            ));
-            continue;
+            )),
+            Err(error) => {
+                found.notes.push(format!("`{pattern}` cannot be looked at: {error}"));
+            }
         }
-        let walk = WalkBuilder::new(&root)
+    }
+    let complete = found.notes.is_empty();
+    let files = found.files.into_values().collect();
+    Ok(Listing {
+        empty: found.empty,
+        ..Listing::new(files, complete, found.notes)
+    })
+}
+
+/// What a walk found so far.
+struct Found {
+    exclude: GlobSet,
+    files: BTreeMap<String, Entry>,
+    empty: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl Found {
+    /// Takes up the files below a path that is there.
+    fn look(&mut self, dir: &Path, root: &Path, glob: Option<&GlobMatcher>) {
+        let walk = WalkBuilder::new(root)
             .standard_filters(false)
             .hidden(true)
             .follow_links(true)
             .build();
+        let (before, mut holds_files) = (self.notes.len(), false);
         for entry in walk {
             let entry = match entry {
                 Ok(entry) => entry,
-                // A link into a folder above it, or to nothing, hides nothing that could be read.
-                Err(error) if is_link_trouble(&error) => continue,
                 Err(error) => {
-                    notes.push(error.to_string());
+                    let trouble = self.trouble(dir, root, &error);
+                    self.notes.extend(trouble);
                     continue;
                 }
             };
+            holds_files |= entry.file_type().is_some_and(|t| t.is_file());
             let path = entry.path();
-            if path.extension().is_some_and(|e| e == "toml") || !path.is_file() {
-                continue;
-            }
-            let below = path.strip_prefix(&root).unwrap_or(path);
-            if glob.as_ref().is_some_and(|g| !g.is_match(below)) {
+            let below = path.strip_prefix(root).unwrap_or(path);
+            if is_toml(path) || glob.is_some_and(|g| !g.is_match(below)) {
                 continue;
             }
             let uri = relative(dir, path);
-            let Ok(metadata) = path.metadata() else {
-                continue;
-            };
-            if exclude.is_match(&uri) {
+            if self.exclude.is_match(&uri) {
                 continue;
             }
+            let metadata = match std::fs::metadata(path) {
+                Ok(metadata) if metadata.is_file() => metadata,
+                Ok(_) => continue,
+                Err(error) if path != root && is_gone(path, &error) => continue,
+                Err(error) => {
+                    self.notes
+                        .push(format!("`{uri}` cannot be looked at: {error}"));
+                    continue;
+                }
+            };
             let modified = metadata
                 .modified()
                 .ok()
@@ -133,23 +166,50 @@ pub(crate) fn walk(
                 modified,
                 locator: Locator::File(path.to_owned()),
             };
-            files.insert(uri, entry);
+            self.files.insert(uri, entry);
+        }
+        if !holds_files && self.notes.len() == before {
+            self.empty.push(relative(dir, root));
         }
     }
-    let complete = notes.is_empty();
-    Ok(Listing::new(files.into_values().collect(), complete, notes))
+
+    /// What is to be told of something that a walk stumbled over; nothing where no document can be behind it.
+    fn trouble(&self, dir: &Path, root: &Path, error: &ignore::Error) -> Option<String> {
+        let (path, cause) = match error {
+            // What a link into a folder above it leads to is found there.
+            ignore::Error::Loop { .. } => return None,
+            ignore::Error::WithDepth { err, .. } => return self.trouble(dir, root, err),
+            ignore::Error::WithPath { path, err } => (path, err.io_error()),
+            other => return Some(other.to_string()),
+        };
+        let below = path.strip_prefix(root).unwrap_or(path);
+        let is_hidden = |part: Component<'_>| match part {
+            Component::Normal(name) => name.as_encoded_bytes().starts_with(b"."),
+            _ => false,
+        };
+        let uri = relative(dir, path);
+        if below.components().any(is_hidden) || is_toml(path) || self.exclude.is_match(&uri) {
+            return None;
+        }
+        match cause {
+            Some(cause) if path != root && is_gone(path, cause) => None,
+            Some(cause) if cause.kind() == ErrorKind::NotFound => Some(format!(
+                "`{uri}` is a link to something that is not there: restore that, or remove the link"
+            )),
+            _ => Some(error.to_string()),
+        }
+    }
 }
 
-fn is_link_trouble(error: &ignore::Error) -> bool {
-    match error {
-        ignore::Error::Loop { .. } => true,
-        ignore::Error::WithPath { err, .. }
-        | ignore::Error::WithDepth { err, .. }
-        | ignore::Error::WithLineNumber { err, .. } => is_link_trouble(err),
-        other => other
-            .io_error()
-            .is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound),
-    }
+/// Files that describe others, and are no documents.
+fn is_toml(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "toml")
+}
+
+/// Whether something that could not be looked at went meanwhile, and is no link to nothing.
+fn is_gone(path: &Path, error: &std::io::Error) -> bool {
+    let is_missing = |error: &std::io::Error| error.kind() == ErrorKind::NotFound;
+    is_missing(error) && std::fs::symlink_metadata(path).is_err_and(|e| is_missing(&e))
 }
 
 /// The part of a pattern without wildcards as a path, and the rest as a glob.
@@ -222,7 +282,8 @@ mod tests {
             std::fs::write(path, "x").unwrap();
         }
         std::os::unix::fs::symlink(root.path().join("k"), root.path().join("k/loop")).unwrap();
-        std::os::unix::fs::symlink("nowhere", root.path().join("k/broken.md")).unwrap();
+        // As editors lock files.
+        std::os::unix::fs::symlink("nowhere", root.path().join("k/.#a.md")).unwrap();
         let dir = root.path().join("k");
         assert_eq!(names(&dir, &["."], &[]), ["a.md", "b c/文.txt"]);
         assert_eq!(
@@ -232,6 +293,55 @@ mod tests {
         assert_eq!(names(&dir, &["."], &["b c/**"]), ["a.md"]);
         let absolute = format!("{}/docs/*.md", root.path().display());
         assert_eq!(names(&dir, &[&absolute], &[]), ["../docs/z.md"]);
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_does_not_look_gone() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("a.md"), "x").unwrap();
+        // A link to a share that is not mounted.
+        symlink("nowhere/docs", root.path().join("share")).unwrap();
+        let listing = listed(root.path(), &["."], &[]);
+        assert_eq!(
+            (listing.entries.len(), listing.complete),
+            (1, false),
+            "{listing:?}"
+        );
+        assert!(listing.notes[0].contains("`share`"), "{listing:?}");
+        assert_eq!(names(root.path(), &["."], &["share"]), ["a.md"]);
+
+        let locked = root.path().join("locked");
+        std::fs::create_dir(&locked).unwrap();
+        std::fs::write(locked.join("b.md"), "x").unwrap();
+        // Its files can be listed and not looked at; nothing stops who may do everything.
+        let permit = |mode| std::fs::set_permissions(&locked, PermissionsExt::from_mode(mode));
+        permit(0o400).unwrap();
+        if std::fs::metadata(locked.join("b.md")).is_err() {
+            let listing = listed(root.path(), &["."], &["share"]);
+            assert!(
+                !listing.complete && listing.notes[0].contains("locked/b.md"),
+                "{listing:?}"
+            );
+        }
+        permit(0o700).unwrap();
+    }
+
+    #[test]
+    fn a_folder_without_files_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        for folder in ["mount/inner", "used"] {
+            std::fs::create_dir_all(root.path().join(folder)).unwrap();
+        }
+        std::fs::write(root.path().join("used/docs.toml"), "").unwrap();
+        let listing = listed(root.path(), &["mount/**/*.md", "used"], &[]);
+        assert_eq!(
+            (listing.empty.as_slice(), listing.complete),
+            (["mount".to_owned()].as_slice(), true),
+            "{listing:?}"
+        );
+        let own = listed(&root.path().join("mount"), &["."], &[]);
+        assert_eq!(own.empty, [""]);
     }
 
     #[test]

@@ -81,6 +81,9 @@ pub struct Listing {
     pub complete: bool,
     /// URIs that are gone for sure, whatever else could not be looked at.
     pub gone: Vec<String>,
+    /// Folders, as their files' URIs begin, that are there and hold no file: emptied, or not mounted. Empty for the
+    /// base's own.
+    pub empty: Vec<String>,
     /// What its owner must know: what could not be looked at, and why.
     pub notes: Vec<String>,
 }
@@ -109,6 +112,7 @@ impl Listing {
             entries,
             complete,
             gone: Vec::new(),
+            empty: Vec::new(),
             notes,
         }
     }

@@ -99,7 +99,7 @@ impl Knowledge {
             model,
         };
         // Two builds of one base would read the same chunks.
-        let _alone = self.lock(&format!("{name}.graph")).await?;
+        let _alone = self.lock(&format!("{name}.graph"), cx.cancel()).await?;
         let input = json!({ "base": name, "model": model, "limit": options.limit });
         let (span, inner) = cx.span(SpanKind::Step, "graph build", input);
         match build.run(options, progress, &inner).await {

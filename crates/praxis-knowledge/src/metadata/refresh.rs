@@ -9,6 +9,7 @@ use praxis_store::{DocumentHead, NewAttributes};
 use super::{Describer, Subject};
 use crate::ingest::{IngestReport, Warning};
 use crate::knowledge::{Knowledge, internal};
+use crate::listing::Unlisted;
 
 /// Documents that are described in one go.
 const PIECE: usize = 1000;
@@ -50,8 +51,9 @@ impl Knowledge {
         Ok(())
     }
 
-    /// Hides documents that no source lists now, as one that failed, where rules of the base ask for labels
-    /// and they have none. Labels that they have stay: what stood beside a document cannot be asked.
+    /// Gives documents that no source lists now, as of one that failed, the labels that rules of the base ask for.
+    /// Nothing is loosened: where rules ask for none, labels stay. So do those that a file beside a document may
+    /// have set, which cannot be asked.
     ///
     /// # Errors
     /// A store that fails.
@@ -59,15 +61,15 @@ impl Knowledge {
         &self,
         name: &str,
         describer: &Describer,
-        documents: Vec<DocumentHead>,
+        documents: Vec<Unlisted>,
         report: &mut IngestReport,
     ) -> Result<(), CallError> {
         let hidden: Vec<NewAttributes> = documents
             .into_iter()
-            .filter(|head| head.labels.is_empty())
-            .filter_map(|head| {
+            .filter(|document| !document.has_neighbours || document.head.labels.is_empty())
+            .filter_map(|Unlisted { head, .. }| {
                 let labels = describer.labels(&head.uri);
-                (!labels.is_empty()).then(|| NewAttributes {
+                (!labels.is_empty() && labels != head.labels).then(|| NewAttributes {
                     document: head.id,
                     origin: head.origin,
                     modified: head.modified,

@@ -37,18 +37,28 @@ impl Sidecar {
         name.push(SUFFIX);
         let path = PathBuf::from(name);
         match std::fs::metadata(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Self::None,
-            Err(error) => return Self::Broken(format!("cannot be read: {error}")),
+            Err(error) => return Self::unread(&path, &error),
             Ok(found) if found.len() > MAX_BYTES => {
                 return Self::Broken(format!("is larger than {MAX_BYTES} bytes"));
             }
             Ok(_) => {}
         }
         match std::fs::read_to_string(&path) {
-            // Gone since.
-            Err(error) if error.kind() == ErrorKind::NotFound => Self::None,
-            Err(error) => Self::Broken(format!("cannot be read: {error}")),
+            Err(error) => Self::unread(&path, &error),
             Ok(text) => Self::parse(&text),
+        }
+    }
+
+    /// One that is not there, or cannot be read: a link to nothing may have protected something.
+    fn unread(path: &Path, error: &std::io::Error) -> Self {
+        let is_missing = |error: &std::io::Error| error.kind() == ErrorKind::NotFound;
+        if !is_missing(error) {
+            return Self::Broken(format!("cannot be read: {error}"));
+        }
+        match std::fs::symlink_metadata(path) {
+            Err(error) if is_missing(&error) => Self::None,
+            Err(error) => Self::Broken(format!("cannot be read: {error}")),
+            Ok(_) => Self::Broken("is a link to something that is not there".to_owned()),
         }
     }
 

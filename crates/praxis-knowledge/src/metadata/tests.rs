@@ -140,6 +140,20 @@ fn a_document_whose_labels_cannot_be_read_is_for_nobody() {
 }
 
 #[test]
+fn a_link_to_nothing_beside_a_document_hides_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let document = dir.path().join("a.md");
+    assert_eq!(Sidecar::beside(&document), Sidecar::None);
+    let beside = dir.path().join("a.md.meta.toml");
+    std::os::unix::fs::symlink("nowhere.toml", beside).unwrap();
+    let sidecar = Sidecar::beside(&document);
+    assert!(matches!(sidecar, Sidecar::Broken(_)), "{sidecar:?}");
+    let found = described("hr/open/a.md", json!({}), &sidecar);
+    assert_eq!(found.labels, [UNREADABLE]);
+    assert!(found.sidecar_notes[0].contains("is a link"), "{found:?}");
+}
+
+#[test]
 fn what_a_document_says_of_labels_protects_nothing_and_is_told() {
     let mut notes = Vec::new();
     let own = json!({ "labels": ["hr"], "size": 3, "a=b": 1, "author": { "name": "x" } });

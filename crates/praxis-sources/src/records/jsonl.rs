@@ -102,7 +102,10 @@ impl Reading {
                 Err(error) => return Err(error),
             }
         }
-        collector.finish(spool)
+        Ok(Listing {
+            empty: files.empty,
+            ..collector.finish(spool)?
+        })
     }
 
     /// Reads a file. False where there is no room for more.

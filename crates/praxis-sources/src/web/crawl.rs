@@ -33,6 +33,14 @@ pub(crate) struct Found {
     pub notes: Vec<String>,
 }
 
+impl Found {
+    /// Something could not be looked at, and nobody knows what it would have led to.
+    fn lacks(&mut self, note: String) {
+        self.complete = false;
+        self.notes.push(note);
+    }
+}
+
 /// A pass in progress.
 pub(crate) struct Crawl<'a> {
     config: &'a WebConfig,
@@ -52,7 +60,7 @@ struct Visit {
     /// Links from a start page; `None` where links are not followed.
     depth: Option<usize>,
     hops: usize,
-    /// It was named by a person, so that it is told if nothing is there.
+    /// It was named by a person: if nothing is there, that is told, and no page is taken for gone because of it.
     named: bool,
 }
 
@@ -125,9 +133,11 @@ impl<'a> Crawl<'a> {
         let (mut asked, mut answered) = (0, 0);
         while !level.is_empty() {
             let room = self.config.max_pages.saturating_sub(asked);
-            if level.len() > room {
-                found.notes.push(format!(
-                    "there are more than {} pages: raise `max_pages`, or choose with `include` and `exclude`",
+            let is_full = level.len() > room;
+            if is_full {
+                found.lacks(format!(
+                    "there are more than {} pages, so that none is taken for gone: raise `max_pages`, or choose \
+                     with `include` and `exclude`",
                     self.config.max_pages
                 ));
                 level.truncate(room);
@@ -152,6 +162,9 @@ impl<'a> Crawl<'a> {
                 self.note(visit, outcome?, &mut found, &mut next);
             }
             drop(visits);
+            if is_full {
+                break;
+            }
             next.retain(|visit: &Visit| queued.insert(visit.url.to_string()));
             level = next;
         }
@@ -184,20 +197,23 @@ impl<'a> Crawl<'a> {
             }
             Outcome::Gone => {
                 if visit.named {
-                    found
-                        .notes
-                        .push(format!("{url}: there is nothing at this URL (404)"));
+                    found.lacks(format!(
+                        "{url}: there is nothing at this URL (404): mend it, or take it out of `urls` to remove \
+                         its documents"
+                    ));
+                } else {
+                    found.gone.push(url);
                 }
-                found.gone.push(url);
                 return;
             }
             Outcome::Closed => {
                 if visit.named {
-                    found
-                        .notes
-                        .push(format!("{url}: robots.txt asks not to read it"));
+                    found.lacks(format!(
+                        "{url}: robots.txt asks not to read it: take it out of `urls` to remove its documents"
+                    ));
+                } else {
+                    found.gone.push(url);
                 }
-                found.gone.push(url);
                 return;
             }
             Outcome::Late => {
@@ -236,15 +252,18 @@ impl<'a> Crawl<'a> {
         };
         if !inside {
             if visit.named {
-                found.notes.push(format!(
+                found.lacks(format!(
                     "{}: it redirects to {target}, which is outside: write that instead, or add its host to `hosts`",
                     visit.url
                 ));
             }
         } else if visit.hops >= MAX_HOPS {
-            found
-                .notes
-                .push(format!("{}: it redirects too often", visit.url));
+            let note = format!("{}: it redirects too often", visit.url);
+            if visit.named {
+                found.lacks(note);
+            } else {
+                found.notes.push(note);
+            }
         } else {
             next.push(Visit {
                 url: target,
@@ -321,12 +340,10 @@ impl<'a> Crawl<'a> {
                 self.mirror.remove(url.as_str());
                 return Ok(Outcome::Gone);
             }
-            // A host that sends everybody away for a while is not without its pages.
-            (Answer::Moved { to, lasting: false }, Some(known))
-                if known.page().is_some() && !self.scope.knows(&to) =>
-            {
+            // A host that sends everybody away for a while, or to a log-in, is not without its pages.
+            (Answer::Moved { to, lasting: false }, Some(known)) if known.page().is_some() => {
                 return Ok(Outcome::Failed(
-                    format!("it redirects to {to}, which is outside"),
+                    format!("it redirects to {to} for the time being: what was read of it stays"),
                     Some(known),
                 ));
             }

@@ -12,15 +12,20 @@ mod page;
 mod robots;
 mod sitemap;
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 
 use self::address::Scope;
 use self::crawl::Crawl;
 use self::fetch::Fetcher;
 use self::guard::Guard;
-use self::mirror::{Known, Mirror, What};
+use self::mirror::{Known, Mirror, Page};
 use crate::config::WebConfig;
 use crate::{Content, Entry, Listing, Locator, Place, Run, Source, SourceError};
+
+/// Steps from a page to the address that it has by its own account, and on from there, that are looked at.
+const MAX_CANONICAL: usize = 16;
 
 /// Web sites.
 pub(crate) struct Web {
@@ -52,23 +57,13 @@ impl Web {
     }
 
     /// The documents among the pages that a crawl saw.
-    fn entries(&self, seen: &std::collections::HashMap<String, Known>) -> Vec<Entry> {
-        let is_page = |url: &str| {
-            seen.get(url)
-                .is_some_and(|k| k.page().is_some_and(|p| !p.noindex))
-        };
+    fn entries(&self, seen: &HashMap<String, Known>) -> Vec<Entry> {
         let mut entries = Vec::new();
         for known in seen.values() {
-            let What::Page(page) = &known.what else {
+            let Some(page) = self.document(known) else {
                 continue;
             };
-            let included = url::Url::parse(&known.url).is_ok_and(|url| self.scope.includes(&url));
-            // A page that names another address is that other one, if there is a page at that address.
-            let elsewhere = page
-                .canonical
-                .as_ref()
-                .is_some_and(|c| *c != known.url && is_page(c));
-            if page.noindex || elsewhere || !included {
+            if self.is_elsewhere(&known.url, page, seen) {
                 continue;
             }
             let modified = known
@@ -86,6 +81,47 @@ impl Web {
             });
         }
         entries
+    }
+
+    /// A page that may be a document.
+    fn document<'k>(&self, known: &'k Known) -> Option<&'k Page> {
+        let page = known.page().filter(|page| !page.noindex)?;
+        let url = url::Url::parse(&known.url).ok()?;
+        self.scope.includes(&url).then_some(page)
+    }
+
+    /// Whether a page is read at the address that it has by its own account: where a document is there. Of pages
+    /// that name each other in a circle, the first by its address is read where it is.
+    fn is_elsewhere(&self, url: &str, page: &Page, seen: &HashMap<String, Known>) -> bool {
+        let mut passed: Vec<&str> = Vec::new();
+        let mut next = self.canonical(url, page, seen);
+        while passed.len() < MAX_CANONICAL {
+            let Some((name, page)) = next else {
+                return !passed.is_empty();
+            };
+            if name == url {
+                return passed.iter().any(|other| *other < url);
+            }
+            if passed.contains(&name) {
+                return true;
+            }
+            passed.push(name);
+            next = self.canonical(name, page, seen);
+        }
+        // Rather twice than not at all.
+        false
+    }
+
+    /// The document that a page says it is, if that is another one.
+    fn canonical<'s>(
+        &self,
+        url: &str,
+        page: &Page,
+        seen: &'s HashMap<String, Known>,
+    ) -> Option<(&'s str, &'s Page)> {
+        let canonical = page.canonical.as_deref().filter(|c| *c != url)?;
+        let known = seen.get(canonical)?;
+        Some((known.url.as_str(), self.document(known)?))
     }
 }
 

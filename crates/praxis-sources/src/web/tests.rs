@@ -278,23 +278,27 @@ async fn what_is_gone_goes_and_what_fails_stays() {
     let stand = Stand::new().await;
     stand.page(
         "/docs/",
-        "<a href=a>a</a><a href=b>b</a><a href=c>c</a><a href=d>d</a>",
+        "<a href=a>a</a><a href=b>b</a><a href=c>c</a><a href=d>d</a><a href=e>e</a>",
     );
-    for name in ["a", "b", "c", "d"] {
+    for name in ["a", "b", "c", "d", "e"] {
         stand.page(&format!("/docs/{name}"), &format!("<p>{name}</p>"));
     }
     let config = stand.config();
-    assert_eq!(stand.listed(&config).await.0.len(), 5);
+    assert_eq!(stand.listed(&config).await.0.len(), 6);
     stand.status("/docs/a", 410);
     stand.status("/docs/b", 500);
     stand.status("/docs/c", 403);
     stand.moved("/docs/d", 302, "http://elsewhere.test/maintenance");
+    stand.moved("/docs/e", 307, "/docs/");
     stand.log();
     let (paths, listing) = stand.listed(&config).await;
-    assert_eq!(paths, ["/docs/", "/docs/b", "/docs/c", "/docs/d"]);
+    assert_eq!(
+        paths,
+        ["/docs/", "/docs/b", "/docs/c", "/docs/d", "/docs/e"]
+    );
     assert_eq!(
         (listing.notes.len(), listing.complete),
-        (3, true),
+        (4, true),
         "{listing:?}"
     );
     assert_eq!(listing.gone, [stand.url("/docs/a")]);
@@ -317,6 +321,78 @@ async fn what_is_gone_goes_and_what_fails_stays() {
         listing.notes.iter().any(|n| n.contains("robots.txt")),
         "{listing:?}"
     );
+}
+
+#[tokio::test]
+async fn a_start_page_without_an_answer_removes_nothing() {
+    let stand = Stand::new().await;
+    let one = stand.config();
+    let mut two = stand.config();
+    two.urls.push(stand.url("/more/"));
+    let gone = |stand: &Stand| stand.status("/docs/", 404);
+    let closed = |stand: &Stand| {
+        let rules = b"User-agent: *\nDisallow: /docs/\n";
+        stand.file("/robots.txt", "text/plain", rules);
+    };
+    let moved = |stand: &Stand| stand.moved("/docs/", 301, "http://elsewhere.test/");
+    let inside = |stand: &Stand| stand.moved("/docs/", 301, "/docs/nothing");
+    let cases: [(&str, &dyn Fn(&Stand)); 4] = [
+        ("404", &gone),
+        ("robots.txt", &closed),
+        ("elsewhere.test", &moved),
+        ("/docs/nothing", &inside),
+    ];
+    for (told, change) in cases {
+        stand.site.lock().unwrap().pages.clear();
+        stand.page("/docs/", "<a href=a>a</a>");
+        stand.page("/docs/a", "<p>a</p>");
+        stand.page("/more/", "<p>more</p>");
+        let (paths, listing) = stand.listed(&two).await;
+        assert_eq!(paths, ["/docs/", "/docs/a", "/more/"], "{told}");
+        assert!(listing.complete, "{told}: {listing:?}");
+        change(&stand);
+        let (paths, listing) = stand.listed(&two).await;
+        assert_eq!(paths, ["/more/"], "{told}");
+        assert!(
+            !listing.complete && listing.gone.is_empty() && listing.notes[0].contains(told),
+            "{told}: {listing:?}"
+        );
+        let error = stand.crawl(&one).await.unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn of_pages_that_name_each_other_one_is_read() {
+    let stand = Stand::new().await;
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let links: String = names.iter().map(|n| format!("<a href={n}>x</a>")).collect();
+    stand.page("/docs/", &links);
+    // Two that name each other; one that names what is not included; a circle of three, and what leads into it;
+    // one that names a page.
+    for (name, canonical) in [
+        ("a", "b"),
+        ("b", "a"),
+        ("c", "out/c"),
+        ("d", "e"),
+        ("e", "f"),
+        ("f", "d"),
+        ("g", "e"),
+        ("h", "./"),
+        ("out/c", "out/c"),
+    ] {
+        let head = format!("<link rel=canonical href='/docs/{canonical}'><p>{name}</p>");
+        stand.page(&format!("/docs/{name}"), &head);
+    }
+    let config = WebConfig {
+        include: vec!["/docs/".to_owned(), "/docs/?".to_owned()],
+        ..stand.config()
+    };
+    let (paths, listing) = stand.listed(&config).await;
+    assert_eq!(paths, ["/docs/", "/docs/a", "/docs/c", "/docs/d"]);
+    assert!(listing.complete, "{listing:?}");
+    let log = stand.log();
+    assert!(log.contains(&"200 /docs/out/c".to_owned()), "{log:?}");
 }
 
 #[tokio::test]
@@ -490,7 +566,10 @@ async fn bounds_hold() {
     };
     let (paths, listing) = stand.listed(&few).await;
     assert_eq!(paths.len(), 10);
-    assert!(listing.notes[0].contains("max_pages"), "{listing:?}");
+    assert!(
+        !listing.complete && listing.notes[0].contains("max_pages"),
+        "{listing:?}"
+    );
 
     stand.page(
         "/docs/",
