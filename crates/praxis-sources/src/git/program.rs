@@ -25,6 +25,9 @@ const SETTINGS: &[(&str, &str)] = &[
     ("protocol.version", "2"),
 ];
 
+/// Settings of calls with a token: no server sends it on to another one.
+const WITH_TOKEN: &[(&str, &str)] = &[("http.followRedirects", "false")];
+
 /// Variables of a `git` that may have started this process, as in a hook.
 const FOREIGN: &[&str] = &[
     "GIT_DIR",
@@ -92,11 +95,11 @@ impl Program {
             command.env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=30");
         }
         // Settings go through the environment: arguments can be read by everybody on the machine.
-        let secret = self
-            .authorization
-            .as_ref()
-            .map(|h| ("http.extraHeader", h.expose()));
-        let settings: Vec<(&str, &str)> = SETTINGS.iter().copied().chain(secret).collect();
+        let mut settings = SETTINGS.to_vec();
+        if let Some(header) = &self.authorization {
+            settings.extend_from_slice(WITH_TOKEN);
+            settings.push(("http.extraHeader", header.expose()));
+        }
         command.env("GIT_CONFIG_COUNT", settings.len().to_string());
         for (i, (key, value)) in settings.into_iter().enumerate() {
             command.env(format!("GIT_CONFIG_KEY_{i}"), key);
@@ -174,6 +177,18 @@ fn complaint(what: &str, stderr: &str) -> SourceError {
         return SourceError::settings(
             message,
             "check `url`, and that this machine may read the repository",
+        );
+    }
+    if has(&[
+        "error: 301",
+        "error: 302",
+        "error: 303",
+        "error: 307",
+        "error: 308",
+    ]) {
+        return SourceError::settings(
+            message,
+            "set `url` to where the server redirects to: a token is sent to no other address",
         );
     }
     if has(&["dubious ownership"]) {

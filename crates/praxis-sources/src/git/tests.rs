@@ -1,9 +1,12 @@
 //! Addresses, references and trees; a real repository is read in `tests/git.rs`.
 
+use praxis_core::Secret;
 use proptest::prelude::*;
 
 use super::objects::{Blob, blobs};
+use super::program::Program;
 use super::remote::{is_reference, parse};
+use crate::config::GitConfig;
 
 #[test]
 fn addresses_that_could_run_programs_or_hold_secrets_are_refused() {
@@ -59,6 +62,23 @@ fn a_tree_is_its_regular_files() {
         id: id.clone(),
     });
     assert_eq!(blobs(listing.as_bytes()), expected);
+}
+
+#[tokio::test]
+async fn a_token_is_sent_to_no_server_that_another_one_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let remote = parse("https://example.com/a.git").unwrap();
+    let token = Secret::new("t0ken");
+    for (token, expected) in [(Some(&token), "false"), (None, "unset")] {
+        let dir = dir.path().join(expected);
+        std::fs::create_dir(&dir).unwrap();
+        let program = Program::new(dir, &remote, token, &GitConfig::default());
+        program.run(&["init", "--quiet", "--bare"]).await.unwrap();
+        let key = "http.followRedirects";
+        let asked = ["config", "--default", "unset", "--get", key];
+        let set = program.run(&asked).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&set).trim(), expected);
+    }
 }
 
 proptest! {
