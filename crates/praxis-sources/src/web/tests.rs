@@ -336,7 +336,8 @@ async fn a_start_page_without_an_answer_removes_nothing() {
     };
     let moved = |stand: &Stand| stand.moved("/docs/", 301, "http://elsewhere.test/");
     let inside = |stand: &Stand| stand.moved("/docs/", 301, "/docs/nothing");
-    let cases: [(&str, &dyn Fn(&Stand)); 4] = [
+    type Change = dyn Fn(&Stand);
+    let cases: [(&str, &Change); 4] = [
         ("404", &gone),
         ("robots.txt", &closed),
         ("elsewhere.test", &moved),
