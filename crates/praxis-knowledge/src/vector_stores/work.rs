@@ -127,7 +127,7 @@ impl VectorStores {
         };
         self.knowledge
             .open_vector_store(id, &store.name, &store.labels);
-        let _lock = self.knowledge.lock(id).await?;
+        let _lock = self.knowledge.lock(id, &CancellationToken::new()).await?;
         let members = self
             .store()
             .waiting_members(id, TURN)
