@@ -71,6 +71,8 @@ pub(crate) struct Asking<'a> {
     pub tools: &'a Tools,
     /// The same as models are told of it.
     pub specs: Vec<ToolSpec>,
+    /// Whether one of them is called before the first answer.
+    pub calls_first: bool,
     /// Whether the reader has seen the output's text.
     pub shown: AtomicBool,
 }
@@ -336,8 +338,11 @@ impl Asking<'_> {
         cx: &CallContext,
     ) -> Result<Reply, CallError> {
         let asked = request.messages.len();
-        if rounds.load(Ordering::Relaxed) >= self.tools.max_turns {
+        let done = rounds.load(Ordering::Relaxed);
+        if done >= self.tools.max_turns {
             request.tool_choice = ToolChoice::None;
+        } else if done == 0 && self.calls_first && !request.tools.is_empty() {
+            request.tool_choice = ToolChoice::Required;
         }
         loop {
             let round = self.round(request.clone(), &mut sink, cx).await;
@@ -359,6 +364,7 @@ impl Asking<'_> {
             });
             request.messages.extend(results);
             let done = rounds.fetch_add(1, Ordering::Relaxed) + 1;
+            request.tool_choice = ToolChoice::Auto;
             if done >= self.tools.max_turns {
                 if let Some(last) = request.messages.last_mut() {
                     last.append(NO_MORE_TOOLS);

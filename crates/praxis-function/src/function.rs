@@ -16,7 +16,7 @@ use crate::answer::AnswerFilter;
 use crate::ask::Asking;
 use crate::dotprompt::Templates;
 use crate::examples::ExampleSet;
-use crate::extension::KnowledgeUse;
+use crate::extension::{FirstCall, KnowledgeUse};
 use crate::held::Unheld;
 use crate::history::Asked;
 use crate::library::Deps;
@@ -296,6 +296,7 @@ impl PromptFunction {
             written: &extras.written,
             tools: &self.prompt.tools,
             specs: self.prompt.tools.specs(&self.deps.functions)?,
+            calls_first: ours.tool_choice == FirstCall::Required,
             shown: AtomicBool::new(false),
         };
         let structured = self.output.format == OutputFormat::Json;

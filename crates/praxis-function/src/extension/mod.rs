@@ -34,7 +34,19 @@ const KEYS: &[&str] = &[
     "constrained",
     "budget",
     "history",
+    "tool_choice",
 ];
+
+/// `praxis.tool_choice`: what the model does first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum FirstCall {
+    /// As it sees fit.
+    #[default]
+    Auto,
+    /// It calls a tool.
+    Required,
+}
 
 /// What a prompt says in our keys.
 #[derive(Debug, Clone)]
@@ -58,6 +70,8 @@ pub(crate) struct Extension {
     pub budget: Budget,
     /// How much of a conversation the prompt sees.
     pub history: History,
+    /// Whether the model has to call a tool before it answers.
+    pub tool_choice: FirstCall,
 }
 
 /// `praxis.budget`.
@@ -120,6 +134,7 @@ impl File<'_> {
                 problems.push(self.at_key("praxis.history", problem));
                 History::default()
             }),
+            tool_choice: self.first_call(front, &ours, problems),
             constraint: self.read("constraint", &ours, problems),
             constrained: self.read("constrained", &ours, problems).unwrap_or(true),
             budget: budget.map_or(defaults, |given| Budget {
@@ -128,6 +143,20 @@ impl File<'_> {
                 tokens: given.tokens.unwrap_or(defaults.tokens),
             }),
         }
+    }
+
+    fn first_call(
+        &self,
+        front: &Map<String, Value>,
+        ours: &Map<String, Value>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> FirstCall {
+        let choice: FirstCall = self.read("tool_choice", ours, problems).unwrap_or_default();
+        if choice == FirstCall::Required && !front.contains_key("tools") {
+            let what = "`praxis.tool_choice` needs tools to call: `tools` is missing";
+            problems.push(self.at_key("praxis.tool_choice", what));
+        }
+        choice
     }
 
     /// The value of a key, if it is there and is what it must be.

@@ -116,6 +116,21 @@ async fn after_the_last_round_the_model_has_to_answer() {
 }
 
 #[tokio::test]
+async fn a_model_can_be_made_to_call_before_it_answers() {
+    let first = with_tools("praxis.tool_choice: required\n");
+    let called = call(
+        &[("f", &first), DOUBLE],
+        json!({"q": "4?"}),
+        |request, number| {
+            assert_eq!(request.tool_choice == ToolChoice::Required, number == 0);
+            doubling(request, number)
+        },
+    )
+    .await;
+    assert_eq!(called.output.unwrap(), "Let me see.\n\nIt is 8.");
+}
+
+#[tokio::test]
 async fn a_function_that_calls_itself_comes_to_an_end() {
     let itself = prompt("tools: [f]\n");
     let called = call(&[("f", &itself)], json!({"q": "?"}), |request, _| {
