@@ -220,11 +220,11 @@ impl Store {
     pub async fn vector_stores_to_empty(&self) -> Result<Vec<String>, StoreError> {
         let rows = sqlx::query(
             "SELECT id FROM vector_stores WHERE state = 'deleted' \
-             UNION SELECT id FROM vector_stores JOIN bases ON name = id WHERE state = 'expired' \
+             UNION SELECT s.id FROM vector_stores s JOIN bases b ON b.name = s.id WHERE s.state = 'expired' \
              UNION SELECT store FROM vector_store_files JOIN vector_stores ON id = store \
                    WHERE state = 'expired' AND status = 'in_progress' \
-             UNION SELECT name FROM bases WHERE name GLOB 'vs_[0-9a-f]*' AND length(name) = 35 \
-                   AND NOT EXISTS (SELECT 1 FROM vector_stores WHERE id = name)",
+             UNION SELECT b.name FROM bases b WHERE b.name GLOB 'vs_[0-9a-f]*' AND length(b.name) = 35 \
+                   AND NOT EXISTS (SELECT 1 FROM vector_stores s WHERE s.id = b.name)",
         )
         .fetch_all(&self.pool)
         .await?;

@@ -18,8 +18,11 @@ type Written = Result<String, String>;
 pub(crate) fn lark(tools: &Tools, answer: Option<&Constraint>, loose: &[bool]) -> Written {
     if !tools.callable {
         // Tools that may not be called are known from the prompt, and the history may be full of calls.
+        let names: Vec<&str> = tools.specs.iter().map(|t| t.name.as_str()).collect();
         return Ok(format!(
-            "start: TEXT\nTEXT: /(\\n|.)*/ & ~/(\\n|.)*{OPEN}(\\n|.)*/\n"
+            "start: TEXT\nTEXT: /(\\n|.)*/ & ~/(\\n|.)*{OPEN}(\\n|.)*/ \
+             & ~/(\\n|.)*\\{{\\s*\"name\"\\s*:\\s*\"({})\"(\\n|.)*/\n",
+            names.join("|")
         ));
     }
     let mut lark = String::new();
