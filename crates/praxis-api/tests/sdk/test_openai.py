@@ -557,7 +557,8 @@ class VectorStores(unittest.TestCase):
             (lambda: self.stores.create(expires_after={"anchor": "last_active_at", "days": 0}), "expires_after.days"),
             (
                 lambda: self.stores.files.create(
-                    file, vector_store_id=self.store.id,
+                    self.store.id,
+                    file_id=file,
                     chunking_strategy={
                         "type": "static",
                         "static": {"max_chunk_size_tokens": 10, "chunk_overlap_tokens": 0},
@@ -570,8 +571,8 @@ class VectorStores(unittest.TestCase):
                 call()
             self.assertEqual(caught.exception.param, param)
         for call in [
-            lambda: self.stores.files.create("file-none", vector_store_id=self.store.id),
-            lambda: self.stores.files.create(file, vector_store_id="vs_none"),
+            lambda: self.stores.files.create(self.store.id, file_id="file-none"),
+            lambda: self.stores.files.create("vs_none", file_id=file),
             lambda: self.stores.create(file_ids=["file-none"]),
             lambda: self.stores.file_batches.retrieve("vsfb_none", vector_store_id=self.store.id),
         ]:
