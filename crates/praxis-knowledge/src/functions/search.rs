@@ -24,7 +24,7 @@ pub(super) struct Search {
 struct Input {
     query: String,
     limit: Option<usize>,
-    filters: Option<Filter>,
+    filters: Option<Value>,
 }
 
 /// The function's name.
@@ -97,7 +97,13 @@ impl Work for Search {
                 format!("`limit` must be between 1 and {MOST}"),
             ));
         }
-        let query = Query::new(input.query, limit).with_filter(input.filters);
+        // Small models fill in what they may leave out.
+        let filters = input.filters.filter(|f| !f.is_null() && f != &json!({}));
+        let filters: Option<Filter> = filters
+            .map(serde_json::from_value)
+            .transpose()
+            .map_err(|error| invalid(name, format!("`filters`: {error}")))?;
+        let query = Query::new(input.query, limit).with_filter(filters);
         let found = self.retriever.search(&self.base, &query, cx).await?;
         let relevant = found.is_relevant();
         let passages: Vec<Value> = found

@@ -143,6 +143,15 @@ async fn a_search_hands_on_what_it_was_asked() {
 }
 
 #[tokio::test]
+async fn filters_that_say_nothing_are_none() {
+    for filters in [json!({}), json!(null)] {
+        let input = json!({"query": "keys?", "filters": filters});
+        let error = call("praxis/search/docs", input).await.unwrap_err();
+        assert_eq!(error.message, "docs: keys? 4 false");
+    }
+}
+
+#[tokio::test]
 async fn wrong_inputs_are_named() {
     for (name, input, said) in [
         ("praxis/search/docs", json!({}), "missing field `query`"),
