@@ -19,6 +19,7 @@ pub(super) struct Search {
     retriever: Arc<dyn Retriever>,
 }
 
+/// What callers may give. Models are not offered `filters`: small ones invent some.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Input {
@@ -63,7 +64,6 @@ impl Search {
                     "properties": {
                         "query": { "type": "string", "description": "what is looked for, in a question or a few words" },
                         "limit": { "type": "integer", "minimum": 1, "maximum": MOST },
-                        "filters": { "type": "object", "description": "a filter over metadata, as OpenAI's vector stores have it" },
                     },
                     "required": ["query"],
                     "additionalProperties": false,
