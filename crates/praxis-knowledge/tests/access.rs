@@ -3,63 +3,21 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+#[path = "support/counts.rs"]
+mod counts;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use praxis_core::embed::{EmbedKind, TokenCounter, dot};
+use counts::Counts;
 use praxis_core::trace::NoTrace;
-use praxis_core::{
-    CallContext, Caller, Clearance, Embedder, Filter, ModelError, Query, Retrieval, Retriever,
-};
+use praxis_core::{CallContext, Caller, Clearance, Embedder, Filter, Query, Retrieval, Retriever};
 use praxis_knowledge::{BaseConfig, IngestReport, Knowledge};
 use praxis_store::Store;
 use proptest::prelude::*;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-
-struct Counts;
-
-#[async_trait]
-impl Embedder for Counts {
-    fn identity(&self) -> String {
-        "counts@1".to_owned()
-    }
-
-    async fn dimension(&self) -> Result<usize, ModelError> {
-        Ok(64)
-    }
-
-    async fn max_tokens(&self) -> Result<usize, ModelError> {
-        Ok(512)
-    }
-
-    async fn embed(&self, _: EmbedKind, texts: Vec<String>) -> Result<Vec<Vec<f32>>, ModelError> {
-        Ok(texts.iter().map(|text| counts(text)).collect())
-    }
-
-    async fn token_counter(&self) -> Result<TokenCounter, ModelError> {
-        Ok(Arc::new(|text: &str| text.split_whitespace().count()))
-    }
-}
-
-fn counts(text: &str) -> Vec<f32> {
-    let mut vector = vec![0.01f32; 64];
-    for word in text
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|w| !w.is_empty())
-    {
-        let hash = word
-            .to_lowercase()
-            .bytes()
-            .fold(7usize, |h, b| h * 31 + usize::from(b));
-        vector[hash % 64] += 1.0;
-    }
-    let length = dot(&vector, &vector).sqrt();
-    vector.iter_mut().for_each(|v| *v /= length);
-    vector
-}
 
 const RULES: &str = r#"
 [segment]

@@ -8,16 +8,18 @@
     reason = "tests fail by panicking, and say what they skip"
 )]
 
+#[path = "support/counts.rs"]
+mod counts;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
-use praxis_core::embed::{EmbedKind, TokenCounter, normalize};
+use counts::Counts;
 use praxis_core::trace::SpanKind;
 use praxis_core::{
-    CallContext, Embedder, ErrorCode, Message, ModelError, Passage, Query, RerankOption,
-    RerankSettings, Retriever, SearchOptions, Span, SpanStatus, TraceSink,
+    CallContext, Embedder, ErrorCode, Message, Passage, Query, RerankOption, RerankSettings,
+    Retriever, SearchOptions, Span, SpanStatus, TraceSink,
 };
 use praxis_gateway::{Gateway, GatewayConfig};
 use praxis_hub::{Cache, Catalogue};
@@ -26,43 +28,6 @@ use praxis_store::Store;
 use tokio_util::sync::CancellationToken;
 
 const SMALL: &str = "smollm2-135m-instruct";
-
-struct Counts;
-
-#[async_trait]
-impl Embedder for Counts {
-    fn identity(&self) -> String {
-        "counts@1".to_owned()
-    }
-
-    async fn dimension(&self) -> Result<usize, ModelError> {
-        Ok(64)
-    }
-
-    async fn max_tokens(&self) -> Result<usize, ModelError> {
-        Ok(512)
-    }
-
-    async fn embed(&self, _: EmbedKind, texts: Vec<String>) -> Result<Vec<Vec<f32>>, ModelError> {
-        let vector = |text: &String| {
-            let mut vector = vec![0.01f32; 64];
-            for word in text.split(|c: char| !c.is_alphanumeric()) {
-                let letters = word.to_lowercase().into_bytes();
-                let hash = letters.iter().fold(7usize, |hash, letter| {
-                    hash.wrapping_mul(31).wrapping_add(usize::from(*letter))
-                });
-                vector[hash % 64] += 1.0;
-            }
-            normalize(&mut vector);
-            vector
-        };
-        Ok(texts.iter().map(vector).collect())
-    }
-
-    async fn token_counter(&self) -> Result<TokenCounter, ModelError> {
-        Ok(Arc::new(|text: &str| text.split_whitespace().count()))
-    }
-}
 
 #[derive(Default)]
 struct Spans(Mutex<Vec<Span>>);
