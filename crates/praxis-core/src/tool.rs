@@ -97,6 +97,9 @@ pub struct ToolCallDelta {
     pub arguments: String,
 }
 
+/// What the ids of calls begin with that are made here.
+pub const CALL: &str = "call_";
+
 /// The most calls of one answer; what a provider sends beyond them is dropped.
 pub const MAX_TOOL_CALLS: usize = 128;
 
@@ -139,7 +142,7 @@ impl ToolCalls {
         let mut calls: Vec<ToolCall> = self.0.into_iter().filter(|c| !c.name.is_empty()).collect();
         for i in 0..calls.len() {
             if calls[i].id.is_empty() {
-                let mut id = format!("call_{i}");
+                let mut id = format!("{CALL}{i}");
                 while calls.iter().any(|c| c.id == id) {
                     id.push('_');
                 }

@@ -5,8 +5,8 @@
 //! write it, only that of a tool that there is. Text is held back only as long as it may belong to a call. A
 //! call that is cut off stays text: nothing that the model wrote is lost.
 
-use praxis_core::ToolCallDelta;
-use praxis_core::tool::MAX_TOOL_CALLS;
+use praxis_core::tool::{CALL, MAX_TOOL_CALLS};
+use praxis_core::{ToolCallDelta, ids};
 use serde_json::Value;
 
 use super::{CLOSE, OPEN, head};
@@ -232,16 +232,11 @@ impl CallReader {
         self.calls += 1;
         Some(ToolCallDelta {
             index,
-            id: Some(id(index)),
+            id: Some(ids::generate(CALL)),
             name: Some(name.to_owned()),
             arguments,
         })
     }
-}
-
-/// An id that no other call of a conversation has, so far as chance goes.
-fn id(index: usize) -> String {
-    format!("call_{:016x}{index:x}", rand::random::<u64>())
 }
 
 /// Whether a text that begins with `{` begins as a call of one of these tools, or of any.

@@ -1,7 +1,8 @@
 //! Tools on OpenAI's wire: what may be called, calls in the messages, and calls in pieces of a stream
 //! (OpenAI API reference, "Create chat completion").
 
-use praxis_core::{ToolCall, ToolCallDelta, ToolChoice, ToolSpec};
+use praxis_core::tool::CALL;
+use praxis_core::{ToolCall, ToolCallDelta, ToolChoice, ToolSpec, ids};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -148,7 +149,7 @@ impl Calls {
                     index: piece.index,
                     id: id.clone(),
                 });
-                id.get_or_insert_with(|| format!("call_{:016x}", rand::random::<u64>()));
+                id.get_or_insert_with(|| ids::generate(CALL));
                 self.0.len() - 1
             }
         };
