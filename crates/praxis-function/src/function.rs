@@ -28,6 +28,7 @@ use crate::scope::Gate;
 use crate::structured::repair::{OutputFormat, OutputSpec};
 use crate::technique::{Conclusion, MARK, written};
 use crate::template;
+use crate::tools::prompt_tokens;
 use crate::version::Sources;
 
 /// The section of a template that the instructions about the output fill, as in Genkit.
@@ -268,8 +269,10 @@ impl PromptFunction {
         let ours = &self.prompt.ours;
         let given = Value::Object(input.clone());
         let sampling = merged(&self.prompt.sampling, &extras.sampling);
+        let specs = self.prompt.tools.specs(&self.deps.functions)?;
+        let beside = prompt_tokens(&specs);
         let messages = self
-            .messages(input, passages, extras, sampling.max_tokens, cx)
+            .messages(input, passages, extras, (sampling.max_tokens, beside), cx)
             .await?;
         let asking = Asking {
             deps: &self.deps,
@@ -295,7 +298,7 @@ impl PromptFunction {
             input: &given,
             written: &extras.written,
             tools: &self.prompt.tools,
-            specs: self.prompt.tools.specs(&self.deps.functions)?,
+            specs,
             calls_first: ours.tool_choice == FirstCall::Required,
             shown: AtomicBool::new(false),
         };
@@ -314,13 +317,14 @@ impl PromptFunction {
         Ok(conclusion)
     }
 
-    /// The prompt's messages, with passages and examples in their places.
+    /// The prompt's messages, with passages and examples in their places; room is kept for `answer` tokens and
+    /// those of its tools.
     async fn messages(
         &self,
         input: &Map<String, Value>,
         passages: &[Passage],
         extras: &Extras,
-        answer: Option<u32>,
+        (answer, tools): (Option<u32>, usize),
         cx: &CallContext,
     ) -> Result<Vec<Message>, CallError> {
         let history = &self.prompt.ours.history;
@@ -328,7 +332,7 @@ impl PromptFunction {
             chat: self.deps.chat.as_ref(),
             model: &self.prompt.model,
             written: &extras.written,
-            tools: self.prompt.tools.estimate(&self.deps.functions),
+            tools,
             cx,
         };
         let past = history.latest(extras.past.clone(), &asked).await?;

@@ -69,15 +69,6 @@ impl Tools {
         self.functions.values().map(String::as_str)
     }
 
-    /// About how many tokens the tools take in a prompt.
-    pub fn estimate(&self, functions: &Functions) -> usize {
-        let specs = self.specs(functions).unwrap_or_default();
-        specs
-            .iter()
-            .map(|spec| estimate(&json!(spec).to_string()))
-            .sum()
-    }
-
     /// The tools as models are told of them.
     ///
     /// # Errors
@@ -94,6 +85,14 @@ impl Tools {
         };
         self.functions.iter().map(spec).collect()
     }
+}
+
+/// About how many tokens tools take in a prompt.
+pub(crate) fn prompt_tokens(specs: &[ToolSpec]) -> usize {
+    specs
+        .iter()
+        .map(|spec| estimate(&json!(spec).to_string()))
+        .sum()
 }
 
 /// A function's name as models and providers take it: `desk/answer.short` is `desk_answer_short`.
