@@ -45,7 +45,7 @@ pub use graph::{
 pub use ingest::{FailedDocument, IngestEvent, IngestReport, Warning};
 pub use knowledge::{BaseSpec, CheckReport, EmbedderSource, Excerpt, Knowledge, RerankerSource};
 pub use listing::SourceProblem;
-pub use metadata::{DeclaredType, MetadataRule};
+pub use metadata::{DeclaredType, MetadataRule, is_sidecar};
 pub use praxis_sources::{FolderConfig, SourceConfig};
 pub use preview::{Counting, Preview, PreviewChunk, preview_file};
 pub use reembed::{ReembedProgress, ReembedReport};

@@ -13,7 +13,7 @@ use praxis_function::{Deps, Functions, Known, Library, PromptFunction};
 use praxis_gateway::{Gateway, GatewayConfig, Task};
 use praxis_hub::Cache;
 use praxis_knowledge::{
-    BaseConfig, Files, Knowledge, ModelUse, VectorStores, function_names, functions,
+    BaseConfig, Files, Knowledge, ModelUse, VectorStores, function_names, functions, is_sidecar,
 };
 use praxis_store::{PromptVersion, Store, TraceWriter};
 use tokio::task::JoinHandle;
@@ -137,12 +137,6 @@ impl Project {
     }
 }
 
-/// Whether a file says what is known of the document beside it, and is no base.
-fn is_sidecar(path: &Path) -> bool {
-    let stem = path.file_stem().map(Path::new);
-    stem.is_some_and(|stem| stem.extension().is_some_and(|e| e == "meta"))
-}
-
 /// The knowledge bases of `knowledge/*.toml`, by file name.
 fn load_bases(
     root: &Path,
@@ -155,7 +149,10 @@ fn load_bases(
     };
     let mut paths: Vec<PathBuf> = entries
         .filter_map(|e| Some(e.ok()?.path()))
-        .filter(|p| p.extension().is_some_and(|e| e == "toml") && !is_sidecar(p))
+        .filter(|p| {
+            let name = p.file_name().and_then(|name| name.to_str());
+            p.extension().is_some_and(|e| e == "toml") && !name.is_some_and(is_sidecar)
+        })
         .collect();
     paths.sort();
     let mut bases = Vec::new();

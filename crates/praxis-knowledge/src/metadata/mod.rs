@@ -23,6 +23,7 @@ use rules::Rules;
 pub(crate) use rules::problems;
 pub use rules::{DeclaredType, MetadataRule};
 pub(crate) use sidecar::Sidecar;
+pub use sidecar::is_sidecar;
 pub(crate) use typed::{from_file, typed};
 
 /// Values of a document, at most.

@@ -12,6 +12,12 @@ use serde_json::Value;
 /// What is added to a document's name.
 pub(super) const SUFFIX: &str = ".meta.toml";
 
+/// Whether a file of this name says what is known of the document beside it.
+pub fn is_sidecar(name: &str) -> bool {
+    name.strip_suffix(SUFFIX)
+        .is_some_and(|document| !document.is_empty())
+}
+
 /// The most bytes of such a file.
 const MAX_BYTES: u64 = 64 << 10;
 
