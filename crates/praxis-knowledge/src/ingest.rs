@@ -335,16 +335,7 @@ impl Knowledge {
         report: &mut IngestReport,
     ) -> Result<(), CallError> {
         let texts: Vec<String> = batch.iter().flat_map(Prepared::embedded_texts).collect();
-        let mut vectors = Vec::with_capacity(texts.len());
-        let mut texts = texts.into_iter();
-        loop {
-            let some: Vec<String> = texts.by_ref().take(EMBED_BATCH).collect();
-            if some.is_empty() {
-                break;
-            }
-            vectors.extend(embedder.embed(EmbedKind::Passage, some).await?);
-        }
-        let mut vectors = vectors.into_iter();
+        let mut vectors = embedded(embedder, texts).await?.into_iter();
         for prepared in batch {
             let uri = prepared.from.entry.uri.clone();
             let before = known.get(&uri);
@@ -616,28 +607,9 @@ impl Prepared {
         vectors: &mut impl Iterator<Item = Vec<f32>>,
     ) -> NewDocument {
         let id = DocumentId::from_string(short_hash(&[base, &self.from.entry.uri]));
-        let chunks: Vec<Chunk> = self
-            .segments
-            .into_iter()
-            .map(|s| Chunk {
-                id: ChunkId::from_string(short_hash(&[
-                    id.as_str(),
-                    &self.hash,
-                    &format!("{}-{}", s.start, s.end),
-                ])),
-                headings: s.headings,
-                page: s.page,
-                start: s.start,
-                end: s.end,
-                text: s.text,
-                vector: vectors.next().unwrap_or_default(),
-            })
-            .collect();
-        // The one chunk of a short document is the whole of it.
-        let vector = match self.summary {
-            Some(_) => vectors.next().unwrap_or_default(),
-            None => chunks.first().map(|c| c.vector.clone()).unwrap_or_default(),
-        };
+        let segments = self.segments.into_iter();
+        let mut chunks: Vec<Chunk> = segments.map(|s| chunk(&id, &self.hash, s)).collect();
+        let vector = give_vectors(&mut chunks, self.summary.is_some(), vectors);
         let (title, text, error) = match self.document {
             Ok(document) => (document.title, document.text, None),
             Err(error) => (String::new(), String::new(), Some(error)),
@@ -659,6 +631,53 @@ impl Prepared {
             labels: self.described.labels,
             chunks,
         }
+    }
+}
+
+/// A segment of a document whose content has this hash, as a chunk that has no vector yet.
+pub(crate) fn chunk(document: &DocumentId, hash: &str, segment: Segment) -> Chunk {
+    let place = format!("{}-{}", segment.start, segment.end);
+    Chunk {
+        id: ChunkId::from_string(short_hash(&[document.as_str(), hash, &place])),
+        headings: segment.headings,
+        page: segment.page,
+        start: segment.start,
+        end: segment.end,
+        text: segment.text,
+        vector: Vec::new(),
+    }
+}
+
+/// Gives a document's chunks their vectors, in order; returns that of the whole document, which comes after them
+/// where it has a summary. The one chunk of a short document is the whole of it.
+pub(crate) fn give_vectors(
+    chunks: &mut [Chunk],
+    has_summary: bool,
+    vectors: &mut impl Iterator<Item = Vec<f32>>,
+) -> Vec<f32> {
+    for chunk in chunks.iter_mut() {
+        chunk.vector = vectors.next().unwrap_or_default();
+    }
+    if has_summary {
+        return vectors.next().unwrap_or_default();
+    }
+    let first = chunks.first();
+    first.map(|c| c.vector.clone()).unwrap_or_default()
+}
+
+/// Vectors of texts to be found, some at a time.
+pub(crate) async fn embedded(
+    embedder: &dyn Embedder,
+    texts: Vec<String>,
+) -> Result<Vec<Vec<f32>>, CallError> {
+    let mut vectors = Vec::with_capacity(texts.len());
+    let mut texts = texts.into_iter();
+    loop {
+        let some: Vec<String> = texts.by_ref().take(EMBED_BATCH).collect();
+        if some.is_empty() {
+            return Ok(vectors);
+        }
+        vectors.extend(embedder.embed(EmbedKind::Passage, some).await?);
     }
 }
 

@@ -1,11 +1,10 @@
 //! A file, loaded and cut to the document that it becomes in a vector store. Left out: its vectors.
 
-use praxis_core::ChunkId;
 use praxis_core::embed::TokenCounter;
 use praxis_store::{Chunk, Member, NewDocument, Origin, StoredFile};
 
 use super::attributes;
-use crate::ingest::{indexed_text, short_hash};
+use crate::ingest::{chunk, give_vectors, indexed_text};
 use crate::load::{LoadError, LoadLimits, load_guarded};
 use crate::segment::{SegmentOptions, segment};
 use crate::summary::summary;
@@ -110,19 +109,7 @@ pub(super) fn read(
     let segments = segment(&loaded, options, counter);
     let summary = summary(&loaded.title, &segments, reading.room, counter);
     let id = &member.document;
-    let chunks = segments.into_iter().map(|s| Chunk {
-        id: ChunkId::from_string(short_hash(&[
-            id.as_str(),
-            &file.hash,
-            &format!("{}-{}", s.start, s.end),
-        ])),
-        headings: s.headings,
-        page: s.page,
-        start: s.start,
-        end: s.end,
-        text: s.text,
-        vector: Vec::new(),
-    });
+    let chunks = segments.into_iter().map(|s| chunk(id, &file.hash, s));
     Ok(Unembedded {
         summary,
         document: NewDocument {
@@ -161,14 +148,8 @@ impl Unembedded {
 
     /// The document with the vectors of its texts.
     pub fn embedded(mut self, vectors: &mut impl Iterator<Item = Vec<f32>>) -> NewDocument {
-        for chunk in &mut self.document.chunks {
-            chunk.vector = vectors.next().unwrap_or_default();
-        }
-        let first = self.document.chunks.first();
-        self.document.vector = match self.summary {
-            Some(_) => vectors.next().unwrap_or_default(),
-            None => first.map(|c| c.vector.clone()).unwrap_or_default(),
-        };
+        let chunks = &mut self.document.chunks;
+        self.document.vector = give_vectors(chunks, self.summary.is_some(), vectors);
         self.document
     }
 }

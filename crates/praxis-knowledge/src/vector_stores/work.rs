@@ -10,14 +10,13 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
-use praxis_core::embed::EmbedKind;
 use praxis_core::{CallError, Clearance, Embedder};
 use praxis_store::{Finished, Member, VectorStore};
 use tokio_util::sync::CancellationToken;
 
 use super::document::{Failure, Reading, Unembedded, read, usage};
 use super::{VectorStores, labels_of};
-use crate::ingest::{EMBED_BATCH, HEADING_RESERVE, LOAD_AHEAD};
+use crate::ingest::{EMBED_BATCH, HEADING_RESERVE, LOAD_AHEAD, embedded};
 use crate::knowledge::internal;
 use crate::load::LoadLimits;
 
@@ -294,19 +293,6 @@ impl VectorStores {
             .fail_member(member, failure.code, &failure.message)
             .await;
         noted.map_err(internal)
-    }
-}
-
-/// Vectors of texts, some at a time.
-async fn embedded(embedder: &dyn Embedder, texts: Vec<String>) -> Result<Vec<Vec<f32>>, CallError> {
-    let mut vectors = Vec::with_capacity(texts.len());
-    let mut texts = texts.into_iter();
-    loop {
-        let some: Vec<String> = texts.by_ref().take(EMBED_BATCH).collect();
-        if some.is_empty() {
-            return Ok(vectors);
-        }
-        vectors.extend(embedder.embed(EmbedKind::Passage, some).await?);
     }
 }
 
