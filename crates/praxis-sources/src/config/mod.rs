@@ -235,7 +235,7 @@ impl Default for S3Config {
 pub struct SqlConfig {
     /// What it is called in reports and before its rows' ids.
     pub name: Option<String>,
-    /// `env:NAME` of a URL (`postgres://`, `sqlite://`), or the path of a SQLite file.
+    /// `env:NAME` of a URL (`postgres://`, `mysql://`, `sqlite://`), or the path of a SQLite file.
     pub database: Option<KeyReference>,
     /// A query that gives one row a document.
     pub query: String,

@@ -2,6 +2,7 @@
 //! and where their text is kept between a listing and its reading. Left out: where records come from.
 
 pub(crate) mod jsonl;
+mod mysql;
 pub(crate) mod sql;
 mod template;
 

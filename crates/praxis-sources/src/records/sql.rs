@@ -1,5 +1,5 @@
-//! Rows of a database: one query, read-only, bounded in time and size. SQLite files and PostgreSQL. Left out:
-//! anything that writes, and databases whose drivers would be built for this alone.
+//! Rows of a database: one query, read-only, bounded in time and size. SQLite files, PostgreSQL, and MySQL
+//! and MariaDB (`mysql`). Left out: anything that writes, and other databases.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -10,11 +10,12 @@ use async_trait::async_trait;
 use futures::TryStreamExt;
 use praxis_core::KeyReference;
 use serde_json::{Map, Value};
+use sqlx::mysql::MySqlConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, Column, ConnectOptions, Row, TypeInfo, ValueRef};
 
-use super::{Collector, Fields, Limits, Mapping, Spool, Template};
+use super::{Collector, Fields, Limits, Mapping, Spool, Template, mysql};
 use crate::config::SqlConfig;
 use crate::{Content, Entry, Listing, Place, Run, Source, SourceError};
 
@@ -26,6 +27,7 @@ const REPORT_EVERY: usize = 500;
 pub(crate) enum Target {
     Sqlite(SqliteConnectOptions),
     Postgres(Box<PgConnectOptions>),
+    Mysql(Box<MySqlConnectOptions>),
 }
 
 impl Target {
@@ -69,7 +71,7 @@ impl Target {
         let unread = || {
             wrong((
                 "the URL of the database cannot be read",
-                "it looks like postgres://user:password@host/name or sqlite:///path/to/file.db",
+                "it looks like postgres://user:password@host/name, mysql://… or sqlite:///path/to/file.db",
             ))
         };
         let url = url.expose();
@@ -77,6 +79,10 @@ impl Target {
             Some("postgres" | "postgresql") => {
                 let options = PgConnectOptions::from_str(url).map_err(|_| unread())?;
                 Ok(Self::Postgres(Box::new(options.application_name("praxis"))))
+            }
+            Some("mysql" | "mariadb") => {
+                let options = MySqlConnectOptions::from_str(url).map_err(|_| unread())?;
+                Ok(Self::Mysql(Box::new(options)))
             }
             Some("sqlite") => {
                 let options = SqliteConnectOptions::from_str(url).map_err(|_| unread())?;
@@ -137,12 +143,12 @@ impl Sql {
     }
 
     /// The query as a part of one that bounds its rows. A statement that is no query does not fit in there.
-    fn bounded(&self, columns: &str) -> AssertSqlSafe<String> {
+    fn bounded(&self, columns: &str) -> String {
         let query = self.config.query.trim().trim_end_matches(';');
-        AssertSqlSafe(format!(
+        format!(
             "SELECT {columns} FROM (\n{query}\n) AS document LIMIT {}",
             self.config.max_rows.saturating_add(1)
-        ))
+        )
     }
 
     async fn collect(&self, run: &Run<'_>) -> Result<Collector, SourceError> {
@@ -164,7 +170,8 @@ impl Sql {
         match &self.target {
             Target::Sqlite(options) => {
                 let mut connection = options.connect().await.map_err(unreachable)?;
-                let mut rows = sqlx::query(self.bounded("*")).fetch(&mut connection);
+                let query = AssertSqlSafe(self.bounded("*"));
+                let mut rows = sqlx::query(query).fetch(&mut connection);
                 while let Some(row) = rows.try_next().await.map_err(failed)? {
                     if !add(&record(&row)?)? {
                         break;
@@ -182,13 +189,24 @@ impl Sql {
                     .await
                     .map_err(unreachable)?;
                 // The database makes JSON of its own types, dates and arrays among them.
-                let mut rows =
-                    sqlx::query(self.bounded("to_jsonb(document)::text")).fetch(&mut connection);
+                let query = AssertSqlSafe(self.bounded("to_jsonb(document)::text"));
+                let mut rows = sqlx::query(query).fetch(&mut connection);
                 while let Some(row) = rows.try_next().await.map_err(failed)? {
                     let text: String = row.try_get(0).map_err(failed)?;
                     let record: Map<String, Value> =
                         serde_json::from_str(&text).map_err(SourceError::unavailable)?;
                     if !add(&record)? {
+                        break;
+                    }
+                }
+            }
+            Target::Mysql(options) => {
+                let mut connection = mysql::open(options, self.config.timeout.0).await?;
+                let query = self.bounded("*");
+                mysql::check(&mut connection, &query).await?;
+                let mut rows = sqlx::raw_sql(AssertSqlSafe(query)).fetch(&mut connection);
+                while let Some(row) = rows.try_next().await.map_err(failed)? {
+                    if !add(&mysql::record(&row)?)? {
                         break;
                     }
                 }
@@ -244,12 +262,12 @@ fn record(row: &SqliteRow) -> Result<Map<String, Value>, SourceError> {
     Ok(record)
 }
 
-fn unreachable(error: sqlx::Error) -> SourceError {
+pub(super) fn unreachable(error: sqlx::Error) -> SourceError {
     SourceError::Unavailable(format!("the database cannot be reached: {error}"))
 }
 
 /// What the database says of a query is the query's mistake, unless the connection went.
-fn failed(error: sqlx::Error) -> SourceError {
+pub(super) fn failed(error: sqlx::Error) -> SourceError {
     match &error {
         sqlx::Error::Database(told) => SourceError::settings(
             format!("the query failed: {}", told.message()),

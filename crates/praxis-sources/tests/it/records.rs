@@ -250,6 +250,111 @@ async fn rows_of_postgresql_are_read_with_all_their_types() {
     assert_eq!(count, 1);
 }
 
+/// A server in a folder of its own, where MariaDB's programs are installed.
+struct MariaDb {
+    process: std::process::Child,
+    port: u16,
+    _dir: tempfile::TempDir,
+}
+
+impl MariaDb {
+    fn start() -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let data = format!("--datadir={}", dir.path().join("data").display());
+        let user = Command::new("id").arg("-un").output().ok()?;
+        let user = format!("--user={}", String::from_utf8(user.stdout).ok()?.trim());
+        let made = Command::new("mariadb-install-db")
+            .args(["--no-defaults", "--auth-root-authentication-method=normal"])
+            .args(["--skip-test-db", &data, &user])
+            .output();
+        made.ok().filter(|o| o.status.success())?;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").ok()?;
+        let port = listener.local_addr().ok()?.port();
+        drop(listener);
+        let socket = format!("--socket={}", dir.path().join("socket").display());
+        let pid = format!("--pid-file={}", dir.path().join("pid").display());
+        let process = Command::new("mariadbd")
+            .args(["--no-defaults", "--bind-address=127.0.0.1"])
+            .args([&data, &user, &socket, &pid, &format!("--port={port}")])
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .ok()?;
+        Some(Self {
+            process,
+            port,
+            _dir: dir,
+        })
+    }
+
+    async fn connect(&self) -> sqlx::MySqlConnection {
+        let url = format!("mysql://root@127.0.0.1:{}/", self.port);
+        let options: sqlx::mysql::MySqlConnectOptions = url.parse().unwrap();
+        for _ in 0..300 {
+            if let Ok(connection) = options.connect().await {
+                return connection;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        panic!("MariaDB does not answer");
+    }
+}
+
+impl Drop for MariaDb {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[tokio::test]
+async fn rows_of_mysql_are_read_with_all_their_types() {
+    let Some(server) = MariaDb::start() else {
+        eprintln!("SKIPPED: needs MariaDB's mariadb-install-db and mariadbd");
+        return;
+    };
+    let mut connection = server.connect().await;
+    let fill = "CREATE DATABASE shop CHARACTER SET utf8mb4; USE shop;\
+        CREATE TABLE notes (id BIGINT UNSIGNED PRIMARY KEY, title VARCHAR(40), body TEXT, at DATETIME, cost DECIMAL(9,2),\
+            ready BOOLEAN, code INT(5) ZEROFILL, picture BLOB, kind ENUM('a', 'b'), gone TEXT);\
+        INSERT INTO notes VALUES (18446744073709551615, '灯', 'It shines.', '2026-01-02 03:04:05', 1.25, TRUE, 42, X'FF00', 'b', NULL)";
+    sqlx::raw_sql(fill).execute(&mut connection).await.unwrap();
+    let url = format!("mysql://root@127.0.0.1:{}/shop", server.port);
+    let dir = tempfile::tempdir().unwrap();
+    let with = |query: &str, more: &str| {
+        let toml = format!(
+            "type = \"sql\"\nname = \"shop\"\ndatabase = \"env:SHOP\"\nquery = \"{query}\"\n{more}"
+        );
+        source(dir.path(), &toml, &[("SHOP", &url)]).unwrap()
+    };
+    let notes = with(
+        "SELECT * FROM notes;",
+        "title = \"title\"\nmodified = \"at\"\ntemplate = \"{{body}} {{cost}} {{ready}} {{code}} {{picture}}{{kind}}{{gone}}\"\n",
+    );
+    let listing = list(&*notes).await.unwrap();
+    assert_eq!(uris(&listing), ["shop:18446744073709551615"]);
+    assert_eq!(listing.entries[0].modified, 1_767_323_045_000_000_000);
+    let note = content(&*notes, &listing, uris(&listing)[0]).await;
+    assert_eq!(
+        (note.title.as_deref(), text(&note)),
+        (Some("灯"), "It shines. 1.25 1 00042 b")
+    );
+    for query in [
+        "DELETE FROM notes",
+        "SELECT 1 AS id) AS document; COMMIT; DROP TABLE notes; SELECT * FROM (SELECT 2 AS id",
+        "SELECT id FROM nothing",
+    ] {
+        let error = list(&*with(query, "")).await.unwrap_err().to_string();
+        assert!(error.contains("the query failed"), "{query}: {error}");
+    }
+    let slow = with("SELECT SLEEP(20) AS id", "timeout = \"300ms\"\n");
+    assert!(list(&*slow).await.is_err());
+    let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM notes")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(count, 1);
+}
+
 #[tokio::test]
 async fn lines_are_documents_and_a_broken_one_removes_nothing() {
     let dir = tempfile::tempdir().unwrap();
