@@ -61,10 +61,11 @@ bench-graph: ## Measure the extraction of knowledge graphs, and which names are 
 	@target/release/praxis models pull qwen2.5-coder-1.5b-instruct multilingual-e5-small all-minilm-l6-v2
 	@python3 scripts/bench/graph.py
 
-bench-faults: ## Kill ingests at random moments, ROUNDS=200 by default, and look for what is lost
+bench-faults: ## Kill ingests at random moments, ROUNDS=200 by default, and fill the disk; look for what is lost
 	@cargo build --release --locked
 	@target/release/praxis models pull all-minilm-l6-v2
 	@python3 scripts/bench/faults.py $(or $(ROUNDS),200)
+	@python3 scripts/bench/full.py
 
 soak: ## Hold the server under mixed load, MINUTES=60 by default
 	@cargo build --release --locked

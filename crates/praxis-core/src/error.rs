@@ -34,6 +34,8 @@ pub enum ErrorCode {
     OutOfScope,
     /// The caller went away or cancelled.
     Cancelled,
+    /// No room is left on a disk of this machine.
+    StorageFull,
     /// A defect of Praxis.
     Internal,
 }
@@ -54,6 +56,7 @@ pub const ERROR_CODES: &[ErrorCode] = &[
     ErrorCode::OutputInvalid,
     ErrorCode::OutOfScope,
     ErrorCode::Cancelled,
+    ErrorCode::StorageFull,
     ErrorCode::Internal,
 ];
 
@@ -144,6 +147,12 @@ impl ErrorCode {
                 499,
                 "server_error",
                 "Nothing: the caller stopped the call.",
+            ),
+            ErrorCode::StorageFull => (
+                "storage_full",
+                507,
+                "server_error",
+                "Free room on the disk of the folder `.praxis`, then do it again: what was acknowledged is kept.",
             ),
             ErrorCode::Internal => (
                 "internal_error",

@@ -100,6 +100,16 @@ pub struct CallError {
     pub details: Option<Box<Value>>,
 }
 
+/// How a disk or a quota without room is told of: `ENOSPC` and `EDQUOT` of the operating system, as text and as
+/// `Debug` prints them, and `SQLITE_FULL`.
+const FULL: [&str; 5] = [
+    "No space left on device",
+    "StorageFull",
+    "Disk quota exceeded",
+    "QuotaExceeded",
+    "database or disk is full",
+];
+
 impl CallError {
     /// An error without a hint.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
@@ -109,6 +119,17 @@ impl CallError {
             hint: None,
             details: None,
         }
+    }
+
+    /// What failed here through no fault of the caller: a full disk, or else a defect. A full disk is known by
+    /// the words of the operating system and of SQLite, since the threads of an index hand on nothing else.
+    pub fn failure(error: impl std::fmt::Display) -> Self {
+        let message = error.to_string();
+        if FULL.iter().any(|words| message.contains(words)) {
+            let code = ErrorCode::StorageFull;
+            return Self::new(code, message).with_hint(code.remedy());
+        }
+        Self::new(ErrorCode::Internal, message)
     }
 
     /// The same error with a hint.
@@ -369,4 +390,27 @@ pub trait Function: Send + Sync {
     /// [`CallError`] with code `invalid_request` for input that does not fit the schema; otherwise
     /// what failed below.
     async fn call(&self, input: Value, cx: &CallContext) -> Result<Value, CallError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_a_defect() {
+        // ENOSPC of Linux and macOS.
+        let full = std::io::Error::from_raw_os_error(28);
+        let cases = [
+            full.to_string(),
+            format!("An error occurred in a thread: '{full:?}'"),
+            "the store failed: (code: 13) database or disk is full".to_owned(),
+        ];
+        for message in cases {
+            let error = CallError::failure(&message);
+            assert_eq!(error.code, ErrorCode::StorageFull, "{message}");
+            assert!(error.hint.is_some());
+        }
+        let error = CallError::failure("a row is damaged");
+        assert_eq!((error.code, error.hint), (ErrorCode::Internal, None));
+    }
 }

@@ -289,6 +289,11 @@ impl KeywordWriter {
         self.writer.add_document(document).map(|_| ())
     }
 
+    /// Why a change failed: the thread that writes knows, and an error only says that it is gone.
+    pub fn cause(mut self, error: tantivy::TantivyError) -> tantivy::TantivyError {
+        self.writer.prepare_commit().err().unwrap_or(error)
+    }
+
     /// Makes the change durable, together with what the index then holds.
     pub fn commit(mut self, manifest: &Manifest) -> tantivy::Result<()> {
         let payload = serde_json::to_string(manifest).map_err(|e| {

@@ -198,7 +198,7 @@ impl Base {
 }
 
 pub(crate) fn internal(error: impl std::fmt::Display) -> CallError {
-    CallError::new(ErrorCode::Internal, error.to_string())
+    CallError::failure(error)
 }
 
 impl Knowledge {
@@ -560,10 +560,18 @@ impl Knowledge {
         // is done.
         let free = File::create(self.lock_path(name)?)
             .and_then(|f| f.try_lock().map(|()| f).map_err(Into::into));
-        match (free, current) {
-            (Ok(_lock), _) => self.refresh_locked(name).await,
-            (Err(_), Some(current)) => Ok(Some(current)),
-            (Err(_), None) => {
+        if let Ok(_lock) = free {
+            match self.refresh_locked(name).await {
+                // What is there can still be searched.
+                Err(error) if error.code == ErrorCode::StorageFull => {
+                    tracing::warn!(base = name, %error, "the indexes stay behind the store");
+                }
+                refreshed => return refreshed,
+            }
+        }
+        match current {
+            Some(current) => Ok(Some(current)),
+            None => {
                 let embedder = stored.embedder.clone();
                 self.snapshot_beside(name, embedder).await.map(Some)
             }
@@ -675,6 +683,10 @@ impl Knowledge {
             return Ok(keywords);
         };
         drop(keywords);
+        // It is whole as it was before.
+        if error.code == ErrorCode::StorageFull {
+            return Err(error);
+        }
         tracing::warn!(base = name, %error, "an index of keywords is made anew from the store");
         std::fs::remove_dir_all(&dir).map_err(internal)?;
         let keywords = KeywordIndex::open(&dir).map_err(internal)?;
@@ -712,7 +724,9 @@ impl Knowledge {
             let Some(document) = document.map_err(internal)? else {
                 continue;
             };
-            kind.add(&writer, &document).map_err(internal)?;
+            if let Err(error) = kind.add(&writer, &document) {
+                return Err(internal(writer.cause(error)));
+            }
         }
         tokio::task::spawn_blocking(move || writer.commit(&after))
             .await

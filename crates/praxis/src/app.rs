@@ -234,9 +234,7 @@ impl App {
             Failure::message(format!("cannot create `{}`: {e}", state.display()))
                 .with_help("check the folder's permissions and the free space")
         })?;
-        let store = Store::open(&state.join("praxis.db"))
-            .await
-            .map_err(|e| Failure::message(e.to_string()))?;
+        let store = Store::open(&state.join("praxis.db")).await?;
         let traces = Arc::new(TraceWriter::start(store.clone()));
         let cache = Cache::open(None).map_err(|e| Failure::message(e.to_string()))?;
         let gateway = Arc::new(

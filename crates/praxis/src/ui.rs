@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use praxis_core::{CallError, Diagnostic, ModelError, Severity};
+use praxis_store::StoreError;
 use serde_json::{Value, json};
 
 use crate::cli::Global;
@@ -145,6 +146,12 @@ impl From<CallError> for Failure {
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
         CallError::from(error).into()
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        CallError::failure(error).into()
     }
 }
 

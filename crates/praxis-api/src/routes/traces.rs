@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use praxis_core::ErrorCode;
+use praxis_core::{CallError, ErrorCode};
 use serde_json::{Value, json};
 
 use crate::error::ApiError;
@@ -19,7 +19,7 @@ pub(crate) async fn show(
         .store
         .spans_of(&id, &caller)
         .await
-        .map_err(|e| ApiError::new(ErrorCode::Internal, e.to_string()))?;
+        .map_err(CallError::failure)?;
     if spans.is_empty() {
         return Err(ApiError::new(
             ErrorCode::NotFound,

@@ -56,7 +56,7 @@ pub(crate) async fn list(State(state): State<ApiState>, Admitted(caller): Admitt
             frame: Frame::new(&state, "traces", "Traces"),
             traces: spans.iter().map(|s| view(s, s, 0)).collect(),
         }),
-        Err(error) => failed(&state, &internal(&error)),
+        Err(error) => failed(&state, &CallError::failure(&error)),
     }
 }
 
@@ -68,7 +68,7 @@ pub(crate) async fn show(
 ) -> Response {
     let spans = match state.store.spans_of(&id, &caller).await {
         Ok(spans) => spans,
-        Err(error) => return failed(&state, &internal(&error)),
+        Err(error) => return failed(&state, &CallError::failure(&error)),
     };
     let mut ordered = Vec::new();
     for root in spans.iter().filter(|s| s.parent_id.is_none()) {
@@ -91,10 +91,6 @@ pub(crate) async fn show(
         id,
         spans: ordered,
     })
-}
-
-fn internal(error: &praxis_store::StoreError) -> CallError {
-    CallError::new(ErrorCode::Internal, error.to_string())
 }
 
 fn descend(span: &Span, root: &Span, all: &[Span], depth: usize, out: &mut Vec<SpanView>) {

@@ -20,11 +20,7 @@ pub async fn run(app: &App, args: Traces, global: &Global) -> Result<(), Failure
 }
 
 async fn list(app: &App, limit: usize, global: &Global) -> Result<(), Failure> {
-    let roots = app
-        .store
-        .traces(limit, &Caller::full())
-        .await
-        .map_err(failed)?;
+    let roots = app.store.traces(limit, &Caller::full()).await?;
     if global.json {
         ui::out_json(&json!({ "traces": roots }));
         return Ok(());
@@ -63,17 +59,12 @@ async fn show(app: &App, id: Option<String>, global: &Global) -> Result<(), Fail
         None => app
             .store
             .traces(1, &Caller::full())
-            .await
-            .map_err(failed)?
+            .await?
             .first()
             .map(|span| span.trace_id.to_string())
             .ok_or_else(|| Failure::message("no calls yet").with_help("try `praxis call`"))?,
     };
-    let spans = app
-        .store
-        .spans_of(&id, &Caller::full())
-        .await
-        .map_err(failed)?;
+    let spans = app.store.spans_of(&id, &Caller::full()).await?;
     if spans.is_empty() {
         return Err(Failure::message(format!("no trace `{id}`"))
             .with_help("`praxis traces list` shows their ids"));
@@ -178,6 +169,3 @@ pub fn duration(us: i64) -> String {
     }
 }
 
-fn failed(error: praxis_store::StoreError) -> Failure {
-    Failure::message(error.to_string())
-}

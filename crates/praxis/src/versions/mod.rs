@@ -8,7 +8,7 @@ use std::path::Path;
 use praxis_core::suggest::nearest;
 use praxis_core::{Diagnostic, Problem};
 use praxis_function::{Sources, version};
-use praxis_store::{Store, StoreError};
+use praxis_store::Store;
 
 use self::git::{Commit, Reach};
 use crate::app::{Project, STATE_DIR};
@@ -77,7 +77,7 @@ pub async fn store(project: &Project) -> Result<Option<Store>, Failure> {
     if !path.is_file() {
         return Ok(None);
     }
-    Store::open(&path).await.map(Some).map_err(failed)
+    Ok(Some(Store::open(&path).await?))
 }
 
 /// Versions of a function that git's history or the store has, newest first, each once.
@@ -91,11 +91,7 @@ pub async fn history(
 ) -> Result<Vec<Version>, Failure> {
     let mut found: Vec<Version> = committed(&project.root, function);
     if let Some(store) = store {
-        for seen in store
-            .prompt_versions(Some(function))
-            .await
-            .map_err(failed)?
-        {
+        for seen in store.prompt_versions(Some(function)).await? {
             if found.iter().all(|v| v.hash != seen.version) {
                 found.push(Version {
                     hash: seen.version,
@@ -198,10 +194,7 @@ async fn anywhere(
     hash: &str,
 ) -> Result<Option<Version>, Failure> {
     if let Some(store) = store {
-        let seen = store
-            .prompt_versions(Some(function))
-            .await
-            .map_err(failed)?;
+        let seen = store.prompt_versions(Some(function)).await?;
         if let Some(seen) = seen.into_iter().find(|v| v.version == hash) {
             return Ok(Some(Version {
                 hash: seen.version,
@@ -280,7 +273,3 @@ fn at_toml(root: &Path, problems: Vec<Problem>) -> Vec<Diagnostic> {
     }
 }
 
-/// A store's failure as a command's.
-pub fn failed(error: StoreError) -> Failure {
-    Failure::message(error.to_string())
-}

@@ -39,10 +39,7 @@ pub async fn run(
             .collect(),
     };
     let used = match &store {
-        Some(store) => store
-            .version_use(function)
-            .await
-            .map_err(versions::failed)?,
+        Some(store) => store.version_use(function).await?,
         None => Vec::new(),
     };
     let mut lines = Vec::new();

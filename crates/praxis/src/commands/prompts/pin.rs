@@ -37,10 +37,7 @@ pub async fn set(
             sources: version.sources.clone(),
             first_seen_ms: version.at_ms.unwrap_or_else(now_ms),
         };
-        store
-            .note_prompt_versions(&[seen])
-            .await
-            .map_err(versions::failed)?;
+        store.note_prompt_versions(&[seen]).await?;
     }
     edit(project, |pins| {
         pins.insert(function, value(version.hash.clone()));
