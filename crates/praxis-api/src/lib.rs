@@ -65,6 +65,10 @@ pub fn router(state: ApiState) -> Router {
             get(routes::knowledge::graph),
         )
         .route(
+            "/praxis/v1/knowledge/{base}/preview",
+            post(routes::preview::preview).layer(uploads(&state)),
+        )
+        .route(
             "/praxis/v1/passages/{chunk}",
             get(routes::knowledge::passage),
         )
@@ -73,11 +77,16 @@ pub fn router(state: ApiState) -> Router {
     open.with_state(state).merge(keyed)
 }
 
-/// Files: the one place where bodies may be large.
-fn files(state: &ApiState) -> Router<ApiState> {
+/// The limit of a body that is a file, where alone bodies may be large.
+fn uploads(state: &ApiState) -> DefaultBodyLimit {
     let most = state.files.limits().max_file_bytes;
     let most = usize::try_from(most.saturating_mul(2)).unwrap_or(usize::MAX);
-    let upload = post(routes::files::create).layer(DefaultBodyLimit::max(most.max(MAX_BODY)));
+    DefaultBodyLimit::max(most.max(MAX_BODY))
+}
+
+/// Files.
+fn files(state: &ApiState) -> Router<ApiState> {
+    let upload = post(routes::files::create).layer(uploads(state));
     Router::new()
         .route("/v1/files", upload.get(routes::files::list))
         .route(

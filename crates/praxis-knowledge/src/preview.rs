@@ -1,17 +1,19 @@
 //! What ingestion would make of a file, without a store and without an index: its format, its chunks and
-//! what of it could not be read. Left out: embedding, so that no model is needed.
+//! what of it could not be read. The file is one of this machine's, or bytes that somebody sends. Left out:
+//! embedding, so that no model is needed.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use praxis_core::embed::TokenCounter;
-use praxis_core::{CallError, ErrorCode};
+use praxis_core::{CallError, Clearance, ErrorCode};
 use serde::Serialize;
 
 use crate::config::SegmentConfig;
+use crate::document::LoadedDocument;
 use crate::ingest::HEADING_RESERVE;
-use crate::knowledge::{Knowledge, internal};
-use crate::load::{Format, LoadLimits, load_file};
+use crate::knowledge::{Base, Knowledge, internal};
+use crate::load::{Format, LoadError, LoadLimits, load_file, load_guarded};
 use crate::segment::segment;
 
 /// What a file would become.
@@ -81,21 +83,69 @@ impl Knowledge {
     /// An unknown base, or a file that cannot be read.
     pub async fn preview(&self, base: &str, file: &Path) -> Result<Preview, CallError> {
         let base = self.base(base)?;
-        let counting = match self.embedder(&base.config) {
-            Ok(embedder) => match (embedder.token_counter().await, embedder.max_tokens().await) {
-                (Ok(counter), Ok(most)) => Counting {
-                    counter,
-                    room: Some(most.saturating_sub(HEADING_RESERVE)),
-                },
-                _ => Counting::approximate(),
-            },
-            Err(_) => Counting::approximate(),
-        };
+        let counting = self.counting(&base).await;
         let limits = base.config.limits();
         let (file, config) = (file.to_owned(), base.config.segment.clone());
         tokio::task::spawn_blocking(move || preview_file(&file, limits, &config, &counting))
             .await
             .map_err(internal)?
+    }
+
+    /// What the bytes of a file of that name would become in a base, as [`Knowledge::preview`] says it.
+    ///
+    /// # Errors
+    /// A base that is unknown or not for the caller to know of, which is told alike; bytes that cannot be read,
+    /// or are more than [`Knowledge::preview_limit`].
+    pub async fn preview_bytes(
+        &self,
+        base: &str,
+        name: String,
+        bytes: Vec<u8>,
+        clearance: &Clearance,
+    ) -> Result<Preview, CallError> {
+        let base = self.known_base(base, clearance)?;
+        let counting = self.counting(&base).await;
+        let (limits, config) = (base.config.limits(), base.config.segment.clone());
+        let read = move || {
+            let document = load_guarded(name.clone(), bytes, limits);
+            let document = document.map_err(|error| unreadable(&name, &error))?;
+            Ok(preview(document, &config, &counting))
+        };
+        tokio::task::spawn_blocking(read).await.map_err(internal)?
+    }
+
+    /// The most bytes of a file that a base reads.
+    ///
+    /// # Errors
+    /// A base that is unknown or not for the caller to know of, which is told alike.
+    pub fn preview_limit(&self, base: &str, clearance: &Clearance) -> Result<u64, CallError> {
+        let base = self.known_base(base, clearance)?;
+        Ok(base.config.limits().max_bytes)
+    }
+
+    /// A base that the caller may know of.
+    fn known_base(&self, name: &str, clearance: &Clearance) -> Result<Arc<Base>, CallError> {
+        let base = self.base(name)?;
+        if self.names(clearance).iter().any(|known| known == name) {
+            return Ok(base);
+        }
+        let message = format!("no knowledge base `{name}`");
+        Err(CallError::new(ErrorCode::NotFound, message)
+            .with_hint("a base is a file `knowledge/NAME.toml`"))
+    }
+
+    /// How the embedder of a base counts, if it is on this machine.
+    async fn counting(&self, base: &Base) -> Counting {
+        let Ok(embedder) = self.embedder(&base.config) else {
+            return Counting::approximate();
+        };
+        match (embedder.token_counter().await, embedder.max_tokens().await) {
+            (Ok(counter), Ok(most)) => Counting {
+                counter,
+                room: Some(most.saturating_sub(HEADING_RESERVE)),
+            },
+            _ => Counting::approximate(),
+        }
     }
 }
 
@@ -109,10 +159,17 @@ pub fn preview_file(
     config: &SegmentConfig,
     counting: &Counting,
 ) -> Result<Preview, CallError> {
-    let document = load_file(file, limits).map_err(|error| {
-        let message = format!("`{}` {error}", file.display());
-        CallError::new(ErrorCode::InvalidRequest, message).with_hint(error.hint())
-    })?;
+    let document = load_file(file, limits);
+    let document = document.map_err(|error| unreadable(file.display(), &error))?;
+    Ok(preview(document, config, counting))
+}
+
+fn unreadable(name: impl std::fmt::Display, error: &LoadError) -> CallError {
+    let message = format!("`{name}` {error}");
+    CallError::new(ErrorCode::InvalidRequest, message).with_hint(error.hint())
+}
+
+fn preview(document: LoadedDocument, config: &SegmentConfig, counting: &Counting) -> Preview {
     let options = config.options(counting.room.unwrap_or(usize::MAX));
     let chunks = segment(&document, options, &counting.counter)
         .into_iter()
@@ -126,7 +183,7 @@ pub fn preview_file(
             text: s.text,
         })
         .collect();
-    Ok(Preview {
+    Preview {
         format: document.format.map_or("unknown", Format::name).to_owned(),
         characters: document.text.chars().count(),
         blocks: document.blocks.len(),
@@ -136,5 +193,5 @@ pub fn preview_file(
         approximate: counting.room.is_none(),
         notes: document.notes,
         chunks,
-    })
+    }
 }

@@ -34,7 +34,7 @@ const MAX_FIELD: usize = 4096;
 const MAX_FIELDS: usize = 16;
 
 /// Bytes of a form beside its file.
-const MAX_REST: u64 = 64 << 10;
+pub(super) const MAX_REST: u64 = 64 << 10;
 
 /// Characters of a file's name, at most.
 const MAX_NAME: usize = 255;
@@ -269,7 +269,7 @@ async fn text(mut field: Field<'_>, name: &str, most: u64) -> Result<String, Api
 }
 
 /// The last part of a path, without what would not show.
-fn base_name(name: &str) -> String {
+pub(super) fn base_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let shown = last.chars().filter(|c| !c.is_control());
     let name: String = shown.take(MAX_NAME).collect();
@@ -277,7 +277,7 @@ fn base_name(name: &str) -> String {
 }
 
 /// Bytes of the body, as its sender declares them.
-fn declared(headers: &HeaderMap) -> Option<u64> {
+pub(super) fn declared(headers: &HeaderMap) -> Option<u64> {
     headers
         .get(header::CONTENT_LENGTH)?
         .to_str()

@@ -9,6 +9,7 @@ pub(crate) mod knowledge;
 mod messages;
 pub(crate) mod models;
 mod paging;
+pub(crate) mod preview;
 mod tools;
 pub(crate) mod traces;
 pub(crate) mod vector_stores;
