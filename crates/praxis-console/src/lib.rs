@@ -1,4 +1,4 @@
-//! The web console: pages rendered on the server, a few small scripts for the conversation.
+//! The web console: pages rendered on the server, a few small scripts for what happens on them.
 //!
 //! The scripts talk to `/praxis/v1` like any other client. No build step, no framework, nothing
 //! from another host. Left out: accounts and settings.
@@ -22,7 +22,10 @@ pub fn router(state: ApiState) -> Router {
     let keyed = Router::new()
         .route("/", get(pages::chat::show))
         .route("/documents", get(pages::documents::list))
+        .route("/documents/preview", get(pages::preview::show))
+        .route("/documents/graph/{base}", get(pages::graph::show))
         .route("/documents/{id}", get(pages::documents::show))
+        .route("/texts", get(pages::texts::show))
         .route("/traces", get(pages::traces::list))
         .route("/traces/{id}", get(pages::traces::show));
     let keyed = praxis_api::pages_keyed_by(&state, keyed.with_state(state.clone()));

@@ -15,11 +15,12 @@ use praxis_api::{Access, ApiState, AppInfo};
 use praxis_core::embed::{EmbedKind, TokenCounter, normalize};
 use praxis_core::{
     CallContext, Caller, ChatChunk, ChatGateway, ChatRequest, ChatStream, Clearance, Embedder,
-    EntityId, FinishReason, ModelError, Secret, Usage, now_s,
+    EntityId, FinishReason, ModelError, Retriever, Secret, Usage, now_s,
 };
 use praxis_function::{Deps, Functions, Known, Library};
 use praxis_knowledge::{
-    BaseConfig, FileLimits, Files, GraphConfig, Knowledge, MetadataRule, VectorStores,
+    BaseConfig, FileLimits, Files, FolderConfig, GraphConfig, Knowledge, MetadataRule,
+    VectorStores, functions,
 };
 use praxis_store::{NewExtraction, NewMention, NewTriple, Store, TraceWriter};
 use serde_json::{Value, json};
@@ -93,11 +94,14 @@ const PICK: &str = "---\ndescription: Answers from one document.\ninput:\n  sche
 
 /// A server with three keys: of who may read everything, of who has the label `hr`, and of who has none.
 struct Server {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     address: SocketAddr,
     knowledge: Arc<Knowledge>,
     traces: Arc<TraceWriter>,
 }
+
+/// Bytes of a document, at most.
+const MOST_BYTES: u64 = 65_536;
 
 const KEYS: [&str; 3] = ["key-all", "key-hr", "key-none"];
 
@@ -120,6 +124,10 @@ async fn server() -> Server {
     write("prompts/pick.prompt", PICK);
     let store = Store::open(&dir.path().join("praxis.db")).await.unwrap();
     let config = BaseConfig {
+        source: Some(FolderConfig {
+            max_file_bytes: MOST_BYTES,
+            ..FolderConfig::default()
+        }),
         metadata: vec![MetadataRule {
             pattern: "hr/**".to_owned(),
             set: Default::default(),
@@ -148,11 +156,13 @@ async fn server() -> Server {
     assert_eq!(report.added, 2, "{report:?}");
     extract(&store, &knowledge).await;
 
+    let retriever: Arc<dyn Retriever> = knowledge.clone();
+    let built_in = functions([("docs", None)].into_iter(), &retriever, &embedder);
     let deps = Deps {
         chat: Arc::new(Parrot),
-        retriever: knowledge.clone(),
+        retriever,
         embedder,
-        functions: Functions::default(),
+        functions: Functions::with_built_in(built_in),
     };
     let traces = Arc::new(TraceWriter::start(store.clone()));
     let caller = |name: &str, labels: &[&str]| Caller {
@@ -196,7 +206,7 @@ async fn server() -> Server {
         std::future::pending::<()>(),
     ));
     Server {
-        _dir: dir,
+        dir,
         address,
         knowledge,
         traces,
@@ -257,16 +267,40 @@ enum Shown {
 impl Server {
     /// Status and all that is sent back.
     async fn ask(&self, shown: &Shown, path: &str, body: Option<Value>) -> (u16, String) {
-        let body = body.map(|body| body.to_string());
         let method = if body.is_some() { "POST" } else { "GET" };
-        let content_type = match path {
-            "/login" => "application/x-www-form-urlencoded",
-            _ => "application/json",
+        let (content_type, body) = match (path, body) {
+            ("/login", Some(key)) => {
+                let form = format!("key={}&next=/", key.as_str().unwrap());
+                ("application/x-www-form-urlencoded", Some(form))
+            }
+            (_, body) => ("application/json", body.map(|body| body.to_string())),
         };
-        let body = match path {
-            "/login" => body.map(|key| format!("key={}&next=/", key.trim_matches('"'))),
-            _ => body,
-        };
+        let body = body.map(String::into_bytes);
+        self.send(shown, method, path, content_type, body).await
+    }
+
+    /// The same for a file that would become a document of a base.
+    async fn preview(&self, shown: &Shown, base: &str, name: &str, file: &[u8]) -> (u16, String) {
+        let mut body = format!(
+            "--part\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n"
+        )
+        .into_bytes();
+        body.extend_from_slice(file);
+        body.extend_from_slice(b"\r\n--part--\r\n");
+        let path = format!("/praxis/v1/knowledge/{base}/preview");
+        let content_type = "multipart/form-data; boundary=part";
+        self.send(shown, "POST", &path, content_type, Some(body))
+            .await
+    }
+
+    async fn send(
+        &self,
+        shown: &Shown,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        body: Option<Vec<u8>>,
+    ) -> (u16, String) {
         let host = self.address;
         let mut request =
             format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
@@ -282,9 +316,10 @@ impl Server {
             request += &format!("content-type: {content_type}\r\ncontent-length: {length}\r\n");
         }
         request += "\r\n";
-        request += body.as_deref().unwrap_or_default();
+        let mut request = request.into_bytes();
+        request.extend(body.unwrap_or_default());
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.write_all(&request).await.unwrap();
         let mut answer = Vec::new();
         // A server that refuses a request need not read all of it before it hangs up.
         let _ = stream.read_to_end(&mut answer).await;
@@ -358,6 +393,13 @@ fn addresses(document: &str, chunk: &str) -> Vec<(String, Option<Value>)> {
         get("/praxis/v1/knowledge/docs/graph?entity=pay".to_owned()),
         get(format!("/praxis/v1/passages/{chunk}")),
         get("/documents".to_owned()),
+        get("/documents/preview".to_owned()),
+        get("/documents/graph/docs".to_owned()),
+        get("/documents/graph/docs?type=thing".to_owned()),
+        get("/documents/graph/docs?entity=zanz".to_owned()),
+        get("/documents/graph/docs?entity=pay".to_owned()),
+        get("/documents/graph/docs?entity=pay&to=the+pay".to_owned()),
+        get("/texts".to_owned()),
         get(format!("/documents/{document}")),
         get(format!("/documents/{document}?start=0&end=9")),
         get("/".to_owned()),
@@ -397,10 +439,7 @@ async fn no_address_tells_a_caller_what_is_not_theirs() {
         let (status, hidden) = server.ask(&none, &format!("{path}{id}"), None).await;
         let (_, absent) = server.ask(&none, &format!("{path}absent"), None).await;
         assert_eq!(status, 404, "{hidden}");
-        let plain = |answer: &str, id: &str| {
-            let body = answer.split_once("\r\n\r\n").unwrap().1;
-            body.replace(id, "absent")
-        };
+        let plain = |answer: &str, id: &str| body_of(answer).replace(id, "absent");
         assert_eq!(plain(&hidden, id), plain(&absent, "absent"));
     }
     for (key, status) in [(KEYS[1], 200), (KEYS[2], 404)] {
@@ -431,6 +470,180 @@ async fn nobody_gets_in_without_a_key() {
             let (status, answer) = server.ask(&shown, &path, body.clone()).await;
             assert!(status == 401 || status == 303, "{path}: {answer}");
         }
+    }
+}
+
+/// What comes after the head of an answer.
+fn body_of(answer: &str) -> &str {
+    answer.split_once("\r\n\r\n").unwrap().1
+}
+
+#[tokio::test]
+async fn a_file_is_previewed_for_who_knows_the_base_and_not_kept() {
+    let server = server().await;
+    let file = server.dir.path().join("notes.md");
+    std::fs::write(&file, "# Notes\n\nThe ibis is paid in mud.\n").unwrap();
+    let bytes = std::fs::read(&file).unwrap();
+    let wanted = server.knowledge.preview("docs", &file).await.unwrap();
+    let wanted = serde_json::to_value(wanted).unwrap();
+    assert_eq!(
+        wanted["chunks"][0]["headings"],
+        json!(["Notes"]),
+        "{wanted}"
+    );
+    for key in KEYS {
+        for shown in [Shown::Key(key), server.log_in(key).await] {
+            let (status, answer) = server.preview(&shown, "docs", "notes.md", &bytes).await;
+            assert_eq!(status, 200, "{answer}");
+            let found: Value = serde_json::from_str(body_of(&answer)).unwrap();
+            assert_eq!(found, wanted);
+        }
+    }
+    for shown in [Shown::Nothing, Shown::Key("key-wrong")] {
+        let (status, answer) = server.preview(&shown, "docs", "notes.md", &bytes).await;
+        assert_eq!(status, 401, "{answer}");
+    }
+    let documents = server.knowledge.documents("docs", &Clearance::Full).await;
+    assert_eq!(documents.unwrap().len(), 2);
+    let (_, found) = server
+        .ask(
+            &Shown::Key(KEYS[0]),
+            "/praxis/v1/knowledge/docs/search",
+            Some(json!({ "query": "ibis mud" })),
+        )
+        .await;
+    assert!(!found.contains("is paid in mud"), "{found}");
+
+    // A vector store of another caller is told like a base that is not there.
+    let new = Some(json!({ "name": "secret" }));
+    let made = server.ask(&Shown::Key(KEYS[1]), "/v1/vector_stores", new);
+    let made: Value = serde_json::from_str(body_of(&made.await.1)).unwrap();
+    let id = made["id"].as_str().unwrap();
+    for (key, base, status) in [
+        (KEYS[1], id, 200),
+        (KEYS[2], id, 404),
+        (KEYS[2], "vs_absent", 404),
+    ] {
+        let shown = Shown::Key(key);
+        let (got, answer) = server.preview(&shown, base, "notes.md", &bytes).await;
+        assert_eq!(got, status, "{key} {base}: {answer}");
+        let path = format!("/documents/graph/{base}");
+        let (seen, page) = server.ask(&shown, &path, None).await;
+        assert_eq!(seen, status, "{key} {base}: {page}");
+    }
+    let none = Shown::Key(KEYS[2]);
+    let hidden = server.preview(&none, id, "notes.md", &bytes).await.1;
+    let absent = server.preview(&none, "vs_absent", "notes.md", &bytes).await;
+    assert_eq!(
+        body_of(&hidden).replace(id, "vs_absent"),
+        body_of(&absent.1)
+    );
+    for path in ["/documents", "/documents/preview"] {
+        assert!(!server.ask(&none, path, None).await.1.contains(id));
+        let (_, page) = server.ask(&Shown::Key(KEYS[1]), path, None).await;
+        assert!(page.contains(id), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_previewed_is_told_with_the_fix() {
+    let server = server().await;
+    let all = Shown::Key(KEYS[0]);
+    let large = vec![b'a'; usize::try_from(MOST_BYTES).unwrap() + 1];
+    for (base, name, file, status, told) in [
+        ("docs", "empty.txt", &b" \n"[..], 400, "fill it, delete it"),
+        ("docs", "noise.bin", b"\0\x01\x02\0", 400, "noise.bin"),
+        ("docs", "a.pdf", b"%PDF-1.7 no more", 400, "a.pdf"),
+        ("docs", "", b"text", 400, "no file name"),
+        ("docs", "../../etc/a.txt", b"text", 200, "text"),
+        ("docs", "large.txt", &large, 413, "max_file_bytes"),
+        ("dosc", "a.txt", b"text", 404, "did you mean `docs`"),
+    ] {
+        let (got, answer) = server.preview(&all, base, name, file).await;
+        assert_eq!(got, status, "{name}: {answer}");
+        assert!(answer.contains(told), "{name}: {answer}");
+    }
+    let path = "/praxis/v1/knowledge/docs/preview";
+    let form = "multipart/form-data; boundary=part";
+    let part = "--part\r\ncontent-disposition: form-data; name=";
+    for (content_type, body, told) in [
+        ("application/json", "{}".to_owned(), "multipart/form-data"),
+        (form, "--part--\r\n".to_owned(), "the form has no `file`"),
+        (
+            form,
+            format!("{part}\"base\"\r\n\r\nx\r\n--part--\r\n"),
+            "`base` is no field",
+        ),
+        (
+            form,
+            format!("{part}\"file\"; filename=\"a.txt\"\r\n\r\nhalf"),
+            "cannot be read",
+        ),
+    ] {
+        let sent = server.send(&all, "POST", path, content_type, Some(body.into()));
+        let (status, answer) = sent.await;
+        assert_eq!(status, 400, "{answer}");
+        assert!(answer.contains(told), "{told}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_graph_is_shown_where_its_caller_has_one() {
+    let server = server().await;
+    for (key, sees) in KEYS.into_iter().zip([true, true, false]) {
+        let shown = Shown::Key(key);
+        let (_, page) = server.ask(&shown, "/documents", None).await;
+        assert_eq!(page.contains("/documents/graph/docs"), sees, "{page}");
+        let path = "/documents/graph/docs?entity=PAY";
+        let (status, page) = server.ask(&shown, path, None).await;
+        assert_eq!(status, 200, "{page}");
+        for part in ["kept in", "The pay of all is kept in Zanzibar", "#passage"] {
+            assert_eq!(page.contains(part), sees, "{key} {part}: {page}");
+        }
+        assert_eq!(page.contains("Nothing here yet"), !sees, "{page}");
+    }
+    // A name of a hidden document is as unknown as one that stands nowhere.
+    let none = Shown::Key(KEYS[2]);
+    let known = server.ask(&none, "/documents/graph/docs?entity=pay", None);
+    let known = known.await.1;
+    let unknown = server.ask(&none, "/documents/graph/docs?entity=owl", None);
+    assert_eq!(body_of(&known), body_of(&unknown.await.1));
+    let all = Shown::Key(KEYS[0]);
+    for (query, part) in [
+        ("entity=zanz", "With “zanz” in their names"),
+        ("entity=owl", "Nothing here is called “owl”."),
+        ("entity=Zanzibra", "did you mean `Zanzibar`?"),
+        ("entity=%3Cb%3E", "“&#60;b&#62;”"),
+        ("entity=pay&to=zanzibar", "From pay to zanzibar"),
+        ("entity=pay&to=PAY", "Both names are one entity"),
+        ("entity=pay&to=owl", "Nothing here is called “owl”."),
+        ("type=thing", "Most often named of type thing"),
+    ] {
+        let path = format!("/documents/graph/docs?{query}");
+        let (status, page) = server.ask(&all, &path, None).await;
+        assert_eq!(status, 200, "{query}: {page}");
+        assert!(page.contains(part), "{query}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn texts_are_compared_by_whoever_has_a_key() {
+    let server = server().await;
+    for key in KEYS {
+        let shown = Shown::Key(key);
+        let (_, page) = server.ask(&shown, "/texts", None).await;
+        for word in ["similar", "duplicates", "classify", "cluster", "recommend"] {
+            let named = format!("data-function=\"praxis/{word}\"");
+            assert!(page.contains(&named), "{word}: {page}");
+        }
+        assert!(page.contains("data-most=\"2000\""), "{page}");
+        let path = "/praxis/v1/functions/praxis%2Fsimilar/call";
+        let input = json!({ "input": { "query": "aa", "texts": ["bb", "aab"], "limit": 1 } });
+        let (status, answer) = server.ask(&shown, path, Some(input)).await;
+        assert_eq!(status, 200, "{answer}");
+        let answer: Value = serde_json::from_str(body_of(&answer)).unwrap();
+        assert_eq!(answer["output"]["data"][0]["index"], 1, "{answer}");
+        assert!(answer["trace_id"].is_string(), "{answer}");
     }
 }
 

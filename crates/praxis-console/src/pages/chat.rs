@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use praxis_api::{Admitted, ApiState};
 
-use super::{Frame, count, lang, render};
+use super::{Frame, count, lang, missing, render};
 
 #[derive(Template)]
 #[template(path = "chat.html")]
@@ -61,16 +61,12 @@ pub(crate) async fn show(State(state): State<ApiState>, Admitted(caller): Admitt
         text: text.clone(),
         lang: lang(text),
     });
-    let missing = (state.models)().into_iter();
     render(&ChatPage {
         frame: Frame::new(&state, "chat", ""),
         description: state.app.description.clone(),
         functions: functions.collect(),
         suggestions: suggestions.collect(),
         documents,
-        missing: missing
-            .filter(|m| m.declared && !m.available)
-            .map(|m| m.id)
-            .collect(),
+        missing: missing(&state, None),
     })
 }

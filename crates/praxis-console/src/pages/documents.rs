@@ -7,7 +7,7 @@ use praxis_api::{Admitted, ApiState};
 use praxis_core::{Attribute, DocumentId};
 use praxis_store::DocumentHead;
 
-use super::{Frame, count, failed, lang, render};
+use super::{Frame, count, encoded, failed, graph, lang, render, shown_uri};
 use crate::reading::{self, Block};
 
 /// Characters of a document that one page shows; a longer one is cut around the cited passage.
@@ -22,7 +22,11 @@ struct ListPage {
 
 struct BaseView {
     name: String,
+    /// Where its pages are: its name as a part of an address.
+    address: String,
     summary: String,
+    /// How large its graph is for the caller; empty where the caller sees none.
+    graph: String,
     documents: Vec<DocumentView>,
 }
 
@@ -48,7 +52,10 @@ pub(crate) async fn list(State(state): State<ApiState>, Admitted(caller): Admitt
     for name in state.knowledge.names(&caller.clearance) {
         let documents = state.knowledge.documents(&name, &caller.clearance);
         match documents.await {
-            Ok(documents) => bases.push(base_view(&name, documents)),
+            Ok(documents) => {
+                let graph = graph::size(&state, &name, &caller.clearance).await;
+                bases.push(base_view(&name, documents, graph));
+            }
             Err(error) => return failed(&state, &error),
         }
     }
@@ -58,7 +65,7 @@ pub(crate) async fn list(State(state): State<ApiState>, Admitted(caller): Admitt
     })
 }
 
-fn base_view(name: &str, documents: Vec<DocumentHead>) -> BaseView {
+fn base_view(name: &str, documents: Vec<DocumentHead>, graph: Option<String>) -> BaseView {
     let broken = documents.iter().filter(|d| d.error.is_some()).count();
     let ready = documents.len() - broken;
     let chunks = documents.iter().map(|d| d.chunks).sum();
@@ -75,7 +82,9 @@ fn base_view(name: &str, documents: Vec<DocumentHead>) -> BaseView {
     }
     BaseView {
         name: name.to_owned(),
+        address: encoded(name),
         summary,
+        graph: graph.unwrap_or_default(),
         documents: documents.into_iter().map(document_view).collect(),
     }
 }
@@ -86,8 +95,7 @@ fn document_view(head: DocumentHead) -> DocumentView {
         lang: lang(&head.title),
         title: head.title,
         link: is_web(&head.uri).then(|| head.uri.clone()),
-        // A source may lie above the application; how far is of no interest here.
-        uri: head.uri.trim_start_matches("../").to_owned(),
+        uri: shown_uri(&head.uri),
         passages: count(head.chunks, "passage"),
         metadata: head.metadata.iter().filter_map(shown).collect(),
         labels: head.labels.join(", "),

@@ -2,6 +2,10 @@
 
 pub(crate) mod chat;
 pub(crate) mod documents;
+pub(crate) mod graph;
+mod picture;
+pub(crate) mod preview;
+pub(crate) mod texts;
 pub(crate) mod traces;
 
 use askama::Template;
@@ -97,9 +101,43 @@ fn lang(text: &str) -> &'static str {
     }
 }
 
+/// A text as a part of an address.
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+        out
+    })
+}
+
+/// A document's path as it is shown: a source may lie above the application, and how far is of no interest.
+fn shown_uri(uri: &str) -> String {
+    uri.trim_start_matches("../").to_owned()
+}
+
+/// The models of the application that do this and are not on this machine.
+fn missing(state: &ApiState, task: Option<&str>) -> Vec<String> {
+    let models = (state.models)().into_iter();
+    models
+        .filter(|m| m.declared && !m.available && task.is_none_or(|task| task == m.task))
+        .map(|m| m.id)
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_holds_any_name() {
+        assert_eq!(
+            encoded("a&b=仙/台?#"),
+            "a%26b%3D%E4%BB%99%2F%E5%8F%B0%3F%23"
+        );
+    }
 
     #[test]
     fn one_is_no_plural() {

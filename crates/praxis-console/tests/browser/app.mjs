@@ -2,11 +2,12 @@
 // whose answers are written here, behind the protocol that any endpoint speaks. What is tested is
 // the console; a real model's wording is not the same on two machines.
 
-import { execFileSync, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFile, execFileSync, spawn } from "node:child_process";
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 
 const DOCUMENTS = {
   "sendai.md": `# Studying in Sendai
@@ -89,6 +90,27 @@ echo "<b>[1]</b>"
 <script>document.title = "broken in"</script>
 `;
 
+// What the documents say of whom, each with the words that say it.
+const FACTS = [
+  ["Anatomy was taught by Fujino Genkuro", "Fujino Genkuro", "person", "taught", "Anatomy", "subject"],
+  ["He corrected the lecture notes of Lu Xun", "Fujino Genkuro", "person", "corrected_notes_of", "Lu Xun", "person"],
+  ["a thin man who wore an old coat", "Fujino Genkuro", "person", "wore", "old coat", "thing"],
+  ["in red ink every week", "Fujino Genkuro", "person", "wrote_in", "red ink", "thing"],
+  ["Sendai is a town in the north of Japan", "Sendai", "place", "located_in", "Japan", "place"],
+  ["戴着眼镜", "藤野严九郎", "person", "戴着", "眼镜", "thing"],
+];
+
+// The graph of a text, as a model that reads well would write it.
+function extraction(text) {
+  const said = text.replace(/\s+/g, " ").toLowerCase();
+  const facts = FACTS.filter(([quote]) => said.includes(quote.toLowerCase()));
+  const entities = facts.flatMap(([, subject, kind, , object, of]) => [
+    { name: subject, type: kind }, { name: object, type: of },
+  ]);
+  const triples = facts.map(([quote, subject, , relation, object]) => ({ quote, subject, relation, object }));
+  return JSON.stringify({ entities, triples });
+}
+
 // The answer to a question, in pieces.
 function pieces(question) {
   if (question.includes("slowly")) return Array.from({ length: 400 }, (_, i) => `word${i} `);
@@ -107,7 +129,9 @@ function scriptedModel() {
     let body = "";
     request.on("data", (data) => (body += data));
     request.on("end", async () => {
-      const question = JSON.parse(body).messages.at(-1).content.split("Question:").at(-1);
+      const { messages } = JSON.parse(body);
+      const question = messages.at(-1).content.split("Question:").at(-1);
+      const reads = messages[0].content.startsWith("You read a text");
       if (question.includes("out of order")) {
         response.writeHead(500, { "content-type": "application/json" });
         response.end(JSON.stringify({ error: { message: "the model is out of order" } }));
@@ -121,7 +145,7 @@ function scriptedModel() {
       });
       response.writeHead(200, { "content-type": "text/event-stream" });
       const send = (value) => response.write(`data: ${JSON.stringify(value)}\n\n`);
-      for (const content of pieces(question)) {
+      for (const content of reads ? [extraction(question)] : pieces(question)) {
         if (gone) return;
         send({ choices: [{ index: 0, delta: { content }, finish_reason: null }] });
         await new Promise((resolve) => setTimeout(resolve, 30));
@@ -138,8 +162,9 @@ function scriptedModel() {
   }));
 }
 
-/** Starts the application, behind a key where one is given; PRAXIS_BIN is the binary. */
-export async function startApplication(key) {
+/** Starts the application, behind a key where one is given, with a graph where one is wanted; PRAXIS_BIN is the
+ *  binary. */
+export async function startApplication(key, graph = false) {
   const binary = process.env.PRAXIS_BIN;
   if (!binary) throw new Error("PRAXIS_BIN must name the praxis binary");
   const model = await scriptedModel();
@@ -150,7 +175,13 @@ export async function startApplication(key) {
   writeFileSync(join(app, "prompts", "solve.prompt"), REASON);
   mkdirSync(join(app, "knowledge"), { recursive: true });
   for (const [name, text] of Object.entries(DOCUMENTS)) writeFileSync(join(app, "knowledge", name), text);
-  execFileSync(binary, ["ingest", "--app", app, "--quiet"], { stdio: ["ignore", "ignore", "inherit"] });
+  const praxis = (args) => promisify(execFile)(binary, [...args, "--app", app, "--quiet"]);
+  await praxis(["ingest"]);
+  if (graph) {
+    appendFileSync(join(app, "knowledge", "docs.toml"), "\n[graph]\nenabled = true\n");
+    // The model that it asks answers from this process.
+    await praxis(["knowledge", "graph", "build"]);
+  }
   const server = spawn(binary, ["serve", "--app", app, "--port", "0", "--json"], {
     stdio: ["ignore", "pipe", "inherit"],
     env: { ...process.env, PRAXIS_TEST_KEY: key },

@@ -43,6 +43,8 @@ test("who is logged in can ask and read sources, and leaves nothing behind", asy
   await desk.page.locator(".answer .cite").click();
   await desk.page.locator("#source-text mark").waitFor();
   const [pass] = await passes();
+  await desk.page.goto(at("/texts"));
+  await desk.page.fill("#lines", "what nobody else should read");
   await desk.page.click("#logout button");
   await desk.page.locator("#key").waitFor();
   assert.deepEqual(await passes(), []);

@@ -1,0 +1,40 @@
+// Calls of the server by pages other than the conversation, and what is said when one fails.
+
+import { element } from "./element.js";
+
+/** Posts a body and gives the JSON that comes back. An error has the server's own words. */
+export async function post(path, body, signal, headers = {}) {
+  let response;
+  try {
+    response = await fetch(path, { method: "POST", body, signal, headers });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error("The server cannot be reached. Is `praxis serve` running?");
+  }
+  if (response.status === 401) {
+    throw Object.assign(new Error("You are no longer logged in. "), { login: true });
+  }
+  const answer = await response.json().catch((error) => {
+    if (error.name === "AbortError") throw error;
+    return null;
+  });
+  if (!response.ok) throw new Error(answer?.error?.message ?? `The server answered ${response.status}.`);
+  if (!answer) throw new Error("The answer broke off. Try again.");
+  return answer;
+}
+
+/** An error as a part of the page. */
+export function notice(error) {
+  const node = element("p", "notice", error.message);
+  node.setAttribute("role", "alert");
+  if (error.login) {
+    const anchor = node.appendChild(element("a", "", "Log in again"));
+    anchor.href = "/login";
+  }
+  return node;
+}
+
+/** A number with its noun. */
+export function count(number, noun) {
+  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+}
