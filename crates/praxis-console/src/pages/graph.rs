@@ -320,7 +320,11 @@ impl Asker<'_> {
                     })
                     .collect();
                 let limit = MOST_TRIPLES.to_string();
-                let query = [("entity", here.0), ("type", here.1), ("limit", limit.as_str())];
+                let query = [
+                    ("entity", here.0),
+                    ("type", here.1),
+                    ("limit", limit.as_str()),
+                ];
                 EntityPart {
                     picture: Picture::of(here, &own, |name, kind| self.to(name, kind)),
                     more: entity.triples.saturating_sub(own.len()),
