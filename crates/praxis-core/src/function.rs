@@ -101,13 +101,14 @@ pub struct CallError {
 }
 
 /// How a disk or a quota without room is told of: `ENOSPC` and `EDQUOT` of the operating system, as text and as
-/// `Debug` prints them, and `SQLITE_FULL`.
-const FULL: [&str; 5] = [
+/// `Debug` prints them, `SQLITE_FULL`, and `SQLITE_IOERR_SHMSIZE` of a store that is opened.
+const FULL: [&str; 6] = [
     "No space left on device",
     "StorageFull",
     "Disk quota exceeded",
     "QuotaExceeded",
     "database or disk is full",
+    "(code: 4874)",
 ];
 
 impl CallError {
@@ -404,6 +405,7 @@ mod tests {
             full.to_string(),
             format!("An error occurred in a thread: '{full:?}'"),
             "the store failed: (code: 13) database or disk is full".to_owned(),
+            "cannot open the store: (code: 4874) disk I/O error".to_owned(),
         ];
         for message in cases {
             let error = CallError::failure(&message);

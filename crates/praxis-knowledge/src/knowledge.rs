@@ -298,18 +298,21 @@ impl Knowledge {
         }
     }
 
-    /// Notes that a vector store is used, so that it does not expire.
-    pub(crate) async fn note_use(&self, name: &str, base: &Base) -> Result<(), CallError> {
+    /// Notes that a vector store is used, so that it does not expire. A store that cannot write now stops no search.
+    pub(crate) async fn note_use(&self, name: &str, base: &Base) {
         let Maker::Client { noted, .. } = &base.maker else {
-            return Ok(());
+            return;
         };
         let now = now_s();
-        if now - noted.swap(now, Ordering::Relaxed) < USE_NOTED {
-            return Ok(());
+        let before = noted.swap(now, Ordering::Relaxed);
+        if now - before < USE_NOTED {
+            return;
         }
         let used = VectorStoreChange::default();
-        let noted = self.store.change_vector_store(name, &used, now).await;
-        noted.map(|_| ()).map_err(internal)
+        if let Err(error) = self.store.change_vector_store(name, &used, now).await {
+            noted.store(before, Ordering::Relaxed);
+            tracing::warn!(base = name, %error, "the use of a vector store was not noted");
+        }
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -158,7 +158,7 @@ impl Knowledge {
     /// Opens a base for searches.
     pub(crate) async fn opened(&self, name: &str) -> Result<Opened, CallError> {
         let base = self.base(name)?;
-        self.note_use(name, &base).await?;
+        self.note_use(name, &base).await;
         let Some((snapshot, stored)) = self.snapshot(name).await? else {
             let hint = match base.maker {
                 Maker::Application => format!("run `praxis ingest {name}`"),
