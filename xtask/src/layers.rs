@@ -104,6 +104,8 @@ const OWNED: &[(&str, &[&str])] = &[
     ("tokenizers", &["praxis-engine"]),
     ("sqlx", &["praxis-store", "praxis-sources"]),
     ("tantivy", &["praxis-knowledge"]),
+    ("hayro", &["praxis-knowledge"]),
+    ("image", &["praxis-knowledge"]),
     (
         "reqwest",
         &["praxis-hub", "praxis-gateway", "praxis-sources"],

@@ -2,6 +2,7 @@
 
 mod graph;
 mod models;
+mod ocr;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::graph::GraphConfig;
 pub use self::models::{ModelUse, QuestionConfig, RerankConfig};
+pub use self::ocr::OcrConfig;
 use crate::load::LoadLimits;
 use crate::metadata::{DeclaredType, MetadataRule};
 use crate::segment::SegmentOptions;
@@ -27,6 +29,8 @@ pub struct BaseConfig {
     pub source: Option<FolderConfig>,
     /// Where else its documents are.
     pub sources: Vec<SourceConfig>,
+    /// How text in pictures is recognized.
+    pub ocr: OcrConfig,
     /// How they are cut.
     pub segment: SegmentConfig,
     /// How they are searched.
@@ -189,6 +193,7 @@ impl BaseConfig {
         }
         problems.extend(models::problems(&self.search));
         problems.extend(graph::problems(&self.graph));
+        problems.extend(ocr::problems(&self.ocr));
         problems
     }
 }

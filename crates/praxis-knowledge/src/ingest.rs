@@ -3,6 +3,8 @@
 //! Each document is one transaction, and the indexes are brought up to the store afterwards; killed
 //! at any moment, the next run goes on from what is there.
 
+mod settings;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,10 +24,13 @@ use crate::config::BaseConfig;
 use crate::document::{LoadedDocument, Segment};
 use crate::knowledge::{Base, Knowledge, Maker, internal, other_embedder};
 use crate::listing::{Listed, SourceProblem, UNREAD};
-use crate::load::load_guarded;
+use crate::load::ocr::Ocr;
+use crate::load::{Loading, load_guarded};
 use crate::metadata::{Described, Describer};
 use crate::segment::{SegmentOptions, segment};
 use crate::summary::summary;
+pub(crate) use settings::recognition;
+use settings::{keep_recognized, settings};
 
 /// Chunks embedded in one call: enough to fill the encoder's batches.
 pub(crate) const EMBED_BATCH: usize = 64;
@@ -145,14 +150,13 @@ impl Knowledge {
         let describer = Arc::new(Describer::new(&base.config)?);
         let _lock = self.lock(name, cancel).await?;
         let embedder = self.embedder_for_ingest(name, &base.config).await?;
-        let settings = serde_json::json!({
-            "max_tokens": base.config.segment.max_tokens,
-            "min_tokens": base.config.segment.min_tokens,
-            "revision": 3,
-        });
-        let settings = settings.to_string();
+        let ocr = recognition(&base.config.ocr).await?;
+        let settings = settings(&base.config.segment, &ocr);
         let store = self.store();
         let stored = store.base(name).await.map_err(internal)?;
+        if let Some(stored) = &stored {
+            keep_recognized(&stored.settings, &base.config.ocr, &ocr)?;
+        }
         let anew =
             stored.is_some_and(|b| b.embedder != embedder.identity() || b.settings != settings);
         // Where everything is cut anew, everything has to be there.
@@ -206,6 +210,7 @@ impl Knowledge {
                 &describer,
                 changed,
                 &known,
+                ocr,
                 &*embedder,
                 progress,
                 cancel,
@@ -266,26 +271,27 @@ impl Knowledge {
         describer: &Arc<Describer>,
         files: Vec<Listed>,
         known: &HashMap<String, DocumentHead>,
+        ocr: Ocr,
         embedder: &dyn Embedder,
         progress: &(dyn Fn(IngestEvent) + Sync),
         cancel: &CancellationToken,
         report: &mut IngestReport,
     ) -> Result<(), CallError> {
-        let counter = embedder.token_counter().await?;
         let room = embedder.max_tokens().await?.saturating_sub(HEADING_RESERVE);
-        let options = base.config.segment.options(room);
+        let reading = Reading {
+            options: base.config.segment.options(room),
+            room,
+            counter: embedder.token_counter().await?,
+            ocr,
+        };
         let mut prepared = stream::iter(files)
             .map(|document| {
                 let before = known.get(&document.entry.uri).map(Before::of);
-                let (counter, describer) = (counter.clone(), Arc::clone(describer));
+                let (reading, describer) = (reading.clone(), Arc::clone(describer));
                 // On a task of its own, so that it goes on while others are embedded.
                 tokio::spawn(async move {
                     let content = fetch(&document).await;
-                    let work = move || {
-                        prepare(
-                            document, content, before, options, room, &counter, &describer,
-                        )
-                    };
+                    let work = move || prepare(document, content, before, &reading, &describer);
                     tokio::task::spawn_blocking(work).await
                 })
             })
@@ -469,14 +475,21 @@ async fn fetch(document: &Listed) -> Result<Content, SourceError> {
     document.source.source.fetch(&document.entry).await
 }
 
-/// `room` is how many tokens the embedder reads of a text, but for its prefix and headings.
+/// How documents are read and cut.
+#[derive(Clone)]
+struct Reading {
+    options: SegmentOptions,
+    /// Tokens that the embedder reads of a text, but for its prefix and headings.
+    room: usize,
+    counter: TokenCounter,
+    ocr: Ocr,
+}
+
 fn prepare(
     from: Listed,
     content: Result<Content, SourceError>,
     before: Option<Before>,
-    options: SegmentOptions,
-    room: usize,
-    counter: &TokenCounter,
+    reading: &Reading,
     describer: &Describer,
 ) -> Prepared {
     let mut prepared = Prepared {
@@ -489,7 +502,7 @@ fn prepare(
         segments: Vec::new(),
         summary: None,
     };
-    prepared.read(content, before, options, room, counter);
+    prepared.read(content, before, reading);
     let subject = prepared.from.subject(None);
     prepared.described = describer.describe(&subject, &prepared.own, &subject.sidecar());
     prepared
@@ -533,9 +546,7 @@ impl Prepared {
         &mut self,
         content: Result<Content, SourceError>,
         before: Option<Before>,
-        options: SegmentOptions,
-        room: usize,
-        counter: &TokenCounter,
+        reading: &Reading,
     ) {
         let content = match content {
             Ok(content) => content,
@@ -556,8 +567,8 @@ impl Prepared {
             self.own = own;
             return;
         }
-        let limits = self.from.source.limits;
-        match load_guarded(content.name, content.bytes, limits) {
+        let how = Loading::new(self.from.source.limits, reading.ocr.clone());
+        match load_guarded(content.name, content.bytes, how) {
             Ok(mut document) => {
                 if let Some(title) = content.title {
                     let said = Attribute::Text(title.clone());
@@ -566,8 +577,9 @@ impl Prepared {
                 }
                 self.own.clone_from(&document.metadata);
                 if !self.unchanged {
-                    self.segments = segment(&document, options, counter);
-                    self.summary = summary(&document.title, &self.segments, room, counter);
+                    let counter = &reading.counter;
+                    self.segments = segment(&document, reading.options, counter);
+                    self.summary = summary(&document.title, &self.segments, reading.room, counter);
                     self.document = Ok(document);
                 }
             }

@@ -32,8 +32,8 @@ mod vector_stores;
 mod vectors;
 
 pub use config::{
-    BaseConfig, Fusion, GraphConfig, ModelUse, QuestionConfig, RerankConfig, SearchConfig,
-    SegmentConfig,
+    BaseConfig, Fusion, GraphConfig, ModelUse, OcrConfig, QuestionConfig, RerankConfig,
+    SearchConfig, SegmentConfig,
 };
 pub use document::{Block, BlockKind, LoadedDocument, Segment};
 pub use files::{FileLimits, Files, NewFile, Upload};

@@ -9,11 +9,12 @@ use praxis_core::embed::TokenCounter;
 use praxis_core::{CallError, Clearance, ErrorCode};
 use serde::Serialize;
 
-use crate::config::SegmentConfig;
+use crate::config::BaseConfig;
 use crate::document::LoadedDocument;
 use crate::ingest::HEADING_RESERVE;
 use crate::knowledge::{Base, Knowledge, internal};
-use crate::load::{Format, LoadError, LoadLimits, load_file, load_guarded};
+use crate::load::ocr::Ocr;
+use crate::load::{Format, LoadError, Loading, load_file, load_guarded};
 use crate::segment::segment;
 
 /// What a file would become.
@@ -84,9 +85,8 @@ impl Knowledge {
     pub async fn preview(&self, base: &str, file: &Path) -> Result<Preview, CallError> {
         let base = self.base(base)?;
         let counting = self.counting(&base).await;
-        let limits = base.config.limits();
-        let (file, config) = (file.to_owned(), base.config.segment.clone());
-        tokio::task::spawn_blocking(move || preview_file(&file, limits, &config, &counting))
+        let file = file.to_owned();
+        tokio::task::spawn_blocking(move || preview_file(&file, &base.config, &counting))
             .await
             .map_err(internal)?
     }
@@ -105,11 +105,10 @@ impl Knowledge {
     ) -> Result<Preview, CallError> {
         let base = self.known_base(base, clearance)?;
         let counting = self.counting(&base).await;
-        let (limits, config) = (base.config.limits(), base.config.segment.clone());
         let read = move || {
-            let document = load_guarded(name.clone(), bytes, limits);
+            let document = load_guarded(name.clone(), bytes, loading(&base.config));
             let document = document.map_err(|error| unreadable(&name, &error))?;
-            Ok(preview(document, &config, &counting))
+            Ok(preview(document, &base.config, &counting))
         };
         tokio::task::spawn_blocking(read).await.map_err(internal)?
     }
@@ -149,19 +148,23 @@ impl Knowledge {
     }
 }
 
-/// What a file would become with these settings. Blocks.
+/// What a file would become with the settings of a base. Blocks.
 ///
 /// # Errors
 /// A file that cannot be read.
 pub fn preview_file(
     file: &Path,
-    limits: LoadLimits,
-    config: &SegmentConfig,
+    config: &BaseConfig,
     counting: &Counting,
 ) -> Result<Preview, CallError> {
-    let document = load_file(file, limits);
+    let document = load_file(file, loading(config));
     let document = document.map_err(|error| unreadable(file.display(), &error))?;
     Ok(preview(document, config, counting))
+}
+
+/// How the files of a base are read.
+fn loading(config: &BaseConfig) -> Loading {
+    Loading::new(config.limits(), Ocr::new(&config.ocr))
 }
 
 fn unreadable(name: impl std::fmt::Display, error: &LoadError) -> CallError {
@@ -169,8 +172,8 @@ fn unreadable(name: impl std::fmt::Display, error: &LoadError) -> CallError {
     CallError::new(ErrorCode::InvalidRequest, message).with_hint(error.hint())
 }
 
-fn preview(document: LoadedDocument, config: &SegmentConfig, counting: &Counting) -> Preview {
-    let options = config.options(counting.room.unwrap_or(usize::MAX));
+fn preview(document: LoadedDocument, config: &BaseConfig, counting: &Counting) -> Preview {
+    let options = config.segment.options(counting.room.unwrap_or(usize::MAX));
     let chunks = segment(&document, options, &counting.counter)
         .into_iter()
         .map(|s| PreviewChunk {

@@ -13,7 +13,8 @@ pub const EXTENSIONS: &[&str] = &[
     "ppsx", "xlsx", "xlsm", "xls", "ods", "csv", "tsv", "epub", "eml", "mbox", "json", "jsonl",
     "ndjson", "ipynb", "rs", "py", "js", "jsx", "ts", "tsx", "go", "java", "c", "h", "cpp", "cc",
     "hpp", "cs", "rb", "php", "sh", "sql", "yaml", "yml", "toml", "xml", "kt", "swift", "scala",
-    "lua", "css", "pl", "r", "dart", "ex", "hs", "jl", "proto", "log", "rst", "tex",
+    "lua", "css", "pl", "r", "dart", "ex", "hs", "jl", "proto", "log", "rst", "tex", "png", "jpg",
+    "jpeg", "webp", "tif", "tiff",
 ];
 
 /// Bytes in which the header of a PDF is looked for, as other readers do.
@@ -28,6 +29,8 @@ pub enum Format {
     Html,
     /// Portable Document Format.
     Pdf,
+    /// A PNG, JPEG, WebP or TIFF.
+    Picture,
     /// A Word document.
     Docx,
     /// A PowerPoint presentation.
@@ -65,6 +68,7 @@ impl Format {
             Self::Markdown => "Markdown",
             Self::Html => "HTML",
             Self::Pdf => "PDF",
+            Self::Picture => "picture",
             Self::Docx => "DOCX",
             Self::Pptx => "PPTX",
             Self::Xlsx => "XLSX",
@@ -102,6 +106,9 @@ fn recognize(name: &str, bytes: &[u8], limits: LoadLimits) -> Result<Format, Loa
     if bytes.starts_with(b"%PDF-") || named_pdf && memchr::memmem::find(head, b"%PDF-").is_some() {
         return Ok(Format::Pdf);
     }
+    if is_picture(bytes) {
+        return Ok(Format::Picture);
+    }
     if bytes.starts_with(&[0xd0, 0xcf, 0x11, 0xe0]) {
         return compound(bytes, extension);
     }
@@ -112,6 +119,13 @@ fn recognize(name: &str, bytes: &[u8], limits: LoadLimits) -> Result<Format, Loa
         return Err(LoadError::Unsupported("Rich Text".to_owned()));
     }
     by_name(name, extension, head)
+}
+
+/// Whether bytes begin as a picture of a format that is recognized.
+fn is_picture(bytes: &[u8]) -> bool {
+    let begins: [&[u8]; 4] = [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*"];
+    let webp = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
+    webp || begins.iter().any(|mark| bytes.starts_with(mark))
 }
 
 /// A format that is text, or should have been found by what it begins with.
@@ -147,6 +161,10 @@ fn by_name(name: &str, extension: Option<&str>, head: &[u8]) -> Result<Format, L
             )))
         }
         "pdf" => Err(LoadError::Damaged("it does not begin with %PDF".to_owned())),
+        "png" | "jpg" | "jpeg" | "webp" | "tif" | "tiff" => Err(LoadError::Damaged(format!(
+            "it does not begin as {} does",
+            extension.to_uppercase()
+        ))),
         _ if code::is_known(extension) => Ok(Format::Code),
         other => Err(LoadError::Unsupported(format!("`.{other}`"))),
     }

@@ -11,8 +11,10 @@ mod html;
 mod mail;
 mod markdown;
 mod notebook;
+pub(crate) mod ocr;
 mod package;
 mod pdf;
+mod picture;
 mod pptx;
 mod records;
 mod sheet;
@@ -20,6 +22,7 @@ mod text;
 mod xml;
 
 use std::path::Path;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use praxis_core::Attribute;
@@ -27,6 +30,7 @@ use praxis_core::metadata::MAX_TEXT;
 
 use crate::document::LoadedDocument;
 pub use format::{EXTENSIONS, Format};
+use ocr::{Missing, Ocr};
 
 /// Why a file did not become a document, sorted by what its owner can do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,8 +59,13 @@ pub enum LoadError {
     #[error("is encrypted")]
     Encrypted,
     /// Have its text recognized.
-    #[error("has no text that can be read: {0}")]
-    NoText(String),
+    #[error("has no text that can be read: {reason}")]
+    NoText {
+        /// Why.
+        reason: String,
+        /// The fix.
+        fix: String,
+    },
     /// Convert it by another program.
     #[error("took longer than {0:?} to read")]
     TooSlow(Duration),
@@ -64,7 +73,7 @@ pub enum LoadError {
 
 impl LoadError {
     /// The fix.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &str {
         match self {
             Self::Unreadable(_) => "check that the file exists and may be read",
             Self::Empty => "fill it, delete it, or exclude it",
@@ -76,9 +85,7 @@ impl LoadError {
                 "get the file again, or open and save it in the program that made it"
             }
             Self::Encrypted => "save it without a password",
-            Self::NoText(_) => {
-                "run OCR on it first, for example `ocrmypdf --force-ocr IN.pdf OUT.pdf`"
-            }
+            Self::NoText { fix, .. } => fix,
             Self::TooSlow(_) => "save it as text or DOCX, or split it",
         }
     }
@@ -102,11 +109,89 @@ impl Default for LoadLimits {
     }
 }
 
+/// How files are read.
+#[derive(Clone)]
+pub struct Loading {
+    /// Bounds of each file.
+    pub(crate) limits: LoadLimits,
+    /// Whether text in pictures is recognized.
+    pub(crate) ocr: Ocr,
+    #[cfg_attr(
+        not(feature = "ocr"),
+        allow(dead_code, reason = "only recognition has a time-out for each page")
+    )]
+    pulse: Pulse,
+}
+
+impl Loading {
+    pub(crate) fn new(limits: LoadLimits, ocr: Ocr) -> Self {
+        Self {
+            limits,
+            ocr,
+            pulse: Pulse::default(),
+        }
+    }
+
+    /// The same with other bounds.
+    fn within(&self, limits: LoadLimits) -> Self {
+        Self {
+            limits,
+            ..self.clone()
+        }
+    }
+}
+
+impl From<LoadLimits> for Loading {
+    /// Nothing is recognized.
+    fn from(limits: LoadLimits) -> Self {
+        Self::new(limits, Ocr::off())
+    }
+}
+
+impl Missing {
+    /// The error of a file that has pictures and no text.
+    fn no_text(&self, what: String) -> LoadError {
+        LoadError::NoText {
+            reason: match &self.reason {
+                Some(reason) => format!("{what}, and {reason}"),
+                None => what,
+            },
+            fix: self.fix.clone(),
+        }
+    }
+}
+
+/// Signs of life. Parsing has one time-out for all of a file; recognition has one for each page, and says after each
+/// that it goes on, at most as often as `max_pages` allows.
+#[derive(Clone, Default)]
+struct Pulse(Option<mpsc::Sender<Sign>>);
+
+impl Pulse {
+    /// A page is done.
+    #[cfg_attr(
+        not(feature = "ocr"),
+        allow(dead_code, reason = "only recognition has a time-out for each page")
+    )]
+    fn beat(&self) {
+        if let Some(signs) = &self.0 {
+            let _ = signs.send(Sign::Alive);
+        }
+    }
+}
+
+/// What a loader says to whoever waits for it.
+enum Sign {
+    Alive,
+    Done(Result<LoadedDocument, LoadError>),
+}
+
 /// Loads a file. Blocks; panics of parsers are caught.
 ///
 /// # Errors
 /// [`LoadError`], with a [`LoadError::hint`].
-pub fn load_file(path: &Path, limits: LoadLimits) -> Result<LoadedDocument, LoadError> {
+pub fn load_file(path: &Path, how: impl Into<Loading>) -> Result<LoadedDocument, LoadError> {
+    let how = how.into();
+    let limits = how.limits;
     let size = std::fs::metadata(path)
         .map_err(|e| LoadError::Unreadable(e.to_string()))?
         .len();
@@ -121,7 +206,7 @@ pub fn load_file(path: &Path, limits: LoadLimits) -> Result<LoadedDocument, Load
         .file_name()
         .map(|n| n.to_string_lossy().into_owned())
         .unwrap_or_default();
-    load_guarded(name, bytes, limits)
+    load_guarded(name, bytes, how)
 }
 
 /// Loads a document from its bytes, as [`load_file`] does.
@@ -131,9 +216,11 @@ pub fn load_file(path: &Path, limits: LoadLimits) -> Result<LoadedDocument, Load
 pub(crate) fn load_guarded(
     name: String,
     bytes: Vec<u8>,
-    limits: LoadLimits,
+    how: Loading,
 ) -> Result<LoadedDocument, LoadError> {
-    guarded(limits.timeout, move || load_bytes(&name, &bytes, limits))
+    guarded(how.limits.timeout, move |pulse| {
+        load_nested(&name, &bytes, &Loading { pulse, ..how }, 0)
+    })
 }
 
 /// Loads a document from its bytes; `name` gives the format and the title of last resort. Parsers
@@ -144,18 +231,19 @@ pub(crate) fn load_guarded(
 pub fn load_bytes(
     name: &str,
     bytes: &[u8],
-    limits: LoadLimits,
+    how: impl Into<Loading>,
 ) -> Result<LoadedDocument, LoadError> {
-    load_nested(name, bytes, limits, 0)
+    load_nested(name, bytes, &how.into(), 0)
 }
 
 /// Loads a document that is inside of so many others.
 fn load_nested(
     name: &str,
     bytes: &[u8],
-    limits: LoadLimits,
+    how: &Loading,
     depth: usize,
 ) -> Result<LoadedDocument, LoadError> {
+    let limits = how.limits;
     let stem = Path::new(name)
         .file_stem()
         .map_or(name.into(), |s| s.to_string_lossy());
@@ -185,15 +273,16 @@ fn load_nested(
         Format::JsonLines => with_text(None, &|t| records::load_lines(t, &stem, limits))?,
         Format::Notebook => with_text(None, &|t| notebook::load(t, &stem))?,
         Format::Csv => with_text(None, &|t| sheet::load_delimited(t, &stem, limits))?,
-        Format::Pdf => pdf::load(bytes, &stem, limits)?,
+        Format::Pdf => pdf::load(bytes, &stem, how)?,
+        Format::Picture => picture::load(bytes, &stem, how)?,
         Format::Docx => docx::load(bytes, &stem, limits)?,
         Format::Pptx => pptx::load(bytes, &stem, limits)?,
         Format::Xlsx => sheet::load_xlsx(bytes, &stem, limits)?,
         Format::Xls => sheet::load_xls(bytes, &stem, limits)?,
         Format::Ods => sheet::load_ods(bytes, &stem, limits)?,
         Format::Epub => epub::load(bytes, &stem, limits)?,
-        Format::Mail => mail::load(bytes, &stem, limits, depth)?,
-        Format::Mailbox => mail::load_mbox(bytes, &stem, limits, depth)?,
+        Format::Mail => mail::load(bytes, &stem, how, depth)?,
+        Format::Mailbox => mail::load_mbox(bytes, &stem, how, depth)?,
     };
     document.format = Some(format);
     let said = [("format", format.name()), ("title", document.title.trim())];
@@ -223,28 +312,33 @@ fn few(notes: impl Iterator<Item = String>) -> Vec<String> {
     notes
 }
 
-/// Runs a parser on a thread of its own: bounded in time, with room for deep nesting.
+/// Runs a parser on a thread of its own: bounded in time, which each sign of life gives it anew, and with room for
+/// deep nesting.
 fn guarded(
     timeout: Duration,
-    parse: impl FnOnce() -> Result<LoadedDocument, LoadError> + Send + 'static,
+    parse: impl FnOnce(Pulse) -> Result<LoadedDocument, LoadError> + Send + 'static,
 ) -> Result<LoadedDocument, LoadError> {
-    let (done, result) = std::sync::mpsc::channel();
+    let (done, signs) = mpsc::channel();
     let thread = std::thread::Builder::new()
         .name("praxis-load".to_owned())
         .stack_size(64 << 20)
         .spawn(move || {
-            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(parse));
-            let _ = done.send(outcome.unwrap_or_else(|_| {
+            let pulse = Pulse(Some(done.clone()));
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| parse(pulse)));
+            let _ = done.send(Sign::Done(outcome.unwrap_or_else(|_| {
                 Err(LoadError::Damaged("the parser gave up on it".to_owned()))
-            }));
+            })));
         });
-    match thread {
-        Err(error) => Err(LoadError::Unreadable(error.to_string())),
-        Ok(_) => match result.recv_timeout(timeout) {
-            Ok(outcome) => outcome,
+    if let Err(error) = thread {
+        return Err(LoadError::Unreadable(error.to_string()));
+    }
+    loop {
+        match signs.recv_timeout(timeout) {
+            Ok(Sign::Alive) => {}
+            Ok(Sign::Done(outcome)) => return outcome,
             // The thread is left to end by itself: there is no safe way to stop it.
-            Err(_) => Err(LoadError::TooSlow(timeout)),
-        },
+            Err(_) => return Err(LoadError::TooSlow(timeout)),
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use praxis_store::{Chunk, Member, NewDocument, Origin, StoredFile};
 
 use super::attributes;
 use crate::ingest::{chunk, give_vectors, indexed_text};
-use crate::load::{LoadError, LoadLimits, load_guarded};
+use crate::load::ocr::Ocr;
+use crate::load::{LoadError, LoadLimits, Loading, load_guarded};
 use crate::segment::{SegmentOptions, segment};
 use crate::summary::summary;
 
@@ -44,7 +45,7 @@ impl Failure {
             | LoadError::TooLarge { .. }
             | LoadError::Damaged(_)
             | LoadError::Encrypted
-            | LoadError::NoText(_)
+            | LoadError::NoText { .. }
             | LoadError::TooSlow(_) => INVALID,
         };
         let hint = match error {
@@ -70,6 +71,7 @@ pub(super) struct Reading {
     /// Tokens that the embedder reads of a text, but for its prefix and headings.
     pub room: usize,
     pub limits: LoadLimits,
+    pub ocr: Ocr,
     pub counter: TokenCounter,
 }
 
@@ -98,7 +100,8 @@ pub(super) fn read(
     }
     let bytes = std::fs::read(path);
     let bytes = bytes.map_err(|error| failed(LoadError::Unreadable(error.to_string())))?;
-    let loaded = load_guarded(file.filename.clone(), bytes, limits).map_err(failed)?;
+    let how = Loading::new(limits, reading.ocr.clone());
+    let loaded = load_guarded(file.filename.clone(), bytes, how).map_err(failed)?;
     let options = SegmentOptions {
         max_tokens: match member.cut {
             Some(cut) => (cut.max_tokens as usize).min(reading.room),

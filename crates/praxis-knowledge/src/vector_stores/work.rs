@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::document::{Failure, Reading, Unembedded, read, usage};
 use super::{VectorStores, labels_of};
-use crate::ingest::{EMBED_BATCH, HEADING_RESERVE, LOAD_AHEAD, embedded};
+use crate::ingest::{EMBED_BATCH, HEADING_RESERVE, LOAD_AHEAD, embedded, recognition};
 use crate::knowledge::internal;
 use crate::load::LoadLimits;
 
@@ -187,6 +187,7 @@ impl VectorStores {
                 max_bytes: self.files.limits().max_document_bytes,
                 ..LoadLimits::default()
             },
+            ocr: recognition(&base.config.ocr).await?,
             counter: embedder.token_counter().await?,
         };
         Ok((embedder, reading))

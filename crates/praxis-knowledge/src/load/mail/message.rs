@@ -10,7 +10,7 @@ use praxis_core::Metadata;
 use serde_json::{Map, Value};
 
 use crate::document::{BlockKind, Builder, LoadedDocument};
-use crate::load::{LoadError, LoadLimits, few, html, load_nested, text};
+use crate::load::{LoadError, LoadLimits, Loading, few, html, load_nested, text};
 use crate::metadata::from_file;
 
 /// Attachments of a message that are read.
@@ -37,7 +37,7 @@ fn about(message: &Message<'_>) -> Metadata {
 pub(super) struct Reader {
     builder: Builder,
     notes: Vec<String>,
-    limits: LoadLimits,
+    how: Loading,
     /// Bytes of text that may still come: attachments unpack.
     left: u64,
     depth: usize,
@@ -47,12 +47,12 @@ pub(super) struct Reader {
 
 impl Reader {
     /// For messages inside of so many others.
-    pub fn new(limits: LoadLimits, depth: usize) -> Self {
+    pub fn new(how: &Loading, depth: usize) -> Self {
         Self {
             builder: Builder::default(),
             notes: Vec::new(),
-            limits,
-            left: limits.max_bytes,
+            how: how.clone(),
+            left: how.limits.max_bytes,
             depth,
             about: Metadata::new(),
         }
@@ -130,7 +130,7 @@ impl Reader {
         if size > self.left {
             return Err(LoadError::TooLarge {
                 size,
-                limit: self.limits.max_bytes,
+                limit: self.how.limits.max_bytes,
             });
         }
         Ok(())
@@ -181,7 +181,7 @@ impl Reader {
         };
         let limits = LoadLimits {
             max_bytes: self.left.saturating_sub(self.builder.size() as u64),
-            ..self.limits
+            ..self.how.limits
         };
         let bytes: Cow<'_, [u8]> = match &part.body {
             PartType::Message(inner) => Cow::Borrowed(whole(inner)),
@@ -190,7 +190,7 @@ impl Reader {
         let depth = self.depth + 1;
         // A parser that gives up costs this attachment only.
         let loaded = catch_unwind(AssertUnwindSafe(|| {
-            load_nested(&name, &bytes, limits, depth)
+            load_nested(&name, &bytes, &self.how.within(limits), depth)
         }));
         match loaded {
             Ok(Ok(document)) => {

@@ -6,7 +6,7 @@ mod message;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{LoadError, LoadLimits};
+use super::{LoadError, Loading};
 use crate::document::LoadedDocument;
 use message::Reader;
 
@@ -20,7 +20,7 @@ const MAX_DEPTH: usize = 3;
 pub(super) fn load(
     bytes: &[u8],
     name: &str,
-    limits: LoadLimits,
+    how: &Loading,
     depth: usize,
 ) -> Result<LoadedDocument, LoadError> {
     if depth > MAX_DEPTH {
@@ -28,7 +28,7 @@ pub(super) fn load(
             "a message too deep inside of others".to_owned(),
         ));
     }
-    let mut reader = Reader::new(limits, depth);
+    let mut reader = Reader::new(how, depth);
     reader.message(bytes)?;
     Ok(reader.finish_one(name))
 }
@@ -40,7 +40,7 @@ pub(super) fn load(
 pub(super) fn load_mbox(
     bytes: &[u8],
     name: &str,
-    limits: LoadLimits,
+    how: &Loading,
     depth: usize,
 ) -> Result<LoadedDocument, LoadError> {
     if depth > MAX_DEPTH {
@@ -48,7 +48,7 @@ pub(super) fn load_mbox(
             "a mailbox too deep inside of messages".to_owned(),
         ));
     }
-    let mut reader = Reader::new(limits, depth);
+    let mut reader = Reader::new(how, depth);
     let mut read = 0usize;
     for (number, message) in (1usize..).zip(messages(bytes)) {
         // A message that a parser gives up on costs itself only.

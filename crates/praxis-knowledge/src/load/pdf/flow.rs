@@ -54,8 +54,14 @@ fn lines(pages: &[PageZones]) -> impl Iterator<Item = &Line> {
     pages.iter().flat_map(|p| &p.zones).flat_map(|z| &z.lines)
 }
 
+/// Whether there is any text.
+#[cfg(feature = "ocr")]
+pub(super) fn has_lines(pages: &[PageZones]) -> bool {
+    lines(pages).next().is_some()
+}
+
 /// The size that most characters have, to half a point.
-fn body_size(pages: &[PageZones]) -> f64 {
+pub(super) fn body_size(pages: &[PageZones]) -> f64 {
     let mut sizes: HashMap<i64, usize> = HashMap::new();
     for line in lines(pages) {
         let characters: usize = line.cells.iter().map(|c| c.chars().count()).sum();

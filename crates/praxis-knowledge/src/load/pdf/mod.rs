@@ -1,6 +1,6 @@
 //! PDF: each page's characters with their places (`content`, `font`, `encoding`), put into lines in
-//! reading order (`layout`) and into blocks (`flow`, `margins`). Left out: recognition of text in
-//! pictures, forms' fields and annotations.
+//! reading order (`layout`) and into blocks (`flow`, `margins`). Pages without text are drawn and recognized where
+//! that is wanted (`scans`, `recognized`). Left out: pictures on pages with text, forms' fields and annotations.
 //!
 //! The syntax is read by hayro-syntax, which repairs broken files and undoes encryption with an empty
 //! password. A page that cannot be read costs that page only.
@@ -14,16 +14,23 @@ mod layout;
 mod margins;
 mod metrics;
 mod prose;
+#[cfg(feature = "ocr")]
+mod recognized;
+#[cfg(feature = "ocr")]
+mod scans;
 mod streams;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 
-use super::{LoadError, LoadLimits};
+use super::ocr::{Missing, Ocr};
+use super::{LoadError, LoadLimits, Loading};
 use crate::document::{Builder, LoadedDocument};
 use content::Fonts;
 use flow::PageZones;
+#[cfg(feature = "ocr")]
+pub(super) use recognized::Recognized;
 use streams::Budget;
 
 /// Bytes that a PDF's streams may unpack to, for each byte that its text may have: fonts and drawings
@@ -35,11 +42,8 @@ const UNPACKED: u64 = 8;
 /// # Errors
 /// [`LoadError::Encrypted`] for a password that is not empty, [`LoadError::Damaged`],
 /// [`LoadError::TooLarge`] for what unpacks beyond the limit, [`LoadError::NoText`] for scans.
-pub(super) fn load(
-    bytes: &[u8],
-    name: &str,
-    limits: LoadLimits,
-) -> Result<LoadedDocument, LoadError> {
+pub(super) fn load(bytes: &[u8], name: &str, how: &Loading) -> Result<LoadedDocument, LoadError> {
+    let limits = how.limits;
     let unpacked = limits.max_bytes.saturating_mul(UNPACKED);
     streams::check_object_streams(bytes, unpacked)?;
     let pdf = Pdf::new(bytes.to_vec()).map_err(|error| match error {
@@ -54,7 +58,7 @@ pub(super) fn load(
     let mut budget = Budget::new(unpacked);
     let mut fonts = Fonts::new();
     let mut pages = Vec::new();
-    let mut tally = Tally::default();
+    let mut tally = Tally::new();
     for (number, page) in (1u32..).zip(pdf.pages().iter()) {
         tally.pages += 1;
         let read = catch_unwind(AssertUnwindSafe(|| {
@@ -71,9 +75,16 @@ pub(super) fn load(
             tally.broken.push(number);
         } else if zones.is_empty() && rest.unknown == 0 && rest.images > 0 {
             tally.pictures.push(number);
+        } else if zones.is_empty() && rest.unknown > 0 {
+            tally.mute.push((number, rest.unknown));
         }
         tally.unknown += rest.unknown;
         pages.push(PageZones { number, zones });
+    }
+    match &how.ocr {
+        #[cfg(feature = "ocr")]
+        Ocr::Ready(reader) => tally.recognize(&pdf, &mut pages, reader, &how.pulse),
+        Ocr::Missing(missing) => tally.missing = missing.clone(),
     }
     let mut builder = Builder::default();
     flow::blocks(pages, &mut builder);
@@ -86,19 +97,79 @@ pub(super) fn load(
     Ok(document)
 }
 
+/// Adds the blocks of pages that are pictures.
+#[cfg(feature = "ocr")]
+pub(super) fn recognized_blocks(pages: Vec<Recognized>, builder: &mut Builder) {
+    let pages = recognized::zones(&pages, None).into_iter();
+    let pages = pages.map(|(number, zones)| PageZones { number, zones });
+    flow::blocks(pages.collect(), builder);
+}
+
 /// What the pages of a document held.
-#[derive(Default)]
 struct Tally {
     pages: usize,
     /// Numbers of the pages that could not be read.
     broken: Vec<u32>,
     /// Numbers of the pages that are pictures only.
     pictures: Vec<u32>,
+    /// Numbers of the pages whose fonts do not tell a single character, and how many they show.
+    mute: Vec<(u32, usize)>,
     shown: usize,
     unknown: usize,
+    /// Why pages without text were not recognized.
+    missing: Missing,
+    /// What came of their recognition.
+    recognition: Vec<String>,
 }
 
 impl Tally {
+    fn new() -> Self {
+        Self {
+            pages: 0,
+            broken: Vec::new(),
+            pictures: Vec::new(),
+            mute: Vec::new(),
+            shown: 0,
+            unknown: 0,
+            missing: Missing::unwanted(),
+            recognition: Vec::new(),
+        }
+    }
+
+    /// Gives pages without text what is recognized on them.
+    #[cfg(feature = "ocr")]
+    fn recognize(
+        &mut self,
+        pdf: &Pdf,
+        pages: &mut [PageZones],
+        reader: &super::ocr::Reader,
+        pulse: &super::Pulse,
+    ) {
+        let mute = self.mute.iter().map(|(number, _)| *number);
+        let mut wanted: Vec<u32> = self.pictures.drain(..).chain(mute).collect();
+        wanted.sort_unstable();
+        if wanted.is_empty() {
+            return;
+        }
+        let scans = scans::recognize(pdf, &wanted, reader, pulse);
+        // What is recognized is as large as what is printed on the other pages.
+        let body = flow::has_lines(pages).then(|| flow::body_size(pages));
+        for (number, zones) in recognized::zones(&scans.pages, body) {
+            let mute = self.mute.iter().filter(|(page, _)| *page == number);
+            self.unknown -= mute.map(|(_, unknown)| unknown).sum::<usize>();
+            if let Some(page) = pages.iter_mut().find(|page| page.number == number) {
+                page.zones = zones;
+            }
+        }
+        self.recognition = scans.notes;
+        if !scans.empty.is_empty() {
+            self.recognition.push(format!(
+                "no text is recognized on {}",
+                page_list(&scans.empty)
+            ));
+        }
+    }
+
     /// Why there is no text.
     fn reason(&self, budget: &Budget, limits: LoadLimits) -> LoadError {
         let pages = match self.pages {
@@ -112,12 +183,17 @@ impl Tally {
             }
         } else if self.pages == 0 || self.broken.len() == self.pages {
             LoadError::Damaged(format!("none of {pages} can be read"))
+        } else if let Some(first) = self.recognition.first() {
+            LoadError::NoText {
+                reason: first.clone(),
+                fix: "exclude it, or scan it anew, sharper and upright".to_owned(),
+            }
         } else if self.unknown > 0 {
-            LoadError::NoText(format!("the fonts on {pages} do not tell their characters"))
+            let what = format!("the fonts on {pages} do not tell their characters");
+            self.missing.no_text(what)
         } else if !self.pictures.is_empty() {
-            LoadError::NoText(format!(
-                "there are only pictures on {pages}, as from a scanner"
-            ))
+            let what = format!("there are only pictures on {pages}, as from a scanner");
+            self.missing.no_text(what)
         } else {
             LoadError::Empty
         }
@@ -134,10 +210,13 @@ impl Tally {
         }
         if !self.pictures.is_empty() {
             let pages = page_list(&self.pictures);
-            notes.push(format!(
-                "{pages} without text, as from a scanner: OCR would read it"
-            ));
+            let why = match &self.missing.reason {
+                Some(reason) => format!("not recognized, because {reason}"),
+                None => "OCR would read it".to_owned(),
+            };
+            notes.push(format!("{pages} without text, as from a scanner: {why}"));
         }
+        notes.extend(self.recognition.iter().cloned());
         if self.unknown * 20 > self.shown {
             notes.push(
                 "some of its fonts do not tell their characters: OCR would read them".to_owned(),

@@ -294,7 +294,8 @@ fn what_is_no_text_is_told_from_what_is_damaged() {
         let error = load_bytes("a.pdf", &bytes, LoadLimits::default()).unwrap_err();
         assert_eq!(error.to_string(), expected, "{name}");
     }
-    assert!(LoadError::NoText(String::new()).hint().contains("OCR"));
+    let error = load_bytes("a.pdf", &fixture("scanned.pdf"), LoadLimits::default()).unwrap_err();
+    assert!(error.hint().contains("OCR"));
 }
 
 #[test]
@@ -365,4 +366,17 @@ fn marks_for_headers_and_for_text_in_other_words_are_heeded() {
     let marked = "/Artifact <</Type/Pagination>> BDC BT /F1 9 Tf 30 800 Td (Marked header) Tj ET EMC \
          BT /F1 9 Tf 30 400 Td /Span <</ActualText (spelt)>> BDC (sp-elt) Tj EMC ( out) Tj ET";
     assert_eq!(load("a.pdf", page_of(marked)).text, "spelt out");
+}
+
+#[cfg(not(feature = "ocr"))]
+#[test]
+fn a_build_without_recognition_says_how_to_get_it() {
+    let here = crate::load::ocr::Ocr::new(&crate::config::OcrConfig::default());
+    let how = Loading::new(LoadLimits::default(), here);
+    let picture = b"\x89PNG\r\n\x1a\n...".to_vec();
+    for (name, bytes) in [("a.pdf", fixture("scanned.pdf")), ("a.png", picture)] {
+        let error = load_bytes(name, &bytes, how.clone()).unwrap_err();
+        assert!(error.to_string().contains("no OCR (feature `ocr`)"));
+        assert!(error.hint().contains("--features ocr"));
+    }
 }

@@ -8,8 +8,7 @@ mod tune;
 
 use std::path::Path;
 
-use praxis_knowledge::load::LoadLimits;
-use praxis_knowledge::{Counting, Preview, SegmentConfig, preview_file};
+use praxis_knowledge::{BaseConfig, Counting, Preview, preview_file};
 use serde_json::json;
 
 use crate::app::App;
@@ -71,12 +70,7 @@ async fn preview(
 /// # Errors
 /// A file that cannot be read.
 pub fn preview_alone(file: &Path, full: bool, global: &Global) -> Result<(), Failure> {
-    let preview = preview_file(
-        file,
-        LoadLimits::default(),
-        &SegmentConfig::default(),
-        &Counting::approximate(),
-    )?;
+    let preview = preview_file(file, &BaseConfig::default(), &Counting::approximate())?;
     show(&preview, full, global);
     Ok(())
 }

@@ -1,0 +1,95 @@
+//! What decides the chunks that documents become: where it changes, a base is read anew. Left out: reading it.
+
+use praxis_core::{CallError, ErrorCode};
+
+use crate::config::{OcrConfig, SegmentConfig};
+use crate::knowledge::internal;
+use crate::load::ocr::Ocr;
+
+/// The key of what decides how text in pictures is recognized.
+const RECOGNIZED: &str = "ocr";
+
+/// Whether text in pictures is recognized here, as the settings of a base want it.
+pub(crate) async fn recognition(config: &OcrConfig) -> Result<Ocr, CallError> {
+    let config = config.clone();
+    let ocr = tokio::task::spawn_blocking(move || Ocr::new(&config)).await;
+    ocr.map_err(internal)
+}
+
+/// All that decides what chunks a document becomes. Where nothing is recognized, recognition is not among it: bases
+/// without it need not be read anew.
+pub(super) fn settings(segment: &SegmentConfig, ocr: &Ocr) -> String {
+    let mut settings = serde_json::json!({
+        "max_tokens": segment.max_tokens,
+        "min_tokens": segment.min_tokens,
+        "revision": 3,
+    });
+    if let (Some(recognized), Some(settings)) = (ocr.settings(), settings.as_object_mut()) {
+        settings.insert(RECOGNIZED.to_owned(), recognized);
+    }
+    settings.to_string()
+}
+
+/// Refuses to lose text that was recognized, because this build or this machine could not recognize it again.
+pub(super) fn keep_recognized(
+    stored: &str,
+    config: &OcrConfig,
+    ocr: &Ocr,
+) -> Result<(), CallError> {
+    let stored: serde_json::Value = serde_json::from_str(stored).unwrap_or_default();
+    let reason = match ocr {
+        Ocr::Missing(missing) if config.enabled && stored.get(RECOGNIZED).is_some() => missing,
+        _ => return Ok(()),
+    };
+    let message = format!(
+        "the base has text of scanned pages, which would be lost: {}",
+        reason.reason.as_deref().unwrap_or("nothing recognizes it")
+    );
+    let fix = format!(
+        "nothing was changed: {}; or give the text up with `enabled = false` under [ocr] of the base",
+        reason.fix
+    );
+    Err(CallError::new(ErrorCode::InvalidRequest, message).with_hint(fix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recognized_text_is_not_lost_by_accident() {
+        let plain = settings(&SegmentConfig::default(), &Ocr::off());
+        assert_eq!(
+            plain, r#"{"max_tokens":128,"min_tokens":32,"revision":3}"#,
+            "bases without recognition are not read anew"
+        );
+        let recognized = r#"{"max_tokens":128,"min_tokens":32,"revision":3,"ocr":{"dpi":300}}"#;
+        let wanted = OcrConfig {
+            // Nobody has its data.
+            languages: vec!["tlh_klingon".to_owned()],
+            ..OcrConfig::default()
+        };
+        let unwanted = OcrConfig {
+            enabled: false,
+            ..wanted.clone()
+        };
+        let cannot = Ocr::new(&wanted);
+        for (stored, config, is_kept) in [
+            (recognized, &wanted, false),
+            (recognized, &unwanted, true),
+            (plain.as_str(), &wanted, true),
+            ("not JSON", &wanted, true),
+        ] {
+            let kept = keep_recognized(stored, config, &cannot);
+            assert_eq!(kept.is_ok(), is_kept, "{stored}");
+            if let Err(error) = kept {
+                let hint = error.hint.unwrap_or_default();
+                assert!(hint.contains("enabled = false"), "{hint}");
+                assert!(
+                    hint.contains("--features ocr") || hint.contains("apt install"),
+                    "{hint}"
+                );
+            }
+        }
+    }
+}
