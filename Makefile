@@ -2,7 +2,7 @@
 # The work is in scripts/; each script says what it does.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-aarch64 build check check-cuda docs bench bench-engine bench-retrieval bench-search bench-answers bench-faults bench-graph bench-knowledge bench-structured bench-reasoning soak lint-deps
+.PHONY: help demo test test-ocr test-aarch64 build check check-cuda docs bench bench-engine bench-retrieval bench-search bench-answers bench-faults bench-graph bench-knowledge bench-structured bench-reasoning soak lint-deps
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -12,6 +12,9 @@ demo: ## Build, fetch the models, and serve the demo assistant
 
 test: ## Run everything that CI runs
 	@scripts/test.sh
+
+test-ocr: ## Run the tests of scanned pages (feature ocr); installs Tesseract where it is missing
+	@scripts/test-ocr.sh
 
 test-aarch64: ## Run the kernels' tests on an emulated Arm; needs a cross compiler and qemu
 	@scripts/test-aarch64.sh

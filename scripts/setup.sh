@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what a bare Debian or Ubuntu machine lacks: setup.sh build|test|bench
+# Installs what a bare Debian or Ubuntu machine lacks: setup.sh build|test|ocr|bench
 #
 # As root, or where sudo needs no password, it installs; otherwise it prints the one line to run.
 # It says what it does, does nothing twice, and is done in a moment where all is there.
@@ -25,8 +25,16 @@ case "$purpose" in
         has node && has npm || packages+=(nodejs npm)
         [ -n "$(browser)" ] || packages+=("$(browser_package)")
         ;;
+    ocr)
+        # Tesseract lists its languages on one line each; a missing program knows none.
+        languages="$(tesseract --list-langs 2>&1 || true)"
+        has tesseract || packages+=(tesseract-ocr)
+        for language in eng chi_sim osd; do
+            grep -qx "$language" <<<"$languages" || packages+=("tesseract-ocr-${language//_/-}")
+        done
+        ;;
     bench) python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv) ;;
-    *) fail "usage: setup.sh build|test|bench" ;;
+    *) fail "usage: setup.sh build|test|ocr|bench" ;;
 esac
 
 if [ ${#packages[@]} -gt 0 ]; then
@@ -65,7 +73,7 @@ if ! rust_is_recent; then
     rust_is_recent || fail "Rust $needed or later is needed, and $(rustc --version) comes first on the path"
 fi
 
-if [ "$purpose" = test ]; then
+if [ "$purpose" = test ] || [ "$purpose" = ocr ]; then
     missing=()
     has cargo-fmt || missing+=(rustfmt)
     has cargo-clippy || missing+=(clippy)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The whole test suite, as CI runs it: format, lints, repository checks, tests, and the real binary
-# driven by the official SDK and by a browser.
+# driven by the official SDK and by a browser. With PRAXIS_TEST_OCR=1 also what the feature `ocr` adds, which is
+# built anew for it.
 
 source "$(dirname "$0")/lib/common.sh"
 
@@ -62,6 +63,7 @@ step "Tests" cargo nextest run --locked --workspace
 step "Documentation tests" cargo test --locked --workspace --doc --quiet
 step "OpenAI SDK against the real binary" sdk
 step "Browser against the real binary" browser_tests
+[ -z "${PRAXIS_TEST_OCR:-}" ] || step "Text of scans" scripts/test-ocr.sh
 
 heading "All passed in $((SECONDS / 60)) min $((SECONDS % 60)) s"
 printf '%s\n' "${summary[@]}"
