@@ -254,12 +254,13 @@ mod tests {
                 upright: true,
             }
         };
+        let text = "Then blot and dry the lamp behind them ".repeat(3);
         let page = Recognized {
             number: 3,
             areas: vec![
                 vec![
                     line("The manual", 48.0, 0.0),
-                    line("Then blot and dry the lamp behind them", 32.0, 100.0),
+                    line(text.trim_end(), 32.0, 100.0),
                     line("blurred lines behind the lid", 36.0, 150.0),
                     line("whose boxes are too tall", 60.0, 200.0),
                 ],
