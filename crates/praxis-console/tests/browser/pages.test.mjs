@@ -48,6 +48,7 @@ async function fits(name) {
 test("a file is shown as it would be cut, and nothing of it is kept", async () => {
   await desk.page.goto(at("/documents"));
   await desk.page.click("text=See how a file would be cut");
+  await desk.page.waitForURL("**/documents/preview?base=docs");
   assert.equal(await desk.page.title(), "How a file would be cut · Sendai archive");
   await desk.page.setInputFiles("#file", file("trains.md", GUIDE));
   const chunks = desk.page.locator(".chunk");
@@ -109,6 +110,7 @@ test("a file that cannot be read is told with the fix, and the next one is read"
 
 test("an example shows all that can be done with texts", async () => {
   await desk.page.click("nav >> text=Texts");
+  await desk.page.waitForURL("**/texts");
   assert.equal(await desk.page.title(), "Texts · Sendai archive");
   assert.equal(await said("#counted"), "No texts yet");
   await fits("texts-empty");
@@ -151,6 +153,7 @@ test("an example shows all that can be done with texts", async () => {
   await desk.page.locator(".kind", { hasText: "function" }).waitFor();
   assert.match(await said(), /praxis\/recommend/);
   await desk.page.click("nav >> text=Texts");
+  await desk.page.waitForURL("**/texts");
   assert.equal(await desk.page.locator("[value=recommend]").isChecked(), true, "what was put in is still there");
   assert.match(await said("#picked"), /2 liked, 1 disliked/);
   assert.deepEqual(desk.problems, []);
@@ -207,11 +210,12 @@ test("texts come from files: lines, tables and records", async () => {
 test("a graph is read from its entities to the words that state it", async () => {
   await desk.page.goto(at("/documents"));
   await desk.page.click("text=/Graph of \\d+ entities/");
+  await desk.page.waitForURL("**/documents/graph/docs");
   assert.equal(await desk.page.title(), "Graph of docs · Sendai archive");
   assert.match(await said(), /\d+ entities and \d+ relations, from \d passages?/);
   await fits("graph");
   await desk.page.locator(".chips a", { hasText: "place" }).click();
-  assert.match(await said(), /Most often named of type place/);
+  await desk.page.locator("h2", { hasText: "Most often named of type place" }).waitFor();
   assert.doesNotMatch(await said(".rows"), /Genkuro/);
   await desk.page.fill("#entity", "genk");
   await desk.page.press("#entity", "Enter");
