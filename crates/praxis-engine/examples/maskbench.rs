@@ -128,7 +128,9 @@ impl Written<'_> {
                 self.taken(text + "]")
             }
             Value::Number(number) => {
-                let whole = number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < 1e15);
+                let whole = number
+                    .as_f64()
+                    .filter(|n| n.fract() == 0.0 && n.abs() < 1e15);
                 let forms = [Some(number.to_string()), whole.map(|n| format!("{n:.0}"))];
                 for form in forms.into_iter().flatten() {
                     if let Some(text) = self.taken(format!("{text}{form}"))? {

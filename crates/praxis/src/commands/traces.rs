@@ -168,4 +168,3 @@ pub fn duration(us: i64) -> String {
         format!("{ms:.1} ms")
     }
 }
-

@@ -272,4 +272,3 @@ fn at_toml(root: &Path, problems: Vec<Problem>) -> Vec<Diagnostic> {
         Err(problem) => vec![problem],
     }
 }
-
