@@ -22,6 +22,7 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sqlx::Connection;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
@@ -75,6 +76,9 @@ pub struct Store {
     pool: SqlitePool,
 }
 
+/// Connections to the database, at most.
+const CONNECTIONS: u32 = 4;
+
 impl Store {
     /// Opens the database at `path`, creating it and bringing its tables up to date.
     ///
@@ -90,7 +94,12 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(30));
         let pool = SqlitePoolOptions::new()
-            .max_connections(4)
+            .max_connections(CONNECTIONS)
+            // SQLite rolls back by itself where a disk is full, and the driver goes on to count the transaction.
+            .before_acquire(|connection, _| {
+                let is_usable = !connection.is_in_transaction();
+                Box::pin(async move { Ok(is_usable) })
+            })
             .connect_with(options)
             .await
             .map_err(|source| StoreError::Open {

@@ -201,6 +201,38 @@ async fn a_failed_write_changes_nothing() {
     assert_eq!(documents.await.unwrap()[0].chunks, 2);
 }
 
+#[tokio::test]
+async fn a_full_disk_is_survived() {
+    let (_dir, store) = store().await;
+    store.prepare_base("docs", "e5@1", "s").await.unwrap();
+    // What this database calls a full disk, for all that may write to it.
+    let limit = async |pages: u32| {
+        let mut all = Vec::new();
+        for _ in 0..CONNECTIONS {
+            all.push(store.pool.acquire().await.unwrap());
+        }
+        for connection in &mut all {
+            let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
+            let limit = sqlx::query(limit).execute(&mut **connection);
+            limit.await.unwrap();
+        }
+    };
+    limit(1).await;
+    let large = NewDocument {
+        text: "x".repeat(1 << 20),
+        ..document("large.md", 1)
+    };
+    let error = store.put_document("docs", &large).await.unwrap_err();
+    assert!(error.to_string().contains("full"), "{error}");
+    limit(1 << 30).await;
+    for number in 0..2 * CONNECTIONS {
+        let document = document(&format!("{number}.md"), 1);
+        store.put_document("docs", &document).await.unwrap();
+    }
+    let kept = store.documents("docs", &Clearance::Full).await.unwrap();
+    assert_eq!(kept.len(), 2 * CONNECTIONS as usize);
+}
+
 fn span(trace: &TraceId, parent: Option<&SpanId>, tokens: u64) -> Span {
     Span {
         trace_id: trace.clone(),
