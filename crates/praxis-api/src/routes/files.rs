@@ -2,9 +2,9 @@
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::multipart::{Field, MultipartError};
-use axum::extract::{FromRequest, Multipart, Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::multipart::Field;
+use axum::extract::{Path, Request, State};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use praxis_core::ErrorCode;
 use praxis_knowledge::{NewFile, Upload};
@@ -12,6 +12,7 @@ use praxis_store::StoredFile;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
+use super::form::{Most, file_name};
 use super::paging::{LONG, ListParams, listed};
 use crate::error::ApiError;
 use crate::guard::Admitted;
@@ -33,12 +34,6 @@ const MAX_FIELD: usize = 4096;
 /// Fields of a form, at most.
 const MAX_FIELDS: usize = 16;
 
-/// Bytes of a form beside its file.
-pub(super) const MAX_REST: u64 = 64 << 10;
-
-/// Characters of a file's name, at most.
-const MAX_NAME: usize = 255;
-
 /// How long a file may be kept, in seconds.
 const LIFETIMES: std::ops::RangeInclusive<i64> = 3600..=2_592_000;
 
@@ -51,23 +46,15 @@ pub(crate) async fn create(
     Admitted(caller): Admitted,
     request: Request,
 ) -> Result<Json<Value>, ApiError> {
-    let most = state.files.limits().max_file_bytes;
-    // A body that is far too large is not read to its end before its sender is told.
-    if declared(request.headers()).is_some_and(|bytes| bytes > most.saturating_mul(2) + MAX_REST) {
-        return Err(too_large(most));
-    }
-    let form = Multipart::from_request(request, &()).await;
-    let mut form = form.map_err(|rejection| {
-        let message = format!(
-            "send the file as `multipart/form-data` with `file` and `purpose`: {}",
-            rejection.body_text()
-        );
-        ApiError::new(ErrorCode::InvalidRequest, message)
-    })?;
+    let most = Most {
+        bytes: state.files.limits().max_file_bytes,
+        fix: "raise `max_file_bytes` under [files] in praxis.toml",
+    };
+    let mut form = most.open(request, "`file` and `purpose`").await?;
     let mut upload: Option<(Upload, String)> = None;
     let mut form_fields = Form::default();
     let mut fields = 0;
-    while let Some(field) = form.next_field().await.map_err(|e| broken(&e, most))? {
+    while let Some(field) = form.next_field().await.map_err(|e| most.broken(&e))? {
         fields += 1;
         if fields > MAX_FIELDS {
             let message = format!("the form has more than {MAX_FIELDS} fields");
@@ -232,16 +219,12 @@ fn shape(file: &StoredFile) -> Value {
 async fn receive(
     state: &ApiState,
     mut field: Field<'_>,
-    most: u64,
+    most: Most,
 ) -> Result<(Upload, String), ApiError> {
-    let name = base_name(field.file_name().unwrap_or_default());
-    if name.is_empty() {
-        let message = "`file` has no file name: send one in its `content-disposition`";
-        return Err(ApiError::invalid("file", message));
-    }
+    let name = file_name(&field)?;
     let mut upload = state.files.receive().await?;
     let mut refused = None;
-    while let Some(piece) = field.chunk().await.map_err(|e| broken(&e, most))? {
+    while let Some(piece) = field.chunk().await.map_err(|e| most.broken(&e))? {
         if refused.is_none()
             && let Err(error) = upload.write(&piece).await
         {
@@ -255,9 +238,9 @@ async fn receive(
 }
 
 /// A field that is a short text.
-async fn text(mut field: Field<'_>, name: &str, most: u64) -> Result<String, ApiError> {
+async fn text(mut field: Field<'_>, name: &str, most: Most) -> Result<String, ApiError> {
     let mut bytes = Vec::new();
-    while let Some(piece) = field.chunk().await.map_err(|e| broken(&e, most))? {
+    while let Some(piece) = field.chunk().await.map_err(|e| most.broken(&e))? {
         if bytes.len() + piece.len() > MAX_FIELD {
             let message = format!("`{name}` is longer than {MAX_FIELD} bytes");
             return Err(ApiError::invalid(name, message));
@@ -268,61 +251,9 @@ async fn text(mut field: Field<'_>, name: &str, most: u64) -> Result<String, Api
     String::from_utf8(bytes).map_err(|_| ApiError::invalid(name, message))
 }
 
-/// The last part of a path, without what would not show.
-pub(super) fn base_name(name: &str) -> String {
-    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let shown = last.chars().filter(|c| !c.is_control());
-    let name: String = shown.take(MAX_NAME).collect();
-    name.trim().to_owned()
-}
-
-/// Bytes of the body, as its sender declares them.
-pub(super) fn declared(headers: &HeaderMap) -> Option<u64> {
-    headers
-        .get(header::CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
-}
-
-fn too_large(most: u64) -> ApiError {
-    let message = format!(
-        "the file is larger than {most} bytes (raise `max_file_bytes` under [files] in praxis.toml)"
-    );
-    ApiError::new(ErrorCode::TooLarge, message).about("file")
-}
-
-/// The error of a form that cannot be read.
-fn broken(error: &MultipartError, most: u64) -> ApiError {
-    match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => too_large(most),
-        _ => {
-            let message = format!("the form cannot be read: {}", error.body_text());
-            ApiError::new(ErrorCode::InvalidRequest, message)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    #[test]
-    fn names_of_files_are_no_paths() {
-        for (name, want) in [
-            ("notes.md", "notes.md"),
-            ("/etc/passwd", "passwd"),
-            ("C:\\docs\\a b.pdf", "a b.pdf"),
-            ("../", ""),
-            (" a\n.txt ", "a.txt"),
-            ("", ""),
-        ] {
-            assert_eq!(base_name(name), want, "{name:?}");
-        }
-    }
 
     #[test]
     fn what_a_form_lacks_is_named() {
@@ -349,15 +280,6 @@ mod tests {
             &[purpose, ("color", "red")],
         ] {
             assert!(form(wrong).is_err(), "{wrong:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_name_becomes_a_short_one_without_a_path(name in "\\PC{0,300}|[/\\\\.a\n]{0,40}") {
-            let name = base_name(&name);
-            prop_assert!(name.chars().count() <= MAX_NAME);
-            prop_assert!(!name.contains(['/', '\\', '\n']));
         }
     }
 }

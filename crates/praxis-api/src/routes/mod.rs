@@ -3,6 +3,7 @@
 pub(crate) mod chat;
 pub(crate) mod embeddings;
 pub(crate) mod files;
+mod form;
 pub(crate) mod functions;
 pub(crate) mod health;
 pub(crate) mod knowledge;
