@@ -1,26 +1,41 @@
-// Calls of the server by pages other than the conversation, and what is said when one fails.
+// Calls of the server, and what is said when one fails.
 
 import { element } from "./element.js";
 
-/** Posts a body and gives the JSON that comes back. An error has the server's own words. */
-export async function post(path, body, signal, headers = {}) {
+/** What is said where no connection comes about, or one breaks. */
+export const UNREACHABLE = "The server cannot be reached. Is `praxis serve` running?";
+
+/** Posts a body and gives the response, which is good. An error has the server's own words. */
+export async function send(path, body, signal, headers = {}) {
   let response;
   try {
     response = await fetch(path, { method: "POST", body, signal, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Error("The server cannot be reached. Is `praxis serve` running?");
+    throw new Error(UNREACHABLE);
   }
   if (response.status === 401) {
     throw Object.assign(new Error("You are no longer logged in. "), { login: true });
   }
-  const answer = await response.json().catch((error) => {
+  if (!response.ok) {
+    const answer = await json(response);
+    throw new Error(answer?.error?.message ?? `The server answered ${response.status}.`);
+  }
+  return response;
+}
+
+/** Posts a body and gives the JSON that comes back. */
+export async function post(path, body, signal, headers) {
+  const answer = await json(await send(path, body, signal, headers));
+  if (!answer) throw new Error("The answer broke off. Try again.");
+  return answer;
+}
+
+function json(response) {
+  return response.json().catch((error) => {
     if (error.name === "AbortError") throw error;
     return null;
   });
-  if (!response.ok) throw new Error(answer?.error?.message ?? `The server answered ${response.status}.`);
-  if (!answer) throw new Error("The answer broke off. Try again.");
-  return answer;
 }
 
 /** An error as a part of the page. */

@@ -1,6 +1,7 @@
 // The conversation: sends a question, shows the answer as it is written, and keeps both for as long
 // as the tab is open.
 
+import { UNREACHABLE, send as request } from "./api.js";
 import { keep, recall } from "./memory.js";
 import { atEnd, follow } from "./scroll.js";
 import { closeSource } from "./source.js";
@@ -91,8 +92,7 @@ async function ask(text) {
     turn.failed = null;
   } catch (error) {
     if (error.name !== "AbortError") {
-      turn.failed = error instanceof TypeError
-        ? "The server cannot be reached. Is `praxis serve` running?" : error.message;
+      turn.failed = error instanceof TypeError ? UNREACHABLE : error.message;
       turn.login = Boolean(error.login);
     }
   }
@@ -110,19 +110,9 @@ async function ask(text) {
 }
 
 async function converse(messages, turn, view, elapsed) {
-  const response = await fetch(`/praxis/v1/functions/${encodeURIComponent(api.value)}/chat`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ messages }),
-    signal: running.signal,
-  });
-  if (response.status === 401) {
-    throw Object.assign(new Error("You are no longer logged in. "), { login: true });
-  }
-  if (!response.ok) {
-    const body = await response.json().catch(() => null);
-    throw new Error(body?.error?.message ?? `The server answered ${response.status}.`);
-  }
+  const path = `/praxis/v1/functions/${encodeURIComponent(api.value)}/chat`;
+  const headers = { "content-type": "application/json" };
+  const response = await request(path, JSON.stringify({ messages }), running.signal, headers);
   for await (const { name, value } of events(response.body)) {
     if (name === "retrieved") {
       view.say(value.passages ? `Reading ${value.passages} passage${value.passages === 1 ? "" : "s"}` : "Thinking");

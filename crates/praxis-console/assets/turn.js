@@ -1,6 +1,7 @@
 // A question and its answer on the page, while it is written and when it is done.
 
 import { connect, render } from "./answer.js";
+import { notice } from "./api.js";
 import { element, speak } from "./element.js";
 import { atEnd, follow } from "./scroll.js";
 import { openSource, place } from "./source.js";
@@ -61,14 +62,7 @@ export class TurnView {
     speak(this.answer, turn.text);
     render(this.answer, turn.text);
     connect(this.answer, turn.citations, openSource);
-    if (turn.failed) {
-      const notice = node.appendChild(element("p", "notice", turn.failed));
-      notice.setAttribute("role", "alert");
-      if (turn.login) {
-        const anchor = notice.appendChild(element("a", "", "Log in again"));
-        anchor.href = "/login";
-      }
-    }
+    if (turn.failed) node.append(notice({ message: turn.failed, login: turn.login }));
     if (turn.citations.length) node.append(sources(turn.citations));
     if (turn.trace) node.append(meta(turn));
   }
