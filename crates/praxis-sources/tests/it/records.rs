@@ -1,4 +1,5 @@
-//! Rows and lines as documents: a SQLite file, files of JSON lines, and PostgreSQL where its programs are.
+//! Rows and lines as documents: a SQLite file, files of JSON lines, and PostgreSQL and MariaDB where their
+//! programs are.
 
 use std::process::Command;
 
@@ -122,6 +123,20 @@ async fn a_query_reads_and_does_nothing_else() {
     );
 }
 
+/// A port that nobody listens on.
+fn free_port() -> Option<u16> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").ok()?;
+    Some(listener.local_addr().ok()?.port())
+}
+
+/// A query to a database by name and URL.
+fn queried(dir: &Path, (name, url): (&str, &str), query: &str, more: &str) -> Box<dyn Source> {
+    let toml = format!(
+        "type = \"sql\"\nname = \"{name}\"\ndatabase = \"env:DB\"\nquery = \"{query}\"\n{more}"
+    );
+    source(dir, &toml, &[("DB", url)]).unwrap()
+}
+
 /// A server in a folder of its own, where PostgreSQL's programs are installed.
 struct Postgres {
     dir: tempfile::TempDir,
@@ -159,11 +174,7 @@ impl Postgres {
         }
         let path = data.to_str()?;
         run("initdb", &["-D", path, "-U", "praxis", "-A", "trust", "-N"])?;
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .ok()?
-            .local_addr()
-            .ok()?
-            .port();
+        let port = free_port()?;
         let options = format!(
             "-p {port} -c listen_addresses=127.0.0.1 -k {} -c fsync=off",
             dir.path().display()
@@ -212,12 +223,7 @@ async fn rows_of_postgresql_are_read_with_all_their_types() {
         INSERT INTO notes VALUES ('00000000-0000-0000-0000-000000000007', '灯', '{\"text\": \"It shines.\"}', '2026-01-02 03:04:05+00', '{a,b}', 1.25)";
     sqlx::raw_sql(fill).execute(&mut connection).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let with = |query: &str, more: &str| {
-        let toml = format!(
-            "type = \"sql\"\nname = \"pg\"\ndatabase = \"env:PG\"\nquery = \"{query}\"\n{more}"
-        );
-        source(dir.path(), &toml, &[("PG", &url)]).unwrap()
-    };
+    let with = |query: &str, more: &str| queried(dir.path(), ("pg", &url), query, more);
     let notes = with(
         "SELECT * FROM notes",
         "title = \"title\"\nmodified = \"at\"\ntemplate = \"{{body.text}} {{tags}} {{cost}}\"\n",
@@ -268,9 +274,7 @@ impl MariaDb {
             .args(["--skip-test-db", &data, &user])
             .output();
         made.ok().filter(|o| o.status.success())?;
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").ok()?;
-        let port = listener.local_addr().ok()?.port();
-        drop(listener);
+        let port = free_port()?;
         let socket = format!("--socket={}", dir.path().join("socket").display());
         let pid = format!("--pid-file={}", dir.path().join("pid").display());
         let process = Command::new("mariadbd")
@@ -320,12 +324,7 @@ async fn rows_of_mysql_are_read_with_all_their_types() {
     sqlx::raw_sql(fill).execute(&mut connection).await.unwrap();
     let url = format!("mysql://root@127.0.0.1:{}/shop", server.port);
     let dir = tempfile::tempdir().unwrap();
-    let with = |query: &str, more: &str| {
-        let toml = format!(
-            "type = \"sql\"\nname = \"shop\"\ndatabase = \"env:SHOP\"\nquery = \"{query}\"\n{more}"
-        );
-        source(dir.path(), &toml, &[("SHOP", &url)]).unwrap()
-    };
+    let with = |query: &str, more: &str| queried(dir.path(), ("shop", &url), query, more);
     let notes = with(
         "SELECT * FROM notes;",
         "title = \"title\"\nmodified = \"at\"\ntemplate = \"{{body}} {{cost}} {{ready}} {{code}} {{picture}}{{kind}}{{gone}}\"\n",

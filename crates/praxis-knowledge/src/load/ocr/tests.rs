@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::document::{BlockKind, LoadedDocument, slice};
+use crate::load::tests::hostile::damaged;
 use crate::load::{LoadError, LoadLimits, Loading, load_bytes, load_guarded};
 
 /// Time that a page which is no text may take before it is given up, in the tests.
@@ -496,14 +497,8 @@ proptest! {
         cut in proptest::option::of(any::<prop::sample::Index>()),
     ) {
         let samples = samples();
-        let (name, mut bytes) = samples[which.index(samples.len())].clone();
-        for (at, with) in flips {
-            let at = at.index(bytes.len());
-            bytes[at] ^= with;
-        }
-        if let Some(cut) = cut {
-            bytes.truncate(cut.index(bytes.len()) + 1);
-        }
+        let (name, bytes) = samples[which.index(samples.len())].clone();
+        let bytes = damaged(bytes, flips, cut);
         let (_, how) = parrot(Ok(Vec::new()), OcrConfig { dpi: 72, ..OcrConfig::default() });
         let start = Instant::now();
         if let Err(error) = load_guarded(name.to_owned(), bytes, how) {

@@ -70,6 +70,22 @@ pub(super) fn samples() -> Vec<(&'static str, Vec<u8>)> {
     all
 }
 
+/// Bytes with some of them changed, cut off somewhere.
+pub(in crate::load) fn damaged(
+    mut bytes: Vec<u8>,
+    flips: Vec<(prop::sample::Index, u8)>,
+    cut: Option<prop::sample::Index>,
+) -> Vec<u8> {
+    for (at, with) in flips {
+        let at = at.index(bytes.len());
+        bytes[at] ^= with;
+    }
+    if let Some(cut) = cut {
+        bytes.truncate(cut.index(bytes.len()) + 1);
+    }
+    bytes
+}
+
 /// Loads on this thread, so that a panic fails the test, and checks what every caller relies on.
 pub(super) fn check(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
     let start = Instant::now();
@@ -109,15 +125,8 @@ proptest! {
         cut in proptest::option::of(any::<prop::sample::Index>()),
     ) {
         let samples = samples();
-        let (name, mut bytes) = samples[which.index(samples.len())].clone();
-        for (at, with) in flips {
-            let at = at.index(bytes.len());
-            bytes[at] ^= with;
-        }
-        if let Some(cut) = cut {
-            bytes.truncate(cut.index(bytes.len()) + 1);
-        }
-        check(name, &bytes)?;
+        let (name, bytes) = samples[which.index(samples.len())].clone();
+        check(name, &damaged(bytes, flips, cut))?;
     }
 
     #[test]

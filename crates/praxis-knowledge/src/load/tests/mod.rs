@@ -3,7 +3,7 @@
 mod code;
 mod docx;
 mod fuzz;
-mod hostile;
+pub(super) mod hostile;
 mod html;
 mod mail;
 mod office;
