@@ -35,9 +35,9 @@ pub(crate) struct Missing {
     pub fix: String,
 }
 
-impl Missing {
+impl Default for Missing {
     /// Nothing is missing: nobody asked.
-    pub fn unwanted() -> Self {
+    fn default() -> Self {
         Self {
             reason: None,
             fix: "have it recognized (`enabled = true` under [ocr] of the base), or run OCR on it first, for example \
@@ -77,7 +77,7 @@ impl Ocr {
 
     /// Recognition that nobody asked for.
     pub fn off() -> Self {
-        Self::Missing(Missing::unwanted())
+        Self::Missing(Missing::default())
     }
 
     /// What recognition makes of documents, for the comparison of settings; nothing where there is none.

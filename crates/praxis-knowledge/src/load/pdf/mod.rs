@@ -58,7 +58,7 @@ pub(super) fn load(bytes: &[u8], name: &str, how: &Loading) -> Result<LoadedDocu
     let mut budget = Budget::new(unpacked);
     let mut fonts = Fonts::new();
     let mut pages = Vec::new();
-    let mut tally = Tally::new();
+    let mut tally = Tally::default();
     for (number, page) in (1u32..).zip(pdf.pages().iter()) {
         tally.pages += 1;
         let read = catch_unwind(AssertUnwindSafe(|| {
@@ -106,6 +106,7 @@ pub(super) fn recognized_blocks(pages: Vec<Recognized>, builder: &mut Builder) {
 }
 
 /// What the pages of a document held.
+#[derive(Default)]
 struct Tally {
     pages: usize,
     /// Numbers of the pages that could not be read.
@@ -123,19 +124,6 @@ struct Tally {
 }
 
 impl Tally {
-    fn new() -> Self {
-        Self {
-            pages: 0,
-            broken: Vec::new(),
-            pictures: Vec::new(),
-            mute: Vec::new(),
-            shown: 0,
-            unknown: 0,
-            missing: Missing::unwanted(),
-            recognition: Vec::new(),
-        }
-    }
-
     /// Gives pages without text what is recognized on them.
     #[cfg(feature = "ocr")]
     fn recognize(
