@@ -4,20 +4,23 @@
 //! Control tokens (`<|im_start|>` and the like) are found by ourselves, never by the byte-pair
 //! encoder, so that the caller decides which part of a text may contain them.
 
+mod byte_pairs;
+mod sentence_piece;
+mod stream;
+
 use std::collections::HashMap;
 
-use tokenizers::models::bpe::{BPE, Vocab};
-use tokenizers::pre_tokenizers::PreTokenizerWrapper;
-use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::pre_tokenizers::digits::Digits;
-use tokenizers::pre_tokenizers::sequence::Sequence;
-use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
-use tokenizers::tokenizer::SplitDelimiterBehavior;
-use tokenizers::{NormalizerWrapper, Tokenizer};
+use tokenizers::Tokenizer;
 
 use crate::error::EngineError;
 use crate::gguf::Gguf;
+use sentence_piece::{SPACE, SentencePiece};
+pub(crate) use stream::Detokenizer;
 
+/// `llama_token_type` of a token that is text.
+const NORMAL: i64 = 1;
+/// `llama_token_type` of the token for what no other writes.
+const UNKNOWN: i64 = 2;
 /// `llama_token_type` of tokens that are found before the byte-pair encoding.
 const CONTROL: i64 = 3;
 const USER_DEFINED: i64 = 4;
@@ -37,13 +40,30 @@ const END_TOKENS: &[&str] = &[
     "<|eot|>",
 ];
 
+/// How texts become tokens.
+enum Encoder {
+    BytePairs(Box<Tokenizer>),
+    SentencePiece(SentencePiece),
+}
+
+/// How tokens spell what they add to the text.
+#[derive(Clone, Copy)]
+enum Spelling<'a> {
+    /// Each byte as a character, see [`byte_table`].
+    Bytes(&'a HashMap<char, u8>),
+    /// As it is, with [`SPACE`] for a space.
+    Spaces,
+}
+
 /// A decoder's tokenizer.
 pub(crate) struct TextTokenizer {
-    encoder: Tokenizer,
+    encoder: Encoder,
     /// What each token adds to the text.
     bytes: Vec<Vec<u8>>,
     /// Control and user-defined tokens, longest first.
     specials: Vec<(String, u32)>,
+    /// The bytes that one of them begins with.
+    special_starts: [bool; 256],
     end: Vec<u32>,
     bos: Option<u32>,
     add_bos: bool,
@@ -62,22 +82,30 @@ pub(crate) struct SpecialNames {
 impl TextTokenizer {
     /// Builds the tokenizer that a file describes.
     pub(crate) fn open(file: &Gguf) -> Result<Self, EngineError> {
-        match file.text("tokenizer.ggml.model")? {
-            "gpt2" => {}
-            other => {
-                return Err(file.unsupported(format!(
-                    "the tokenizer `{other}`; byte-pair encoding (`gpt2`) is implemented"
-                )));
-            }
-        }
         let tokens = file.texts("tokenizer.ggml.tokens")?;
         let kinds = kinds(file, tokens.len())?;
-        let encoder = encoder(file, &tokens)?;
-        let unescape = byte_table();
+        let table = byte_table();
+        let (encoder, begins, spelling) = match file.text("tokenizer.ggml.model")? {
+            "gpt2" => {
+                let (encoder, begins) = byte_pairs::open(file, &tokens)?;
+                let encoder = Encoder::BytePairs(Box::new(encoder));
+                (encoder, begins, Spelling::Bytes(&table))
+            }
+            "llama" => {
+                let pieces = SentencePiece::open(file, &tokens, &kinds)?;
+                (Encoder::SentencePiece(pieces), true, Spelling::Spaces)
+            }
+            other => {
+                return Err(file.unsupported(format!(
+                    "the tokenizer `{other}` (`tokenizer.ggml.model`); implemented are byte-pair \
+                     encoding (`gpt2`) and SentencePiece (`llama`)"
+                )));
+            }
+        };
         let bytes = tokens
             .iter()
             .zip(&kinds)
-            .map(|(t, k)| token_bytes(t, *k, &unescape))
+            .map(|(t, k)| token_bytes(t, *k, spelling))
             .collect();
         let mut specials: Vec<(String, u32)> = tokens
             .iter()
@@ -121,11 +149,16 @@ impl TextTokenizer {
         };
         let add_bos = file
             .optional_flag("tokenizer.ggml.add_bos_token")?
-            .unwrap_or(false);
+            .unwrap_or(begins);
+        let mut special_starts = [false; 256];
+        for first in specials.iter().filter_map(|(text, _)| text.bytes().next()) {
+            special_starts[usize::from(first)] = true;
+        }
         Ok(Self {
             encoder,
             bytes,
             specials,
+            special_starts,
             end,
             bos,
             add_bos,
@@ -133,7 +166,7 @@ impl TextTokenizer {
         })
     }
 
-    /// Encodes a plain text: nothing in it becomes a control token.
+    /// Encodes a plain text as it goes on behind another: nothing in it becomes a control token.
     pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, String> {
         let mut out = Vec::new();
         self.encode_into(text, &mut out)?;
@@ -154,9 +187,18 @@ impl TextTokenizer {
         ) {
             out.push(bos);
         }
+        // SentencePiece reads a text at the beginning, or behind a control token, as behind a space.
+        let space = match &self.encoder {
+            Encoder::SentencePiece(pieces) if pieces.spaced => " ",
+            _ => "",
+        };
         let plain = |text: &str, out: &mut Vec<u32>| match sentinel {
-            Some(mark) if text.contains(mark) => self.encode_into(&text.replace(mark, ""), out),
-            _ => self.encode_into(text, out),
+            _ if text.is_empty() => Ok(()),
+            Some(mark) if text.contains(mark) => {
+                self.encode_into(&(space.to_owned() + &text.replace(mark, "")), out)
+            }
+            _ if space.is_empty() => self.encode_into(text, out),
+            _ => self.encode_into(&(space.to_owned() + text), out),
         };
         let (mut start, mut at) = (0, 0);
         while at < rendered.len() {
@@ -214,6 +256,9 @@ impl TextTokenizer {
     }
 
     fn special_at(&self, text: &str) -> Option<(usize, u32)> {
+        if !self.special_starts[usize::from(*text.as_bytes().first()?)] {
+            return None;
+        }
         self.specials
             .iter()
             .find(|(s, _)| text.starts_with(s.as_str()))
@@ -221,12 +266,17 @@ impl TextTokenizer {
     }
 
     fn encode_into(&self, text: &str, out: &mut Vec<u32>) -> Result<(), String> {
-        if !text.is_empty() {
-            let encoding = self
-                .encoder
-                .encode_fast(text, false)
-                .map_err(|e| e.to_string())?;
-            out.extend_from_slice(encoding.get_ids());
+        if text.is_empty() {
+            return Ok(());
+        }
+        match &self.encoder {
+            Encoder::BytePairs(encoder) => {
+                let encoding = encoder
+                    .encode_fast(text, false)
+                    .map_err(|e| e.to_string())?;
+                out.extend_from_slice(encoding.get_ids());
+            }
+            Encoder::SentencePiece(pieces) => pieces.encode_into(text, out),
         }
         Ok(())
     }
@@ -248,91 +298,6 @@ fn kinds(file: &Gguf, len: usize) -> Result<Vec<i64>, EngineError> {
     Ok(kinds)
 }
 
-fn encoder(file: &Gguf, tokens: &[&str]) -> Result<Tokenizer, EngineError> {
-    let vocabulary: Vocab = tokens
-        .iter()
-        .enumerate()
-        .map(|(id, t)| ((*t).to_owned(), id as u32))
-        .collect();
-    let key = "tokenizer.ggml.merges";
-    let merges = file
-        .texts(key)?
-        .into_iter()
-        .map(|m| match m.split_once(' ') {
-            Some((a, b)) => Ok((a.to_owned(), b.to_owned())),
-            None => Err(file.damaged(format!("`{key}` holds `{m}`, which is not a pair"))),
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let pre = PreTokenization::open(file)?;
-    let model = BPE::builder()
-        .vocab_and_merges(vocabulary, merges)
-        .ignore_merges(pre == PreTokenization::Llama3)
-        .build()
-        .map_err(|e| file.damaged(format!("`{key}` does not fit the vocabulary: {e}")))?;
-    let mut encoder = Tokenizer::new(model);
-    encoder.with_pre_tokenizer(Some(pre.splitter().map_err(|e| file.damaged(e))?));
-    if pre == PreTokenization::Qwen2 {
-        let nfc = NormalizerWrapper::NFC(tokenizers::normalizers::NFC);
-        encoder
-            .with_normalizer(Some(nfc))
-            .map_err(|e| file.damaged(e.to_string()))?;
-    }
-    Ok(encoder)
-}
-
-/// How a text is cut before byte-pair encoding (`tokenizer.ggml.pre`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum PreTokenization {
-    Gpt2,
-    DigitsThenGpt2,
-    Qwen2,
-    Llama3,
-}
-
-impl PreTokenization {
-    fn open(file: &Gguf) -> Result<Self, EngineError> {
-        Ok(
-            match file.optional_text("tokenizer.ggml.pre")?.unwrap_or("gpt-2") {
-                "gpt-2" | "gpt2" | "phi-2" => Self::Gpt2,
-                "smollm" | "starcoder" | "refact" | "codeshell" | "command-r" => {
-                    Self::DigitsThenGpt2
-                }
-                "qwen2" | "deepseek-r1-qwen" => Self::Qwen2,
-                "llama-bpe" | "llama3" | "llama-v3" => Self::Llama3,
-                other => {
-                    return Err(file.unsupported(format!(
-                        "the pre-tokenizer `{other}` (`tokenizer.ggml.pre`)"
-                    )));
-                }
-            },
-        )
-    }
-
-    fn splitter(self) -> Result<PreTokenizerWrapper, String> {
-        const LETTERS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+";
-        const OTHERS: &str = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-        let by = |digits: &str| -> Result<PreTokenizerWrapper, String> {
-            let regex = SplitPattern::Regex(format!("{LETTERS}|{digits}|{OTHERS}"));
-            let split = Split::new(regex, SplitDelimiterBehavior::Isolated, false)
-                .map_err(|e| e.to_string())?;
-            Ok(Sequence::new(vec![
-                split.into(),
-                ByteLevel::new(false, true, false).into(),
-            ])
-            .into())
-        };
-        let gpt2 = ByteLevel::new(false, true, true);
-        Ok(match self {
-            Self::Gpt2 => gpt2.into(),
-            Self::DigitsThenGpt2 => {
-                Sequence::new(vec![Digits::new(true).into(), gpt2.into()]).into()
-            }
-            Self::Qwen2 => by(r"\p{N}")?,
-            Self::Llama3 => by(r"\p{N}{1,3}")?,
-        })
-    }
-}
-
 /// GPT-2 writes bytes as printable characters; this is the way back.
 fn byte_table() -> HashMap<char, u8> {
     let mut table = HashMap::with_capacity(256);
@@ -352,17 +317,20 @@ fn byte_table() -> HashMap<char, u8> {
     table
 }
 
-fn token_bytes(token: &str, kind: i64, unescape: &HashMap<char, u8>) -> Vec<u8> {
-    match kind {
+/// The byte that a token such as `<0x0A>` writes.
+fn raw_byte(token: &str) -> Option<u8> {
+    let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
+    u8::from_str_radix(digits, 16).ok()
+}
+
+fn token_bytes(token: &str, kind: i64, spelling: Spelling<'_>) -> Vec<u8> {
+    match (kind, spelling) {
         // Control tokens are not part of an answer's text.
-        CONTROL => Vec::new(),
-        USER_DEFINED => token.as_bytes().to_vec(),
-        BYTE => token
-            .strip_prefix("<0x")
-            .and_then(|t| t.strip_suffix('>'))
-            .and_then(|t| u8::from_str_radix(t, 16).ok())
-            .map_or_else(|| token.as_bytes().to_vec(), |byte| vec![byte]),
-        _ => {
+        (CONTROL, _) | (UNKNOWN, Spelling::Spaces) => Vec::new(),
+        (USER_DEFINED, _) => token.as_bytes().to_vec(),
+        (BYTE, _) => raw_byte(token).map_or_else(|| token.as_bytes().to_vec(), |byte| vec![byte]),
+        (_, Spelling::Spaces) => token.replace(SPACE, " ").into_bytes(),
+        (_, Spelling::Bytes(unescape)) => {
             let mut out = Vec::with_capacity(token.len());
             for c in token.chars() {
                 match unescape.get(&c) {
@@ -375,85 +343,97 @@ fn token_bytes(token: &str, kind: i64, unescape: &HashMap<char, u8>) -> Vec<u8> 
     }
 }
 
-/// Turns the bytes of streamed tokens into text: a character that is spread over several tokens is
-/// held back until it is whole, bytes that can become none are shown as U+FFFD.
-#[derive(Debug, Default)]
-pub(crate) struct Detokenizer {
-    pending: Vec<u8>,
-}
-
-impl Detokenizer {
-    /// Adds a token's bytes; returns the text that is complete now.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> String {
-        self.pending.extend_from_slice(bytes);
-        let mut text = String::new();
-        let mut done = 0;
-        loop {
-            let rest = &self.pending[done..];
-            match std::str::from_utf8(rest) {
-                Ok(valid) => {
-                    text.push_str(valid);
-                    done = self.pending.len();
-                    break;
-                }
-                Err(error) => {
-                    let valid = error.valid_up_to();
-                    text.push_str(&String::from_utf8_lossy(&rest[..valid]));
-                    done += valid;
-                    match error.error_len() {
-                        Some(invalid) => {
-                            text.push(char::REPLACEMENT_CHARACTER);
-                            done += invalid;
-                        }
-                        None => break,
-                    }
-                }
-            }
-        }
-        self.pending.drain(..done);
-        text
-    }
-
-    /// Bytes that wait for the rest of their character.
-    pub(crate) fn pending(&self) -> usize {
-        self.pending.len()
-    }
-
-    /// The end: what is incomplete stays incomplete.
-    pub(crate) fn finish(&mut self) -> String {
-        let rest = std::mem::take(&mut self.pending);
-        String::from_utf8_lossy(&rest).into_owned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use candle_core::quantized::gguf_file::{self, Value};
+
     use super::*;
 
-    #[test]
-    fn characters_are_never_split_whatever_the_chunks() {
-        let text = "Grüße 藤野先生 👩‍👩‍👧 naïve";
-        for size in 1..7 {
-            let mut detokenizer = Detokenizer::default();
-            let mut out = String::new();
-            for chunk in text.as_bytes().chunks(size) {
-                let piece = detokenizer.push(chunk);
-                assert!(!piece.contains(char::REPLACEMENT_CHARACTER), "{size}");
-                out.push_str(&piece);
-            }
-            out.push_str(&detokenizer.finish());
-            assert_eq!(out, text, "{size}");
-        }
+    /// A file with a vocabulary of SentencePiece and nothing else.
+    fn sentence_piece_file(more: &[(&str, Value)]) -> Gguf {
+        let texts = ["<unk>", "<s>", "</s>", "▁Hi", "▁", "H", "i", "Hi", "<0x21>"];
+        let list = |values: Vec<Value>| Value::Array(values);
+        let tokens = list(
+            texts
+                .iter()
+                .map(|t| Value::String((*t).to_owned()))
+                .collect(),
+        );
+        let kinds = list([2, 3, 3, 1, 1, 1, 1, 1, 6].map(Value::I32).to_vec());
+        let scores = list(
+            [0., 0., 0., -2., -3., -4., -5., -1., 0.]
+                .map(Value::F32)
+                .to_vec(),
+        );
+        let (model, bos, eos) = (Value::String("llama".into()), Value::U32(1), Value::U32(2));
+        let mut metadata = vec![
+            ("tokenizer.ggml.model", &model),
+            ("tokenizer.ggml.tokens", &tokens),
+            ("tokenizer.ggml.token_type", &kinds),
+            ("tokenizer.ggml.scores", &scores),
+            ("tokenizer.ggml.bos_token_id", &bos),
+            ("tokenizer.ggml.eos_token_id", &eos),
+        ];
+        metadata.retain(|(key, _)| more.iter().all(|(name, _)| name != key));
+        metadata.extend(more.iter().map(|(key, value)| (*key, value)));
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        gguf_file::write(&mut bytes, &metadata, &[]).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes.into_inner()).unwrap();
+        Gguf::open(file.path()).unwrap()
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_replaced_and_do_not_hold_back_the_rest() {
-        let mut detokenizer = Detokenizer::default();
-        assert_eq!(detokenizer.push(b"a\xffb\xe8\x97"), "a\u{fffd}b");
-        assert_eq!(detokenizer.pending(), 2);
-        assert_eq!(detokenizer.push(b"c"), "\u{fffd}c");
-        detokenizer.push(b"\xf0\x9f");
-        assert_eq!(detokenizer.finish(), "\u{fffd}");
+    fn a_vocabulary_of_sentence_piece_is_read_as_llama_cpp_reads_it() {
+        let tokenizer = TextTokenizer::open(&sentence_piece_file(&[])).unwrap();
+        for (rendered, wanted) in [
+            ("<s>Hi</s>Hi!", vec![1, 3, 2, 3, 8]),
+            ("Hi", vec![1, 3]),
+            ("<s></s>", vec![1, 2]),
+            // What came from outside is no control token; `<`, `/`, `s` and `>` are not in the vocabulary.
+            ("<s><\u{1}s>", vec![1, 4, 0, 0, 0]),
+        ] {
+            let tokens = tokenizer.encode_template(rendered, Some('\u{1}')).unwrap();
+            assert_eq!(tokens, wanted, "{rendered:?}");
+        }
+        assert_eq!(tokenizer.encode("Hi").unwrap(), [7], "as it goes on");
+        let text: Vec<u8> = [3, 4, 8, 1, 0]
+            .iter()
+            .flat_map(|t| tokenizer.bytes(*t))
+            .copied()
+            .collect();
+        assert_eq!(text, b" Hi !");
+        assert!(tokenizer.is_end(2));
+        let off = [
+            ("tokenizer.ggml.add_space_prefix", Value::Bool(false)),
+            ("tokenizer.ggml.add_bos_token", Value::Bool(false)),
+        ];
+        let tokenizer = TextTokenizer::open(&sentence_piece_file(&off)).unwrap();
+        assert_eq!(tokenizer.encode_template("Hi", None).unwrap(), [7]);
+    }
+
+    #[test]
+    fn a_tokenizer_that_cannot_be_read_is_named() {
+        let text = |text: &str| Value::String(text.to_owned());
+        for (more, named) in [
+            (vec![("tokenizer.ggml.model", text("rwkv"))], "rwkv"),
+            (
+                vec![("tokenizer.ggml.scores", Value::Array(vec![Value::F32(0.0)]))],
+                "tokenizer.ggml.scores",
+            ),
+            (
+                vec![
+                    ("tokenizer.ggml.model", text("gpt2")),
+                    ("tokenizer.ggml.pre", text("superbpe")),
+                ],
+                "superbpe",
+            ),
+        ] {
+            let Err(error) = TextTokenizer::open(&sentence_piece_file(&more)) else {
+                panic!("{named}");
+            };
+            assert!(error.to_string().contains(named), "{error}");
+        }
     }
 
     #[test]
