@@ -26,7 +26,7 @@ mod test_models;
 mod tokenizer;
 mod tools;
 
-pub use chat::{ChatEngine, ChatOptions, DEFAULT_CONTEXT, Device};
+pub use chat::{ChatEngine, ChatMemory, ChatOptions, DEFAULT_CONTEXT, Device};
 #[doc(hidden)]
 pub use constraint::walk::Walk;
 pub use encoder::{EmbedEngine, EmbedOptions, Pooling, RerankEngine, RerankOptions};

@@ -619,6 +619,23 @@ async fn a_long_prompt_does_not_hold_up_answers_in_progress() {
 }
 
 #[tokio::test]
+async fn a_short_prompt_does_not_wait_until_a_long_one_is_read() {
+    let Some(engine) = common::smollm2(ChatOptions::default()) else {
+        return;
+    };
+    let long = request(&"Reading takes its time. ".repeat(500), greedy(1));
+    let mut long = engine.chat(long, CancellationToken::new()).await.unwrap();
+    let short = request("Hi", greedy(1));
+    let mut short = engine.chat(short, CancellationToken::new()).await.unwrap();
+    tokio::select! {
+        biased;
+        first = long.next() => panic!("the long one came first: {first:?}"),
+        first = short.next() => assert!(first.unwrap().is_ok()),
+    }
+    assert!(long.next().await.unwrap().is_ok());
+}
+
+#[tokio::test]
 async fn an_answer_outlives_the_handle_that_asked() {
     let Some(engine) = common::smollm2(ChatOptions::default()) else {
         return;

@@ -104,10 +104,13 @@ impl Answer {
     /// Bytes at the end of the held text that may be the beginning of a stop string.
     fn possible_stop(&self) -> usize {
         let beginning = |stop: &str| {
+            // What is held is short; a stop string may be long.
             stop.char_indices()
                 .map(|(cut, _)| cut)
-                .rev()
-                .find(|cut| *cut > 0 && self.held.ends_with(&stop[..*cut]))
+                .skip(1)
+                .take_while(|cut| *cut <= self.held.len())
+                .filter(|cut| self.held.ends_with(&stop[..*cut]))
+                .last()
         };
         self.stops
             .iter()

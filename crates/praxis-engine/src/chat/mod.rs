@@ -23,7 +23,7 @@ use praxis_core::{
     ChatChunk, ChatModel, ChatRequest, ChatStream, Constraint, Message, ModelError, TokenCount,
     ToolSpec,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::constraint::Constraints;
@@ -173,9 +173,16 @@ impl Model {
             return Err(ModelError::InvalidRequest("messages: there is none".into()));
         }
         let rendered = self.template.render(messages, tools, &self.tokenizer)?;
-        self.tokenizer
+        let tokens = self
+            .tokenizer
             .encode_template(&rendered.text, rendered.sentinel)
-            .map_err(|e| ModelError::Internal(format!("the tokenizer failed: {e}")))
+            .map_err(|e| ModelError::Internal(format!("the tokenizer failed: {e}")))?;
+        if tokens.is_empty() {
+            return Err(ModelError::InvalidRequest(
+                "messages: the model's chat template makes no prompt of them".into(),
+            ));
+        }
+        Ok(tokens)
     }
 }
 
@@ -195,6 +202,20 @@ struct Handle {
     /// `None` where the model is on a GPU.
     decoder: Option<Arc<Decoder>>,
     queue: Arc<Queue>,
+    /// Requests that are tokenized and whose constraints are compiled at a time: more would only take
+    /// the processors from each other.
+    preparing: Semaphore,
+    memory: ChatMemory,
+}
+
+/// Bytes of memory that a chat model takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ChatMemory {
+    /// Of its weights, as they are computed with.
+    pub weights: usize,
+    /// Of keys and values, at most: `cache_tokens` times twice the layers, their key-value heads and the
+    /// size of a head, each number in 16 bits.
+    pub max_cache: usize,
 }
 
 impl Drop for Handle {
@@ -234,18 +255,21 @@ impl ChatEngine {
         let queue = Arc::new(Queue::new(options.queue.max(1)));
         let (shared, jobs) = (Arc::clone(&model), Arc::clone(&queue));
         let worker = Worker::new(shared, Arc::clone(&decoder), jobs, &options);
-        let cache_bytes = worker.max_cache_bytes();
+        let memory = ChatMemory {
+            weights: decoder.weight_bytes(),
+            max_cache: worker.max_cache_bytes(),
+        };
         worker.spawn(threads)?;
         tracing::info!(
             path = %path.display(),
             context_length = model.context,
             threads,
-            weight_bytes = decoder.weight_bytes(),
-            max_cache_bytes = cache_bytes,
+            weight_bytes = memory.weights,
+            max_cache_bytes = memory.max_cache,
             elapsed_ms = started.elapsed().as_millis() as u64,
             "chat model loaded"
         );
-        Ok(Self::with(model, queue, Some(decoder)))
+        Ok(Self::with(model, queue, Some(decoder), memory))
     }
 
     /// Loads a model onto one of candle's devices.
@@ -270,15 +294,22 @@ impl ChatEngine {
             elapsed_ms = started.elapsed().as_millis() as u64,
             "chat model loaded"
         );
-        Ok(Self::with(model, queue, None))
+        Ok(Self::with(model, queue, None, ChatMemory::default()))
     }
 
-    fn with(model: Arc<Model>, queue: Arc<Queue>, decoder: Option<Arc<Decoder>>) -> Self {
+    fn with(
+        model: Arc<Model>,
+        queue: Arc<Queue>,
+        decoder: Option<Arc<Decoder>>,
+        memory: ChatMemory,
+    ) -> Self {
         Self {
             handle: Arc::new(Handle {
                 model,
                 decoder,
                 queue,
+                preparing: Semaphore::new(cpu::threads()),
+                memory,
             }),
             adapter: None,
         }
@@ -319,6 +350,11 @@ impl ChatEngine {
     /// Bytes of memory that this handle's adapter takes beside the model.
     pub fn adapter_bytes(&self) -> usize {
         self.adapter.as_ref().map_or(0, |adapter| adapter.bytes())
+    }
+
+    /// Bytes of memory that the model takes, whatever handles there are; nothing of one on a GPU.
+    pub fn memory(&self) -> ChatMemory {
+        self.handle.memory
     }
 
     /// Tokens of prompt and answer together.
@@ -443,6 +479,11 @@ impl ChatModel for ChatEngine {
         let names = tools.names(request.constraint.is_some());
         let calls = tools.callable;
         let came = Instant::now();
+        let deadline = request.timeout.map(|timeout| (came + timeout, timeout));
+        let place = self.handle.queue.place(request.priority)?;
+        let _preparing = within(self.handle.preparing.acquire(), &cancel, deadline)
+            .await?
+            .map_err(|e| ModelError::Internal(e.to_string()))?;
         let model = Arc::clone(&self.handle.model);
         let (messages, constraint) = (request.messages, request.constraint);
         // A long prompt takes milliseconds to tokenize, and a constraint as long to compile.
@@ -467,7 +508,7 @@ impl ChatModel for ChatEngine {
         }
         let room = context - prompt.len();
         let (sender, receiver) = mpsc::unbounded_channel();
-        self.handle.queue.push(Job {
+        place.take(Job {
             adapter: self.adapter.clone(),
             max_tokens: request
                 .sampling
@@ -483,8 +524,7 @@ impl ChatModel for ChatEngine {
             timeout: request.timeout,
             sender,
             cancel: cancel.clone(),
-        })?;
-        let deadline = request.timeout.map(|timeout| (came + timeout, timeout));
+        });
         let answer = stream(receiver, cancel, deadline, Arc::clone(&self.handle));
         Ok(if calls {
             tool_calls::read(answer, names)
@@ -496,35 +536,51 @@ impl ChatModel for ChatEngine {
 
 type Chunk = Result<ChatChunk, ModelError>;
 
+/// When a request's time is up, and how long it had.
+type Deadline = Option<(Instant, Duration)>;
+
+/// What `work` gives, unless the request is cancelled or its time is up before.
+async fn within<T>(
+    work: impl Future<Output = T>,
+    cancel: &CancellationToken,
+    deadline: Deadline,
+) -> Result<T, ModelError> {
+    let timed_out = async {
+        match deadline {
+            Some((at, timeout)) => {
+                tokio::time::sleep_until(at.into()).await;
+                timeout
+            }
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(ModelError::Cancelled),
+        timeout = timed_out => Err(ModelError::Timeout(timeout)),
+        done = work => Ok(done),
+    }
+}
+
 /// The chunks of a job as they come. Cancelling, or the end of its time, ends the stream at once,
 /// without waiting for the worker to notice; the handle keeps the model alive until the answer has
 /// ended.
 fn stream(
     receiver: mpsc::UnboundedReceiver<Chunk>,
     cancel: CancellationToken,
-    deadline: Option<(Instant, Duration)>,
+    deadline: Deadline,
     handle: Arc<Handle>,
 ) -> ChatStream {
+    let stopped = || {
+        Err(ModelError::Broken(
+            "the engine stopped before the answer ended".into(),
+        ))
+    };
     let state = Some((receiver, cancel, handle));
     futures::stream::unfold(state, move |state| async move {
         let (mut receiver, cancel, handle) = state?;
-        let timed_out = async {
-            match deadline {
-                Some((at, timeout)) => {
-                    tokio::time::sleep_until(at.into()).await;
-                    timeout
-                }
-                None => std::future::pending().await,
-            }
-        };
-        let chunk = tokio::select! {
-            biased;
-            () = cancel.cancelled() => Err(ModelError::Cancelled),
-            timeout = timed_out => Err(ModelError::Timeout(timeout)),
-            chunk = receiver.recv() => chunk.unwrap_or_else(|| {
-                Err(ModelError::Broken("the engine stopped before the answer ended".into()))
-            }),
-        };
+        let chunk = within(receiver.recv(), &cancel, deadline).await;
+        let chunk = chunk.and_then(|chunk| chunk.unwrap_or_else(stopped));
         let ended = matches!(chunk, Err(_) | Ok(ChatChunk::Done { .. }));
         Some((chunk, (!ended).then_some((receiver, cancel, handle))))
     })

@@ -1,7 +1,8 @@
 //! The requests that wait for the model, bounded. They are served in the order in which they came,
 //! where a batch request counts as one that came half a minute later: whoever waits for an answer
 //! goes before it, and it goes before those who come after that, so that it is never put off for
-//! ever. A request whose caller has gone, or whose time is up, gives its place back at once.
+//! ever. A request whose caller has gone, or whose time is up, gives its place back at once. Places are
+//! taken before a request is prepared, so that what is refused costs nothing.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -82,9 +83,30 @@ impl Wanted {
     }
 }
 
+/// A place in the queue of a request that is being prepared; dropping it gives the place back.
+pub(super) struct Place {
+    queue: Arc<Queue>,
+}
+
+impl Place {
+    /// Puts the request there.
+    pub(super) fn take(self, job: Job) {
+        self.queue.lock().jobs.push(job);
+        self.queue.changed.notify_one();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.queue.lock().coming -= 1;
+    }
+}
+
 #[derive(Default)]
 struct State {
     jobs: Vec<Job>,
+    /// Places of requests that are being prepared.
+    coming: usize,
     closed: bool,
     /// Running mean of the time after which a request ends.
     mean: Duration,
@@ -127,23 +149,24 @@ impl Queue {
         }
     }
 
-    /// Adds a request, or refuses it with the time after which a place may be free.
-    pub(super) fn push(&self, job: Job) -> Result<(), ModelError> {
-        let places = share(self.limit, job.priority);
+    /// A place for a request of that priority, or the time after which one may be free.
+    pub(super) fn place(self: &Arc<Self>, priority: Priority) -> Result<Place, ModelError> {
+        let places = share(self.limit, priority);
         let mut state = self.lock();
-        if state.jobs.len() >= places {
+        if state.jobs.len() + state.coming >= places {
             state.drop_over();
         }
-        if state.jobs.len() >= places {
+        let waiting = state.jobs.len() + state.coming;
+        if waiting >= places {
             return Err(ModelError::RateLimited {
-                message: format!("{} requests already wait for this model", state.jobs.len()),
+                message: format!("{waiting} requests already wait for this model"),
                 retry_after: Some(state.mean.max(Duration::from_secs(1))),
             });
         }
-        state.jobs.push(job);
-        drop(state);
-        self.changed.notify_one();
-        Ok(())
+        state.coming += 1;
+        Ok(Place {
+            queue: Arc::clone(self),
+        })
     }
 
     /// Whether a request waits that is wanted.
@@ -223,6 +246,10 @@ mod tests {
         (job, receiver)
     }
 
+    fn push(queue: &Arc<Queue>, job: Job) -> Result<(), ModelError> {
+        queue.place(job.priority).map(|place| place.take(job))
+    }
+
     /// The names in the order in which the requests are served.
     fn served(queue: &Queue, wanted: Wanted) -> Vec<u32> {
         std::iter::from_fn(|| queue.pop(wanted))
@@ -254,12 +281,12 @@ mod tests {
                 vec![3, 1, 2],
             ),
         ] {
-            let queue = Queue::new(9);
+            let queue = Arc::new(Queue::new(9));
             let mut answers = Vec::new();
             for (name, priority, ago) in jobs {
                 let (job, answer) = job(name, priority, ago, None);
                 answers.push(answer);
-                queue.push(job).unwrap();
+                push(&queue, job).unwrap();
             }
             assert_eq!(served(&queue, Wanted::Any), order, "{what}");
         }
@@ -267,26 +294,26 @@ mod tests {
 
     #[test]
     fn a_quarter_of_the_places_is_kept_from_batch_requests() {
-        let queue = Queue::new(4);
+        let queue = Arc::new(Queue::new(4));
         let mut answers = Vec::new();
-        let mut push = |name, priority| {
+        let mut add = |name, priority| {
             let (job, answer) = job(name, priority, 0, None);
             answers.push(answer);
-            queue.push(job)
+            push(&queue, job)
         };
         for name in 0..3 {
-            push(name, Priority::Batch).unwrap();
+            add(name, Priority::Batch).unwrap();
         }
         assert!(matches!(
-            push(3, Priority::Batch),
+            add(3, Priority::Batch),
             Err(ModelError::RateLimited {
                 retry_after: Some(_),
                 ..
             })
         ));
         assert!(!queue.has(Wanted::Interactive));
-        push(4, Priority::Interactive).unwrap();
-        assert!(push(5, Priority::Interactive).is_err());
+        add(4, Priority::Interactive).unwrap();
+        assert!(add(5, Priority::Interactive).is_err());
         assert!(queue.has(Wanted::Interactive));
         assert_eq!(served(&queue, Wanted::Interactive), [4]);
         assert_eq!(served(&queue, Wanted::Any), [0, 1, 2]);
@@ -295,16 +322,30 @@ mod tests {
 
     #[test]
     fn a_request_whose_time_is_up_while_it_waits_is_told_so_and_gives_its_place_back() {
-        let queue = Queue::new(1);
+        let queue = Arc::new(Queue::new(1));
         let (late, mut answer) = job(1, Priority::Interactive, 5, Some(4));
-        queue.push(late).unwrap();
+        push(&queue, late).unwrap();
         let (next, _next_answer) = job(2, Priority::Interactive, 0, Some(4));
-        queue.push(next).unwrap();
+        push(&queue, next).unwrap();
         match answer.try_recv() {
             Ok(Err(ModelError::Timeout(timeout))) => assert_eq!(timeout, Duration::from_secs(4)),
             other => panic!("{other:?}"),
         }
         queue.drop_over();
         assert_eq!(served(&queue, Wanted::Any), [2]);
+    }
+
+    #[test]
+    fn a_request_that_is_being_prepared_has_its_place() {
+        let queue = Arc::new(Queue::new(1));
+        let place = queue.place(Priority::Interactive).unwrap();
+        assert!(queue.place(Priority::Interactive).is_err());
+        drop(place);
+        let place = queue.place(Priority::Interactive).unwrap();
+        let (job, _answer) = job(1, Priority::Interactive, 0, None);
+        place.take(job);
+        assert!(queue.place(Priority::Interactive).is_err());
+        assert_eq!(served(&queue, Wanted::Any), [1]);
+        assert!(queue.place(Priority::Interactive).is_ok());
     }
 }

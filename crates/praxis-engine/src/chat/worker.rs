@@ -98,12 +98,33 @@ impl Worker {
         std::thread::Builder::new()
             .name("praxis-chat".into())
             .spawn(move || {
-                while self.admit() {
-                    pool.install(|| self.pass());
+                // A defect in the order of requests must not take the model away from all to come.
+                loop {
+                    let turn = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                        let more = self.admit();
+                        if more {
+                            pool.install(|| self.pass());
+                        }
+                        more
+                    }));
+                    match turn {
+                        Ok(true) => {}
+                        Ok(false) => return,
+                        Err(_) => self.begin_anew(),
+                    }
                 }
             })
             .map_err(|e| EngineError::Resource(e.to_string()))?;
         Ok(())
+    }
+
+    /// Ends all requests that run, and forgets what was kept.
+    fn begin_anew(&mut self) {
+        for request in self.running.drain(..) {
+            request.end(Err(failed()));
+        }
+        self.prefixes = Prefixes::default();
+        (self.gave_way, self.held_up) = (false, false);
     }
 
     /// Takes requests from the queue while there is room, waiting for one where there is nothing
@@ -257,13 +278,12 @@ impl Worker {
             });
         }
         let mut budget = if decoding == 0 { ALONE } else { BESIDE };
+        let (order, kept) = self.reading_order(&parts, budget);
         // The first of those that have a beginning in common computes it for all.
         let mut reading: Vec<usize> = Vec::new();
-        for place in 0..self.running.len() {
-            let planned = parts.iter().any(|part: &Part| part.place == place);
-            let held_up = self.held_up && self.running[place].is_decoding();
-            if planned || held_up || budget == 0 {
-                continue;
+        for place in order {
+            if budget == 0 {
+                break;
             }
             let request = &mut self.running[place];
             if !request.is_decoding() {
@@ -275,23 +295,19 @@ impl Worker {
                 } = request;
                 self.prefixes.extend(tokens, cache, known, &self.pool);
             }
-            let waits = reading.iter().any(|other| {
-                let (first, second) = (&self.running[*other], &self.running[place]);
-                let shared = if first.job.adapter_id() == second.job.adapter_id() {
-                    common(&first.tokens, &second.tokens)
-                } else {
-                    0
-                };
-                shared / BLOCK * BLOCK > second.cache.len()
-            });
-            if waits {
+            if reading.iter().any(|other| self.waits_for(place, *other)) {
                 continue;
             }
             let request = &self.running[place];
+            let most = if reading.is_empty() {
+                budget - kept
+            } else {
+                budget
+            };
             // An answer that was set back is read again, but computed as an answer.
             let tokens = match request.unread() {
-                0 => request.pending().min(budget),
-                unread => unread.min(budget),
+                0 => request.pending().min(most),
+                unread => unread.min(most),
             };
             if !self.reserve(place, tokens, parts.is_empty() && !self.held_up) {
                 break;
@@ -313,6 +329,45 @@ impl Worker {
         }
         parts.sort_by_key(|part: &Part| (part.of_prompt, part.place));
         parts
+    }
+
+    /// The places of requests that read, in the order in which they do, and how many tokens of the pass
+    /// the first leaves to others: prompts that fit into three quarters of it whole come second, so that
+    /// a short one does not wait until long ones are read.
+    fn reading_order(&self, parts: &[Part], budget: usize) -> (Vec<usize>, usize) {
+        let reads = |place: &usize| {
+            let planned = parts.iter().any(|part| part.place == *place);
+            !planned && !(self.held_up && self.running[*place].is_decoding())
+        };
+        let mut order: Vec<usize> = (0..self.running.len()).filter(reads).collect();
+        let mut kept = 0;
+        if let Some((first, others)) = order.split_first_mut() {
+            let mut fits = |place: &usize| {
+                let unread = self.running[*place].unread();
+                let fits = (1..=budget / 4 * 3 - kept).contains(&unread)
+                    && !self.waits_for(*place, *first);
+                kept += if fits { unread } else { 0 };
+                fits
+            };
+            let (short, long): (Vec<usize>, Vec<usize>) =
+                others.iter().copied().partition(|place| fits(place));
+            for (place, wanted) in others.iter_mut().zip(short.into_iter().chain(long)) {
+                *place = wanted;
+            }
+        }
+        (order, kept)
+    }
+
+    /// Whether a request waits for what another, that reads before it, computes of the beginning that
+    /// they have in common.
+    fn waits_for(&self, place: usize, other: usize) -> bool {
+        let (first, second) = (&self.running[other], &self.running[place]);
+        let shared = if first.job.adapter_id() == second.job.adapter_id() {
+            common(&first.tokens, &second.tokens)
+        } else {
+            0
+        };
+        shared / BLOCK * BLOCK > second.cache.len()
     }
 
     /// Makes room for tokens of a request: by forgetting what no request reads and, where that is
