@@ -32,6 +32,7 @@ fn engine(name: &str) -> (RerankEngine, Vec<Case>) {
         name: name.to_owned(),
         revision: "1".into(),
         max_tokens: None,
+        threads: None,
     };
     let cases = std::fs::read(folder.join("scores.json")).unwrap();
     let engine = RerankEngine::load(&folder, options).unwrap();

@@ -32,6 +32,8 @@ pub struct EmbedOptions {
     pub pooling: Option<Pooling>,
     /// Cuts texts earlier than the model's positions do.
     pub max_tokens: Option<usize>,
+    /// Threads that compute; `None`: those that all encoders share, one for each processor.
+    pub threads: Option<usize>,
 }
 
 /// An encoder that is ready to embed. Clones share the weights and the thread that computes.
@@ -83,14 +85,18 @@ impl EmbedEngine {
         };
         let (dimension, tokenizer) = (encoder.hidden(), Arc::new(tokenizer));
         let tokens_of = tokenizer.clone();
-        let worker = Worker::start("praxis-embed", move |texts: Vec<String>| {
-            let tokens = texts
-                .par_iter()
-                .map(|text| tokens_of.encode(text, max_tokens))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(tokenizer_failed)?;
-            Ok(encoder.encode(&tokens, |rows| pool(rows, dimension, pooling)))
-        })?;
+        let worker = Worker::start(
+            "praxis-embed",
+            options.threads,
+            move |texts: Vec<String>| {
+                let tokens = texts
+                    .par_iter()
+                    .map(|text| tokens_of.encode(text, max_tokens))
+                    .collect::<Result<Vec<_>, _>>()
+                    .map_err(tokenizer_failed)?;
+                Ok(encoder.encode(&tokens, |rows| pool(rows, dimension, pooling)))
+            },
+        )?;
         Ok(Self {
             shared: Arc::new(Shared {
                 identity: format!("{}@{}", options.name, options.revision),
@@ -115,7 +121,12 @@ pub(super) fn pool(rows: &[f32], hidden: usize, pooling: Pooling) -> Vec<f32> {
                 kernels::add(&mut vector, row);
             }
         }
-        Pooling::Cls => vector.copy_from_slice(&rows[..hidden]),
+        // A text without tokens, of a tokenizer that adds none, has no first row either.
+        Pooling::Cls => {
+            for (value, of_first) in vector.iter_mut().zip(rows) {
+                *value = *of_first;
+            }
+        }
     }
     kernels::unit_length(&mut vector);
     vector

@@ -28,6 +28,8 @@ pub struct RerankOptions {
     pub revision: String,
     /// Cuts pairs earlier than the model's positions do.
     pub max_tokens: Option<usize>,
+    /// Threads that compute; `None`: those that all encoders share, one for each processor.
+    pub threads: Option<usize>,
 }
 
 /// A cross-encoder that is ready to score. Clones share the weights and the thread that computes.
@@ -67,7 +69,7 @@ impl RerankEngine {
         let max_tokens = token_limit(&path, options.max_tokens, &encoder, specials)?;
         let tokenizer = Arc::new(tokenizer);
         let tokens_of = tokenizer.clone();
-        let worker = Worker::start("praxis-rerank", move |pairs: Vec<Pair>| {
+        let worker = Worker::start("praxis-rerank", options.threads, move |pairs: Vec<Pair>| {
             let tokens = pairs.par_iter().map(|pair| {
                 let passage = tokens_of.half(&pair.passage, max_tokens)?;
                 let mut tokens = tokens_of.pair(&pair.query, &passage, max_tokens);

@@ -1,4 +1,7 @@
-//! The thread that computes: async callers hand it inputs over a bounded queue and await outputs.
+//! The thread that computes: async callers hand it inputs over a bounded queue and await outputs. A
+//! defect fails those that it was met with, and the thread goes on.
+
+use std::panic::AssertUnwindSafe;
 
 use praxis_core::ModelError;
 use tokio::sync::{mpsc, oneshot};
@@ -26,11 +29,28 @@ pub(super) struct Worker<I, O> {
 }
 
 impl<I: Send + 'static, O: Send + 'static> Worker<I, O> {
-    /// Starts a thread on which `compute` makes one output of each input, in order.
+    /// Starts a thread on which `compute` makes one output of each input, in order, with `threads`
+    /// computing threads of its own, or with those that all encoders share: one for each processor.
     pub(super) fn start(
         name: &str,
-        compute: impl Fn(Vec<I>) -> Outputs<O> + Send + 'static,
+        threads: Option<usize>,
+        compute: impl Fn(Vec<I>) -> Outputs<O> + Send + Sync + 'static,
     ) -> Result<Self, EngineError> {
+        let pool = threads.map(|threads| {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads.max(1))
+                .thread_name({
+                    let name = name.to_owned();
+                    move |i| format!("{name}-{i}")
+                })
+                .build()
+        });
+        let pool = pool.transpose();
+        let pool = pool.map_err(|error| EngineError::Resource(error.to_string()))?;
+        let compute = move |inputs| match &pool {
+            Some(pool) => pool.install(|| compute(inputs)),
+            None => compute(inputs),
+        };
         let (jobs, receiver) = mpsc::channel(QUEUE);
         std::thread::Builder::new()
             .name(name.to_owned())
@@ -85,7 +105,13 @@ fn run<I, O>(compute: &impl Fn(Vec<I>) -> Outputs<O>, mut jobs: mpsc::Receiver<J
             replies.push((job.inputs.len(), job.reply));
             inputs.extend(job.inputs);
         }
-        match compute(inputs) {
+        let outputs = std::panic::catch_unwind(AssertUnwindSafe(|| compute(inputs)))
+            .unwrap_or_else(|_| {
+                Err(ModelError::Internal(
+                    "the encoder failed on these texts".into(),
+                ))
+            });
+        match outputs {
             Ok(outputs) => {
                 let mut outputs = outputs.into_iter();
                 for (count, reply) in replies {
@@ -100,5 +126,18 @@ fn run<I, O>(compute: &impl Fn(Vec<I>) -> Outputs<O>, mut jobs: mpsc::Receiver<J
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_fails_on_one_text_does_not_stop_the_next() {
+        let compute = |texts: Vec<u32>| Ok(texts.iter().map(|text| 100 / text).collect());
+        let worker = Worker::start("test", Some(1), compute).unwrap();
+        assert!(worker.compute([5, 0].into_iter()).await.is_err());
+        assert_eq!(worker.compute([5, 20].into_iter()).await.unwrap(), [20, 5]);
     }
 }
