@@ -143,4 +143,52 @@ mod tests {
             );
         }
     }
+
+    fn numbers(len: usize) -> Vec<f32> {
+        (0..len).map(|i| (i as f32 * 0.37).sin() * 6.0).collect()
+    }
+
+    /// In double precision, as the papers have them.
+    #[test]
+    fn norms_and_activations_agree_with_double_precision() {
+        for len in [1, 3, 31, 32, 33, 100, 576] {
+            let (x, weight) = (numbers(len), numbers(2 * len)[len..].to_vec());
+            let mean = x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / len as f64;
+            let norm = |i: usize| {
+                f64::from(x[i]) / (mean + f64::from(1e-5f32)).sqrt() * f64::from(weight[i])
+            };
+            let mut out = vec![f32::NAN; len];
+            rms_norm(&x, &weight, 1e-5, &mut out);
+            let mut heads = [x.clone(), x.clone(), x.clone()].concat();
+            normalize_heads(&mut heads, &weight, 1e-5);
+            for (i, ours) in out.iter().enumerate() {
+                assert!(
+                    (f64::from(*ours) - norm(i)).abs() < 1e-5,
+                    "{len}, {i}: {ours}"
+                );
+                for head in heads.chunks(len) {
+                    assert!(
+                        (f64::from(head[i]) - norm(i)).abs() < 1e-5,
+                        "head {len}, {i}"
+                    );
+                }
+            }
+        }
+        // More than one part, and one that is not full.
+        for len in [1, 17, 4096, 9001] {
+            let (mut gate, up) = (numbers(len), numbers(2 * len)[len..].to_vec());
+            let exact: Vec<f64> = gate
+                .iter()
+                .zip(&up)
+                .map(|(g, u)| f64::from(*g) / (1.0 + (-f64::from(*g)).exp()) * f64::from(*u))
+                .collect();
+            swiglu(&mut gate, &up);
+            for (i, (ours, exact)) in gate.iter().zip(exact).enumerate() {
+                assert!(
+                    (f64::from(*ours) - exact).abs() < 1e-5,
+                    "{len}, {i}: {ours} for {exact}"
+                );
+            }
+        }
+    }
 }

@@ -111,3 +111,47 @@ impl Angles {
         [self.cos, self.sin]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rotation_is_that_of_the_paper_in_both_layouts() {
+        let (dim, rotated, base, scale) = (10, 6, 10_000.0, 2.0);
+        let factors = [1.0, 2.0, 4.0];
+        let rows: Vec<f32> = (0..2 * 2 * dim).map(|i| (i as f32 * 0.7).sin()).collect();
+        for layout in [RopeLayout::Neighbours, RopeLayout::Halves] {
+            let rope = Rope::new(layout, rotated, base, scale, Some(&factors));
+            let mut turned = rows.clone();
+            let positions = [3usize, 700];
+            let angles = rope.angles(positions.into_iter());
+            rope.rotate(&mut turned, 2 * dim, dim, &angles);
+            for (row, position) in positions.into_iter().enumerate() {
+                for head in 0..2 {
+                    let at = (row * 2 + head) * dim;
+                    let (before, after) = (&rows[at..at + dim], &turned[at..at + dim]);
+                    assert_eq!(before[rotated..], after[rotated..], "the rest stays");
+                    for (i, factor) in factors.iter().enumerate() {
+                        let frequency = f64::from(base).powf(-2.0 * i as f64 / rotated as f64);
+                        let angle =
+                            position as f64 * frequency / f64::from(*factor) / f64::from(scale);
+                        let (x, y) = match layout {
+                            RopeLayout::Neighbours => (2 * i, 2 * i + 1),
+                            RopeLayout::Halves => (i, i + rotated / 2),
+                        };
+                        let (a, b) = (f64::from(before[x]), f64::from(before[y]));
+                        let wanted = [
+                            (x, a * angle.cos() - b * angle.sin()),
+                            (y, a * angle.sin() + b * angle.cos()),
+                        ];
+                        for (at, wanted) in wanted {
+                            let error = (f64::from(after[at]) - wanted).abs();
+                            assert!(error < 1e-4, "{layout:?} {position} {at}: {error}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

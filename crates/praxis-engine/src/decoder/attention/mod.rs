@@ -5,6 +5,8 @@
 //! computed with it.
 
 mod bulk;
+#[cfg(test)]
+mod tests;
 
 use std::cell::Cell;
 
