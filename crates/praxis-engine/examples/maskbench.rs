@@ -171,7 +171,7 @@ impl Written<'_> {
     /// The text, if it is the beginning of what is taken.
     fn taken(&self, text: String) -> Result<Option<String>, Failure> {
         let walk = self.engine.walk(self.constraint, &text)?;
-        Ok((walk.text.len() == text.len()).then_some(text))
+        Ok(walk.begins.then_some(text))
     }
 }
 

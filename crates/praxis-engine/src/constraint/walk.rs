@@ -10,8 +10,10 @@ use crate::tokenizer::TextTokenizer;
 pub struct Walk {
     /// Whether the whole of it is a possible answer.
     pub accepted: bool,
-    /// What of it is the beginning of a possible answer.
+    /// What of it is the beginning of a possible answer, in whole tokens.
     pub text: String,
+    /// Whether all of it is: what is behind `text` may be the beginning of a token that is allowed.
+    pub begins: bool,
     /// Tokens that were taken.
     pub tokens: usize,
     /// Those of them that were forced.
@@ -28,6 +30,7 @@ pub(crate) fn walk(mut guide: Guide, tokenizer: &TextTokenizer, text: &str) -> W
     loop {
         if guide.is_complete() {
             walk.accepted = rest.is_empty();
+            walk.begins = rest.is_empty();
             return walk;
         }
         let forced = guide.forced().len();
@@ -37,10 +40,13 @@ pub(crate) fn walk(mut guide: Guide, tokenizer: &TextTokenizer, text: &str) -> W
         };
         walk.masks.push(started.elapsed());
         if rest.is_empty() {
+            walk.begins = true;
             walk.accepted = tokenizer.end().iter().any(|token| mask.allows(*token));
             return walk;
         }
         let Some(token) = next(&mask, tokenizer, rest) else {
+            walk.begins = (0..tokenizer.len() as u32)
+                .any(|token| mask.allows(token) && tokenizer.bytes(token).starts_with(rest));
             return walk;
         };
         if guide.accept(token).is_err() {
