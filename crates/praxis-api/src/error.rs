@@ -18,6 +18,7 @@ pub struct ApiError {
     message: String,
     param: Option<String>,
     details: Option<Box<Value>>,
+    /// Seconds.
     retry_after: Option<u64>,
 }
 
@@ -69,8 +70,11 @@ impl From<CallError> for ApiError {
             Some(hint) => format!("{} ({hint})", error.message),
             None => error.message,
         };
+        let limited = error.code == ErrorCode::RateLimited;
+        let seconds = error.retry_after.map(|wait| wait.as_secs().max(1));
         Self {
             details: error.details,
+            retry_after: seconds.or(limited.then_some(1)),
             ..Self::new(error.code, message)
         }
     }
@@ -78,16 +82,7 @@ impl From<CallError> for ApiError {
 
 impl From<ModelError> for ApiError {
     fn from(error: ModelError) -> Self {
-        let retry_after = match &error {
-            ModelError::RateLimited { retry_after, .. } => {
-                Some(retry_after.map_or(1, |d| d.as_secs().max(1)))
-            }
-            _ => None,
-        };
-        Self {
-            retry_after,
-            ..Self::from(CallError::from(error))
-        }
+        CallError::from(error).into()
     }
 }
 
@@ -191,6 +186,8 @@ pub(crate) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde::Deserialize;
 
     use super::*;
@@ -222,6 +219,38 @@ mod tests {
         ] {
             let error = parse::<Sample>(body.as_bytes()).unwrap_err();
             assert_eq!(error.param.as_deref(), param, "{body}: {}", error.message);
+        }
+    }
+
+    #[test]
+    fn who_is_refused_for_want_of_room_is_told_when_to_come_back() {
+        let limited = |retry_after| {
+            let message = "64 requests already wait for this model".to_owned();
+            ModelError::RateLimited {
+                message,
+                retry_after,
+            }
+        };
+        let seven = Some(Duration::from_secs(7));
+        for (error, wanted) in [
+            (ApiError::from(limited(seven)), Some("7")),
+            (ApiError::from(limited(None)), Some("1")),
+            // As a function hands it on.
+            (ApiError::from(CallError::from(limited(seven))), Some("7")),
+            (
+                ApiError::from(CallError::new(ErrorCode::RateLimited, "full")),
+                Some("1"),
+            ),
+            (ApiError::from(ModelError::Cancelled), None),
+        ] {
+            let message = error.message.clone();
+            let response = error.into_response();
+            let header = response.headers().get(header::RETRY_AFTER);
+            assert_eq!(
+                header.map(|value| value.to_str().unwrap()),
+                wanted,
+                "{message}"
+            );
         }
     }
 

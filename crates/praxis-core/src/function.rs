@@ -1,7 +1,7 @@
 //! The one noun and the one verb: a [`Function`] is called in a [`CallContext`].
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -98,6 +98,8 @@ pub struct CallError {
     pub hint: Option<String>,
     /// What a program can use: the best attempt at an output, for one.
     pub details: Option<Box<Value>>,
+    /// After how long the same call may be taken, where that is known.
+    pub retry_after: Option<Duration>,
 }
 
 /// How a disk or a quota without room is told of: `ENOSPC` and `EDQUOT` of the operating system, as text and as
@@ -119,6 +121,7 @@ impl CallError {
             message: message.into(),
             hint: None,
             details: None,
+            retry_after: None,
         }
     }
 
@@ -150,7 +153,14 @@ impl CallError {
 
 impl From<ModelError> for CallError {
     fn from(error: ModelError) -> Self {
-        CallError::new(error.code(), error.to_string())
+        let retry_after = match &error {
+            ModelError::RateLimited { retry_after, .. } => *retry_after,
+            _ => None,
+        };
+        Self {
+            retry_after,
+            ..Self::new(error.code(), error.to_string())
+        }
     }
 }
 
