@@ -96,9 +96,8 @@ fn pieces_of_a_sequence_are_one_sequence() {
 /// Greedy answers of candle's decoder, token by token, and what our own chooses after the same tokens.
 /// Both round activations, each in its own way, so they may differ where two tokens are nearly as likely:
 /// at least 90 % are the same, and where they are not, the two log probabilities are within 0.5. Those of
-/// the 10 likeliest tokens differ by less than 0.2 in the mean.
+/// the 10 likeliest tokens differ by less than 0.2 in the mean. Measured with AVX-512: 45 of 48, 0.34, 0.11.
 #[test]
-#[ignore = "its bounds are a guess until they are measured on a quiet machine"]
 fn smollm2_chooses_the_tokens_that_our_own_decoder_chooses() {
     let Some(path) = model("smollm2-135m-instruct") else {
         return;
