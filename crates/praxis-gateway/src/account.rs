@@ -10,6 +10,7 @@ use praxis_core::{
     CallContext, ChatChunk, ChatRequest, FinishReason, ModelError, Money, SpanKind, SpanStatus,
     ToolCallDelta, ToolCalls, Usage,
 };
+use praxis_engine::ChatMemory;
 use serde_json::{Value, json};
 use tokio_util::sync::DropGuard;
 
@@ -19,7 +20,7 @@ use crate::tokens;
 
 /// Describes the metrics, for exporters that show descriptions.
 pub(crate) fn describe_metrics() {
-    use metrics::{Unit, describe_counter, describe_histogram};
+    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
     describe_counter!(
         "praxis_model_tokens_total",
         "Tokens read and written by models; those that constraints forced are among those written"
@@ -41,6 +42,22 @@ pub(crate) fn describe_metrics() {
         Unit::Seconds,
         "Time from a request to the end of its answer"
     );
+    describe_gauge!(
+        "praxis_model_memory_bytes",
+        Unit::Bytes,
+        "Memory of a chat model that is loaded: its weights, and the most that keys and values take"
+    );
+}
+
+/// Shows what a model takes.
+pub(crate) fn show_memory(model: &str, memory: ChatMemory) {
+    for (of, bytes) in [
+        ("weights", memory.weights),
+        ("cache_limit", memory.max_cache),
+    ] {
+        metrics::gauge!("praxis_model_memory_bytes", "model" => model.to_owned(), "of" => of)
+            .set(bytes as f64);
+    }
 }
 
 /// Counts a finished request.

@@ -68,6 +68,10 @@ pub struct ModelConfig {
     /// Price, in US dollars for a million tokens; default: free.
     #[serde(default)]
     pub price: Option<Price>,
+    /// OpenAI: whether the endpoint takes regular expressions, choices and grammars that answers are held
+    /// to, as vLLM's `structured_outputs`; default: it does not.
+    #[serde(default)]
+    pub structured_outputs: Option<bool>,
     /// Tokens of prompt and answer together.
     #[serde(default)]
     pub context_length: Option<usize>,

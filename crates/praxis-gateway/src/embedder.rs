@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use crate::account;
 use crate::attempts::{Attempts, Next};
-use crate::local::LocalEmbedder;
+use crate::local::{LocalEmbedder, prefixes};
 use crate::openai::Endpoint;
 use crate::tokens;
 
@@ -143,7 +143,10 @@ impl Embedder for Remote {
     fn identity(&self) -> String {
         let host = self.endpoint.base_url.host_str().unwrap_or_default();
         let dimension = self.wanted.map(|d| format!("#{d}")).unwrap_or_default();
-        format!("{}{dimension}@{host}", self.endpoint.model)
+        let query = Some(self.query_prefix.as_str()).filter(|prefix| !prefix.is_empty());
+        let passage = Some(self.passage_prefix.as_str()).filter(|prefix| !prefix.is_empty());
+        let prefixes = prefixes(query, passage);
+        format!("{}{dimension}@{host}{prefixes}", self.endpoint.model)
     }
 
     async fn dimension(&self) -> Result<usize, ModelError> {

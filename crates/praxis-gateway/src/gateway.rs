@@ -535,6 +535,7 @@ impl Builder<'_> {
                 first_token: period(config.first_token_timeout, FIRST_TOKEN_TIMEOUT),
                 idle: period(config.idle_timeout, IDLE_TIMEOUT),
             },
+            structured_outputs: config.structured_outputs.unwrap_or_default(),
             client: self.client.clone(),
         };
         let max_retries = config.max_retries.unwrap_or(REMOTE_RETRIES);

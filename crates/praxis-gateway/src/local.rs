@@ -14,6 +14,7 @@ use praxis_hub::{Cache, ModelEntry};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
+use crate::account;
 use crate::config::ModelConfig;
 use crate::openai::{Piece, Pieces};
 
@@ -33,6 +34,14 @@ impl Place {
             (Place::Catalogue(a), Place::Catalogue(b)) => a.name == b.name,
             (Place::Path(a), Place::Path(b)) => a == b,
             _ => false,
+        }
+    }
+
+    /// What it is called: a name of the catalogue, or the path.
+    fn name(&self) -> String {
+        match self {
+            Place::Catalogue(entry) => entry.name.clone(),
+            Place::Path(path) => path.display().to_string(),
         }
     }
 
@@ -103,7 +112,9 @@ impl SharedEngine {
             .get_or_try_init(|| async {
                 let path = self.place.path(&self.cache)?;
                 let options = self.settings.options();
-                load(move || ChatEngine::load(&path, options)).await
+                let engine = load(move || ChatEngine::load(&path, options)).await?;
+                account::show_memory(&self.place.name(), engine.memory());
+                Ok(engine)
             })
             .await
     }
@@ -249,9 +260,16 @@ impl LocalEmbedder {
             },
         };
         if let Some(config) = config {
+            let own = |own: &Option<String>, default: &Option<String>| {
+                own.clone().filter(|own| Some(own) != default.as_ref())
+            };
+            let query = own(&config.query_prefix, &options.query_prefix);
+            let passage = own(&config.passage_prefix, &options.passage_prefix);
+            options.revision += &prefixes(query.as_deref(), passage.as_deref());
             options.query_prefix = config.query_prefix.clone().or(options.query_prefix);
             options.passage_prefix = config.passage_prefix.clone().or(options.passage_prefix);
             options.max_tokens = config.context_length.or(options.max_tokens);
+            options.threads = config.threads;
         }
         Self {
             place,
@@ -279,6 +297,16 @@ impl LocalEmbedder {
     }
 }
 
+/// What vectors with prefixes that the model does not have of itself add to their identity: they are others
+/// than those of the bare model, which adds nothing.
+pub(crate) fn prefixes(query: Option<&str>, passage: Option<&str>) -> String {
+    if query.is_none() && passage.is_none() {
+        return String::new();
+    }
+    let hash = blake3::hash(format!("{query:?} {passage:?}").as_bytes());
+    format!("+{}", &hash.to_hex()[..8])
+}
+
 fn of_catalogue(entry: &ModelEntry) -> EmbedOptions {
     let info = entry.embedding.as_ref();
     EmbedOptions {
@@ -291,6 +319,7 @@ fn of_catalogue(entry: &ModelEntry) -> EmbedOptions {
             praxis_hub::Pooling::Cls => praxis_engine::Pooling::Cls,
         }),
         max_tokens: Some(entry.context),
+        threads: None,
     }
 }
 
@@ -306,6 +335,31 @@ pub(crate) async fn load<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn vectors_with_prefixes_of_ones_own_are_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(Some(dir.path().to_owned())).unwrap();
+        let catalogue = praxis_hub::Catalogue::builtin().unwrap();
+        let entry = catalogue.find("multilingual-e5-small").unwrap();
+        let identity = |extra: &str| {
+            let toml = format!("provider = \"local\"\nmodel = \"{}\"\n{extra}", entry.name);
+            let config: ModelConfig = toml::from_str(&toml).unwrap();
+            let place = Place::Catalogue(Box::new(entry.clone()));
+            LocalEmbedder::new("e5", place, cache.clone(), Some(&config)).identity()
+        };
+        let bare = identity("");
+        assert_eq!(bare, format!("{}@{}", entry.name, entry.revision()));
+        let own = entry.embedding.as_ref().unwrap();
+        let same = format!("query_prefix = \"{}\"", own.query_prefix);
+        assert_eq!(identity(&same), bare, "what it has of itself");
+        let (question, source) = (
+            identity("query_prefix = \"Q: \""),
+            identity("passage_prefix = \"Q: \""),
+        );
+        assert!(question.starts_with(&format!("{bare}+")), "{question}");
+        assert!(question != source && source != bare);
+    }
 
     #[test]
     fn models_of_one_file_with_the_same_settings_share_an_engine() {

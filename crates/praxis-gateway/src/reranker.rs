@@ -38,14 +38,17 @@ impl Local {
                 name: entry.name.clone(),
                 revision: entry.revision().to_owned(),
                 max_tokens: Some(entry.context),
+                threads: None,
             },
             Place::Path(path) => RerankOptions {
                 name: name.to_owned(),
                 revision: praxis_hub::fingerprint(&path.join("model.safetensors"))
                     .unwrap_or_else(|_| "absent".to_owned()),
                 max_tokens: None,
+                threads: None,
             },
         };
+        options.threads = config.and_then(|c| c.threads);
         options.max_tokens = config.and_then(|c| c.context_length).or(options.max_tokens);
         Self {
             name: name.to_owned(),

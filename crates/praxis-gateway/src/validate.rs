@@ -37,6 +37,7 @@ impl GatewayConfig {
         );
         for (name, model) in &self.models {
             check.provider(name, model);
+            check.encoder(name, model);
             check.adapter(name, model);
             check.device(name, model);
             check.numbers(name, model);
@@ -105,6 +106,7 @@ impl Check<'_> {
                 let strangers = [
                     ("base_url", model.base_url.is_some()),
                     ("api_key", model.api_key.is_some()),
+                    ("structured_outputs", model.structured_outputs.is_some()),
                 ];
                 for (key, _) in strangers.iter().filter(|(_, given)| *given) {
                     let message = format!("`{key}` has no meaning for a local model");
@@ -155,6 +157,27 @@ impl Check<'_> {
                                 variable: files are shared and committed, keys must not be";
                     self.report(at("api_key"), message, help);
                 }
+            }
+        }
+    }
+
+    /// What a local model for embedding or reranking has no use of.
+    fn encoder(&mut self, name: &str, model: &ModelConfig) {
+        let task = model.task(self.catalogue);
+        if model.provider != Provider::Local || task == Task::Chat {
+            return;
+        }
+        for (key, given) in [
+            ("parallel", model.parallel.is_some()),
+            ("cache_tokens", model.cache_tokens.is_some()),
+        ] {
+            if given {
+                let message = format!("`{key}` has no meaning for a model for {task}");
+                self.report(
+                    format!("models.{name}.{key}"),
+                    message,
+                    "remove it: it is for chat models",
+                );
             }
         }
     }
@@ -310,6 +333,12 @@ mod tests {
                 "defaults.chat",
                 "for embedding, not chat",
                 "task is chat",
+            ),
+            (
+                "[models.e]\nprovider = \"local\"\nmodel = \"multilingual-e5-small\"\ncache_tokens = 9",
+                "models.e.cache_tokens",
+                "no meaning for a model for embedding",
+                "it is for chat models",
             ),
             (
                 GPT,

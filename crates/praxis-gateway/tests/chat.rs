@@ -123,6 +123,24 @@ async fn a_schema_is_passed_on_and_other_constraints_are_refused() {
     let outcome = ask(vec![asked], "", constrained(Constraint::JsonSchema(schema))).await;
     outcome.answer.unwrap();
     assert!(outcome.span.input["constraint"]["json_schema"].is_object());
+    for (constraint, sent) in [
+        (Constraint::Regex("a+".into()), json!({ "regex": "a+" })),
+        (
+            Constraint::Choice(vec!["a".into(), "b".into()]),
+            json!({ "choice": ["a", "b"] }),
+        ),
+        (
+            Constraint::Grammar("start: /a+/".into()),
+            json!({ "grammar": "start: /a+/" }),
+        ),
+    ] {
+        let asked = fixture("openai_usage").asked_with(json!({ "structured_outputs": sent }));
+        let vllm = "structured_outputs = true\n";
+        ask(vec![asked], vllm, constrained(constraint))
+            .await
+            .answer
+            .unwrap();
+    }
     let outcome = ask(vec![], "", constrained(Constraint::Regex("a+".into()))).await;
     match outcome.answer {
         Err(ModelError::InvalidRequest(message)) => {

@@ -54,6 +54,8 @@ pub(crate) struct Endpoint {
     /// The environment variable that should hold the key, and the key if it does.
     pub key: Option<(String, Option<Secret>)>,
     pub timeouts: Timeouts,
+    /// Whether it takes what OpenAI's API has no word for, as vLLM does.
+    pub structured_outputs: bool,
     pub client: Client,
 }
 

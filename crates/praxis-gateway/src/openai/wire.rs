@@ -45,6 +45,8 @@ pub(super) struct ChatBody<'a> {
     top_logprobs: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_format: Option<ResponseFormat<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    structured_outputs: Option<&'a Constraint>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tools: Vec<WireTool<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,22 +80,28 @@ impl<'a> ChatBody<'a> {
         endpoint: &'a Endpoint,
         request: &'a ChatRequest,
     ) -> Result<Self, ModelError> {
-        let response_format = match &request.constraint {
-            None => None,
-            Some(Constraint::JsonSchema(schema)) => Some(ResponseFormat::JsonSchema {
-                name: "answer",
-                strict: true,
-                schema,
-            }),
+        let (mut response_format, mut structured_outputs) = (None, None);
+        match &request.constraint {
+            None => {}
+            Some(Constraint::JsonSchema(schema)) => {
+                response_format = Some(ResponseFormat::JsonSchema {
+                    name: "answer",
+                    strict: true,
+                    schema,
+                });
+            }
+            // Its names are vLLM's.
+            Some(other) if endpoint.structured_outputs => structured_outputs = Some(other),
             Some(other) => {
                 return Err(ModelError::InvalidRequest(format!(
                     "constraint: `{}` runs behind OpenAI's API, which knows no `{}`; use `json_schema`, \
-                     or a local model",
+                     a local model, or say `structured_outputs = true` for an endpoint that takes them \
+                     as vLLM does",
                     endpoint.name,
                     other.kind()
                 )));
             }
-        };
+        }
         let sampling = &request.sampling;
         let (max_tokens, max_completion_tokens) = match endpoint.is_openai() {
             true => (None, sampling.max_tokens),
@@ -120,6 +128,7 @@ impl<'a> ChatBody<'a> {
             logprobs: request.top_logprobs.map(|_| true),
             top_logprobs: request.top_logprobs,
             response_format,
+            structured_outputs,
             tools: wire_tools(&request.tools),
             tool_choice: wire_choice(&request.tool_choice, &request.tools),
             parallel_tool_calls: request
