@@ -38,6 +38,8 @@ pub(crate) struct AnswerFilter {
     leading: Vec<u32>,
     used: Vec<u32>,
     in_code: bool,
+    /// Whether an answer without citations gets one.
+    adds: bool,
     /// Whether it is certain that the answer is not the sentinel.
     begun: bool,
     refused: bool,
@@ -54,9 +56,17 @@ impl AnswerFilter {
             text: String::new(),
             used: Vec::new(),
             in_code: false,
+            adds: true,
             begun: false,
             refused: false,
         }
+    }
+
+    /// The same for an answer that must have a form, which a citation that is added would break.
+    #[must_use]
+    pub fn of_form(mut self) -> Self {
+        self.adds = false;
+        self
     }
 
     /// Whether the model said that the passages hold no answer.
@@ -86,6 +96,7 @@ impl AnswerFilter {
         }
         rest.truncate(trimmed);
         if self.used.is_empty()
+            && self.adds
             && let Some(best) = self.supporting(&terms(&self.text), SUPPORT)
         {
             let mark = format!(" [{best}]");

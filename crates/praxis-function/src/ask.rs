@@ -4,9 +4,11 @@
 //! constrained to its schema, piece by piece; any other output when it is valid, since what readers have
 //! seen is never taken back. Left out: which questions are asked (`technique`).
 
+use std::cmp::Reverse;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures::StreamExt;
+use praxis_core::language::is_han;
 use praxis_core::{
     CallContext, CallError, CallEvent, ChatChunk, ChatRequest, Constraint, ErrorCode, Message,
     Passage, Role, Sampling, SpanKind, ToolCall, ToolCalls, ToolChoice, ToolSpec,
@@ -121,11 +123,7 @@ impl Asking<'_> {
                 let rounds = AtomicU64::new(0);
                 let reply = |request| self.reply(request, sink(), &rounds, cx);
                 let reply = self.choices.ask(self.name, request, reply).await?;
-                let chosen = words
-                    .iter()
-                    .filter(|w| reply.reasoning.contains(w.as_str()));
-                // Of `1` and `12`, the text `12` holds both and means the longer.
-                let chosen = chosen.max_by_key(|w| w.len()).cloned();
+                let chosen = chosen(words, &reply.reasoning).cloned();
                 Ok(Answer {
                     text: chosen.unwrap_or(reply.reasoning),
                     output: None,
@@ -137,61 +135,56 @@ impl Asking<'_> {
 
     /// Asks until the output is what the function promises.
     async fn output(&self, ask: &Ask, cx: &CallContext) -> Result<Answer, CallError> {
-        let reasoned = ask.form == Form::Reasoned;
-        let mut request = self.request(ask);
-        // What is constrained to its output cannot reason before it.
-        request.constraint = self.constraint.filter(|_| !reasoned).cloned();
-        let asked = request.messages.len();
-        let rounds = AtomicU64::new(0);
         let mut repair = Repair::new(RepairBudget {
             attempts: self.budget.repairs.saturating_add(1),
             tokens: self.budget.tokens,
         });
+        let mut repairs = 0;
+        let answer = self.kept(ask, &mut repair, &mut repairs, cx).await;
+        // A repair that ends in another error has failed as one has that the tries did not suffice for.
+        let end = if answer.is_ok() { "valid" } else { "failed" };
+        self.count_repairs(repairs, end);
+        answer
+    }
+
+    /// The same; `repairs` counts how often it is asked again.
+    async fn kept(
+        &self,
+        ask: &Ask,
+        repair: &mut Repair,
+        repairs: &mut u64,
+        cx: &CallContext,
+    ) -> Result<Answer, CallError> {
+        let mut request = self.request(ask);
+        // What is constrained to its output cannot reason before it.
+        let reasoned = ask.form == Form::Reasoned;
+        request.constraint = self.constraint.filter(|_| !reasoned).cloned();
+        let asked = request.messages.len();
+        let rounds = AtomicU64::new(0);
         let first = |request: ChatRequest| {
             let show = self.show(ask, request.constraint.is_some());
             self.reply(request, Sink::new(self, &ask.form, show), &rounds, cx)
         };
         let mut reply = self.outputs.ask(self.name, request.clone(), first).await?;
         let reasoning = std::mem::take(&mut reply.reasoning);
-        let mut repairs = 0;
         // What tools were called and gave, in all tries.
         let mut turns = Vec::new();
+        let mut is_as_written = true;
         let output = loop {
             if reply.refused {
                 break json!(SENTINEL);
             }
-            let Some(text) = reply.text else {
+            let Some(text) = reply.text.take() else {
                 // Reasoning that never came to its mark: the technique asks for the answer.
                 return Ok(Answer {
                     text: reasoning,
                     output: None,
                 });
             };
-            let mut verdict = repair.on_answer(
-                self.output,
-                Try {
-                    text: &text,
-                    finish: reply.finish,
-                    tokens: reply.tokens,
-                    passages: self.passages.len(),
-                },
-            );
-            if let Verdict::Pending(checks) = verdict {
-                let mut found = Vec::new();
-                for check in &checks {
-                    found.extend(self.checked(check).await?);
-                }
-                verdict = repair.on_checked(self.output, &text, found);
-            }
-            if let Verdict::Valid(output, _) = &verdict
-                && self.outputs.is_known()
-                && let Some(found) = self.constraint.and_then(|c| broken(c, output))
-            {
-                verdict = repair.on_checked(self.output, &text, vec![found]);
-            }
-            let again = match verdict {
+            let again = match self.judged(&text, &reply, repair).await? {
                 Verdict::Valid(output, mended) => {
                     if !mended.is_empty() {
+                        is_as_written = false;
                         let (span, _) = cx.span(SpanKind::Step, "mend", json!(text));
                         span.finish(json!({ "output": output, "mended": mended }));
                     }
@@ -199,7 +192,6 @@ impl Asking<'_> {
                 }
                 Verdict::Ask(again) => again,
                 Verdict::Failed(failure) => {
-                    self.count_repairs(repairs, "failed");
                     let mut error = CallError::from(failure);
                     error.message.insert_str(0, &format!("`{}`: ", self.name));
                     return Err(error);
@@ -209,8 +201,9 @@ impl Asking<'_> {
                     return Err(CallError::new(ErrorCode::Internal, message));
                 }
             };
-            repairs += 1;
-            if repairs == u64::from(self.budget.repairs) && request.constraint.is_none() {
+            *repairs += 1;
+            is_as_written = false;
+            if *repairs == u64::from(self.budget.repairs) && request.constraint.is_none() {
                 request.constraint = self.last_constraint.cloned();
             }
             turns.append(&mut reply.turns);
@@ -227,23 +220,61 @@ impl Asking<'_> {
                 REPAIR,
                 json!({ "attempt": repairs, "violations": violations }),
             );
-            let sink = || Sink::new(self, &Form::Output, Show::Nothing);
+            // Who was asked to reason may do so again before what is mended.
+            let sink = || Sink::new(self, &ask.form, Show::Nothing);
             let again = |request| self.reply(request, sink(), &rounds, &inner);
             let answer = self.outputs.ask(self.name, request.clone(), again).await;
+            let answer = answer.map(|reply| reply.or_whole(self));
             match &answer {
                 Ok(answer) => span.finish(json!(answer.text)),
                 Err(error) => span.fail(error),
             }
-            reply = answer?;
+            reply = answer.map_err(|error| repair.beside(error))?;
         };
-        self.count_repairs(repairs, "valid");
-        if ask.shown && !self.shown.load(Ordering::Relaxed) {
-            self.show_output(&output, cx).await;
+        if ask.shown {
+            if self.output.format == OutputFormat::Json && !is_as_written {
+                // The parts that were shown are those of what did not keep its promise.
+                cx.emit(CallEvent::Partial(output.clone())).await;
+            }
+            if !self.shown.load(Ordering::Relaxed) {
+                self.show_output(&output, cx).await;
+            }
         }
         Ok(Answer {
             text: reasoning,
             output: Some(output),
         })
+    }
+
+    /// What is to become of an answer with this text.
+    async fn judged(
+        &self,
+        text: &str,
+        reply: &Reply,
+        repair: &mut Repair,
+    ) -> Result<Verdict, CallError> {
+        let answer = Try {
+            text,
+            finish: reply.finish,
+            tokens: reply.tokens,
+            passages: self.passages.len(),
+        };
+        let mut verdict = repair.on_answer(self.output, answer);
+        if let Verdict::Pending(checks) = verdict {
+            let mut found = Vec::new();
+            for check in &checks {
+                let checked = self.checked(check).await;
+                found.extend(checked.map_err(|error| repair.beside(error))?);
+            }
+            verdict = repair.on_checked(self.output, text, found);
+        }
+        // Also of a model that is held: what is cut off by its length is in no form.
+        if let Verdict::Valid(output, _) = &verdict
+            && let Some(found) = self.constraint.and_then(|c| broken(c, output))
+        {
+            verdict = repair.on_checked(self.output, text, vec![found]);
+        }
+        Ok(verdict)
     }
 
     /// What a function of the application says of an output.
@@ -270,6 +301,11 @@ impl Asking<'_> {
         .await;
     }
 
+    /// Whether the models have written all that they may for the call.
+    pub fn is_spent(&self) -> bool {
+        self.written.load(Ordering::Relaxed) >= self.budget.tokens
+    }
+
     fn count_repairs(&self, repairs: u64, end: &'static str) {
         if repairs > 0 {
             let name = self.name.to_owned();
@@ -280,7 +316,9 @@ impl Asking<'_> {
 
     /// What of an output may be shown while it is written: only what nothing can prove wrong later.
     fn show(&self, ask: &Ask, held: bool) -> Show {
-        let is_free = self.output.format == OutputFormat::Text && self.constraint.is_none();
+        let is_free = self.output.format == OutputFormat::Text
+            && self.output.schema.is_none()
+            && self.constraint.is_none();
         let is_certain =
             // A model that is held may write its output, call tools all the same, and write it again.
             self.output.checks.is_empty()
@@ -346,12 +384,9 @@ impl Asking<'_> {
         }
         loop {
             let round = self.round(request.clone(), &mut sink, cx).await;
-            let Round { text, calls } = round.map_err(|mut error| {
-                // What was done is not done again without a constraint.
-                if request.messages.len() > asked && error.code == ErrorCode::InvalidRequest {
-                    error.code = ErrorCode::Upstream;
-                }
-                error
+            let Round { text, calls } = round.map_err(|error| match request.messages.len() {
+                more if more > asked => begun(error),
+                _ => error,
             })?;
             if calls.is_empty() {
                 break;
@@ -399,8 +434,14 @@ impl Asking<'_> {
         let may_call = !request.tools.is_empty() && request.tool_choice != ToolChoice::None;
         let (mut text, mut calls) = (String::new(), ToolCalls::default());
         let mut stream = self.deps.chat.chat(request, cx).await?;
+        let mut is_begun = false;
         while let Some(chunk) = stream.next().await {
-            match chunk? {
+            let chunk = chunk.map_err(|error| match is_begun {
+                true => begun(error.into()),
+                false => CallError::from(error),
+            })?;
+            is_begun = true;
+            match chunk {
                 ChatChunk::Delta {
                     text: more,
                     logprobs,
@@ -438,14 +479,52 @@ impl Asking<'_> {
     }
 }
 
+/// Describes the metrics, for exporters that show descriptions.
+pub(crate) fn describe_metrics() {
+    metrics::describe_counter!(
+        "praxis_output_repairs_total",
+        "Outputs that were asked for again because they broke their promise, by whether a valid one came of it"
+    );
+}
+
 /// One answer of a model that may call tools.
 struct Round {
     text: String,
     calls: Vec<ToolCall>,
 }
 
-/// How a text breaks what a model that cannot be held to it was asked to write. A schema is checked
-/// anyway; what a grammar admits, nobody else knows.
+/// The error of an answer that has begun: what readers have seen of it, and what tools have done for it,
+/// is not asked for again without a constraint.
+fn begun(mut error: CallError) -> CallError {
+    if error.code == ErrorCode::InvalidRequest {
+        error.code = ErrorCode::Upstream;
+    }
+    error
+}
+
+/// The word that a text means which may say more than it was asked to: itself, or the first that it mentions.
+fn chosen<'w>(words: &'w [String], text: &str) -> Option<&'w String> {
+    let text = text.trim();
+    let goes_on = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() && !is_han(c));
+    let mention = |word: &'w String| {
+        let alone = |at: &usize| {
+            let (before, after) = (&text[..*at], &text[*at + word.len()..]);
+            !goes_on(before.chars().next_back()) && !goes_on(after.chars().next())
+        };
+        let mut places = text.match_indices(word.as_str()).map(|(at, _)| at);
+        Some((places.find(alone)?, word))
+    };
+    let exact = words.iter().find(|word| word.as_str() == text);
+    exact.or_else(|| {
+        let mentions = words.iter().filter_map(mention);
+        // Of two that begin in one place, the longer is meant: `no` is the beginning of `no idea`.
+        let first = mentions.min_by_key(|(at, word)| (*at, Reverse(word.len())));
+        first.map(|(_, word)| word)
+    })
+}
+
+/// How a text breaks what the model was to be held to. A schema is checked anyway; what a grammar admits,
+/// nobody but the model's engine knows.
 fn broken(constraint: &Constraint, output: &Value) -> Option<Violation> {
     let text = output.as_str()?;
     let wanted = match constraint {
@@ -462,4 +541,25 @@ fn broken(constraint: &Constraint, output: &Value) -> Option<Violation> {
         _ => return None,
     };
     Some(Violation::new("", shown(output), wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_is_itself_or_what_is_mentioned_first() {
+        let words = ["1", "2", "3", "12"].map(str::to_owned);
+        for (text, wanted) in [
+            (" 12\n", Some("12")),
+            ("2, not 3", Some("2")),
+            ("I take [12].", Some("12")),
+            ("选2号", Some("2")),
+            ("112 or x3", None),
+            ("none", None),
+        ] {
+            let found = chosen(&words, text).map(String::as_str);
+            assert_eq!(found, wanted, "{text}");
+        }
+    }
 }

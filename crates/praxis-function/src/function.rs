@@ -26,7 +26,7 @@ use crate::refusal::{self, Reason, SENTINEL};
 use crate::run;
 use crate::scope::Gate;
 use crate::structured::repair::{OutputFormat, OutputSpec};
-use crate::technique::{Conclusion, MARK, written};
+use crate::technique::{Conclusion, EXTRACT_OUTPUT, MARK, written};
 use crate::template;
 use crate::tools::prompt_tokens;
 use crate::version::Sources;
@@ -302,8 +302,8 @@ impl PromptFunction {
             calls_first: ours.tool_choice == FirstCall::Required,
             shown: AtomicBool::new(false),
         };
-        let structured = self.output.format == OutputFormat::Json;
-        let conclusion = run::conclude(ours.technique.machine(structured), &asking).await?;
+        let machine = ours.technique.machine(self.leaves_no_room_to_think());
+        let conclusion = run::conclude(machine, &asking).await?;
         if !asking.shown.load(Ordering::Relaxed) {
             asking.show_output(&conclusion.output, cx).await;
         }
@@ -350,6 +350,11 @@ impl PromptFunction {
         history.fitting(messages, answer, &asked).await
     }
 
+    /// Whether the output comes in an answer of its own, behind one that reasons.
+    fn leaves_no_room_to_think(&self) -> bool {
+        self.output.format == OutputFormat::Json || self.constraint.is_some()
+    }
+
     /// The examples for an input, as turns.
     async fn example_turns(
         &self,
@@ -370,12 +375,19 @@ impl PromptFunction {
             let rendered = self.rendered(&data, &[], &[], cx)?;
             turns.extend(rendered.into_iter().rfind(|m| m.role == Role::User));
             let output = written(&example.output);
-            turns.push(Message::assistant(match &example.reasoning {
-                Some(reasoning) if examples.are_reasoned() => {
-                    format!("{}\n{MARK} {output}", reasoning.trim_end())
+            let reasoning = example.reasoning.as_deref().map(str::trim_end);
+            match reasoning.filter(|_| examples.are_reasoned()) {
+                // Examples show what is asked: here, no output before the reasoning has ended.
+                Some(reasoning) if self.leaves_no_room_to_think() => turns.extend([
+                    Message::assistant(reasoning),
+                    Message::user(EXTRACT_OUTPUT),
+                    Message::assistant(output),
+                ]),
+                Some(reasoning) => {
+                    turns.push(Message::assistant(format!("{reasoning}\n{MARK} {output}")));
                 }
-                _ => output,
-            }));
+                None => turns.push(Message::assistant(output)),
+            }
         }
         Ok(turns)
     }

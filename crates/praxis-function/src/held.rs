@@ -1,9 +1,10 @@
 //! Holding a model to a form, where it can be held: a model that refuses a constraint is asked without it,
-//! and from then on it is not held to such a form any more. What it writes freely is for others to check.
+//! and from then on it is not held to such a form any more. What it writes freely is for others to check;
+//! a grammar, which nobody else can check, is never left out.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use praxis_core::{CallError, ChatRequest, ErrorCode};
+use praxis_core::{CallError, ChatRequest, Constraint, ErrorCode};
 
 /// Whether a function's model turned out to be one that cannot be held to a form of one kind.
 #[derive(Debug, Default)]
@@ -11,7 +12,7 @@ pub(crate) struct Unheld(AtomicBool);
 
 impl Unheld {
     /// Whether it is known that the model cannot be held.
-    pub fn is_known(&self) -> bool {
+    fn is_known(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
@@ -20,6 +21,7 @@ impl Unheld {
     ///
     /// # Errors
     /// Those of `ask`; what is wrong with the request itself is wrong without a constraint as well.
+    /// `invalid_request` where the model cannot be held to a grammar.
     pub async fn ask<T, F>(
         &self,
         function: &str,
@@ -29,6 +31,10 @@ impl Unheld {
     where
         F: Future<Output = Result<T, CallError>>,
     {
+        if matches!(request.constraint, Some(Constraint::Grammar(_))) {
+            let answer = ask(request).await;
+            return answer.map_err(|error| not_held(function, error));
+        }
         if self.is_known() {
             request.constraint = None;
         }
@@ -51,4 +57,19 @@ impl Unheld {
             other => other,
         }
     }
+}
+
+/// A refused request whose constraint was a grammar: that may be why, and nothing can take its place.
+fn not_held(function: &str, mut error: CallError) -> CallError {
+    if error.code != ErrorCode::InvalidRequest {
+        return error;
+    }
+    let about = format!("`{function}` must be held to the grammar of its `praxis.constraint`: ");
+    error.message.insert_str(0, &about);
+    error.hint.get_or_insert_with(|| {
+        "name a local model, or one whose endpoint takes grammars; a `regex` or a `choice` is checked where \
+         it cannot be enforced"
+            .to_owned()
+    });
+    error
 }

@@ -6,16 +6,24 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use praxis_core::chat::collect;
+use praxis_core::tokens::cut;
 use praxis_core::{
-    CallContext, CallError, ChatGateway, ChatRequest, Message, Role, Sampling, SpanKind, TokenCount,
+    CallContext, CallError, ChatGateway, ChatRequest, ErrorCode, Message, Role, Sampling, SpanKind,
+    TokenCount,
 };
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::hygiene::{Fitted, Policy, fit, keep_latest};
+use crate::hygiene::{Fitted, Policy, Room, fit, keep_latest};
 
 /// Earlier messages that a prompt sees where it does not say: a model on a CPU reads slowly.
 const MOST: usize = 12;
+
+/// Tokens that a summary and what it is written of may take where the model's window is not known.
+const WINDOW: usize = 4096;
+
+/// Tokens around the messages that are summarized.
+const AROUND: usize = 96;
 
 /// Room for an answer where a prompt sets it no limit.
 const ANSWER: usize = 512;
@@ -89,7 +97,7 @@ impl History {
     /// The latest of the earlier messages.
     ///
     /// # Errors
-    /// The model's, where it summarizes the others.
+    /// `cancelled`, while the model summarizes the others.
     pub async fn latest(
         &self,
         past: Vec<Message>,
@@ -100,7 +108,7 @@ impl History {
         }
         let sizes = TokenCount::estimate(&past).messages;
         let fitted = keep_latest(&past, &sizes, self.most, self.policy);
-        asked.settled(past, &fitted).await
+        asked.settled(past, &fitted, &sizes).await
     }
 
     /// The messages that fit the model's window beside an answer of `answer` tokens.
@@ -118,23 +126,29 @@ impl History {
         };
         let answer = answer.map_or(ANSWER.min(window / 4), |tokens| tokens as usize);
         // An estimate is seldom wrong by half: what is far from the window is not counted.
-        let answer = answer + asked.tools;
-        if TokenCount::estimate(&messages).total() * 2 + answer <= window {
+        let least = TokenCount::estimate(&messages).total() * 2 + answer + asked.tools;
+        if least <= window {
             return Ok(messages);
         }
         let count = asked.chat.count_tokens(asked.model, &messages).await?;
-        let room = window.saturating_sub(count.frame);
-        let fitted = fit(&messages, &count.messages, room, answer, self.policy)?;
-        asked.settled(messages, &fitted).await
+        let room = Room {
+            window: window.saturating_sub(count.frame),
+            answer,
+            tools: asked.tools,
+        };
+        let fitted = fit(&messages, &count.messages, room, self.policy)?;
+        asked.settled(messages, &fitted, &count.messages).await
     }
 }
 
 impl Asked<'_> {
-    /// What stays, with a summary of the rest where one is wanted.
+    /// What stays, with a summary of the rest where one is wanted; without it where it fails, since the trace
+    /// says so and the question can still be answered.
     async fn settled(
         &self,
         messages: Vec<Message>,
         fitted: &Fitted,
+        sizes: &[usize],
     ) -> Result<Vec<Message>, CallError> {
         let Some(report) = fitted.report() else {
             return Ok(messages);
@@ -145,26 +159,48 @@ impl Asked<'_> {
             span.finish(json!({ "messages": kept.len() }));
             return Ok(kept);
         };
-        let written = self
-            .summary(&fitted.left_out(&messages), summary.tokens, &cx)
-            .await;
-        match written {
-            Ok(text) => {
-                span.finish(json!({ "messages": kept.len(), "summary": text }));
+        let room = self.room(summary.tokens);
+        let latest = latest(&fitted.dropped, sizes, room);
+        let left_out: Vec<Message> = latest.iter().map(|i| messages[*i].clone()).collect();
+        match self.summary(&left_out, room, summary.tokens, &cx).await {
+            Ok(text) if !text.is_empty() => {
+                span.finish(json!({
+                    "messages": kept.len(),
+                    "summary": text,
+                    "summarized_messages": latest,
+                }));
                 let text = format!("What was said before, in short: {text}");
                 kept.insert(summary.at.min(kept.len()), Message::system(text));
                 Ok(kept)
             }
-            Err(error) => {
+            Err(error) if error.code == ErrorCode::Cancelled => {
                 span.fail(&error);
                 Err(error)
             }
+            other => {
+                let why = other.map_or_else(|error| error.message, |_| "it was empty".to_owned());
+                span.finish(json!({
+                    "messages": kept.len(),
+                    "summary": null,
+                    "no_summary": why,
+                    "policy": "oldest_first",
+                }));
+                Ok(kept)
+            }
         }
+    }
+
+    /// Tokens of messages that a summary of so many can be written of.
+    fn room(&self, summary: usize) -> usize {
+        let window = self.chat.window(self.model).unwrap_or(WINDOW);
+        // Their sizes may be estimates, and the names of who speaks take some.
+        window.saturating_sub(summary + AROUND) * 3 / 4
     }
 
     async fn summary(
         &self,
         messages: &[Message],
+        room: usize,
         tokens: usize,
         cx: &CallContext,
     ) -> Result<String, CallError> {
@@ -175,7 +211,7 @@ impl Asked<'_> {
                 Role::Tool => "Tool",
                 _ => "User",
             };
-            text.push_str(&format!("{who}: {}\n", message.text()));
+            text.push_str(&format!("{who}: {}\n", cut(&message.text(), room)));
         }
         let request = ChatRequest {
             model: self.model.to_owned(),
@@ -204,3 +240,23 @@ impl Asked<'_> {
         Ok(answer.text.trim().to_owned())
     }
 }
+
+/// The latest of some messages that fit the room together; one at least, which may be cut.
+fn latest(messages: &[usize], sizes: &[usize], room: usize) -> Vec<usize> {
+    let mut left = room;
+    let mut found: Vec<usize> = Vec::new();
+    for message in messages.iter().rev() {
+        let size = sizes.get(*message).copied().unwrap_or(0);
+        match left.checked_sub(size) {
+            Some(rest) => left = rest,
+            None if found.is_empty() => left = 0,
+            None => break,
+        }
+        found.push(*message);
+    }
+    found.reverse();
+    found
+}
+
+#[cfg(test)]
+mod tests;

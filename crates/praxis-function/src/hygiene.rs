@@ -54,6 +54,17 @@ pub struct Summary {
     pub tokens: usize,
 }
 
+/// What a conversation has to fit into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Tokens that the model reads and writes at most.
+    pub window: usize,
+    /// Tokens that the answer may take.
+    pub answer: usize,
+    /// Tokens of the tools that the model is told of.
+    pub tools: usize,
+}
+
 /// What takes the most of a prompt that does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -65,13 +76,16 @@ pub enum Part {
     Last,
     /// The room that the answer wants.
     Answer,
+    /// What the model is told of tools.
+    Tools,
 }
 
 /// A conversation that does not fit whatever may be left out of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the prompt has {prompt} tokens that cannot be left out and the answer may take {answer}, together \
+    "the prompt has {prompt} tokens that cannot be left out{} and the answer may take {answer}, together \
      more than the model's window of {window}; the largest part is {}, with {largest_tokens} tokens",
+    beside(.tools),
     .largest.name()
 )]
 pub struct TooLong {
@@ -81,6 +95,8 @@ pub struct TooLong {
     pub window: usize,
     /// Tokens that the answer may take.
     pub answer: usize,
+    /// Tokens of tools.
+    pub tools: usize,
     /// The part that takes the most.
     pub largest: Part,
     /// Its tokens.
@@ -94,6 +110,7 @@ impl Part {
             Part::Pinned => "the pinned messages",
             Part::Last => "the last message",
             Part::Answer => "the answer's room",
+            Part::Tools => "the descriptions of its tools",
         }
     }
 
@@ -103,7 +120,16 @@ impl Part {
             Part::Pinned => "pin fewer messages: `pinned` of `praxis.history`",
             Part::Last => "shorten the input",
             Part::Answer => "lower `maxOutputTokens`",
+            Part::Tools => "name fewer `tools`, or shorten their descriptions and input schemas",
         }
+    }
+}
+
+/// What a prompt has beside its messages, in a clause.
+fn beside(tools: &usize) -> String {
+    match tools {
+        0 => String::new(),
+        tools => format!(", its tools take {tools}"),
     }
 }
 
@@ -116,21 +142,21 @@ impl From<TooLong> for CallError {
     }
 }
 
-/// Leaves out what must go for `messages`, whose tokens are `sizes`, to fit `window` together with an
-/// answer of `answer` tokens. A missing size counts as 0.
+/// Leaves out what must go for `messages`, whose tokens are `sizes`, to fit the room. A missing size counts
+/// as 0.
 ///
 /// # Errors
 /// [`TooLong`] where what must stay does not fit.
 pub fn fit(
     messages: &[Message],
     sizes: &[usize],
-    window: usize,
-    answer: usize,
+    into: Room,
     policy: Policy,
 ) -> Result<Fitted, TooLong> {
     let mut state = State::new(messages, sizes, policy);
-    let room = window.saturating_sub(answer);
-    if answer <= window && state.tokens() <= room {
+    let taken = into.answer.saturating_add(into.tools);
+    let room = into.window.saturating_sub(taken);
+    if taken <= into.window && state.tokens() <= room {
         return Ok(state.fitted(None));
     }
     let reserve = match policy {
@@ -139,17 +165,20 @@ pub fn fit(
     };
     while state.tokens() + reserve > room && state.drop_oldest() {}
     // A summary gives way before a message that must stay does.
-    if answer > window || state.tokens() > room {
-        return Err(state.too_long(window, answer));
+    if taken > into.window || state.tokens() > room {
+        return Err(state.too_long(into));
     }
     let reserve = reserve.min(room - state.tokens());
     Ok(state.fitted((reserve > 0).then_some(reserve)))
 }
 
 /// Leaves out old turns until at most `most` messages beside system messages stay: the limit that a
-/// prompt sets itself. A last turn that is longer stays whole.
+/// prompt sets itself. A last turn that is longer stays whole, but where nothing may stay.
 pub fn keep_latest(messages: &[Message], sizes: &[usize], most: usize, policy: Policy) -> Fitted {
     let mut state = State::new(messages, sizes, policy);
+    if most == 0 {
+        state.free_last();
+    }
     while state.spoken() > most && state.drop_oldest() {}
     let tokens = matches!(policy, Policy::Summary).then_some(SUMMARY_TOKENS);
     state.fitted(tokens)
@@ -160,12 +189,6 @@ impl Fitted {
     pub fn messages(&self, of: &[Message]) -> Vec<Message> {
         let stays = |i: &usize| of.get(*i).cloned();
         self.kept.iter().filter_map(stays).collect()
-    }
-
-    /// The messages that go: what a summary is written of.
-    pub fn left_out(&self, of: &[Message]) -> Vec<Message> {
-        let goes = |i: &usize| of.get(*i).cloned();
-        self.dropped.iter().filter_map(goes).collect()
     }
 
     /// What the trace says about it; nothing where nothing was left out.
@@ -247,6 +270,16 @@ impl State {
         }
     }
 
+    /// Makes the last turn one as the others.
+    fn free_last(&mut self) {
+        for standing in &mut self.standing {
+            if *standing == Standing::Last {
+                *standing = Standing::Turn(self.turns);
+            }
+        }
+        self.turns += 1;
+    }
+
     fn stays(&self, i: usize) -> bool {
         !matches!(self.standing[i], Standing::Turn(turn) if turn < self.dropped)
     }
@@ -295,13 +328,14 @@ impl State {
         }
     }
 
-    fn too_long(&self, window: usize, answer: usize) -> TooLong {
+    fn too_long(&self, room: Room) -> TooLong {
         let part = |wanted| self.sum(|i| self.standing[i] == wanted);
         let parts = [
             (Part::System, part(Standing::System)),
             (Part::Pinned, part(Standing::Pinned)),
             (Part::Last, part(Standing::Last)),
-            (Part::Answer, answer),
+            (Part::Answer, room.answer),
+            (Part::Tools, room.tools),
         ];
         let (largest, largest_tokens) = parts
             .into_iter()
@@ -309,8 +343,9 @@ impl State {
             .unwrap_or((Part::Last, 0));
         TooLong {
             prompt: self.tokens(),
-            window,
-            answer,
+            window: room.window,
+            answer: room.answer,
+            tools: room.tools,
             largest,
             largest_tokens,
         }
@@ -333,9 +368,23 @@ mod tests {
         roles.chars().map(message).collect()
     }
 
+    fn space(window: usize, answer: usize) -> Room {
+        Room {
+            window,
+            answer,
+            tools: 0,
+        }
+    }
+
     fn kept(roles: &str, room: usize, policy: Policy) -> Result<Vec<usize>, TooLong> {
         let messages = messages(roles);
-        fit(&messages, &vec![10; messages.len()], room + 5, 5, policy).map(|f| f.kept)
+        fit(
+            &messages,
+            &vec![10; messages.len()],
+            space(room + 5, 5),
+            policy,
+        )
+        .map(|f| f.kept)
     }
 
     #[test]
@@ -364,7 +413,7 @@ mod tests {
     #[test]
     fn a_summary_has_its_place_and_its_room() {
         let all = messages("suauauu");
-        let fitted = fit(&all, &[10; 7], 75, 7, Policy::Summary).unwrap();
+        let fitted = fit(&all, &[10; 7], space(75, 7), Policy::Summary).unwrap();
         assert_eq!(
             (&fitted.kept[..], &fitted.dropped[..]),
             (&[0, 3, 4, 5, 6][..], &[1, 2][..])
@@ -373,7 +422,7 @@ mod tests {
         let report = fitted.report().unwrap();
         assert_eq!(report["dropped_tokens"], 20);
         assert_eq!(report["policy"], "summary");
-        let fits = fit(&all, &[10; 7], 100, 7, Policy::Summary).unwrap();
+        let fits = fit(&all, &[10; 7], space(100, 7), Policy::Summary).unwrap();
         assert_eq!((fits.summary, fits.report()), (None, None));
     }
 
@@ -384,6 +433,9 @@ mod tests {
             keep_latest(&all, &[], 4, Policy::OldestFirst).kept,
             [0, 5, 6, 7]
         );
+        assert_eq!(keep_latest(&all, &[], 0, Policy::OldestFirst).kept, [0]);
+        let pinned = Policy::Pinned { first: 2 };
+        assert_eq!(keep_latest(&all, &[], 0, pinned).kept, [0, 1, 2]);
     }
 
     #[test]
@@ -409,7 +461,7 @@ mod tests {
                 "the answer's room, with 2000",
             ),
         ] {
-            let error = fit(&all, &sizes, 1000, answer, Policy::OldestFirst).unwrap_err();
+            let error = fit(&all, &sizes, space(1000, answer), Policy::OldestFirst).unwrap_err();
             assert_eq!(error.largest, part);
             assert_eq!((error.window, error.answer), (1000, answer));
             let text = error.to_string();
@@ -418,6 +470,23 @@ mod tests {
             assert_eq!(call.code, ErrorCode::ContextLengthExceeded);
             assert!(call.hint.is_some());
         }
+        let with_tools = Room {
+            tools: 950,
+            ..space(1000, 50)
+        };
+        let error = fit(&all, &[10; 4], with_tools, Policy::OldestFirst).unwrap_err();
+        assert_eq!(error.largest, Part::Tools);
+        let text = error.to_string();
+        assert!(
+            text.contains("its tools take 950 and the answer may take 50"),
+            "{text}"
+        );
+        assert!(
+            CallError::from(error)
+                .hint
+                .unwrap()
+                .contains("fewer `tools`")
+        );
     }
 
     fn policies() -> impl Strategy<Value = Policy> {
@@ -442,7 +511,7 @@ mod tests {
             let last = all.iter().rposition(|m| m.role == Role::User);
             let last = last.unwrap_or(all.len().saturating_sub(1));
             let must = |i: usize| all[i].role == Role::System || i >= last;
-            match fit(&all, &sizes, window, answer, policy) {
+            match fit(&all, &sizes, space(window, answer), policy) {
                 Ok(fitted) => {
                     let summary = fitted.summary.map_or(0, |s| s.tokens);
                     prop_assert!(fitted.tokens + summary + answer <= window);

@@ -9,8 +9,9 @@ use praxis_core::{
     CallError, ChatGateway, Constraint, Diagnostic, Embedder, ErrorCode, Function, Retriever,
     Severity, Signature, SourceSpan, VECTOR_STORE,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::ask;
 use crate::dotprompt::{Flaw, Templates};
 use crate::examples::ExampleSet;
 use crate::function::PromptFunction;
@@ -20,6 +21,7 @@ use crate::prompt::{Prompt, parse, places_output, places_passages};
 use crate::schemas::{Schemas, schema_name};
 use crate::scope::Gate;
 use crate::structured::instructions::instructions;
+use crate::structured::locals;
 use crate::structured::repair::{OutputFormat, OutputSpec};
 use crate::structured::schema::OutputSchema;
 use crate::version::{self, Sources};
@@ -211,13 +213,14 @@ impl Library {
                 let output = OutputSpec {
                     schema,
                     checks: prompt.ours.checks.clone(),
-                    format: match prompt.output_schema {
-                        Some(_) => OutputFormat::Json,
-                        None => OutputFormat::Text,
-                    },
+                    format: prompt.output_format,
                 };
-                let promised = prompt.output_schema.as_ref();
-                let schema_held = promised.cloned().map(Constraint::JsonSchema);
+                let is_json = prompt.output_format == OutputFormat::Json;
+                let promised = prompt.output_schema.as_ref().filter(|_| is_json);
+                let schema_held = match promised {
+                    Some(schema) => Some(Constraint::JsonSchema(schema.clone())),
+                    None => prompt.output_schema.as_ref().and_then(choices),
+                };
                 let own = prompt.ours.constraint.clone();
                 let held = schema_held.clone().filter(|_| prompt.ours.constrained);
                 let function = PromptFunction {
@@ -244,6 +247,7 @@ impl Library {
             })
             .collect();
         deps.functions.put(&functions);
+        ask::describe_metrics();
         Ok(Self {
             functions,
             all: deps.functions.clone(),
@@ -381,7 +385,10 @@ fn read(
     let mut parsed = Vec::new();
     for source in sources.iter().filter(|s| s.partial.is_none()) {
         let prompt = match parse(&source.shown, &source.text, &schemas) {
-            Ok(prompt) => prompt,
+            Ok(mut prompt) => {
+                problems.append(&mut prompt.warnings);
+                prompt
+            }
             Err(mut found) => {
                 problems.append(&mut found);
                 continue;
@@ -398,13 +405,22 @@ fn read(
             problems.push(at_text(source, "technique", error));
             None
         });
-        let schema = prompt.output_schema.as_ref().map(OutputSchema::compile);
+        // That a text is a text needs no proof, which would keep it back until it is whole.
+        let promised = prompt.output_schema.as_ref();
+        let promised = promised.filter(|schema| {
+            prompt.output_format == OutputFormat::Json || says_more_than_text(schema)
+        });
+        let schema = promised.map(OutputSchema::compile);
         let schema = schema.transpose().unwrap_or_else(|error| {
             let message = format!("`output.schema` is no JSON Schema: {error}");
             problems.push(at_text(source, "output", message));
             None
         });
-        let validator = jsonschema::validator_for(&prompt.input_schema);
+        // One that does not end would bring the validator down.
+        let validator = locals::ends(&prompt.input_schema).and_then(|()| {
+            let validator = jsonschema::validator_for(&prompt.input_schema);
+            validator.map_err(|error| error.to_string())
+        });
         let validator = validator.map_err(|error| {
             let message = format!("`input.schema` is no JSON Schema: {error}");
             problems.push(at_text(source, "schema", message));
@@ -439,6 +455,20 @@ fn read(
         })
         .collect();
     (Loaded { templates, prompts }, problems)
+}
+
+/// Whether the schema of a text says more than that it is one.
+fn says_more_than_text(schema: &Value) -> bool {
+    let says_nothing = |key: &String| matches!(key.as_str(), "type" | "description" | "title");
+    let keys = schema.as_object();
+    keys.is_none_or(|keys| !keys.keys().all(says_nothing))
+}
+
+/// What a text is held to whose schema lists all that it may be.
+fn choices(schema: &Value) -> Option<Constraint> {
+    let texts = schema.get("enum")?.as_array()?.iter();
+    let texts: Option<Vec<String>> = texts.map(|v| v.as_str().map(str::to_owned)).collect();
+    texts.map(Constraint::Choice)
 }
 
 /// Prompts that are not files, as if they were.

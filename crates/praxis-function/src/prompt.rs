@@ -1,7 +1,8 @@
 //! A `.prompt` file: front matter and template, read with a diagnostic for each mistake.
 
+use jsonschema::error::ValidationErrorKind;
 use praxis_core::suggest::nearest;
-use praxis_core::{Diagnostic, Sampling, SourceSpan};
+use praxis_core::{Diagnostic, Sampling, Severity, SourceSpan};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -9,6 +10,8 @@ use crate::dotprompt::{self, Document, FrontFlaw, FrontMatter, to_json_schema};
 use crate::extension::Extension;
 use crate::function::OUTPUT_PLACE;
 use crate::schemas::Schemas;
+use crate::structured::locals;
+use crate::structured::repair::OutputFormat;
 use crate::tools::Tools;
 
 /// Keys of the front matter (Dotprompt reference), and the one that holds ours.
@@ -29,9 +32,15 @@ const KEYS: &[&str] = &[
     "praxis",
 ];
 
+/// The namespace of our keys.
+const OURS: &str = "praxis";
+
 /// Keys of `input` and of `output`.
 const INPUT_KEYS: &[&str] = &["schema", "default"];
 const OUTPUT_KEYS: &[&str] = &["format", "schema"];
+
+/// Values of `output.format`.
+const FORMATS: [&str; 2] = ["text", "json"];
 
 /// A prompt file, parsed.
 #[derive(Debug, Clone)]
@@ -46,7 +55,9 @@ pub(crate) struct Prompt {
     pub input_schema: Value,
     /// Input values where the caller gives none.
     pub defaults: Map<String, Value>,
-    /// JSON Schema of the output, where it is JSON.
+    /// How the model writes the output.
+    pub output_format: OutputFormat,
+    /// JSON Schema of the output, where it has one; what is JSON has.
     pub output_schema: Option<Value>,
     /// Functions that the model may call.
     pub tools: Tools,
@@ -56,6 +67,8 @@ pub(crate) struct Prompt {
     pub template: String,
     /// Byte of the file at which it begins.
     pub template_start: usize,
+    /// What is likely not as meant.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// `config`, in the names of Dotprompt and of the OpenAI API.
@@ -98,12 +111,12 @@ pub(crate) fn parse(
         let message = "the front matter has no end";
         problems.push(file.at_line(1, message).help("end it with a line `---`"));
     }
-    let prompt = file.interpret(document, schemas, &mut problems);
-    if problems.is_empty() {
-        Ok(prompt)
-    } else {
-        Err(problems)
+    let mut prompt = file.interpret(document, schemas, &mut problems);
+    if problems.iter().any(|p| p.severity == Severity::Error) {
+        return Err(problems);
     }
+    prompt.warnings = problems;
+    Ok(prompt)
 }
 
 /// A file under examination, for diagnostics that point into it.
@@ -229,23 +242,124 @@ impl File<'_> {
         let input = schema("input", front.input.schema.as_ref());
         let output = schema("output", front.output.schema.as_ref());
         let input_schema = input.unwrap_or_else(|| serde_json::json!({"type": "object"}));
+        self.nearly_ours(raw, problems);
+        self.defaults(&front.input.default, &input_schema, problems);
         let sampling = self.sampling(&front.config, problems);
         let ours = self.extension(raw, &input_schema, problems);
         let tools = self.tools(&front, problems);
+        let output_format = self.output_format(&front, output.as_ref(), problems);
         Prompt {
             description: front.description.unwrap_or_default(),
             model: front.model.unwrap_or_default(),
             sampling,
             input_schema,
             defaults: front.input.default,
+            output_format,
             output_schema: output.or_else(|| {
-                let json = front.output.format.as_deref() == Some("json");
+                let json = output_format == OutputFormat::Json;
                 json.then(|| serde_json::json!({}))
             }),
             tools,
             ours,
             template: document.template,
             template_start: document.template_start,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Keys of other namespaces are others' business, but one that is nearly ours was meant for us.
+    fn nearly_ours(&self, raw: &Map<String, Value>, problems: &mut Vec<Diagnostic>) {
+        for key in raw.keys() {
+            let Some((namespace, rest)) = key.split_once('.') else {
+                continue;
+            };
+            if namespace == OURS || nearest(namespace, [OURS]).is_none() {
+                continue;
+            }
+            let message = format!("`{key}` is a key of another tool, and does nothing here");
+            let found = self.at_key(key, message);
+            problems.push(Diagnostic {
+                severity: Severity::Warning,
+                ..found.label(format!("did you mean `{OURS}.{rest}`?"))
+            });
+        }
+    }
+
+    /// Values of `input.default` that the input's schema does not let in, and those of no input.
+    fn defaults(
+        &self,
+        defaults: &Map<String, Value>,
+        input_schema: &Value,
+        problems: &mut Vec<Diagnostic>,
+    ) {
+        // What is wrong with the schema itself is told elsewhere.
+        if defaults.is_empty() || locals::ends(input_schema).is_err() {
+            return;
+        }
+        let Ok(validator) = jsonschema::validator_for(input_schema) else {
+            return;
+        };
+        let inputs = locals::properties(input_schema);
+        let value = Value::Object(defaults.clone());
+        for error in validator.iter_errors(&value) {
+            if let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() {
+                for name in unexpected
+                    .iter()
+                    .filter(|name| defaults.contains_key(*name))
+                {
+                    let message = format!("`input.default`: there is no input `{name}`");
+                    let found = self.at_key_below(&["input", "default", name], message);
+                    let names = inputs.into_iter().flat_map(Map::keys);
+                    problems.push(match nearest(name, names.map(String::as_str)) {
+                        Some(near) => found.label(format!("did you mean `{near}`?")),
+                        None => found.help("declare it in `input.schema`, or leave it out"),
+                    });
+                }
+                continue;
+            }
+            // That other inputs are missing is right: callers give them.
+            let place = error.instance_path().to_string();
+            let Some(name) = place.split('/').nth(1) else {
+                continue;
+            };
+            let message = format!("`input.default` at `{place}` breaks `input.schema`: {error}");
+            problems.push(self.at_key_below(&["input", "default", name], message));
+        }
+    }
+
+    /// As `output.format` says, or else by the schema: what is not just a text is JSON.
+    fn output_format(
+        &self,
+        front: &FrontMatter,
+        schema: Option<&Value>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> OutputFormat {
+        let is_text =
+            |schema: &Value| locals::types(locals::resolved(schema, schema)) == ["string"];
+        let by_schema = match schema {
+            Some(schema) if !is_text(schema) => OutputFormat::Json,
+            _ => OutputFormat::Text,
+        };
+        match front.output.format.as_deref() {
+            None => by_schema,
+            Some("json") => OutputFormat::Json,
+            Some("text") => {
+                if by_schema == OutputFormat::Json {
+                    let message = "`output.format: text` has a schema that is not a string";
+                    let found = self.at_key_below(&["output", "format"], message);
+                    problems.push(found.help("leave the format out, or the schema"));
+                }
+                OutputFormat::Text
+            }
+            Some(other) => {
+                let message = format!("there is no output format `{other}`");
+                let found = self.at_key_below(&["output", "format"], message);
+                problems.push(match nearest(other, FORMATS) {
+                    Some(near) => found.label(format!("did you mean `{near}`?")),
+                    None => found.help("there are: text, json"),
+                });
+                by_schema
+            }
         }
     }
 

@@ -43,7 +43,7 @@ impl Default for Budget {
 ///
 /// # Errors
 /// What made its questions fail, where it has no other way to an output; `budget_exceeded` where it
-/// asks for more than it may.
+/// asks for more than it may, but for a vote that more would not change.
 pub(crate) async fn conclude(
     mut machine: Machine,
     asking: &Asking<'_>,
@@ -74,7 +74,8 @@ pub(crate) async fn conclude(
                 Command::Ask { id, ask } => {
                     questions += 1;
                     if questions > asking.budget.questions {
-                        return Err(Budget::exceeded("questions", asking.budget.questions));
+                        let error = Budget::exceeded("questions", asking.budget.questions);
+                        return machine.decided().ok_or(error);
                     }
                     (
                         id,
@@ -114,14 +115,23 @@ pub(crate) async fn conclude(
             continue;
         };
         stops.remove(&id);
-        let event = result.or_else(|failure| match failure.code {
-            // What holds for the whole call is not for a technique to make up for.
-            ErrorCode::Cancelled | ErrorCode::InvalidRequest | ErrorCode::NotFound => Err(failure),
-            _ => {
-                error = Some(failure);
-                Ok(Event::Failed { id })
-            }
-        })?;
+        let event = match result {
+            Ok(event) => event,
+            Err(failure) => match failure.code {
+                // What holds for the whole call is not for a technique to make up for.
+                ErrorCode::Cancelled | ErrorCode::InvalidRequest | ErrorCode::NotFound => {
+                    return Err(failure);
+                }
+                // That of a function which is called for it is its own.
+                ErrorCode::BudgetExceeded if asking.is_spent() => {
+                    return machine.decided().ok_or(failure);
+                }
+                _ => {
+                    error = Some(failure);
+                    Event::Failed { id }
+                }
+            },
+        };
         commands.extend(machine.on(event));
     }
 }
@@ -155,7 +165,8 @@ async fn grade(
         Value::Object(map) => map.get("score").and_then(number),
         other => number(other),
     };
-    let score = score.ok_or_else(|| {
+    // `nan` is a number to a parser of numbers, and to nobody else.
+    let score = score.filter(|score| !score.is_nan()).ok_or_else(|| {
         let message = format!("grader `{function}` gave no number: {graded}");
         CallError::new(ErrorCode::Upstream, message)
             .with_hint("its output must be a number, or an object with a number `score`")

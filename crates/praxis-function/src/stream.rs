@@ -45,6 +45,43 @@ pub(crate) struct Reply {
     pub turns: Vec<Message>,
 }
 
+impl Reply {
+    /// The same, where all of it is the output if it has no mark: who is asked to mend an output often writes
+    /// it alone.
+    pub fn or_whole(mut self, asking: &Asking<'_>) -> Self {
+        if self.text.is_none() {
+            let (text, refused) = filtered(asking, std::mem::take(&mut self.reasoning));
+            self.text = Some(text);
+            self.refused |= refused;
+        }
+        self
+    }
+}
+
+/// The filter of an output; none where it cites nothing, and for JSON.
+fn filter(asking: &Asking<'_>) -> Option<AnswerFilter> {
+    if !asking.cites || asking.output.format == OutputFormat::Json {
+        return None;
+    }
+    let filter = AnswerFilter::new(asking.passages);
+    Some(match asking.constraint {
+        Some(_) => filter.of_form(),
+        None => filter,
+    })
+}
+
+/// An output that comes as a whole, as readers may see it, and whether the model said by it that the passages hold
+/// no answer.
+fn filtered(asking: &Asking<'_>, output: String) -> (String, bool) {
+    let Some(mut filter) = filter(asking) else {
+        return (output, false);
+    };
+    let mut text = filter.push(&output);
+    text.push_str(&filter.finish());
+    let refused = filter.refused() || text.trim().is_empty();
+    (text, refused)
+}
+
 /// Takes one answer apart.
 pub(crate) struct Sink<'a> {
     asking: &'a Asking<'a>,
@@ -72,7 +109,7 @@ impl<'a> Sink<'a> {
             show,
             free,
             reasoned: (*form == Form::Reasoned).then(Reasoned::default),
-            filter: (asking.cites && !free && !json).then(|| AnswerFilter::new(asking.passages)),
+            filter: if free { None } else { filter(asking) },
             partial: (json && !free && show != Show::Nothing && asking.cx.is_heard()).then(|| {
                 match &asking.output.schema {
                     Some(schema) => PartialJson::new(schema.want()).with_schema(schema.source()),
@@ -161,7 +198,12 @@ impl<'a> Sink<'a> {
                 // What the filter let through is the answer; without a mark at the beginning of a line
                 // it has seen nothing.
                 text = answer.map(|answer| match (&self.filter, self.text.trim()) {
-                    (None, _) | (_, "") => answer,
+                    (None, _) => answer,
+                    (Some(_), "") => {
+                        let (text, says_so) = filtered(self.asking, answer);
+                        refused |= says_so;
+                        text
+                    }
                     (Some(_), seen) => seen.trim_end_matches("**").trim_end().to_owned(),
                 });
             }

@@ -498,6 +498,9 @@ pub struct Try {
     /// of a call alone.
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub concurrency: usize,
+    /// Show the answers of the first cases side by side; 0 shows none.
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub show: usize,
     /// Write each result as it comes, one JSON object a line; results that the file has already are
     /// not computed again.
     #[arg(long, value_name = "FILE")]

@@ -11,6 +11,9 @@ use crate::prompt::File;
 /// second.
 const DEFAULT_LIMIT: usize = 4;
 
+/// Keys below `praxis.knowledge`.
+const KEYS: &[&str] = &["base", "limit", "filter"];
+
 /// What a prompt wants from knowledge bases.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct KnowledgeUse {
@@ -27,11 +30,21 @@ pub(crate) struct KnowledgeUse {
 }
 
 impl File<'_> {
-    /// Reads the keys of `ours`; problems go to `problems`.
+    /// A number of passages.
+    fn limit(&self, limit: &Value, at: &[&str], problems: &mut Vec<Diagnostic>) -> Option<u64> {
+        let number = limit.as_u64();
+        if number.is_none() {
+            let message = format!("`{}` must be a whole number, 1 to 50", at.join("."));
+            problems.push(self.at_key_below(at, message));
+        }
+        number
+    }
+
+    /// Reads the keys of `ours`, `query` being the input that it names; problems go to `problems`.
     pub(crate) fn knowledge(
         &self,
         ours: &Map<String, Value>,
-        scoped: bool,
+        (scoped, query): (bool, Option<&str>),
         input_schema: &Value,
         problems: &mut Vec<Diagnostic>,
     ) -> Option<KnowledgeUse> {
@@ -58,10 +71,15 @@ impl File<'_> {
             return None;
         };
         let (bases, limit) = match wanted {
-            Value::Object(map) => (
-                map.get("base").map(names).unwrap_or_default(),
-                map.get("limit").and_then(Value::as_u64),
-            ),
+            Value::Object(map) => {
+                for key in map.keys().filter(|k| !KEYS.contains(&k.as_str())) {
+                    problems.push(self.unknown_below(&["knowledge"], key, KEYS));
+                }
+                let limit = map.get("limit");
+                let limit =
+                    limit.and_then(|limit| self.limit(limit, &["knowledge", "limit"], problems));
+                (map.get("base").map(names).unwrap_or_default(), limit)
+            }
             other => (names(other), None),
         };
         if bases.is_empty() {
@@ -79,9 +97,11 @@ impl File<'_> {
                 })
                 .ok()
         });
-        let limit = limit.or_else(|| ours.get("limit").and_then(Value::as_u64));
-        let query = ours.get("query").and_then(Value::as_str).map(str::to_owned);
+        let own = ours.get("limit");
+        let own = own.and_then(|limit| self.limit(limit, &["limit"], problems));
+        let limit = limit.or(own);
         let query = query
+            .map(str::to_owned)
             .or_else(|| query_input(input_schema))
             .unwrap_or_else(|| {
                 problems.push(

@@ -6,6 +6,7 @@ mod filter;
 mod knowledge;
 mod scope;
 
+use praxis_core::suggest::nearest;
 use praxis_core::{Constraint, Diagnostic};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -113,9 +114,11 @@ impl File<'_> {
         let budget = self.read::<BudgetKeys>("budget", &ours, problems);
         let history = self.read::<HistoryKeys>("history", &ours, problems);
         let history = history.map_or(Ok(History::default()), History::try_from);
-        let scope = self.scope(&ours, input_schema, problems);
+        let query = self.query(&ours, input_schema, problems);
+        let query = query.as_deref();
+        let scope = self.scope(&ours, query, input_schema, problems);
         Extension {
-            knowledge: self.knowledge(&ours, scope.knowledge, input_schema, problems),
+            knowledge: self.knowledge(&ours, (scope.knowledge, query), input_schema, problems),
             scene: scope.scene,
             refusal: self.refusal(ours.get("refusal"), problems),
             technique: technique.unwrap_or_else(|found| {
@@ -143,6 +146,37 @@ impl File<'_> {
                 tokens: given.tokens.unwrap_or(defaults.tokens),
             }),
         }
+    }
+
+    /// `praxis.query`: the name of an input.
+    fn query(
+        &self,
+        ours: &Map<String, Value>,
+        input_schema: &Value,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Option<String> {
+        let query = ours.get("query")?;
+        let Some(name) = query.as_str() else {
+            let message = "`query` must be the name of an input";
+            problems.push(self.at_key("praxis.query", message));
+            return Some(String::new());
+        };
+        let inputs = input_schema.get("properties").and_then(Value::as_object);
+        // A schema that lets other inputs in says nothing of their names.
+        let others = input_schema.get("additionalProperties");
+        let is_open = others.is_some_and(|others| *others != Value::Bool(false));
+        if let Some(inputs) = inputs.filter(|inputs| !is_open && !inputs.contains_key(name)) {
+            let names: Vec<&str> = inputs.keys().map(String::as_str).collect();
+            let found = self.at_key(
+                "praxis.query",
+                format!("`query`: there is no input `{name}`"),
+            );
+            problems.push(match nearest(name, names.iter().copied()) {
+                Some(near) => found.label(format!("did you mean `{near}`?")),
+                None => found.help(format!("inputs: {}", names.join(", "))),
+            });
+        }
+        Some(name.to_owned())
     }
 
     fn first_call(

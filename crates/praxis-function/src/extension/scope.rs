@@ -62,6 +62,7 @@ impl File<'_> {
     pub(super) fn scope(
         &self,
         ours: &Map<String, Value>,
+        query: Option<&str>,
         input_schema: &Value,
         problems: &mut Vec<Diagnostic>,
     ) -> Scope {
@@ -77,7 +78,7 @@ impl File<'_> {
                 let knowledge = self.scope_key(keys, "knowledge", "true or false", problems, |v| {
                     v.as_bool()
                 });
-                let query = ours.get("query").and_then(Value::as_str).map(str::to_owned);
+                let query = query.map(str::to_owned);
                 let query = query.or_else(|| query_input(input_schema));
                 if query.is_none() {
                     let found = self.at_key("praxis.scope", "which input is judged?");

@@ -15,12 +15,14 @@ use praxis_core::{
 use super::*;
 use crate::library::{Functions, Known, Library};
 
+mod promises;
 mod scope;
 mod tools;
 
 type Script = dyn Fn(&ChatRequest, usize) -> Result<String, ModelError> + Send + Sync;
 
-/// A model that writes what its script says, character by character. A line `@NAME JSON` is a call.
+/// A model that writes what its script says, character by character. A line `@NAME JSON` is a call, a line
+/// `!WORDS` an error behind the rest.
 struct Scripted {
     script: Box<Script>,
     asked: Mutex<Vec<ChatRequest>>,
@@ -35,8 +37,10 @@ impl ChatGateway for Scripted {
             asked.len() - 1
         };
         let written = (self.script)(&request, number)?;
+        let (broken, text): (Vec<&str>, Vec<&str>) =
+            written.split('\n').partition(|line| line.starts_with('!'));
         let (calls, text): (Vec<&str>, Vec<&str>) =
-            written.split('\n').partition(|line| line.starts_with('@'));
+            text.into_iter().partition(|line| line.starts_with('@'));
         let text = text.join("\n");
         let mut chunks: Vec<_> = text
             .chars()
@@ -55,6 +59,9 @@ impl ChatGateway for Scripted {
                 name: Some(name.to_owned()),
                 arguments: arguments.to_owned(),
             })));
+        }
+        if let Some(error) = broken.first() {
+            chunks.push(Err(ModelError::InvalidRequest(error[1..].to_owned())));
         }
         chunks.push(Ok(ChatChunk::Done {
             finish_reason: match calls.is_empty() {

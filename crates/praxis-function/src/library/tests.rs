@@ -417,6 +417,80 @@ fn mistakes_in_a_prompt_file_point_at_themselves() {
             &["prompts/a.prompt:2:1", "must be `knowledge`"],
         ),
         (
+            "---\noutput:\n  format: jsn\n---\nx",
+            &[
+                "prompts/a.prompt:3:3",
+                "no output format `jsn`",
+                "did you mean `json`?",
+            ],
+        ),
+        (
+            "---\noutput:\n  format: text\n  schema:\n    a: string\n---\nx",
+            &["prompts/a.prompt:3:3", "a schema that is not a string"],
+        ),
+        (
+            "---\ninput:\n  schema: {properties: {a: {}}, allOf: [{$ref: '#'}]}\n---\nx",
+            &[
+                "prompts/a.prompt:3",
+                "`input.schema`",
+                "leads back to itself",
+            ],
+        ),
+        (
+            "---\ninput:\n  schema:\n    question: string\npraxis.knowledge:\n  base: docs\n  limt: 3\n---\nx",
+            &[
+                "prompts/a.prompt:7:3",
+                "`knowledge.limt`",
+                "did you mean `limit`?",
+            ],
+        ),
+        (
+            "---\ninput:\n  schema:\n    question: string\npraxis.knowledge: {base: docs, limit: few}\n---\nx",
+            &[
+                "prompts/a.prompt:5:",
+                "`knowledge.limit` must be a whole number",
+            ],
+        ),
+        (
+            "---\ninput:\n  schema:\n    question: string\npraxis.knowledge: docs\npraxis.limit: many\n---\nx",
+            &[
+                "prompts/a.prompt:6:8",
+                "`limit` must be a whole number, 1 to 50",
+            ],
+        ),
+        (
+            "---\ninput:\n  schema:\n    question: string\npraxis.knowledge: docs\npraxis.query: qestion\n---\nx",
+            &[
+                "prompts/a.prompt:6:1",
+                "no input `qestion`",
+                "did you mean `question`?",
+            ],
+        ),
+        (
+            "---\ninput:\n  schema:\n    question: string\npraxis.knowledge: docs\npraxis.query: [question]\n---\nx",
+            &["prompts/a.prompt:6:1", "must be the name of an input"],
+        ),
+        (
+            "---\nmodel: qwen\npraxi.checks: [no_pii]\n---\nx",
+            &[
+                "warning",
+                "prompts/a.prompt:3:1",
+                "did you mean `praxis.checks`?",
+            ],
+        ),
+        (
+            "---\ninput:\n  schema:\n    n: integer\n  default:\n    n: three\n---\nx",
+            &["prompts/a.prompt:6:5", "breaks `input.schema`", "three"],
+        ),
+        (
+            "---\ninput:\n  schema:\n    number: integer\n  default:\n    numbr: 3\n---\nx",
+            &[
+                "prompts/a.prompt:6:5",
+                "no input `numbr`",
+                "did you mean `number`?",
+            ],
+        ),
+        (
             "---\ninput:\n  schema:\n    question: string\npraxis:\n  scope:\n    topcs: [fees]\n---\nx",
             &[
                 "prompts/a.prompt:7:5",
@@ -539,7 +613,61 @@ fn a_version_covers_the_partials_that_are_used_and_no_others() {
     }
 }
 
+#[test]
+fn what_is_others_business_is_no_mistake() {
+    for source in [
+        "---\nmy.key: 1\nprefix.checks: 2\n---\nx",
+        "---\ninput:\n  schema:\n    a: string\n    b: string\n  default: {a: x}\n---\nx",
+        "---\ninput:\n  schema:\n    (*): any\npraxis.knowledge: docs\npraxis.query: what\n---\nx",
+        "---\noutput:\n  format: text\n  schema: string\n---\nx",
+    ] {
+        let dir = folder(&[("a.prompt", source)]);
+        let problems = check(&dir.path().join("prompts"), &known());
+        assert!(problems.is_empty(), "{source}: {problems:?}");
+    }
+}
+
+#[test]
+fn an_output_is_json_where_its_format_or_its_schema_says_so() {
+    let text = |front: &str| {
+        let source = format!("---\noutput:\n{front}---\nx");
+        let (library, _) = library(&[("answer.prompt", &source)], &[], 0.9);
+        library.get("answer").unwrap().output.format == OutputFormat::Text
+    };
+    for (front, is_text) in [
+        ("  schema: string\n", true),
+        ("  schema: string, in one word\n", true),
+        ("  format: text\n", true),
+        ("  schema: {type: string, maxLength: 3}\n", true),
+        ("  format: json\n", false),
+        ("  format: json\n  schema: string\n", false),
+        ("  schema: integer\n", false),
+        ("  schema:\n    a: string\n", false),
+    ] {
+        assert_eq!(text(front), is_text, "{front}");
+    }
+}
+
 proptest::proptest! {
+    #[test]
+    fn no_input_schema_brings_a_call_down(
+        schema in crate::structured::tests::any_schema(),
+        input in crate::structured::tests::any_json(),
+    ) {
+        let front = json!({ "input": { "schema": schema } });
+        let sources = [("answer.prompt".to_owned(), format!("---\n{front}\n---\nx"))];
+        let deps = Deps {
+            chat: Arc::new(Replay::default()),
+            retriever: Arc::new(Shelf::default()),
+            embedder: Arc::new(Words),
+            functions: Functions::default(),
+        };
+        if let Ok(library) = Library::from_sources(&sources.into(), "prompts", &known(), &deps) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let _ = runtime.block_on(call(&library, input));
+        }
+    }
+
     #[test]
     fn no_text_brings_the_parser_down(source in "(---\n)?[a-z:{}#>/ \n\"-]{0,80}(\n---\n)?[a-z{}#>/ \n\"]{0,80}") {
         let _ = check(&folder(&[("a.prompt", &source)]).path().join("prompts"), &known());

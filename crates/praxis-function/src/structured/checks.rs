@@ -255,12 +255,10 @@ impl Check {
                 false => one(shown(value), one_of(value, options)),
             },
             Self::NoPii => {
-                let mut strings = Vec::new();
-                path::strings(at, value, &mut strings);
-                let number = value.is_number().then(|| value.to_string());
-                strings.extend(number.iter().map(|n| (at.to_owned(), n.as_str())));
-                let with_kinds = strings.into_iter().filter_map(|(path, text)| {
-                    let kinds: Vec<String> = pii::find(text)
+                let mut texts = Vec::new();
+                path::texts(at, value, &mut texts);
+                let with_kinds = texts.into_iter().filter_map(|(path, text)| {
+                    let kinds: Vec<String> = pii::find(&text)
                         .iter()
                         .map(|k| k.name().to_owned())
                         .collect();

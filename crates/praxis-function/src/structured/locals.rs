@@ -102,7 +102,11 @@ const IN_PLACE: &[&str] = &[
     "then",
     "else",
     "dependentSchemas",
+    "dependencies",
 ];
+
+/// Those of them that hold schemas by names of properties.
+const DEPENDENT: [&str; 2] = ["dependentSchemas", "dependencies"];
 
 /// Whether following a schema ends: one that refers to itself for the same value, such as
 /// `{"$ref": "#"}`, asks its own question again for ever, and the validator with it.
@@ -161,7 +165,7 @@ fn circle<'s>(
                     circle(root, part, open, done)?;
                 }
             }
-            Some(Value::Object(parts)) if *key == "dependentSchemas" => {
+            Some(Value::Object(parts)) if DEPENDENT.contains(key) => {
                 for part in parts.values() {
                     circle(root, part, open, done)?;
                 }

@@ -15,7 +15,7 @@ pub(crate) mod pii;
 pub(crate) mod repair;
 pub(crate) mod schema;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod violation;
 
 /// What kind of value is expected, as far as it helps to find it in a text.

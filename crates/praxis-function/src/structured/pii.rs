@@ -39,6 +39,7 @@ pub(crate) fn find(text: &str) -> Vec<Pii> {
     for run in numbers(text) {
         kinds.extend(number_kind(&run));
     }
+    kinds.extend(words(text).filter_map(dotted_kind));
     if has_iban(text) {
         kinds.push(Pii::Iban);
     }
@@ -138,6 +139,41 @@ fn number_kind(run: &Run) -> Option<Pii> {
         && matches!(digits.as_bytes()[0], b'2'..=b'9')
         && matches!(digits.as_bytes()[3], b'2'..=b'9');
     (mobile || grouped).then_some(Pii::Phone)
+}
+
+/// Pieces of a text that a number with dots could be.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+' | '_');
+    text.split(move |c| !inside(c))
+        .map(|word| word.trim_matches(['.', '-']))
+}
+
+/// What a number is whose groups stand between dots, `415.555.2671`. Dots are also in decimals, versions, addresses
+/// of hosts, dates and thousands, so the groups must be exactly those of a kind.
+fn dotted_kind(word: &str) -> Option<Pii> {
+    let (plus, number) = match word.strip_prefix('+') {
+        Some(number) => (true, number),
+        None => (false, word),
+    };
+    let groups: Vec<&str> = number.split(['.', '-']).collect();
+    let is_number = |group: &&str| !group.is_empty() && group.bytes().all(|b| b.is_ascii_digit());
+    if !number.contains('.') || !groups.iter().all(is_number) {
+        return None;
+    }
+    let sizes: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+    let run = Run {
+        plus,
+        digits: groups.concat(),
+        solid: false,
+    };
+    match sizes[..] {
+        // A decimal has one dot.
+        _ if plus && sizes.len() > 2 => number_kind(&run),
+        [3, 3, 4] | [3, 4, 4] | [2, 3, 4, 4] => number_kind(&run),
+        [1, 3, 3, 4] if groups[0] == "1" => dotted_kind(&number[2..]),
+        [4, 4, 4, 4] | [4, 6, 5] => is_card(&run.digits).then_some(Pii::Card),
+        _ => None,
+    }
 }
 
 /// The check digit of Luhn (ISO/IEC 7812-1), of a number that could be a card's: zeros pass it too.
@@ -245,6 +281,14 @@ mod tests {
             ("GB82WEST12345698765433", &[]),
             ("In 2024 there were 1,234,567 people; 3.14159265358979", &[]),
             ("order a13800138000b", &[]),
+            ("415.555.2671.", &[Pii::Phone]),
+            ("1.415.555.2671", &[Pii::Phone]),
+            ("Call +49.30.901820 now", &[Pii::Phone]),
+            ("电话138.0013.8000。", &[Pii::Phone]),
+            ("4111.1111.1111.1111", &[Pii::Card]),
+            ("192.168.100.1, 10.0.0.1:8080, v415.555.2671", &[]),
+            ("2.345.678.901 and 1.2.3.4 and +3.14159265358979", &[]),
+            ("2024.01.15, 415.555, 4111.1111.1111.1112", &[]),
             ("", &[]),
         ] {
             assert_eq!(find(text), kinds, "{text}");

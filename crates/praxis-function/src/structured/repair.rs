@@ -234,15 +234,35 @@ impl Repair {
         } else {
             return None;
         };
-        // The latest of equals: it has seen what was wrong with those before it.
-        let broken = |a: &&Attempt| (a.value.is_none(), a.violations.len());
-        let best = self.attempts.iter().rev().min_by_key(broken)?.clone();
         Some(RepairFailure {
             exhausted,
             attempts: made,
             tokens: self.tokens,
-            best,
+            best: self.best()?.clone(),
         })
+    }
+
+    /// The try that broke least; the latest of equals, which has seen what was wrong with those before it.
+    fn best(&self) -> Option<&Attempt> {
+        let broken = |a: &&Attempt| (a.value.is_none(), a.violations.len());
+        self.attempts.iter().rev().min_by_key(broken)
+    }
+
+    /// An error that ended the loop before its budget did, with the best try among its details; what details it
+    /// has itself are `cause` there.
+    pub fn beside(&self, error: CallError) -> CallError {
+        let Some(best) = self.best() else {
+            return error;
+        };
+        let mut details = json!({
+            "attempts": self.attempts.len(),
+            "tokens": self.tokens,
+            "best": best.shown(),
+        });
+        if let Some(cause) = &error.details {
+            details["cause"] = (**cause).clone();
+        }
+        error.with_details(details)
     }
 
     fn request(&self, spec: &OutputSpec, text: &str) -> RepairRequest {
@@ -355,12 +375,19 @@ impl RepairFailure {
             "attempts": self.attempts,
             "tokens": self.tokens,
             "exhausted": self.exhausted,
-            "best": {
-                "text": self.best.text,
-                "value": self.best.value,
-                "mended": self.best.mended,
-                "violations": self.best.violations,
-            },
+            "best": self.best.shown(),
+        })
+    }
+}
+
+impl Attempt {
+    /// The try as clients see it.
+    fn shown(&self) -> Value {
+        json!({
+            "text": self.text,
+            "value": self.value,
+            "mended": self.mended,
+            "violations": self.violations,
         })
     }
 }

@@ -111,7 +111,7 @@ impl BestOf {
         if let (Event::Graded { score, .. }, Some(slot)) =
             (&event, self.scores.get_mut(own as usize - 1))
         {
-            *slot = Some(*score);
+            *slot = Some(*score).filter(|score| !score.is_nan());
         }
         self.graded += 1;
         if self.graded < self.candidates.len() {

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 pub(crate) use reasoned::Reasoned;
 pub(crate) use spec::{Example, Examples, Selection, Technique};
-pub(crate) use steps::MARK;
+pub(crate) use steps::{EXTRACT_OUTPUT, MARK};
 
 /// Tells the commands of one machine apart; what comes back carries the same number.
 pub(crate) type AskId = u64;
@@ -203,7 +203,8 @@ pub(crate) struct Conclusion {
     pub output: Value,
     /// How the model came to it.
     pub reasoning: Option<String>,
-    /// Share of the samples that agree, in 0..=1, where there was a vote.
+    /// Share of the samples that agree, those that failed among them, in 0..=1, where there was a vote. Samples
+    /// that were cancelled because the vote was decided do not count.
     pub confidence: Option<f32>,
     /// What was voted for, most votes first.
     pub votes: Vec<(String, usize)>,
@@ -247,6 +248,14 @@ impl Machine {
             Self::SelfConsistency(machine) => machine.start(),
             Self::BestOf(machine) => machine.start(),
             Self::Revise(machine) => machine.start(),
+        }
+    }
+
+    /// What it comes to where nothing more can be asked: a vote that what is still out cannot change.
+    pub fn decided(&self) -> Option<Conclusion> {
+        match self {
+            Self::SelfConsistency(machine) => machine.decided(),
+            _ => None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Splits a reasoned answer, while it is written, at the mark that the answer stands behind.
 
-/// What stands before the answer, in lower case; models write it in their own ways.
+/// What stands before the answer; models write it in their own ways, its Latin letters in any case.
 const MARKS: &[&str] = &[
     "answer:",
     "final answer:",
@@ -89,15 +89,13 @@ impl Reasoned {
         };
         let Some(answer) = self.answer else {
             let last = self.reasoning.trim_end().rfind('\n').map_or(0, |at| at + 1);
-            let line = self.reasoning[last..].to_lowercase();
+            let line = &self.reasoning[last..];
             let mark = MARKS
                 .iter()
-                .filter_map(|m| Some(line.rfind(m)? + m.len()))
+                .filter_map(|mark| Some(last_at(line, mark)? + mark.len()))
                 .max();
-            // Lower case may change a text's length; then there is no telling where the mark is.
             let answer = mark
-                .filter(|_| line.len() == self.reasoning.len() - last)
-                .map(|mark| clean(self.reasoning[last + mark..].trim_start_matches(AROUND)))
+                .map(|mark| clean(line[mark..].trim_start_matches(AROUND)))
                 .filter(|answer| !answer.is_empty());
             return (self.reasoning.trim().to_owned(), answer);
         };
@@ -111,16 +109,28 @@ fn mark_end(line: &str) -> Option<usize> {
     let start = line.len() - undecorated(line).len();
     let at = |from: usize, mark: &str| {
         let end = from + mark.len();
-        let found = line.get(from..end)?.to_lowercase();
-        (found == mark).then_some(end)
+        let found = line.get(from..end)?;
+        found.eq_ignore_ascii_case(mark).then_some(end)
     };
     MARKS.iter().find_map(|mark| at(start, mark))
 }
 
+/// Where a mark last begins in a text. The text is compared as it is: in lower case it may have another
+/// length, and its places would be those of another text.
+fn last_at(text: &str, mark: &str) -> Option<usize> {
+    let (text, mark) = (text.as_bytes(), mark.as_bytes());
+    let mut parts = text.windows(mark.len());
+    parts.rposition(|part| part.eq_ignore_ascii_case(mark))
+}
+
 /// Whether more text may make a mark of this beginning of a line.
 fn may_become_mark(line: &str) -> bool {
-    let body = undecorated(line).to_lowercase();
-    MARKS.iter().any(|mark| mark.starts_with(&body))
+    let body = undecorated(line);
+    let begins = |mark: &&str| {
+        let beginning = mark.get(..body.len());
+        beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(body))
+    };
+    MARKS.iter().any(begins)
 }
 
 fn undecorated(line: &str) -> &str {
@@ -153,6 +163,14 @@ mod tests {
                 None,
             ),
             ("So the answer: 7", "So the answer: 7", Some("7")),
+            // Letters whose lower case has another length.
+            ("İ answer:ẞ", "İ answer:ẞ", Some("ẞ")),
+            (
+                "ẞ Answer: 4 \u{212a}",
+                "ẞ Answer: 4 \u{212a}",
+                Some("4 \u{212a}"),
+            ),
+            ("\u{212b}\nANSWER: \u{212b}", "\u{212b}", Some("\u{212b}")),
             ("Answer:", "", None),
             ("", "", None),
         ] {
@@ -169,7 +187,7 @@ mod tests {
         #[test]
         fn any_split_of_the_stream_gives_the_same(
             parts in proptest::collection::vec(
-                prop_oneof!["Answer:", "answer", "答案：", "\n", "[a-z* ]{0,4}", "#{1,4}", "İ"], 0..10),
+                prop_oneof!["Answer:", "answer", "答案：", "\n", "[a-z* ]{0,4}", "#{1,4}", "[İẞ\u{212a}\u{212b}]", "so the ANSWER:"], 0..10),
             size in 1usize..5,
         ) {
             let text = parts.concat();

@@ -1,11 +1,12 @@
 //! Reflect and revise (Madaan et al. 2023, "Self-Refine"): a draft by any technique, the model's own
 //! critique of it, and an answer that heeds the critique; again until nothing is left to mend or the
-//! rounds are over.
+//! rounds are over. That the documents hold no answer is nothing to mend.
 
 use praxis_core::Message;
 use serde::{Deserialize, Serialize};
 
 use super::{Ask, AskId, Command, Conclusion, Event, Form, Machine, written};
+use crate::refusal::SENTINEL;
 
 const FINE: &str = "NOTHING TO MEND";
 const REWRITE: &str =
@@ -114,7 +115,8 @@ impl Revise {
     }
 
     fn criticise(&mut self) -> Vec<Command> {
-        let Some(current) = self.current.as_ref().filter(|_| self.rounds > 0) else {
+        let wanting = |current: &&Conclusion| self.rounds > 0 && current.output != SENTINEL;
+        let Some(current) = self.current.as_ref().filter(wanting) else {
             return self.finish();
         };
         let ask = Ask::new("criticise", Form::Free).turns(vec![

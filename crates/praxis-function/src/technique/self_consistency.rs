@@ -20,6 +20,8 @@ pub(crate) struct SelfConsistency {
     /// What the samples came to, in the order of their ends: that of the samples would make the winner
     /// of a tie depend on their number, and this on nothing but time, so ties go to the lower sample.
     ends: Vec<(usize, Conclusion)>,
+    /// Samples that came to nothing: they have no vote, and agree with none.
+    failed: usize,
 }
 
 impl SelfConsistency {
@@ -29,6 +31,7 @@ impl SelfConsistency {
             vote,
             early_stop: true,
             ends: Vec::new(),
+            failed: 0,
         }
     }
 
@@ -55,9 +58,12 @@ impl SelfConsistency {
         let Some((sample, conclusion)) = end else {
             return commands;
         };
-        if let Some(conclusion) = conclusion {
-            self.ends.push((sample, conclusion));
-            self.ends.sort_by_key(|(sample, _)| *sample);
+        match conclusion {
+            Some(conclusion) => {
+                self.ends.push((sample, conclusion));
+                self.ends.sort_by_key(|(sample, _)| *sample);
+            }
+            None => self.failed += 1,
         }
         let running = self.pool.running();
         let by_meaning = self.vote == Vote::Embedding;
@@ -87,16 +93,31 @@ impl SelfConsistency {
         vote::groups(&keys.collect::<Vec<_>>())
     }
 
+    /// What the vote comes to where no other sample can end; nothing where those that are out might change it.
+    pub fn decided(&self) -> Option<Conclusion> {
+        let groups = self.groups();
+        let out = self.pool.running();
+        let is_decided = self.vote != Vote::Embedding && vote::is_decided(&groups, out);
+        // Those that are out are as good as failed.
+        self.concluded(&groups, self.ends.len() + self.failed + out)
+            .filter(|_| is_decided)
+    }
+
     fn conclude(&self, groups: &[Vec<usize>]) -> Command {
-        let Some(winners) = groups.first() else {
-            return Command::GiveUp;
-        };
+        let of = self.ends.len() + self.failed;
+        let end = self.concluded(groups, of);
+        end.map_or(Command::GiveUp, Command::Done)
+    }
+
+    /// The answer of the largest group, of so many samples.
+    fn concluded(&self, groups: &[Vec<usize>], of: usize) -> Option<Conclusion> {
+        let winners = groups.first()?;
         let winner = &self.ends[winners[0]].1;
         let votes = |group: &Vec<usize>| (written(&self.ends[group[0]].1.output), group.len());
-        Command::Done(Conclusion {
+        Some(Conclusion {
             output: winner.output.clone(),
             reasoning: winner.reasoning.clone(),
-            confidence: Some(winners.len() as f32 / self.ends.len() as f32),
+            confidence: Some(winners.len() as f32 / of as f32),
             votes: groups.iter().map(votes).collect(),
         })
     }

@@ -25,6 +25,9 @@ use super::vote::Vote;
 const SAMPLES: usize = 5;
 const MOST_SAMPLES: usize = 64;
 
+/// The most of all layers together.
+const MOST_IN_ALL: usize = 1024;
+
 /// Temperature of samples (Wang et al. 2022 use 0.5 to 0.7).
 const TEMPERATURE: f32 = 0.7;
 
@@ -182,11 +185,30 @@ impl Technique {
                 problems.push(format!("`{name}`: {problem}"));
             }
         }
+        problems.extend(technique.too_many());
         if problems.is_empty() {
             Ok(technique)
         } else {
             Err(problems)
         }
+    }
+
+    /// What is wrong where layers that sample stand inside of each other: their samples multiply.
+    fn too_many(&self) -> Option<String> {
+        let samples = self.wrappers.iter().filter_map(|wrapper| match wrapper {
+            Wrapper::SelfConsistency(options) => Some(options.samples.unwrap_or(SAMPLES)),
+            Wrapper::BestOf(options) => Some(options.samples.unwrap_or(SAMPLES)),
+            Wrapper::Revise(_) => None,
+        });
+        let all: Vec<usize> = samples.collect();
+        let product = all.iter().fold(1usize, |all, n| all.saturating_mul(*n));
+        let factors: Vec<String> = all.iter().map(usize::to_string).collect();
+        (product > MOST_IN_ALL).then(|| {
+            format!(
+                "its `samples` multiply to {} = {product} in one call; lower them to {MOST_IN_ALL} in all",
+                factors.join(" × ")
+            )
+        })
     }
 
     fn add(&mut self, name: &str, options: Value, core: &mut Option<String>) -> Result<(), String> {
@@ -437,6 +459,10 @@ mod tests {
             (
                 json!({"best_of": {"criteria": "x", "grader": "y"}}),
                 "write one",
+            ),
+            (
+                json!([{"best_of": {"samples": 64}}, "revise", {"self_consistency": {"samples": 64}}]),
+                "64 × 64 = 4096 in one call; lower them to 1024",
             ),
             (json!(3), "a technique is a name"),
             (json!({"revise": {"rounds": 0}}), "must be 1 to 8"),

@@ -19,7 +19,8 @@ const THINK_FIRST: &str =
     "\n\nFirst think step by step, in a few short sentences. Do not write the final output yet.";
 const EXTRACT_TEXT: &str =
     "So what is the answer? Write the answer alone, without any explanation.";
-const EXTRACT_OUTPUT: &str = "Now write the final output, and nothing else.";
+/// Asks for the output behind reasoning that an answer of its own holds.
+pub(crate) const EXTRACT_OUTPUT: &str = "Now write the final output, and nothing else.";
 
 /// Reasoning in the same answer where the output is text; in an answer of its own where it is JSON,
 /// since what is constrained to a schema has no room to think.

@@ -121,7 +121,7 @@ fn the_answer_of_most_samples_wins_and_the_vote_stops_when_decided() {
 
     // Samples that fail have no vote; if all do, there is no answer.
     let (end, _) = run(voting(), |_, i| (i > 2).then(|| output("7").unwrap()));
-    assert_eq!(end.unwrap().confidence, Some(1.0));
+    assert_eq!(end.unwrap().confidence, Some(0.4));
     assert_eq!(run(voting(), |_, _| None).0, None);
 
     let patient = machine(json!({"self_consistency": {"samples": 4, "early_stop": false}}));
@@ -241,6 +241,38 @@ fn a_grader_takes_the_best() {
 }
 
 #[test]
+fn a_grade_that_is_no_number_loses() {
+    let declared = json!([{"best_of": {"samples": 2, "grader": "g"}}, "direct"]);
+    let mut machine = machine(declared);
+    machine.start();
+    let answered = |id, text: &str| Event::Answered {
+        id,
+        answer: output(text).unwrap(),
+    };
+    machine.on(answered(0, "first"));
+    let commands = machine.on(answered(1, "second"));
+    let ids: Vec<AskId> = commands
+        .iter()
+        .filter_map(|c| match c {
+            Command::Grade { id, .. } => Some(*id),
+            _ => None,
+        })
+        .collect();
+    machine.on(Event::Graded {
+        id: ids[0],
+        score: f64::NAN,
+    });
+    let commands = machine.on(Event::Graded {
+        id: ids[1],
+        score: 0.1,
+    });
+    assert!(
+        matches!(&commands[..], [Command::Done(end)] if end.output == "second"),
+        "{commands:?}"
+    );
+}
+
+#[test]
 fn an_answer_is_revised_until_nothing_is_to_mend() {
     let revising = || machine(json!([{"revise": {"rounds": 3}}, "direct"]));
     let (end, asked) = run(revising(), |_, i| match i {
@@ -252,6 +284,12 @@ fn an_answer_is_revised_until_nothing_is_to_mend() {
     assert_eq!(end.unwrap().output, "a longer draft");
     assert_eq!(asked, ["answer", "criticise", "revise", "criticise"]);
     // An answer that does not change, or a failed critique, ends it.
+    // So does one that says that the documents hold none.
+    let (end, asked) = run(revising(), |_, _| output("NOT_IN_DOCUMENTS"));
+    assert_eq!(
+        (end.unwrap().output, asked.len()),
+        (json!("NOT_IN_DOCUMENTS"), 1)
+    );
     let (_, asked) = run(
         revising(),
         |_, i| if i == 1 { free("bad") } else { output("x") },

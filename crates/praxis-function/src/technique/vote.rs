@@ -1,6 +1,7 @@
 //! When two answers are the same: by their words, their number, their JSON, or their meaning.
 
 use praxis_core::embed::dot;
+use praxis_core::language::is_han;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -31,12 +32,20 @@ impl Vote {
         let numbers = numbers(text);
         match self {
             Self::Number => numbers.last().cloned().unwrap_or_else(|| words(text)),
-            Self::Auto if numbers.len() == 1 && text.split_whitespace().count() <= 4 => {
-                numbers[0].clone()
-            }
+            Self::Auto if numbers.len() == 1 && length(text) <= 4 => numbers[0].clone(),
             _ => words(text),
         }
     }
+}
+
+/// How many words a text has: what spaces part, and each Chinese character, which nothing parts.
+fn length(text: &str) -> usize {
+    let of = |word: &str| {
+        let han = word.chars().filter(|c| is_han(*c)).count();
+        let other = word.chars().any(|c| c.is_alphanumeric() && !is_han(c));
+        han + usize::from(other)
+    };
+    text.split_whitespace().map(of).sum()
 }
 
 /// The text's words in lower case.
@@ -196,6 +205,7 @@ mod tests {
                 json!("It is 15."),
             ),
             (Vote::Auto, json!("-3"), json!("−3 degrees")),
+            (Vote::Auto, json!("答案是3。"), json!("3")),
         ] {
             assert_eq!(vote.key(&a), vote.key(&b), "{a} {b}");
         }
@@ -204,6 +214,12 @@ mod tests {
             (Vote::Auto, json!("-3"), json!("3")),
             (Vote::Auto, json!("C"), json!("C++")),
             (Vote::Text, json!("3 apples"), json!("3")),
+            // Nothing parts the words of Chinese; these are no short answers.
+            (
+                Vote::Auto,
+                json!("小明比小红大3岁"),
+                json!("小红比小明大3岁"),
+            ),
             (
                 Vote::Auto,
                 json!("between 3 and 5"),

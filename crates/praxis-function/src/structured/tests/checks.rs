@@ -62,6 +62,12 @@ fn each_kind_says_what_is_found_and_what_is_wanted() {
             "`a[1]`: found an e-mail address and a phone number; wanted the same without personal data: leave it out or write [removed]",
         ),
         (
+            json!("no_pii"),
+            json!({"a": [12, 3.5, 13_800_138_000.5]}),
+            json!({"a": [12, {"b": 13_800_138_000u64}]}),
+            "`a[1].b`: found a phone number; wanted the same without personal data: leave it out or write [removed]",
+        ),
+        (
             json!({"no_pii": true, "message": "no names of people"}),
             json!("ok"),
             json!("4111111111111111"),

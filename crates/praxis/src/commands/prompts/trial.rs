@@ -27,9 +27,6 @@ use crate::cli::{Check, Global, Try};
 use crate::ui::{self, BOLD, DIM, Failure};
 use crate::versions;
 
-/// Cases up to which the answers are shown side by side.
-const FEW: usize = 6;
-
 /// Width where there is no terminal to ask.
 const WIDTH: usize = 100;
 
@@ -139,10 +136,8 @@ pub async fn run(app: &App, args: Try, global: &Global) -> Result<(), Failure> {
             "results": results,
         }));
     } else {
-        if cases.len() <= FEW {
-            for case in &cases {
-                show(case, &pairs);
-            }
+        for case in cases.iter().take(args.show) {
+            show(case, &pairs);
         }
         ui::out(summary::table(&rows));
         ui::note(ui::paint(
@@ -305,13 +300,26 @@ fn prompt(app: &App, named: &str) -> Result<(String, Sources), Failure> {
     let cannot =
         |e: &dyn std::fmt::Display| Failure::message(format!("cannot read `{named}`: {e}"));
     let text = std::fs::read_to_string(path).map_err(|e| cannot(&e))?;
-    let file = path
-        .file_name()
-        .map(|n| n.to_string_lossy().into_owned())
-        .ok_or_else(|| cannot(&"it has no name"))?;
-    let name = file.trim_end_matches(".prompt").to_owned();
+    let file = name_in(&folder, path).ok_or_else(|| cannot(&"it has no name"))?;
+    let name = file.strip_suffix(".prompt").unwrap_or(&file).to_owned();
     files.insert(file, text);
     Ok((name, files))
+}
+
+/// The name of a prompt file in the folder of prompts, `support/greet.prompt`; of one from elsewhere, its own.
+fn name_in(folder: &Path, path: &Path) -> Option<String> {
+    let inside = || {
+        let (folder, path) = (folder.canonicalize().ok()?, path.canonicalize().ok()?);
+        let names: Vec<String> = path
+            .strip_prefix(&folder)
+            .ok()?
+            .iter()
+            .map(|name| name.to_string_lossy().into_owned())
+            .collect();
+        Some(names.join("/"))
+    };
+    let own = || Some(path.file_name()?.to_string_lossy().into_owned());
+    inside().or_else(own)
 }
 
 /// What is compared.
@@ -487,5 +495,27 @@ impl Collector {
             }
         }
         spent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_folder_keeps_its_name_and_one_from_elsewhere_has_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("prompts");
+        std::fs::create_dir_all(folder.join("support")).unwrap();
+        for (file, name) in [
+            ("prompts/answer.prompt", "answer.prompt"),
+            ("prompts/support/greet.prompt", "support/greet.prompt"),
+            ("prompts/support/../answer.prompt", "answer.prompt"),
+            ("mine.prompt", "mine.prompt"),
+        ] {
+            let path = dir.path().join(file);
+            std::fs::write(&path, "x").unwrap();
+            assert_eq!(name_in(&folder, &path).as_deref(), Some(name), "{file}");
+        }
     }
 }
