@@ -22,15 +22,77 @@ pub(crate) struct Terms {
     pub words: Vec<String>,
     /// Pairs of neighbouring Chinese characters; a lone character stands for itself.
     pub bigrams: Vec<String>,
+    /// Where each word stands among those of its language: neighbours have neighbouring numbers.
+    pub word_places: Vec<usize>,
+    /// The same of pairs; a gap is where a run of Chinese ends.
+    pub bigram_places: Vec<usize>,
+    /// What a question has in quotation marks.
+    pub phrases: Vec<Phrase>,
+}
+
+/// A text to be found as it stands: terms with their places. English words and Chinese pairs have places of
+/// their own.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Phrase {
+    pub words: Vec<(usize, String)>,
+    pub bigrams: Vec<(usize, String)>,
+}
+
+/// Quotation marks, as they open and close.
+const QUOTES: [(char, char); 4] = [('"', '"'), ('“', '”'), ('「', '」'), ('＂', '＂')];
+
+/// Analyzes a question: a text that may have phrases in quotation marks.
+pub(crate) fn analyze_question(text: &str) -> Terms {
+    let mut terms = analyze(text);
+    terms.phrases = quoted(text).into_iter().filter_map(Phrase::of).collect();
+    terms
+}
+
+/// What stands in quotation marks.
+fn quoted(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut open: Option<(usize, char)> = None;
+    for (at, c) in text.char_indices() {
+        match open {
+            Some((start, close)) if c == close => {
+                found.push(&text[start..at]);
+                open = None;
+            }
+            Some(_) => {}
+            None => {
+                let quote = QUOTES.iter().find(|(opening, _)| *opening == c);
+                open = quote.map(|(_, close)| (at + c.len_utf8(), *close));
+            }
+        }
+    }
+    found
+}
+
+impl Phrase {
+    /// A phrase of this text; `None` of one term, which is no more than a word.
+    fn of(text: &str) -> Option<Self> {
+        let terms = analyze(text);
+        let words = terms.word_places.into_iter().zip(terms.words);
+        let phrase = Self {
+            words: words.filter(|(_, w)| !w.chars().any(is_han)).collect(),
+            bigrams: terms.bigram_places.into_iter().zip(terms.bigrams).collect(),
+        };
+        (phrase.words.len() + phrase.bigrams.len() > 1).then_some(phrase)
+    }
 }
 
 /// Analyzes a text.
 pub(crate) fn analyze(text: &str) -> Terms {
     let mut terms = Terms::default();
     let mut latin = String::new();
+    // Where runs of Chinese begin: words on either side are no neighbours.
+    let mut runs: Vec<usize> = Vec::new();
     let mut han: Vec<char> = Vec::new();
     for c in text.chars().chain(['\n']) {
         if is_han(c) {
+            if han.is_empty() {
+                runs.push(latin.len());
+            }
             han.push(c);
             latin.push(' ');
             continue;
@@ -41,7 +103,10 @@ pub(crate) fn analyze(text: &str) -> Terms {
     let mut analyzer = english();
     let mut stream = analyzer.token_stream(&latin);
     while stream.advance() {
-        terms.words.push(stream.token().text.clone());
+        let token = stream.token();
+        let before = runs.partition_point(|run| *run < token.offset_from);
+        terms.word_places.push(token.position + before);
+        terms.words.push(token.text.clone());
     }
     terms
 }
@@ -55,6 +120,7 @@ fn english() -> TextAnalyzer {
 }
 
 fn chinese(run: &[char], terms: &mut Terms) {
+    let next = terms.bigram_places.last().map_or(0, |last| last + 2);
     match run {
         [] => {}
         [one] => {
@@ -74,6 +140,11 @@ fn chinese(run: &[char], terms: &mut Terms) {
                 .extend(run.windows(2).map(|pair| pair.iter().collect::<String>()));
         }
     }
+    let places = next..next + terms.bigrams.len() - terms.bigram_places.len();
+    terms.bigram_places.extend(places);
+    terms
+        .word_places
+        .extend(terms.word_places.len()..terms.words.len());
 }
 
 /// Full-width letters and digits as their ASCII twins.
@@ -244,6 +315,31 @@ mod tests {
             terms.bigrams.contains(&"仙台".to_owned())
                 && terms.bigrams.contains(&"台医".to_owned())
         );
+    }
+
+    #[test]
+    fn what_is_quoted_is_a_phrase_with_its_places() {
+        let terms =
+            analyze_question("the \"Net operating 亏损 losses\" of “机器学习，方法” and \"one\"");
+        let places = |terms: &[(usize, String)]| -> Vec<(usize, String)> { terms.to_vec() };
+        let text = |place: usize, term: &str| (place, term.to_owned());
+        assert_eq!(terms.phrases.len(), 2, "{terms:?}");
+        let first = &terms.phrases[0];
+        assert_eq!(
+            places(&first.words),
+            [text(0, "net"), text(1, "oper"), text(3, "loss")]
+        );
+        assert_eq!(places(&first.bigrams), [text(0, "亏损")]);
+        let second = places(&terms.phrases[1].bigrams);
+        let expected = [(0, "机器"), (1, "器学"), (2, "学习"), (4, "方法")];
+        assert_eq!(second, expected.map(|(place, term)| text(place, term)));
+        assert!(
+            analyze_question("a \"half open and 12\" of it")
+                .phrases
+                .len()
+                == 1
+        );
+        assert!(analyze_question("nothing “open").phrases.is_empty());
     }
 
     #[test]

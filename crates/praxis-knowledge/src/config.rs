@@ -15,7 +15,7 @@ pub use self::models::{ModelUse, QuestionConfig, RerankConfig};
 pub use self::ocr::OcrConfig;
 use crate::load::LoadLimits;
 use crate::metadata::{DeclaredType, MetadataRule};
-use crate::segment::SegmentOptions;
+use crate::segment::{SegmentOptions, Strategy};
 
 /// A knowledge base as its file declares it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -47,6 +47,8 @@ pub struct BaseConfig {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SegmentConfig {
+    /// Where chunks begin and end.
+    pub strategy: Strategy,
     /// The most tokens of a chunk, by the embedder's tokenizer.
     pub max_tokens: usize,
     /// Sections below this are joined with their neighbours.
@@ -56,6 +58,7 @@ pub struct SegmentConfig {
 impl Default for SegmentConfig {
     fn default() -> Self {
         Self {
+            strategy: Strategy::default(),
             max_tokens: 128,
             min_tokens: 32,
         }
@@ -66,6 +69,7 @@ impl SegmentConfig {
     /// How large chunks become for an embedder that reads `room` tokens beside headings and prefix.
     pub(crate) fn options(&self, room: usize) -> SegmentOptions {
         SegmentOptions {
+            strategy: self.strategy,
             max_tokens: self.max_tokens.min(room),
             min_tokens: self.min_tokens,
         }

@@ -66,6 +66,8 @@ pub struct Segment {
     /// First character of the section that it is from, its heading included, and the character after
     /// the last: what to show of the document around it.
     pub section: (usize, usize),
+    /// Number of that section in the document, from 0; of a chunk of several, that of the first.
+    pub number: u32,
 }
 
 /// Spaces before an item of a list inside another, at most.

@@ -3,6 +3,7 @@
 //! Each document is one transaction, and the indexes are brought up to the store afterwards; killed
 //! at any moment, the next run goes on from what is there.
 
+mod prepare;
 mod settings;
 
 use std::collections::{BTreeSet, HashMap};
@@ -11,24 +12,19 @@ use std::time::Instant;
 
 use futures::StreamExt;
 use futures::stream;
-use praxis_core::embed::{EmbedKind, TokenCounter};
-use praxis_core::{
-    Attribute, CallError, ChunkId, Clearance, DocumentId, Embedder, ErrorCode, Metadata,
-};
-use praxis_sources::{Content, SourceError};
-use praxis_store::{Chunk, DocumentHead, NewAttributes, NewDocument};
+use praxis_core::embed::EmbedKind;
+use praxis_core::{CallError, Clearance, Embedder, ErrorCode};
+use praxis_store::{Chunk, DocumentHead, NewAttributes};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::BaseConfig;
-use crate::document::{LoadedDocument, Segment};
 use crate::knowledge::{Base, Knowledge, Maker, internal, other_embedder};
-use crate::listing::{Listed, SourceProblem, UNREAD};
+use crate::listing::{Listed, SourceProblem};
 use crate::load::ocr::Ocr;
-use crate::load::{Loading, load_guarded};
-use crate::metadata::{Described, Describer};
-use crate::segment::{SegmentOptions, segment};
-use crate::summary::summary;
+use crate::metadata::Describer;
+pub(crate) use prepare::chunk;
+use prepare::{Before, Prepared, Reading, fetch, prepare};
 pub(crate) use settings::recognition;
 use settings::{keep_recognized, settings};
 
@@ -148,31 +144,26 @@ impl Knowledge {
                 .with_hint("use `/v1/vector_stores` of the server's API"));
         }
         let describer = Arc::new(Describer::new(&base.config)?);
-        let _lock = self.lock(name, cancel).await?;
+        let lock = self.lock(name, cancel).await?;
         let embedder = self.embedder_for_ingest(name, &base.config).await?;
         let ocr = recognition(&base.config.ocr).await?;
         let settings = settings(&base.config.segment, &ocr);
         let store = self.store();
         let stored = store.base(name).await.map_err(internal)?;
-        if let Some(stored) = &stored {
-            keep_recognized(&stored.settings, &base.config.ocr, &ocr)?;
+        self.forget_what_is_ahead(name, stored.as_ref()).await?;
+        let known = self.heads(name).await?;
+        for head in known.values().filter(|head| head.chunks > 0) {
+            keep_recognized(&head.settings, &base.config.ocr, &ocr)?;
         }
-        let anew =
-            stored.is_some_and(|b| b.embedder != embedder.identity() || b.settings != settings);
-        // Where everything is cut anew, everything has to be there.
-        let only = only.filter(|_| !anew);
         let mut inventory = self.inventory(name, &base, only, progress, cancel).await?;
-        if inventory.has_doubts() {
-            inventory.doubt(&self.heads(name).await?);
-        }
-        if let Some(problem) = inventory.missing().filter(|_| anew) {
-            return Err(kept_as_it_is(problem));
-        }
-        store
+        inventory.doubt(&known);
+        // Documents that were cut with other settings stay until each is replaced: a run that fails or is killed
+        // leaves a base that is whole, and the next one goes on.
+        let emptied = store
             .prepare_base(name, &embedder.identity(), &settings)
             .await
             .map_err(internal)?;
-        let known = self.heads(name).await?;
+        let known = if emptied { HashMap::new() } else { known };
         inventory.yield_to_others(&known);
         let gone = inventory.removed(&known);
         store
@@ -187,10 +178,11 @@ impl Knowledge {
         report.problems = inventory.problems;
         self.hide_anew(name, &describer, unlisted, &mut report)
             .await?;
-        let (same, changed): (Vec<_>, Vec<_>) = inventory
-            .documents
-            .into_iter()
-            .partition(|d| known.get(&d.entry.uri).is_some_and(|h| d.is_current(h)));
+        let (same, changed): (Vec<_>, Vec<_>) = inventory.documents.into_iter().partition(|d| {
+            known
+                .get(&d.entry.uri)
+                .is_some_and(|h| d.is_current(h, &settings))
+        });
         let mut kept = Vec::with_capacity(same.len());
         for document in same {
             if let Some(head) = known.get(&document.entry.uri) {
@@ -210,7 +202,7 @@ impl Knowledge {
                 &describer,
                 changed,
                 &known,
-                ocr,
+                (ocr, &settings),
                 &*embedder,
                 progress,
                 cancel,
@@ -222,6 +214,8 @@ impl Knowledge {
         if let Some(stored) = store.base(name).await.map_err(internal)? {
             self.index_vectors(name, &stored).await?;
         }
+        drop(lock);
+        self.tidy_vectors(name).await?;
         report.failed.sort_by(|a, b| a.uri.cmp(&b.uri));
         report.seconds = started.elapsed().as_secs_f64();
         Ok(report)
@@ -271,7 +265,7 @@ impl Knowledge {
         describer: &Arc<Describer>,
         files: Vec<Listed>,
         known: &HashMap<String, DocumentHead>,
-        ocr: Ocr,
+        (ocr, settings): (Ocr, &str),
         embedder: &dyn Embedder,
         progress: &(dyn Fn(IngestEvent) + Sync),
         cancel: &CancellationToken,
@@ -280,6 +274,7 @@ impl Knowledge {
         let room = embedder.max_tokens().await?.saturating_sub(HEADING_RESERVE);
         let reading = Reading {
             options: base.config.segment.options(room),
+            settings: settings.into(),
             room,
             counter: embedder.token_counter().await?,
             ocr,
@@ -341,7 +336,10 @@ impl Knowledge {
         report: &mut IngestReport,
     ) -> Result<(), CallError> {
         let texts: Vec<String> = batch.iter().flat_map(Prepared::embedded_texts).collect();
-        let mut vectors = embedded(embedder, texts).await?.into_iter();
+        let vectors = embedded(embedder, texts).await?;
+        let stored = self.store().dimension(name).await.map_err(internal)?;
+        one_length(name, embedder, stored, &vectors)?;
+        let mut vectors = vectors.into_iter();
         for prepared in batch {
             let uri = prepared.from.entry.uri.clone();
             let before = known.get(&uri);
@@ -426,238 +424,10 @@ impl IngestReport {
     }
 }
 
-/// What the store has of a document.
-struct Before {
-    hash: String,
-    /// What the document says of itself, unless it was never asked.
-    own: Option<Metadata>,
-}
-
-impl Before {
-    fn of(head: &DocumentHead) -> Self {
-        Self {
-            hash: head.hash.clone(),
-            own: head.own.clone(),
-        }
-    }
-}
-
-/// Why a document could not be read, and the fix.
-struct Unread {
-    reason: String,
-    hint: String,
-    /// Whether it may be there the next time, as it was.
-    passing: bool,
-}
-
-/// A document, loaded and cut.
-struct Prepared {
-    from: Listed,
-    hash: String,
-    /// Whether its content is what the store has.
-    unchanged: bool,
-    /// What it says of itself.
-    own: Metadata,
-    /// What is known of it, and who may read it.
-    described: Described,
-    document: Result<LoadedDocument, Unread>,
-    segments: Vec<Segment>,
-    /// What is embedded for the whole document, where that is not its only chunk.
-    summary: Option<String>,
-}
-
-/// A document's bytes, unless they are too many.
-async fn fetch(document: &Listed) -> Result<Content, SourceError> {
-    let (size, limit) = (document.entry.size, document.source.limits.max_bytes);
-    if size > limit {
-        return Err(SourceError::TooLarge { size, limit });
-    }
-    document.source.source.fetch(&document.entry).await
-}
-
-/// How documents are read and cut.
-#[derive(Clone)]
-struct Reading {
-    options: SegmentOptions,
-    /// Tokens that the embedder reads of a text, but for its prefix and headings.
-    room: usize,
-    counter: TokenCounter,
-    ocr: Ocr,
-}
-
-fn prepare(
-    from: Listed,
-    content: Result<Content, SourceError>,
-    before: Option<Before>,
-    reading: &Reading,
-    describer: &Describer,
-) -> Prepared {
-    let mut prepared = Prepared {
-        hash: format!("{UNREAD}{}", from.entry.size),
-        from,
-        unchanged: false,
-        own: Metadata::new(),
-        described: Described::default(),
-        document: Ok(LoadedDocument::default()),
-        segments: Vec::new(),
-        summary: None,
-    };
-    prepared.read(content, before, reading);
-    let subject = prepared.from.subject(None);
-    prepared.described = describer.describe(&subject, &prepared.own, &subject.sidecar());
-    prepared
-}
-
-/// Hash of a document's content, and of the title that its source gives it.
-fn hash(content: &Content) -> String {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&content.bytes);
-    if let Some(title) = &content.title {
-        hasher.update(b"\0title\0").update(title.as_bytes());
-    }
-    hasher.finalize().to_hex().to_string()
-}
-
-/// Why a base is not cut anew.
-fn kept_as_it_is(problem: &SourceProblem) -> CallError {
-    let source = match problem.source.as_str() {
-        "" => "its folder".to_owned(),
-        name => format!("the source `{name}`"),
-    };
-    CallError::new(
-        ErrorCode::Upstream,
-        format!(
-            "the settings of the base changed, so all of it has to be read anew, and {source} cannot be: {}",
-            problem.reason
-        ),
-    )
-    .with_hint("nothing was changed: mend the source, or take the new settings back")
-}
-
 /// What an ingest says that somebody stopped.
 pub(crate) fn stopped() -> CallError {
     CallError::new(ErrorCode::Cancelled, "the ingest was stopped")
         .with_hint("what is done is kept: `praxis ingest` goes on from here")
-}
-
-impl Prepared {
-    /// Takes up what its source gave.
-    fn read(
-        &mut self,
-        content: Result<Content, SourceError>,
-        before: Option<Before>,
-        reading: &Reading,
-    ) {
-        let content = match content {
-            Ok(content) => content,
-            Err(error) => {
-                self.own = before.and_then(|b| b.own).unwrap_or_default();
-                self.document = Err(Unread {
-                    hint: error.hint().to_owned(),
-                    passing: !matches!(error, SourceError::TooLarge { .. }),
-                    reason: error.to_string(),
-                });
-                return;
-            }
-        };
-        self.hash = hash(&content);
-        let before = before.filter(|before| before.hash == self.hash);
-        self.unchanged = before.is_some();
-        if let Some(Before { own: Some(own), .. }) = before {
-            self.own = own;
-            return;
-        }
-        let how = Loading::new(self.from.source.limits, reading.ocr.clone());
-        match load_guarded(content.name, content.bytes, how) {
-            Ok(mut document) => {
-                if let Some(title) = content.title {
-                    let said = Attribute::Text(title.clone());
-                    document.metadata.insert("title".to_owned(), said);
-                    document.title = title;
-                }
-                self.own.clone_from(&document.metadata);
-                if !self.unchanged {
-                    let counter = &reading.counter;
-                    self.segments = segment(&document, reading.options, counter);
-                    self.summary = summary(&document.title, &self.segments, reading.room, counter);
-                    self.document = Ok(document);
-                }
-            }
-            Err(error) => {
-                self.document = Err(Unread {
-                    reason: error.to_string(),
-                    hint: error.hint().to_owned(),
-                    passing: false,
-                });
-            }
-        }
-    }
-
-    /// What to report of a document that cannot be had now, where the store has it as it was.
-    fn missing(&self, before: Option<&DocumentHead>) -> Option<FailedDocument> {
-        let unread = self.document.as_ref().err().filter(|u| u.passing)?;
-        before.filter(|head| head.error.is_none())?;
-        Some(FailedDocument {
-            uri: self.from.entry.uri.clone(),
-            reason: unread.reason.clone(),
-            hint: Some(unread.hint.clone()),
-        })
-    }
-
-    fn embedded_texts(&self) -> Vec<String> {
-        let title = self.document.as_ref().map_or("", |d| d.title.as_str());
-        self.segments
-            .iter()
-            .map(|s| indexed_text(title, &s.headings, &s.text))
-            .chain(self.summary.clone())
-            .collect()
-    }
-
-    fn into_document(
-        self,
-        base: &str,
-        vectors: &mut impl Iterator<Item = Vec<f32>>,
-    ) -> NewDocument {
-        let id = DocumentId::from_string(short_hash(&[base, &self.from.entry.uri]));
-        let segments = self.segments.into_iter();
-        let mut chunks: Vec<Chunk> = segments.map(|s| chunk(&id, &self.hash, s)).collect();
-        let vector = give_vectors(&mut chunks, self.summary.is_some(), vectors);
-        let (title, text, error) = match self.document {
-            Ok(document) => (document.title, document.text, None),
-            Err(error) => (String::new(), String::new(), Some(error)),
-        };
-        NewDocument {
-            id,
-            origin: self.from.origin(),
-            uri: self.from.entry.uri,
-            title,
-            text,
-            hash: self.hash,
-            size: self.from.entry.size,
-            modified: self.from.entry.modified,
-            hint: error.as_ref().map(|e| e.hint.clone()),
-            error: error.map(|e| e.reason),
-            vector,
-            own: self.own,
-            metadata: self.described.metadata,
-            labels: self.described.labels,
-            chunks,
-        }
-    }
-}
-
-/// A segment of a document whose content has this hash, as a chunk that has no vector yet.
-pub(crate) fn chunk(document: &DocumentId, hash: &str, segment: Segment) -> Chunk {
-    let place = format!("{}-{}", segment.start, segment.end);
-    Chunk {
-        id: ChunkId::from_string(short_hash(&[document.as_str(), hash, &place])),
-        headings: segment.headings,
-        page: segment.page,
-        start: segment.start,
-        end: segment.end,
-        text: segment.text,
-        vector: Vec::new(),
-    }
 }
 
 /// Gives a document's chunks their vectors, in order; returns that of the whole document, which comes after them
@@ -691,6 +461,31 @@ pub(crate) async fn embedded(
         }
         vectors.extend(embedder.embed(EmbedKind::Passage, some).await?);
     }
+}
+
+/// Refuses vectors of another length than those that a base has: they could never be compared, nor found.
+pub(crate) fn one_length(
+    base: &str,
+    embedder: &dyn Embedder,
+    stored: Option<usize>,
+    vectors: &[Vec<f32>],
+) -> Result<(), CallError> {
+    let Some(expected) = stored.or_else(|| vectors.first().map(Vec::len)) else {
+        return Ok(());
+    };
+    let Some(other) = vectors.iter().find(|vector| vector.len() != expected) else {
+        return Ok(());
+    };
+    let identity = embedder.identity();
+    let message = format!(
+        "`{base}` holds vectors of {expected} dimensions, and `{identity}` gave one of {}",
+        other.len()
+    );
+    Err(
+        CallError::new(ErrorCode::InvalidRequest, message).with_hint(format!(
+            "run `praxis knowledge reembed {base}` to embed all of it anew while it serves, or set the              embedder's `dimension` back"
+        )),
+    )
 }
 
 /// What both lanes index of a chunk: title and heading path before the text, so that a passage is

@@ -10,14 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use tantivy::collector::TopDocs;
-use tantivy::query::{BooleanQuery, BoostQuery, Occur, Query, TermQuery};
+use tantivy::query::{BooleanQuery, BoostQuery, Occur, PhraseQuery, Query, TermQuery};
 use tantivy::schema::{
     FAST, Field, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions, Value,
 };
 use tantivy::tokenizer::{PreTokenizedString, Token};
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
 
-use crate::analyze::{Terms, analyze, is_stopword};
+use crate::analyze::{Phrase, Terms, analyze, is_stopword};
 pub(crate) use scope::{KeywordScope, KnownTexts};
 
 /// The generation that wrote a text's document, by which scopes know it.
@@ -36,6 +36,10 @@ const WRITER_BYTES: usize = 64 << 20;
 /// What bigrams weigh beside words.
 const BIGRAM_BOOST: f32 = 0.6;
 
+/// What a phrase weighs beside its words: a text that has them in another order cannot make up for it, as BM25
+/// counts no word more than 2.2 times.
+const PHRASE_BOOST: f32 = 3.0;
+
 /// A text to index.
 pub(crate) struct KeywordEntry<'a> {
     /// Id of the chunk; of the document in the index of documents.
@@ -52,12 +56,16 @@ pub(crate) struct KeywordEntry<'a> {
 pub(crate) struct KeywordQuery {
     words: BTreeMap<String, f32>,
     bigrams: BTreeMap<String, f32>,
+    phrases: Vec<Phrase>,
 }
 
 impl KeywordQuery {
     /// A question's terms by how often it names them, without words that every question has.
     pub fn of(terms: &Terms) -> Self {
-        let mut query = Self::default();
+        let mut query = Self {
+            phrases: terms.phrases.clone(),
+            ..Self::default()
+        };
         for word in terms.words.iter().filter(|w| !is_stopword(w)) {
             query.add(word, 1.0);
         }
@@ -111,7 +119,7 @@ fn schema() -> (Schema, Fields) {
     let text = TextOptions::default().set_indexing_options(
         TextFieldIndexing::default()
             .set_tokenizer("raw")
-            .set_index_option(IndexRecordOption::WithFreqs),
+            .set_index_option(IndexRecordOption::WithFreqsAndPositions),
     );
     let fields = Fields {
         chunk: schema.add_text_field("chunk", STRING | STORED),
@@ -200,7 +208,9 @@ impl KeywordIndex {
         let bigrams = query.bigrams.iter().map(|p| (self.fields.bigrams, p));
         let clauses: Vec<(Occur, Box<dyn Query>)> = words
             .chain(bigrams)
-            .map(|(field, (text, weight))| (Occur::Should, self.term(field, text, *weight)))
+            .map(|(field, (text, weight))| self.term(field, text, *weight))
+            .chain(query.phrases.iter().map(|phrase| self.phrase(phrase)))
+            .map(|clause| (Occur::Should, clause))
             .collect();
         if clauses.is_empty() {
             return Ok(Vec::new());
@@ -252,6 +262,28 @@ impl KeywordIndex {
         id.unwrap_or_default().to_owned()
     }
 
+    /// The words of a phrase side by side, and its pairs of characters.
+    fn phrase(&self, phrase: &Phrase) -> Box<dyn Query> {
+        let parts = [
+            (self.fields.words, &phrase.words),
+            (self.fields.bigrams, &phrase.bigrams),
+        ];
+        let part = |(field, terms): (Field, &Vec<(usize, String)>)| -> Option<Box<dyn Query>> {
+            let (first, text) = terms.first()?;
+            if terms.len() == 1 {
+                return Some(self.term(field, text, 1.0));
+            }
+            let term = |(place, text): &(usize, String)| {
+                (place - first, Term::from_field_text(field, text))
+            };
+            let terms = terms.iter().map(term).collect();
+            Some(Box::new(PhraseQuery::new_with_offset(terms)))
+        };
+        let parts = parts.into_iter().filter_map(part).collect();
+        let whole = BooleanQuery::intersection(parts);
+        Box::new(BoostQuery::new(Box::new(whole), PHRASE_BOOST))
+    }
+
     fn term(&self, field: Field, text: &str, boost: f32) -> Box<dyn Query> {
         let term = TermQuery::new(
             Term::from_field_text(field, text),
@@ -284,8 +316,11 @@ impl KeywordWriter {
         document.add_u64(self.fields.generation, generation);
         document.add_u64(self.fields.word_count, terms.words.len() as u64);
         document.add_u64(self.fields.bigram_count, terms.bigrams.len() as u64);
-        document.add_pre_tokenized_text(self.fields.words, tokens(terms.words));
-        document.add_pre_tokenized_text(self.fields.bigrams, tokens(terms.bigrams));
+        document.add_pre_tokenized_text(self.fields.words, tokens(terms.words, terms.word_places));
+        document.add_pre_tokenized_text(
+            self.fields.bigrams,
+            tokens(terms.bigrams, terms.bigram_places),
+        );
         self.writer.add_document(document).map(|_| ())
     }
 
@@ -306,10 +341,10 @@ impl KeywordWriter {
     }
 }
 
-fn tokens(words: Vec<String>) -> PreTokenizedString {
-    let tokens = words
+fn tokens(words: Vec<String>, places: Vec<usize>) -> PreTokenizedString {
+    let tokens = places
         .into_iter()
-        .enumerate()
+        .zip(words)
         .map(|(position, text)| Token {
             position,
             text,
@@ -334,5 +369,87 @@ pub(crate) fn coverage(query: &Terms, passage: &Terms) -> f32 {
         0.0
     } else {
         found as f32 / wanted.len() as f32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::analyze_question;
+
+    fn added(dir: &Path, texts: &[&str]) -> KeywordIndex {
+        let index = KeywordIndex::open(dir).unwrap();
+        let writer = index.writer().unwrap();
+        for (number, text) in texts.iter().enumerate() {
+            let id = number.to_string();
+            writer
+                .add(&KeywordEntry {
+                    id: &id,
+                    document: &id,
+                    generation: 1,
+                    text,
+                })
+                .unwrap();
+        }
+        writer.commit(&[("d".to_owned(), 1)].into()).unwrap();
+        index.reload().unwrap();
+        index
+    }
+
+    #[test]
+    fn what_holds_the_quoted_words_as_they_stand_comes_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let texts = [
+            "Operating loss, net: loss of net, operating net loss and net operating; net loss",
+            "In such a year the firm carries its net operating losses over to the next one",
+            "机器的学习，学习机器，方法和机器，学习的方法，学习机器",
+            "这一章讲的是机器学习方法的历史，以及它在工业里的许多用处",
+            "net 机器 operating 学习 loss",
+        ];
+        let index = added(dir.path(), &texts);
+        for (question, first) in [
+            ("\"net operating loss\"", "1"),
+            ("what is the “Net Operating Loss” of a firm", "1"),
+            ("“机器学习方法”", "3"),
+        ] {
+            let query = KeywordQuery::of(&analyze_question(question));
+            let found = index.search(&query, 5, None, None).unwrap();
+            assert_eq!(found[0].0, first, "{question}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn an_index_without_positions_is_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let (now, _) = schema();
+        let mut before = Schema::builder();
+        for (_, entry) in now.fields() {
+            let text = TextFieldIndexing::default()
+                .set_tokenizer("raw")
+                .set_index_option(IndexRecordOption::WithFreqs);
+            match entry.name() {
+                name @ ("words" | "bigrams") => {
+                    before.add_text_field(name, TextOptions::default().set_indexing_options(text));
+                }
+                _ => {
+                    before.add_field(entry.clone());
+                }
+            }
+        }
+        let index = Index::create_in_dir(dir.path(), before.build()).unwrap();
+        let mut writer: IndexWriter = index.writer_with_num_threads(1, WRITER_BYTES).unwrap();
+        let mut commit = writer.prepare_commit().unwrap();
+        commit.set_payload("{\"d\":1}");
+        commit.commit().unwrap();
+        drop((writer, index));
+        // Empty, it is filled from the store.
+        let index = KeywordIndex::open(dir.path()).unwrap();
+        assert!(index.manifest().unwrap().is_empty());
+        assert_eq!(index.index.schema(), now);
+        let kept = added(dir.path(), &["heron"]);
+        assert_eq!(kept.manifest().unwrap().len(), 1);
+        drop((index, kept));
+        let again = KeywordIndex::open(dir.path()).unwrap();
+        assert_eq!(again.manifest().unwrap().len(), 1);
     }
 }

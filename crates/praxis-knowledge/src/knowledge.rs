@@ -1,9 +1,9 @@
 //! The knowledge bases of an application: rebuild, check, and the state behind them. Left out: searching
 //! them (`retrieve`) and filling them (`ingest`).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, TryLockError};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -26,7 +26,7 @@ use crate::scope::Scopes;
 use crate::search::assistant::Assistant;
 use crate::search::lanes::{DocumentSummary, Indexes};
 use crate::search::rerank::Judges;
-use crate::vectors::clear;
+use crate::vectors::{clear, tidy};
 
 /// The folder with a base's indexes of vectors, beside those of its keywords.
 pub(crate) const VECTORS: &str = "vectors";
@@ -70,6 +70,8 @@ pub(crate) struct Base {
     pub config: BaseConfig,
     pub maker: Maker,
     snapshot: RwLock<Option<Arc<Snapshot>>>,
+    /// Held by the search that brings the snapshot up to date: of a large base there must be no two that do.
+    loading: tokio::sync::Mutex<()>,
     /// The index of its vectors, while this process has it open.
     pub vectors: Mutex<Option<Arc<Index>>>,
     /// Its graph, as callers see it.
@@ -135,42 +137,6 @@ pub struct Knowledge {
     rerankers: Option<RerankerSource>,
 }
 
-/// Whether a base's indexes hold exactly the chunks of the store.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct CheckReport {
-    /// Chunks in the store.
-    pub chunks: usize,
-    /// Chunks that the keyword index cannot find.
-    pub missing_keywords: usize,
-    /// Chunks that the vector index cannot find.
-    pub missing_vectors: usize,
-    /// Documents with text that the keyword index of documents cannot find.
-    pub missing_documents: usize,
-    /// Entries of the keyword index without a chunk.
-    pub ghosts: usize,
-}
-
-impl CheckReport {
-    /// Whether nothing is missing and nothing is too much.
-    pub fn is_clean(&self) -> bool {
-        self.missing_keywords + self.missing_vectors + self.missing_documents + self.ghosts == 0
-    }
-}
-
-impl std::fmt::Display for CheckReport {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{} chunks, {} missing in keywords, {} missing in vectors, {} documents missing, {} ghosts",
-            self.chunks,
-            self.missing_keywords,
-            self.missing_vectors,
-            self.missing_documents,
-            self.ghosts
-        )
-    }
-}
-
 /// A passage in its surroundings.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Excerpt {
@@ -185,12 +151,18 @@ pub struct Excerpt {
 }
 
 impl Base {
+    fn current(&self) -> Option<Arc<Snapshot>> {
+        let snapshot = self.snapshot.read();
+        snapshot.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn new(dir: PathBuf, config: BaseConfig, maker: Maker) -> Self {
         Self {
             dir,
             config,
             maker,
             snapshot: RwLock::default(),
+            loading: tokio::sync::Mutex::default(),
             vectors: Mutex::default(),
             graph: Views::default(),
         }
@@ -440,7 +412,7 @@ impl Knowledge {
     /// An unknown base, or a disk that fails.
     pub async fn rebuild(&self, name: &str) -> Result<usize, CallError> {
         let base = self.base(name)?;
-        let _lock = self.lock(name, &CancellationToken::new()).await?;
+        let lock = self.lock(name, &CancellationToken::new()).await?;
         if let Ok(mut snapshot) = base.snapshot.write() {
             *snapshot = None;
         }
@@ -449,46 +421,13 @@ impl Knowledge {
         }
         let dir = self.index_dir(name);
         for kind in [IndexKind::Chunks, IndexKind::Documents] {
-            let keywords = dir.join(kind.folder());
-            if keywords.exists() {
-                std::fs::remove_dir_all(&keywords).map_err(internal)?;
-            }
+            remove_dir(&dir.join(kind.folder()))?;
         }
         clear(&dir.join(VECTORS));
-        Ok(self
-            .refresh_locked(name)
-            .await?
-            .map_or(0, |s| s.indexes.vectors.len()))
-    }
-
-    /// Compares the indexes with the store, chunk by chunk.
-    ///
-    /// # Errors
-    /// An unknown base, or a disk that fails.
-    pub async fn check(&self, name: &str) -> Result<CheckReport, CallError> {
-        let Some((snapshot, _)) = self.snapshot(name).await? else {
-            return Ok(CheckReport::default());
-        };
-        let entries = self.store.chunk_entries(name).await.map_err(internal)?;
-        let live: Vec<ChunkId> = entries.into_iter().map(|e| e.chunk).collect();
-        let indexes = &snapshot.indexes;
-        let ids = indexes.keywords.ids().map_err(internal)?;
-        let indexed: HashSet<ChunkId> = ids.into_iter().map(ChunkId::from_string).collect();
-        let known: HashSet<&ChunkId> = live.iter().collect();
-        let heads = self.documents(name, &Clearance::Full).await?;
-        let ids = indexes.document_keywords.ids().map_err(internal)?;
-        let whole: HashSet<String> = ids.into_iter().collect();
-        Ok(CheckReport {
-            chunks: live.len(),
-            missing_keywords: live.iter().filter(|c| !indexed.contains(c)).count(),
-            missing_vectors: live.iter().filter(|c| !indexes.vectors.contains(c)).count(),
-            missing_documents: heads
-                .iter()
-                .filter(|d| d.chunks > 0 && !whole.contains(d.id.as_str()))
-                .count(),
-            ghosts: indexed.iter().filter(|c| !known.contains(c)).count()
-                + indexes.vectors.ghosts(),
-        })
+        let snapshot = self.refreshed(name).await?;
+        drop(lock);
+        self.tidy_vectors(name).await?;
+        Ok(snapshot.map_or(0, |s| s.indexes.vectors.len()))
     }
 
     /// One ingest or rebuild of a base at a time, over all processes. Whoever waits for another one can be stopped.
@@ -553,10 +492,18 @@ impl Knowledge {
         stored: &StoredBase,
     ) -> Result<Option<Arc<Snapshot>>, CallError> {
         let base = self.base(name)?;
-        let current = base.snapshot.read().ok().and_then(|s| s.clone());
-        if let Some(current) = &current
-            && current.generation == stored.generation
-        {
+        let is_fresh = |known: &Arc<Snapshot>| known.generation >= stored.generation;
+        let current = base.current();
+        let loading = base.loading.try_lock();
+        let _loading = match (&current, loading) {
+            (Some(current), _) if is_fresh(current) => return Ok(Some(Arc::clone(current))),
+            (_, Ok(loading)) => loading,
+            // What is there serves until the one who loads is done.
+            (Some(current), Err(_)) => return Ok(Some(Arc::clone(current))),
+            (None, Err(_)) => base.loading.lock().await,
+        };
+        let current = base.current();
+        if let Some(current) = current.as_ref().filter(|known| is_fresh(known)) {
             return Ok(Some(Arc::clone(current)));
         }
         // An ingest in another process moves the store all the time: what is there serves until it
@@ -642,17 +589,75 @@ impl Knowledge {
 
     fn keep(&self, name: &str, snapshot: Snapshot) -> Result<Arc<Snapshot>, CallError> {
         let snapshot = Arc::new(snapshot);
-        if let Ok(mut slot) = self.base(name)?.snapshot.write() {
-            *slot = Some(Arc::clone(&snapshot));
+        let base = self.base(name)?;
+        let slot = base.snapshot.write();
+        let mut slot = slot.unwrap_or_else(PoisonError::into_inner);
+        // One that was made beside an ingest is worse than any other.
+        if snapshot.generation == NO_GENERATION
+            && let Some(better) = slot.as_ref().filter(|s| s.generation != NO_GENERATION)
+        {
+            return Ok(Arc::clone(better));
         }
+        *slot = Some(Arc::clone(&snapshot));
         Ok(snapshot)
     }
 
-    /// Brings the indexes up to the store and loads them. The caller holds the base's lock.
+    /// Brings the indexes up to the store and loads them, and merges vectors in the background. The caller
+    /// holds the base's lock.
     pub(crate) async fn refresh_locked(
         &self,
         name: &str,
     ) -> Result<Option<Arc<Snapshot>>, CallError> {
+        let snapshot = self.refreshed(name).await?;
+        let index = snapshot.as_ref().and_then(|s| s.indexes.vectors.on_disk());
+        if let Some(index) = index.filter(|index| index.is_merge_due()) {
+            tokio::spawn(tidy(index));
+        }
+        Ok(snapshot)
+    }
+
+    /// Merges the vectors of a base, for a process that may end thereafter; nothing where another process has
+    /// their index open.
+    pub(crate) async fn tidy_vectors(&self, name: &str) -> Result<(), CallError> {
+        let open = self.base(name)?.vectors.lock().ok().and_then(|v| v.clone());
+        if let Some(index) = open {
+            tidy(index).await;
+        }
+        Ok(())
+    }
+
+    /// Makes indexes anew that are ahead of the store, as where an older copy of it was put back. Before it
+    /// changes: once it has their generations again, for other documents, nothing tells. The caller holds the
+    /// base's lock.
+    pub(crate) async fn forget_what_is_ahead(
+        &self,
+        name: &str,
+        stored: Option<&StoredBase>,
+    ) -> Result<(), CallError> {
+        let Some(stored) = stored else {
+            let dir = self.index_dir(name);
+            for kind in [IndexKind::Chunks, IndexKind::Documents] {
+                remove_dir(&dir.join(kind.folder()))?;
+            }
+            clear(&dir.join(VECTORS));
+            return Ok(());
+        };
+        for kind in [IndexKind::Chunks, IndexKind::Documents] {
+            let dir = self.index_dir(name).join(kind.folder());
+            let index = KeywordIndex::open_beside(&dir).map_err(internal)?;
+            if is_ahead(&index.manifest().map_err(internal)?, stored) {
+                tracing::warn!(base = name, "an index of keywords is ahead of the store");
+                remove_dir(&dir)?;
+            }
+        }
+        if self.index_vectors(name, stored).await?.is_none() {
+            // Without a vector in the store there is nothing to compare them with.
+            clear(&self.index_dir(name).join(VECTORS));
+        }
+        Ok(())
+    }
+
+    async fn refreshed(&self, name: &str) -> Result<Option<Arc<Snapshot>>, CallError> {
         let Some(stored) = self.store.base(name).await.map_err(internal)? else {
             return Ok(None);
         };
@@ -709,6 +714,10 @@ impl Knowledge {
             .iter()
             .map(|(id, generation)| (id.to_string(), *generation))
             .collect();
+        let stored = self.store.base(name).await.map_err(internal)?;
+        if stored.is_some_and(|stored| is_ahead(&before, &stored)) {
+            return Err(internal("it is ahead of the store"));
+        }
         if before == after {
             return keywords.reload().map_err(internal);
         }
@@ -739,6 +748,19 @@ impl Knowledge {
     }
 }
 
+/// Whether an index of keywords holds what the store does not know yet.
+fn is_ahead(held: &BTreeMap<String, i64>, stored: &StoredBase) -> bool {
+    held.values()
+        .any(|generation| *generation > stored.generation)
+}
+
+fn remove_dir(dir: &Path) -> Result<(), CallError> {
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(internal(error)),
+        _ => Ok(()),
+    }
+}
+
 /// The error of a base whose vectors are another embedder's than the one that it is to be used with.
 pub(crate) fn other_embedder(name: &str, stored: &str, configured: &str) -> CallError {
     let message =
@@ -763,3 +785,6 @@ pub(crate) fn passage(found: praxis_store::FoundChunk, score: f32, relevance: f3
         relevance,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,8 +7,10 @@
 //! [`praxis_core::ChatGateway`] and [`praxis_core::Reranker`]) and what is done with the passages.
 
 mod analyze;
+mod check;
 mod config;
 mod document;
+mod documents;
 mod files;
 mod functions;
 mod graph;
@@ -31,6 +33,7 @@ mod tune;
 mod vector_stores;
 mod vectors;
 
+pub use check::CheckReport;
 pub use config::{
     BaseConfig, Fusion, GraphConfig, ModelUse, OcrConfig, QuestionConfig, RerankConfig,
     SearchConfig, SegmentConfig,
@@ -43,7 +46,7 @@ pub use graph::{
     GraphReport, GraphStats, GraphTriple, Provenance,
 };
 pub use ingest::{FailedDocument, IngestEvent, IngestReport, Warning};
-pub use knowledge::{BaseSpec, CheckReport, EmbedderSource, Excerpt, Knowledge, RerankerSource};
+pub use knowledge::{BaseSpec, EmbedderSource, Excerpt, Knowledge, RerankerSource};
 pub use listing::SourceProblem;
 pub use metadata::{DeclaredType, MetadataRule, is_sidecar};
 pub use praxis_sources::{FolderConfig, SourceConfig};
@@ -51,7 +54,7 @@ pub use preview::{Counting, Preview, PreviewChunk, preview_file};
 pub use reembed::{ReembedProgress, ReembedReport};
 pub use retrieve::{FoundDocument, FoundDocuments};
 pub use search::fusion::Lanes;
-pub use segment::{SegmentOptions, segment};
+pub use segment::{SegmentOptions, Strategy, segment};
 pub use tune::{Label, TuneReport};
 pub use vector_stores::{
     FileRequest, NewVectorStore, StoreHit, StoreHits, StoreQuery, VectorStores,

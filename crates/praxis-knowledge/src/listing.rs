@@ -67,8 +67,11 @@ impl Listed {
         }
     }
 
-    /// Whether the store has it as it is.
-    pub fn is_current(&self, head: &DocumentHead) -> bool {
+    /// Whether the store has it as it is, cut with these settings.
+    pub fn is_current(&self, head: &DocumentHead, settings: &str) -> bool {
+        if head.settings != settings {
+            return false;
+        }
         // What it says of itself was never read.
         if head.own.is_none() {
             return false;
@@ -140,11 +143,6 @@ impl Inventory {
             .collect()
     }
 
-    /// Whether [`Inventory::doubt`] has anything to look at.
-    pub fn has_doubts(&self) -> bool {
-        !self.empty.is_empty()
-    }
-
     /// Takes folders without files for ones that are not mounted, where the store has documents of them: then
     /// nothing of their source is gone.
     pub fn doubt(&mut self, known: &HashMap<String, DocumentHead>) {
@@ -172,13 +170,6 @@ impl Inventory {
                 ),
             );
         }
-    }
-
-    /// Why not all of the base could be looked at, if so.
-    pub fn missing(&self) -> Option<&SourceProblem> {
-        self.problems
-            .iter()
-            .find(|problem| !self.whole.contains(&problem.source))
     }
 
     /// Documents of the store that stay, and that no source lists now. Those of a folder that was not asked are as

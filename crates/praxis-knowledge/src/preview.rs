@@ -15,7 +15,7 @@ use crate::ingest::HEADING_RESERVE;
 use crate::knowledge::{Base, Knowledge, internal};
 use crate::load::ocr::Ocr;
 use crate::load::{Format, LoadError, Loading, load_file, load_guarded};
-use crate::segment::segment;
+use crate::segment::{Strategy, segment};
 
 /// What a file would become.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -28,6 +28,8 @@ pub struct Preview {
     pub characters: usize,
     /// Headings, paragraphs, items, tables and pieces of code.
     pub blocks: usize,
+    /// Where its chunks begin and end.
+    pub strategy: Strategy,
     /// The most tokens of a chunk.
     pub max_tokens: usize,
     /// Sections below this are joined with their neighbours.
@@ -123,7 +125,11 @@ impl Knowledge {
     }
 
     /// A base that the caller may know of.
-    fn known_base(&self, name: &str, clearance: &Clearance) -> Result<Arc<Base>, CallError> {
+    pub(crate) fn known_base(
+        &self,
+        name: &str,
+        clearance: &Clearance,
+    ) -> Result<Arc<Base>, CallError> {
         let base = self.base(name)?;
         if self.names(clearance).iter().any(|known| known == name) {
             return Ok(base);
@@ -191,6 +197,7 @@ fn preview(document: LoadedDocument, config: &BaseConfig, counting: &Counting) -
         characters: document.text.chars().count(),
         blocks: document.blocks.len(),
         title: document.title,
+        strategy: options.strategy,
         max_tokens: options.max_tokens,
         min_tokens: options.min_tokens,
         approximate: counting.room.is_none(),

@@ -73,7 +73,12 @@ impl Knowledge {
             cut: 0,
         };
         if report.from == report.to {
-            return Ok(report);
+            // A model behind an endpoint may have changed its vectors' length, and kept its name.
+            let length = store.dimension(name).await.map_err(internal)?;
+            match length {
+                Some(length) if embedder.dimension().await? != length => {}
+                _ => return Ok(report),
+            }
         }
         // Two moves of one base would throw away each other's work.
         let _alone = self.lock(&format!("{name}.move"), cancel).await?;
@@ -93,7 +98,7 @@ impl Knowledge {
             }
         }
         // What an ingest wrote meanwhile comes last, while no other can begin.
-        let _lock = self.lock(name, cancel).await?;
+        let lock = self.lock(name, cancel).await?;
         for _ in 0..LAST_ROUNDS {
             while self.embed_some(name, &*embedder, &mut report).await? {}
             if store
@@ -105,6 +110,8 @@ impl Knowledge {
                 if let Some(stored) = stored {
                     self.index_vectors(name, &stored).await?;
                 }
+                drop(lock);
+                self.tidy_vectors(name).await?;
                 return Ok(report);
             }
         }
@@ -179,6 +186,7 @@ impl Knowledge {
                 end: chunk.end,
                 text: chunk.text,
                 section: (chunk.start, chunk.end),
+                number: chunk.section.unwrap_or_default(),
             })
             .collect();
         let title = &document.head.title;

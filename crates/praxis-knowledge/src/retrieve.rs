@@ -17,7 +17,7 @@ use praxis_store::{Base as StoredBase, FoundChunk};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::analyze::{Terms, analyze};
+use crate::analyze::{Terms, analyze, analyze_question};
 use crate::config::SearchConfig;
 use crate::graph::GraphHits;
 use crate::ingest::indexed_text;
@@ -29,7 +29,7 @@ use crate::search::Search;
 use crate::search::diversity::diverse;
 use crate::search::expand::expand;
 use crate::search::fusion::blend;
-use crate::search::lanes::DEPTH;
+use crate::search::lanes::{DEPTH, depth};
 use crate::search::rerank::reranked;
 use understand::Understood;
 
@@ -121,12 +121,14 @@ impl Opened {
         &'a self,
         knowledge: &'a Knowledge,
         settings: &'a SearchConfig,
+        limit: usize,
         scope: &'a Scope,
     ) -> Search<'a> {
         Search {
             indexes: &self.snapshot.indexes,
             store: knowledge.store(),
             settings,
+            depth: depth(limit),
             scope,
             graph: None,
         }
@@ -148,7 +150,7 @@ impl Opened {
         graph: &GraphHits,
     ) -> Result<Vec<(ChunkId, f32)>, CallError> {
         let all = Scope::all();
-        let mut search = self.search(knowledge, settings, &all);
+        let mut search = self.search(knowledge, settings, DEPTH, &all);
         search.graph = self.lane(graph);
         search.chunks(terms, vector).await
     }
@@ -216,7 +218,7 @@ impl Knowledge {
         };
         let text = question.as_deref().unwrap_or(&query.text);
         let graph = self.graph_hits(name, &opened, text, &scope, cx).await?;
-        let mut search = opened.search(self, &settings, &scope);
+        let mut search = opened.search(self, &settings, query.limit, &scope);
         search.graph = opened.lane(&graph);
         let mut rankings = Vec::with_capacity(probes.len());
         for probe in probes {
@@ -314,7 +316,7 @@ impl Knowledge {
         if let Some(asked) = asked {
             let text = question.as_deref().unwrap_or(&query.text);
             let graph = self.graph_hits(name, &opened, text, &scope, cx).await?;
-            let mut search = opened.search(self, &settings, &scope);
+            let mut search = opened.search(self, &settings, query.limit, &scope);
             search.graph = opened.lane(&graph);
             // The best passage of a document is that of the question itself, where it has one.
             let mut best: HashMap<DocumentId, ChunkId> = HashMap::new();
@@ -392,7 +394,7 @@ impl Opened {
         let vector = self.embed(vec![query.to_owned()]).await?.pop();
         Ok(Some(Asked {
             snapshot: &self.snapshot,
-            terms: analyze(query),
+            terms: analyze_question(query),
             vector: vector.unwrap_or_default(),
             language: Language::of(query),
             calibration: self.calibration(),

@@ -83,6 +83,7 @@ mod tests {
         (0..count)
             .map(|i| Segment {
                 section: (0, 0),
+                number: 0,
                 headings: vec![format!("Section {}", i / 2)],
                 page: None,
                 start: 0,

@@ -10,7 +10,7 @@ use praxis_core::trace::NoTrace;
 use praxis_core::{CallContext, CallError, ChunkId, Clearance, ErrorCode};
 use serde::{Deserialize, Serialize};
 
-use crate::analyze::analyze;
+use crate::analyze::analyze_question;
 use crate::config::{Fusion, SearchConfig};
 use crate::knowledge::{Knowledge, internal};
 use crate::scope::Scope;
@@ -76,7 +76,7 @@ impl Knowledge {
         let cx = CallContext::new(Arc::new(NoTrace));
         let mut scores = vec![Vec::with_capacity(labels.len()); candidates.len()];
         for (label, vector) in labels.iter().zip(vectors) {
-            let terms = analyze(&label.query);
+            let terms = analyze_question(&label.query);
             let all = Scope::all();
             let graph = self
                 .graph_hits(name, &opened, &label.query, &all, &cx)

@@ -31,6 +31,7 @@ async fn opened(dir: &Path, search: SearchConfig) -> Knowledge {
         segment: SegmentConfig {
             max_tokens: 16,
             min_tokens: 4,
+            ..SegmentConfig::default()
         },
         ..BaseConfig::default()
     };

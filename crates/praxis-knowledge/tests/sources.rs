@@ -11,13 +11,12 @@ use async_trait::async_trait;
 use praxis_core::embed::{EmbedKind, TokenCounter};
 use praxis_core::trace::NoTrace;
 use praxis_core::{CallContext, Clearance, Embedder, ErrorCode, ModelError, Query, Retriever};
-use praxis_knowledge::{BaseConfig, IngestReport, Knowledge};
+use praxis_knowledge::{BaseConfig, IngestEvent, IngestReport, Knowledge};
 use praxis_store::Store;
 use tokio_util::sync::CancellationToken;
 
-/// An embedder that counts what it embeds.
-#[derive(Default)]
-struct Letters(Mutex<usize>);
+/// An embedder that counts what it embeds, with vectors of a length.
+struct Letters(Mutex<usize>, usize);
 
 #[async_trait]
 impl Embedder for Letters {
@@ -26,7 +25,7 @@ impl Embedder for Letters {
     }
 
     async fn dimension(&self) -> Result<usize, ModelError> {
-        Ok(32)
+        Ok(self.1)
     }
 
     async fn max_tokens(&self) -> Result<usize, ModelError> {
@@ -42,7 +41,7 @@ impl Embedder for Letters {
             *self.0.lock().unwrap() += texts.len();
         }
         let vector = |text: &String| {
-            let mut vector = vec![0.01f32; 32];
+            let mut vector = vec![0.01f32; self.1];
             for byte in text.bytes() {
                 vector[usize::from(byte % 32)] += 1.0;
             }
@@ -65,10 +64,14 @@ struct Stand {
 
 impl Stand {
     async fn open(dir: &Path, toml: &str) -> Self {
+        Self::with_vectors(dir, toml, 32).await
+    }
+
+    async fn with_vectors(dir: &Path, toml: &str, length: usize) -> Self {
         let config: BaseConfig = toml::from_str(toml).unwrap();
         assert_eq!(config.problems(), []);
         let store = Store::open(&dir.join("praxis.db")).await.unwrap();
-        let embedder = Arc::new(Letters::default());
+        let embedder = Arc::new(Letters(Mutex::default(), length));
         let given = Arc::clone(&embedder);
         let specs = vec![("docs".to_owned(), dir.join("knowledge"), config)];
         Self {
@@ -296,13 +299,9 @@ async fn an_empty_folder_is_not_taken_for_one_that_was_emptied() {
             "{problem:?}"
         );
     }
-    // Nor is the base cut anew without them.
+    // Nor do they go where all is cut anew.
     let anew = Stand::open(dir.path(), &format!("[segment]\nmax_tokens = 64\n{both}")).await;
-    let refused = anew
-        .knowledge
-        .ingest("docs", &|_| {}, &CancellationToken::new())
-        .await;
-    assert!(refused.unwrap_err().message.contains("is empty"));
+    assert_eq!(anew.ingest().await.updated, 2);
     assert_eq!(stand.uris().await, ["../mount/c.md", "a.md", "b.md"]);
     // What the hint says removes them.
     let stand = Stand::open(dir.path(), "[source]\npaths = [\".\"]\n").await;
@@ -346,24 +345,137 @@ async fn who_waits_for_a_base_can_be_stopped() {
 }
 
 #[tokio::test]
-async fn a_base_is_cut_anew_only_if_all_of_it_is_there() {
+async fn what_cannot_be_had_keeps_its_text_while_all_else_is_cut_anew() {
     let dir = tempfile::tempdir().unwrap();
     fill(dir.path());
     Stand::open(dir.path(), THREE).await.ingest().await;
     let (manual, away) = (dir.path().join("manual"), dir.path().join("away"));
     std::fs::rename(&manual, &away).unwrap();
     let stand = Stand::open(dir.path(), &format!("[segment]\nmax_tokens = 64\n{THREE}")).await;
-    let cancel = CancellationToken::new();
-    let refused = stand.knowledge.ingest("docs", &|_| {}, &cancel).await;
-    assert!(refused.unwrap_err().message.contains("the source `manual`"));
+    let report = stand.ingest().await;
+    assert_eq!((report.updated, report.removed), (3, 0), "{report:?}");
+    assert_eq!(report.problems[0].source, "manual");
     assert_eq!(stand.first("oil pump month").await, "manual:pump.md");
+    let all = stand.uris().await;
+    // What waited is cut when it is there, also if it is asked for alone; nothing else is cut twice.
     std::fs::rename(&away, &manual).unwrap();
-    // What is cut anew is cut anew as a whole, whatever was asked for.
     let only = ["manual".to_owned()].into_iter().collect();
+    let cancel = CancellationToken::new();
     let some = stand
         .knowledge
         .ingest_sources("docs", Some(&only), &|_| {}, &cancel);
-    assert_eq!(some.await.unwrap().added, 4);
+    assert_eq!(some.await.unwrap().updated, 1);
+    let report = stand.ingest().await;
+    assert_eq!((report.updated, report.unchanged), (0, 4), "{report:?}");
+    assert_eq!(stand.uris().await, all);
+}
+
+#[tokio::test]
+async fn a_base_is_never_empty_while_it_is_cut_anew_however_that_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let knowledge = dir.path().join("knowledge");
+    // Many small documents, so that they are written in several pieces.
+    for number in 0..160 {
+        let text = format!("# N{number}\n\nWord{number} of a text that is long enough.\n");
+        write(&knowledge.join(format!("{number:03}.md")), &text);
+    }
+    Stand::open(dir.path(), "").await.ingest().await;
+    let stand = Stand::open(dir.path(), "[segment]\nmax_tokens = 64\n").await;
+    // Stopped at once, and in the middle: what was there is there, old or new.
+    for stop_after in [0, 70] {
+        let cancel = CancellationToken::new();
+        let done = Mutex::new(0);
+        let progress = |event| match event {
+            IngestEvent::Planned { .. } if stop_after == 0 => cancel.cancel(),
+            IngestEvent::Finished { .. } => {
+                let mut done = done.lock().unwrap();
+                *done += 1;
+                if *done >= stop_after && stop_after > 0 {
+                    cancel.cancel();
+                }
+            }
+            _ => {}
+        };
+        let stopped = stand.knowledge.ingest("docs", &progress, &cancel).await;
+        assert_eq!(stopped.unwrap_err().code, ErrorCode::Cancelled);
+        let heads = stand.knowledge.documents("docs", &Clearance::Full).await;
+        let heads = heads.unwrap();
+        assert!(heads.len() == 160 && heads.iter().all(|h| h.chunks > 0));
+        assert!(stand.knowledge.check("docs").await.unwrap().is_clean());
+    }
+    let report = stand.ingest().await;
+    // What was done is not done again.
+    assert!(report.updated > 0 && report.updated < 160, "{report:?}");
+    assert_eq!(report.updated + report.unchanged, 160);
+    assert_eq!(stand.ingest().await.unchanged, 160);
+}
+
+#[tokio::test]
+async fn a_fetch_that_fails_while_all_is_cut_anew_keeps_the_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let knowledge = dir.path().join("knowledge");
+    write(&knowledge.join("a.md"), "# A\n\nOil the pump each month.\n");
+    write(&knowledge.join("b.md"), "# B\n\nText.\n");
+    Stand::open(dir.path(), "").await.ingest().await;
+    // Its folder lists it, and does not let it be read.
+    let stand = Stand::open(dir.path(), "[segment]\nstrategy = \"fixed\"\n").await;
+    let file = knowledge.join("a.md");
+    let told = |event: IngestEvent| {
+        if matches!(event, IngestEvent::Planned { .. }) {
+            std::fs::remove_file(&file).unwrap();
+            std::fs::create_dir(&file).unwrap();
+        }
+    };
+    let cancel = CancellationToken::new();
+    let report = stand
+        .knowledge
+        .ingest("docs", &told, &cancel)
+        .await
+        .unwrap();
+    assert_eq!((report.updated, report.failed.len()), (1, 1), "{report:?}");
+    assert_eq!(stand.first("oil pump month").await, "a.md");
+    std::fs::remove_dir(&file).unwrap();
+    write(&file, "# A\n\nOil the pump each month.\n");
+    let report = stand.ingest().await;
+    assert_eq!((report.updated, report.failed.len()), (1, 0), "{report:?}");
+}
+
+#[tokio::test]
+async fn the_length_of_vectors_does_not_change_unnoticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let knowledge = dir.path().join("knowledge");
+    write(&knowledge.join("a.md"), "# A\n\nOil the pump each month.\n");
+    let stand = Stand::open(dir.path(), "").await;
+    stand.ingest().await;
+    write(&knowledge.join("b.md"), "# B\n\nClean the filter.\n");
+    let longer = Stand::with_vectors(dir.path(), "", 64).await;
+    let cancel = CancellationToken::new();
+    let refused = longer.knowledge.ingest("docs", &|_| {}, &cancel).await;
+    let refused = refused.unwrap_err();
+    assert!(
+        refused.message.contains("of 32 dimensions") && refused.message.contains("one of 64"),
+        "{refused:?}"
+    );
+    assert!(
+        refused
+            .hint
+            .unwrap()
+            .contains("praxis knowledge reembed docs")
+    );
+    assert_eq!(stand.first("oil pump").await, "a.md");
+    // What the hint says mends it, although the model's name is the same.
+    let moved = longer
+        .knowledge
+        .reembed("docs", "letters", &|_| {}, &cancel)
+        .await;
+    assert_eq!(moved.unwrap().embedded, 1);
+    assert_eq!(longer.ingest().await.added, 1);
+    assert!(longer.knowledge.check("docs").await.unwrap().is_clean());
+    let same = longer
+        .knowledge
+        .reembed("docs", "letters", &|_| {}, &cancel)
+        .await;
+    assert_eq!(same.unwrap().embedded, 0);
 }
 
 #[tokio::test]

@@ -202,7 +202,7 @@ pub(crate) async fn write_chunks(
             .map_err(|e| StoreError::Damaged(e.to_string()))?;
         sqlx::query(
             "INSERT INTO chunks (id, document, ordinal, headings, page, start, \"end\", text, \
-             vector, number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             vector, number, section) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(chunk.id.as_str())
         .bind(document)
@@ -214,6 +214,7 @@ pub(crate) async fn write_chunks(
         .bind(&chunk.text)
         .bind(encode_vector(&chunk.vector))
         .bind(last + 1 + ordinal)
+        .bind(chunk.section.map(i64::from))
         .execute(&mut **tx)
         .await?;
     }

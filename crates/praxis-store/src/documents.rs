@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use praxis_core::{ChunkId, Clearance, DocumentId, Metadata};
 use serde::{Serialize, Serializer};
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row};
 
 use crate::attributes::{
     read_labels, read_metadata, write_attributes, write_labels, write_metadata,
 };
 use crate::changes::{note_removed, write_chunks};
-use crate::{Store, StoreError};
+use crate::{Page, Paged, Store, StoreError};
 
 /// A knowledge base as it was last ingested.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Base {
     pub embedder: String,
     /// Name of the model that made them, where the base has moved to it.
     pub embedder_name: Option<String>,
-    /// Digest of its segmentation settings.
+    /// The settings that its documents were to be cut with last; each document has its own.
     pub settings: String,
     /// Grows with each change of a document.
     pub generation: i64,
@@ -69,6 +69,8 @@ pub struct NewDocument {
     pub metadata: Metadata,
     /// Labels of which a reader needs one; none for a document that every caller may read.
     pub labels: Vec<String>,
+    /// The settings that it was cut with.
+    pub settings: String,
     /// Its chunks, in order.
     pub chunks: Vec<Chunk>,
 }
@@ -82,6 +84,8 @@ pub struct Chunk {
     pub headings: Vec<String>,
     /// Its first page, where the format has pages.
     pub page: Option<u32>,
+    /// Number of the section that it is from, or begins in; `None` where that was not noted yet.
+    pub section: Option<u32>,
     /// First character in the document's text.
     pub start: usize,
     /// Character after the last.
@@ -141,6 +145,20 @@ pub struct DocumentHead {
     /// What its file says of it; nothing if it was read before files were asked.
     #[serde(skip)]
     pub own: Option<Metadata>,
+    /// The settings that it was cut with.
+    #[serde(skip)]
+    pub settings: String,
+}
+
+/// How many documents of a base a reader may know of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct DocumentCounts {
+    /// All of them.
+    pub documents: u64,
+    /// Of these, documents that could not be read.
+    pub failed: u64,
+    /// Chunks of all of them.
+    pub chunks: u64,
 }
 
 fn plainly<S: Serializer>(metadata: &Metadata, serializer: S) -> Result<S::Ok, S::Error> {
@@ -164,7 +182,7 @@ pub struct Document {
 
 /// Columns of a [`DocumentHead`], and the base.
 const HEAD: &str = "d.id, d.base, d.uri, d.source, d.version, d.title, d.hash, d.size, d.modified, d.error, d.hint, \
-     d.generation, d.own, d.metadata, d.labels, (SELECT COUNT(*) FROM chunks c WHERE c.document = d.id) AS chunks";
+     d.generation, d.own, d.metadata, d.labels, d.settings, (SELECT COUNT(*) FROM chunks c WHERE c.document = d.id) AS chunks";
 
 impl Store {
     /// The base of that name, if it has been ingested.
@@ -190,8 +208,8 @@ impl Store {
         .transpose()
     }
 
-    /// Creates the base, or empties it where embedder or settings changed. Returns whether documents
-    /// that were there are gone.
+    /// Creates the base, empties it where the embedder changed, and notes its settings. Where only these changed, its
+    /// documents stay until each is replaced. Returns whether documents that were there are gone.
     ///
     /// # Errors
     /// Where the database fails.
@@ -209,22 +227,14 @@ impl Store {
             .map(|row| row.try_get(0))
             .transpose()?;
         if let Some(generation) = generation {
-            let changed = "d.base IN (SELECT name FROM bases WHERE name = ? AND (embedder <> ? OR settings <> ?))";
-            note_removed(
-                &mut tx,
-                generation + 1,
-                changed,
-                &[name, embedder, settings],
-            )
-            .await?;
+            let changed = "d.base IN (SELECT name FROM bases WHERE name = ? AND embedder <> ?)";
+            note_removed(&mut tx, generation + 1, changed, &[name, embedder]).await?;
         }
         let emptied = sqlx::query(
-            "DELETE FROM documents WHERE base IN \
-             (SELECT name FROM bases WHERE name = ? AND (embedder <> ? OR settings <> ?))",
+            "DELETE FROM documents WHERE base IN (SELECT name FROM bases WHERE name = ? AND embedder <> ?)",
         )
         .bind(name)
         .bind(embedder)
-        .bind(settings)
         .execute(&mut *tx)
         .await?
         .rows_affected();
@@ -273,8 +283,8 @@ impl Store {
             .await?;
         sqlx::query(
             "INSERT INTO documents (id, base, uri, title, text, hash, size, modified, error, hint, \
-             generation, vector, own, metadata, labels, source, version) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             generation, vector, own, metadata, labels, source, version, settings) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(new.id.as_str())
         .bind(base)
@@ -293,6 +303,7 @@ impl Store {
         .bind(write_labels(&new.labels)?)
         .bind(&new.origin.source)
         .bind(&new.origin.version)
+        .bind(&new.settings)
         .execute(&mut **tx)
         .await?;
         write_attributes(tx, base, generation, &new.metadata).await?;
@@ -332,6 +343,74 @@ impl Store {
         let rows = sqlx::query(sql).bind(base).fetch_all(&self.pool).await?;
         let heads = rows.iter().map(|row| head(row, clearance));
         heads.filter_map(Result::transpose).collect()
+    }
+
+    /// Up to `limit` documents of a base that may be read, by URI, from the first after `after` on.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn documents_page(
+        &self,
+        base: &str,
+        after: Option<&str>,
+        limit: usize,
+        clearance: &Clearance,
+    ) -> Result<Paged<DocumentHead>, StoreError> {
+        let page = Page {
+            limit,
+            after: after.map(str::to_owned),
+            ..Page::default()
+        };
+        let mut query =
+            QueryBuilder::new(format!("SELECT {HEAD} FROM documents d WHERE d.base = "));
+        query.push_bind(base);
+        page.push(&mut query, "d.uri");
+        let rows = query.build().fetch(&self.pool);
+        page.collect(rows, |row| head(row, clearance)).await
+    }
+
+    /// How many documents of a base may be read, and their chunks.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn document_counts(
+        &self,
+        base: &str,
+        clearance: &Clearance,
+    ) -> Result<DocumentCounts, StoreError> {
+        let rows = sqlx::query(
+            "SELECT d.labels, COUNT(*), COUNT(d.error), \
+             SUM((SELECT COUNT(*) FROM chunks c WHERE c.document = d.id)) \
+             FROM documents d WHERE d.base = ? GROUP BY d.labels",
+        )
+        .bind(base)
+        .fetch_all(&self.pool)
+        .await?;
+        let mut counts = DocumentCounts::default();
+        for row in rows {
+            if clearance.permits(&labels(&row)?) {
+                counts.documents += row.try_get::<i64, _>(1)? as u64;
+                counts.failed += row.try_get::<i64, _>(2)? as u64;
+                counts.chunks += row.try_get::<i64, _>(3)? as u64;
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Length of a base's vectors; `None` for a base without any.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn dimension(&self, base: &str) -> Result<Option<usize>, StoreError> {
+        let row = sqlx::query(
+            "SELECT LENGTH(c.vector) FROM documents d CROSS JOIN chunks c \
+             WHERE c.document = d.id AND d.base = ? LIMIT 1",
+        )
+        .bind(base)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| Ok(row.try_get::<i64, _>(0)? as usize / size_of::<f32>()))
+            .transpose()
     }
 
     /// All documents of a base, each with the generation that wrote it: for indexes, which hold them all.
@@ -391,7 +470,7 @@ impl Store {
             return Ok(None);
         };
         let rows = sqlx::query(
-            "SELECT id, headings, page, start, \"end\", text FROM chunks WHERE document = ? ORDER BY ordinal",
+            "SELECT id, headings, page, section, start, \"end\", text FROM chunks WHERE document = ? ORDER BY ordinal",
         )
         .bind(id.as_str())
         .fetch_all(&self.pool)
@@ -414,7 +493,7 @@ impl Store {
         clearance: &Clearance,
     ) -> Result<Option<FoundChunk>, StoreError> {
         let row = sqlx::query(
-            "SELECT c.id, c.headings, c.page, c.start, c.\"end\", c.text, c.document, d.uri, d.title, \
+            "SELECT c.id, c.headings, c.page, c.section, c.start, c.\"end\", c.text, c.document, d.uri, d.title, \
              d.labels FROM chunks c JOIN documents d ON d.id = c.document WHERE c.id = ?",
         )
         .bind(id.as_str())
@@ -490,6 +569,7 @@ fn head(row: &SqliteRow, clearance: &Clearance) -> Result<Option<DocumentHead>, 
         metadata: read_metadata(&row.try_get::<String, _>("metadata")?)?,
         labels: clearance.shown(labels),
         own: own.map(|json| read_metadata(&json)).transpose()?,
+        settings: row.try_get("settings")?,
     }))
 }
 
@@ -499,11 +579,17 @@ pub(crate) fn headings(row: &SqliteRow) -> Result<Vec<String>, StoreError> {
         .map_err(|e| StoreError::Damaged(format!("a chunk's headings: {e}")))
 }
 
+pub(crate) fn section(row: &SqliteRow) -> Result<Option<u32>, StoreError> {
+    let section: Option<i64> = row.try_get("section")?;
+    Ok(section.and_then(|number| u32::try_from(number).ok()))
+}
+
 fn chunk(row: &SqliteRow) -> Result<Chunk, StoreError> {
     Ok(Chunk {
         id: ChunkId::from_string(row.try_get::<String, _>("id")?),
         headings: headings(row)?,
         page: row.try_get::<Option<i64>, _>("page")?.map(|p| p as u32),
+        section: section(row)?,
         start: row.try_get::<i64, _>("start")? as usize,
         end: row.try_get::<i64, _>("end")? as usize,
         text: row.try_get("text")?,

@@ -28,7 +28,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 pub use attributes::{NewAttributes, ValueRange};
 pub use changes::{ChunkEntry, NumberedVector, Place};
-pub use documents::{Base, Chunk, Document, DocumentHead, FoundChunk, NewDocument, Origin};
+pub use documents::{
+    Base, Chunk, Document, DocumentCounts, DocumentHead, FoundChunk, NewDocument, Origin,
+};
 pub use files::{DeletedFile, StoredFile};
 pub use graph::{
     EntityVector, ExtractionCount, ExtractionTotal, GraphChunk, GraphPlace, GraphRows, HandMerge,

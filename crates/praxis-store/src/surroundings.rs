@@ -4,7 +4,7 @@ use futures::TryStreamExt;
 use praxis_core::{ChunkId, Clearance, DocumentId};
 use sqlx::Row;
 
-use crate::documents::{decode_vector, headings, labels};
+use crate::documents::{decode_vector, headings, labels, section};
 use crate::{Store, StoreError};
 
 /// A document's vector.
@@ -23,6 +23,8 @@ pub struct DocumentVector {
 pub struct Neighbour {
     /// Headings above it, outermost first.
     pub headings: Vec<String>,
+    /// Number of the section that it is from; `None` where that was not noted yet.
+    pub section: Option<u32>,
     /// First character.
     pub start: usize,
     /// Character after the last.
@@ -64,7 +66,7 @@ impl Store {
         clearance: &Clearance,
     ) -> Result<Vec<Neighbour>, StoreError> {
         let rows = sqlx::query(
-            "SELECT n.headings, n.start, n.\"end\", n.text, d.labels FROM chunks c \
+            "SELECT n.headings, n.section, n.start, n.\"end\", n.text, d.labels FROM chunks c \
              JOIN documents d ON d.id = c.document JOIN chunks n ON n.document = c.document \
              AND n.ordinal BETWEEN c.ordinal - ? AND c.ordinal + ? \
              WHERE c.id = ? ORDER BY n.ordinal",
@@ -85,6 +87,7 @@ impl Store {
             .map(|row| {
                 Ok(Neighbour {
                     headings: headings(row)?,
+                    section: section(row)?,
                     start: row.try_get::<i64, _>("start")? as usize,
                     end: row.try_get::<i64, _>("end")? as usize,
                     text: row.try_get("text")?,

@@ -33,11 +33,13 @@ pub(crate) fn document(uri: &str, chunks: usize) -> NewDocument {
         own: Metadata::new(),
         metadata: Metadata::new(),
         labels: Vec::new(),
+        settings: "s".into(),
         chunks: (0..chunks)
             .map(|i| Chunk {
                 id: ChunkId::from_string(format!("{uri}-{i}")),
                 headings: vec!["A".into(), "B \"quoted\"".into()],
                 page: Some(3),
+                section: Some(7),
                 start: i,
                 end: i + 1,
                 text: format!("文{i}"),
@@ -184,6 +186,92 @@ async fn another_embedder_empties_the_base() {
         store.base("docs").await.unwrap().unwrap().embedder,
         "minilm@1"
     );
+}
+
+#[tokio::test]
+async fn other_settings_leave_documents_until_each_is_replaced() {
+    let (_dir, store) = store().await;
+    store.prepare_base("docs", "e5@1", "s").await.unwrap();
+    for uri in ["a.md", "b.md"] {
+        store.put_document("docs", &document(uri, 2)).await.unwrap();
+    }
+    assert!(!store.prepare_base("docs", "e5@1", "t").await.unwrap());
+    assert_eq!(store.base("docs").await.unwrap().unwrap().settings, "t");
+    let anew = NewDocument {
+        settings: "t".to_owned(),
+        ..document("b.md", 1)
+    };
+    store.put_document("docs", &anew).await.unwrap();
+    let heads = store.documents("docs", &Clearance::Full).await.unwrap();
+    let seen = heads.iter().map(|d| (d.settings.as_str(), d.chunks));
+    assert_eq!(seen.collect::<Vec<_>>(), [("s", 2), ("t", 1)]);
+    assert_eq!(store.dimension("docs").await.unwrap(), Some(2));
+    assert_eq!(store.dimension("others").await.unwrap(), None);
+}
+
+/// What a store of the version before the settings of each document has becomes theirs.
+#[tokio::test]
+async fn documents_of_an_older_store_were_cut_with_the_settings_of_their_base() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("praxis.db");
+    let store = Store::open(&path).await.unwrap();
+    store.prepare_base("docs", "e5@1", "s").await.unwrap();
+    store
+        .put_document("docs", &document("a.md", 1))
+        .await
+        .unwrap();
+    for query in [
+        "ALTER TABLE documents DROP COLUMN settings",
+        "ALTER TABLE chunks DROP COLUMN section",
+        "DELETE FROM _sqlx_migrations WHERE version >= 10",
+    ] {
+        sqlx::query(query).execute(&store.pool).await.unwrap();
+    }
+    store.pool.close().await;
+    let store = Store::open(&path).await.unwrap();
+    let heads = store.documents("docs", &Clearance::Full).await.unwrap();
+    assert_eq!(heads[0].settings, "s");
+    let found = store.document(&heads[0].id, &Clearance::Full).await;
+    assert_eq!(found.unwrap().unwrap().chunks[0].section, None);
+}
+
+#[tokio::test]
+async fn documents_come_in_pages_of_those_that_may_be_read() {
+    let (_dir, store) = store().await;
+    store.prepare_base("docs", "e5@1", "s").await.unwrap();
+    for uri in ["a.md", "b.md", "c.md", "d.md"] {
+        let labels: &[&str] = if uri == "b.md" { &["hr"] } else { &[] };
+        let mut new = labelled(uri, labels);
+        if uri == "d.md" {
+            (new.error, new.chunks) = (Some("broken".to_owned()), Vec::new());
+        }
+        store.put_document("docs", &new).await.unwrap();
+    }
+    let nobody = Clearance::default();
+    let page = async |after, limit, clearance: &Clearance| {
+        let page = store.documents_page("docs", after, limit, clearance).await;
+        let page = page.unwrap();
+        let uris: Vec<String> = page.items.into_iter().map(|d| d.uri).collect();
+        (uris.join(" "), page.has_more)
+    };
+    assert_eq!(page(None, 2, &nobody).await, ("a.md c.md".to_owned(), true));
+    assert_eq!(
+        page(None, 2, &Clearance::Full).await,
+        ("a.md b.md".to_owned(), true)
+    );
+    // A page begins after a document also where that is gone.
+    assert_eq!(
+        page(Some("bb.md"), 2, &nobody).await,
+        ("c.md d.md".to_owned(), false)
+    );
+    assert_eq!(page(None, 0, &nobody).await, (String::new(), true));
+    let counts = store.document_counts("docs", &nobody).await.unwrap();
+    assert_eq!((counts.documents, counts.failed), (3, 1));
+    let all = store
+        .document_counts("docs", &Clearance::Full)
+        .await
+        .unwrap();
+    assert_eq!((all.documents, all.chunks > counts.chunks), (4, true));
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! Speed and recall of the index on vectors in .npy files (single precision, two dimensions):
-//! `bench_vectors VECTORS QUERIES TRUTH FILTERED_TRUTH [FOLDER]` prints JSON lines.
+//! `bench_vectors VECTORS QUERIES TRUTH FILTERED_TRUTH [FOLDER]` prints JSON lines, and
+//! `bench_vectors VECTORS FOLDER` the first of them, after it built an index in FOLDER.
 //!
 //! First `{build_s, commit_s, ...}`: inserting and merging, then putting all on the disk. Then, with
 //! one thread and with two, `{filter, lists, target, threads, recall, qps, p50_ms, p99_ms}` for 10
 //! results: for numbers of lists over all queries, with a filter that lets every hundredth id pass,
 //! and for recall targets over the second half of the queries, after the index has learned from the
 //! first. The best of five passes counts. TRUTH and FILTERED_TRUTH hold the ids of the true ten for
-//! each query (.npy, int32). If FOLDER has an index, it is searched and none is built.
+//! each query (.npy, int32). If FOLDER has an index, it is searched, and none is built to be searched.
 //! `scripts/bench/vectors.py` runs this beside the peers.
 
 use std::error::Error;
@@ -21,40 +22,68 @@ const K: usize = 10;
 const PASSES: usize = 5;
 const TARGETS: [f32; 5] = [0.9, 0.95, 0.97, 0.99, 1.0];
 
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [vectors, folder] => build(vectors, Path::new(folder)),
+        [vectors, queries, truth, filtered] => {
+            let folder = tempfile::tempdir_in(".")?;
+            build(vectors, folder.path())?;
+            measure(folder.path(), queries, truth, filtered)
+        }
+        [vectors, queries, truth, filtered, folder] => {
+            let folder = Path::new(folder);
+            if Index::open(folder, open(vectors)?.1[1])?.is_empty() {
+                build(vectors, folder)?;
+            }
+            measure(folder, queries, truth, filtered)
+        }
+        _ => Err("usage: bench_vectors VECTORS [QUERIES TRUTH FILTERED_TRUTH] [FOLDER]".into()),
+    }
+}
+
+/// Builds an index of a file's vectors, and prints how long that took.
 #[expect(
     clippy::print_stdout,
     reason = "the lines are what the benchmark is for"
 )]
-fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [vectors, queries, truth, filtered, folder @ ..] = arguments.as_slice() else {
-        return Err("usage: bench_vectors VECTORS QUERIES TRUTH FILTERED_TRUTH [FOLDER]".into());
-    };
-    let temporary = tempfile::tempdir_in(".")?;
-    let folder = folder
-        .first()
-        .map_or(temporary.path(), |folder| Path::new(folder));
+fn build(vectors: &str, folder: &Path) -> Result<(), Box<dyn Error>> {
+    let dimension = open(vectors)?.1[1];
+    let index = Index::open(folder, dimension)?;
+    if !index.is_empty() {
+        return Err(format!("{} has an index already", folder.display()).into());
+    }
+    let start = Instant::now();
+    let count = fill(&index, vectors, dimension)?;
+    let insert_s = start.elapsed().as_secs_f64();
+    index.merge()?;
+    let build_s = start.elapsed().as_secs_f64();
+    index.commit(1)?;
+    let commit_s = start.elapsed().as_secs_f64() - build_s;
+    println!(
+        r#"{{"count": {count}, "insert_s": {insert_s:.2}, "build_s": {build_s:.2}, "commit_s": {commit_s:.2}, "peak_mb": {:.0}, "disk_mb": {}}}"#,
+        memory("VmHWM")?,
+        disk(folder)? >> 20
+    );
+    Ok(())
+}
+
+/// Searches the index in a folder in all ways, and prints what was found and how fast.
+#[expect(
+    clippy::print_stdout,
+    reason = "the lines are what the benchmark is for"
+)]
+fn measure(
+    folder: &Path,
+    queries: &str,
+    truth: &str,
+    filtered: &str,
+) -> Result<(), Box<dyn Error>> {
     let (queries, dimension) = read(queries)?;
     let queries: Vec<f32> = queries.iter().map(|bits| f32::from_bits(*bits)).collect();
     let queries: Vec<&[f32]> = queries.chunks_exact(dimension).collect();
     let (truth, filtered) = (read(truth)?.0, read(filtered)?.0);
-    let mut index = Index::open(folder, dimension)?;
-    if index.is_empty() {
-        let start = Instant::now();
-        let count = fill(&index, vectors, dimension)?;
-        let insert_s = start.elapsed().as_secs_f64();
-        index.merge()?;
-        let build_s = start.elapsed().as_secs_f64();
-        index.commit(1)?;
-        let commit_s = start.elapsed().as_secs_f64() - build_s;
-        println!(
-            r#"{{"count": {count}, "insert_s": {insert_s:.2}, "build_s": {build_s:.2}, "commit_s": {commit_s:.2}, "peak_mb": {:.0}, "disk_mb": {}}}"#,
-            memory("VmHWM")?,
-            disk(folder)? >> 20
-        );
-        drop(index);
-        index = Index::open(folder, dimension)?;
-    }
+    let index = Index::open(folder, dimension)?;
     for threads in [1, 2] {
         for lists in (0..9).map(|power| 1 << power) {
             let options = SearchOptions {

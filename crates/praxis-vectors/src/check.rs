@@ -37,8 +37,9 @@ impl Report {
 
 impl Index {
     /// Checks the files' checksums, that the id of each live vector leads to it and is in one place
-    /// only, and that a search for it at the default recall finds it: for `searches` of the
-    /// vectors, chosen at random, or for all if there are no more.
+    /// only, and that a search for it finds it: for `searches` of the vectors, chosen at random, or for
+    /// all if there are no more. Where one at the default recall does not, as may be where many are near,
+    /// the whole index is looked through.
     ///
     /// Writers wait meanwhile, searches do not.
     pub fn check(&self, searches: usize) -> Result<Report> {
@@ -96,9 +97,16 @@ impl Index {
         if vector.iter().any(|x| !x.is_finite()) {
             return Ok(false);
         }
-        let hits = self.search(&vector, 1, &SearchOptions::default())?;
-        Ok(hits
-            .iter()
-            .any(|hit| hit.id == id || hit.score > 1.0 - 1e-5))
+        let finds = |options: &SearchOptions<'_>| -> Result<bool> {
+            let hits = self.search(&vector, 1, options)?;
+            Ok(hits
+                .iter()
+                .any(|hit| hit.id == id || hit.score > 1.0 - 1e-5))
+        };
+        let whole = SearchOptions {
+            recall: 1.0,
+            ..SearchOptions::default()
+        };
+        Ok(finds(&SearchOptions::default())? || finds(&whole)?)
     }
 }

@@ -197,6 +197,8 @@ mod tests {
                 vectors.push((residual, code.coarse));
             }
             let base = sum(&centroid, &query);
+            // The query is a unit vector, and the centroid short: about 1.2.
+            let distance = (1.0 + sum(&centroid, &centroid) - 2.0 * base).sqrt();
             let gate = Gate {
                 base,
                 slack: 0.0,
@@ -207,15 +209,15 @@ mod tests {
             for (lane, (residual, coarse)) in vectors.iter().enumerate() {
                 let exact = base + sum(residual, &query);
                 let first = base + coarse.offset + coarse.factor * signs[lane];
-                let (second, numbers) = prepared.estimate(base, signs[lane], &fine[lane]);
-                squares[0] += ((exact - first) / coarse.error).powi(2) / count as f32;
-                squares[1] += ((exact - second) / numbers).powi(2) / count as f32;
+                let (second, deviation) =
+                    prepared.estimate(base, distance, signs[lane], &fine[lane]);
+                let of_first = coarse.error * distance;
+                squares[0] += ((exact - first) / of_first).powi(2) / count as f32;
+                squares[1] += ((exact - second) / deviation).powi(2) / count as f32;
             }
         }
-        // The query is about a unit vector, and the centroid short: |q-c| is about 1.2.
-        let distance2 = 1.0 + sum(&centroid, &centroid) - 2.0 * sum(&centroid, &query);
         for (kind, square) in squares.into_iter().enumerate() {
-            let ratio = (square / distance2).sqrt();
+            let ratio = square.sqrt();
             assert!((0.5..1.15).contains(&ratio), "{kind}: {ratio}");
         }
     }

@@ -59,6 +59,19 @@ impl Error {
         }
     }
 
+    /// An error of opening a file that the index names: where it is not there, no later try finds it.
+    pub(crate) fn named(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| match source.kind() {
+            io::ErrorKind::NotFound => Self::corrupt(&path, "it is missing"),
+            _ => Self::Io {
+                action: "open",
+                path,
+                source,
+            },
+        }
+    }
+
     pub(crate) fn corrupt(path: &Path, what: impl Into<String>) -> Self {
         Self::Corrupt {
             path: path.to_owned(),

@@ -57,7 +57,7 @@ pub(crate) struct Mapped {
 
 impl Mapped {
     pub fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io("open", path))?;
+        let file = File::open(path).map_err(Error::named(path))?;
         // SAFETY: segments are written once, under a name that no other process uses (the folder
         // is locked), and only removed, never shortened.
         let map = unsafe { Mmap::map(&file) }.map_err(Error::io("map", path))?;

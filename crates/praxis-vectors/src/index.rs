@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use crate::delta::Delta;
 use crate::error::{Error, Result};
 use crate::files::sync_folder;
-use crate::log::{Log, Record};
+use crate::log::{self, Log, Record};
 use crate::manifest::Manifest;
 use crate::recovery::{create, load, lock};
 use crate::rotation::Rotation;
-use crate::segment::{CAUTION, Calibration, Segment};
+use crate::segment::{CAUTION, Calibration, Segment, paths};
 use crate::simd::kernels;
 
 /// The seed of all that is random. Queries and codes must be turned alike, so there is only one.
@@ -57,6 +57,12 @@ pub struct Index {
     pub(crate) merging: Mutex<()>,
     /// Locked while the index is open.
     _lock: File,
+}
+
+/// Whether a vector has a direction, without which it cannot be compared: it is finite, and not zero.
+pub fn has_direction(vector: &[f32]) -> bool {
+    let largest = vector.iter().fold(0f32, |a, x| a.max(x.abs()));
+    largest >= f32::MIN_POSITIVE && vector.iter().all(|x| x.is_finite())
 }
 
 /// What is searched.
@@ -220,6 +226,22 @@ impl Index {
         self.persist(&mut writer, watermark)
     }
 
+    /// Forgets everything, and the watermark: the index is as one that was just made, also after a
+    /// crash. Waits for a merge that goes on.
+    pub fn clear(&self) -> Result<()> {
+        let _merging = self.merging.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writer = self.writer();
+        let number = writer.next;
+        writer.next += 1;
+        let log = Log::create(&self.folder, number, self.dimension)?;
+        writer.turn_to(log, &self.folder);
+        for segment in &self.state().segments {
+            writer.garbage.extend(paths(&self.folder, segment.number));
+        }
+        self.set_state(State::default());
+        self.persist(&mut writer, 0)
+    }
+
     /// The watermark of the last commit: the caller does again what it did later. To do again also
     /// what it did before changes nothing.
     pub fn watermark(&self) -> u64 {
@@ -234,8 +256,7 @@ impl Index {
                 found: vector.len(),
             });
         }
-        let largest = vector.iter().fold(0f32, |a, x| a.max(x.abs()));
-        if !vector.iter().all(|x| x.is_finite()) || largest < f32::MIN_POSITIVE {
+        if !has_direction(vector) {
             return Err(Error::Direction);
         }
         let square = f64::from((kernels().dot)(vector, vector));
@@ -311,6 +332,19 @@ impl Index {
             let _ = fs::remove_file(path);
         }
         Ok(())
+    }
+}
+
+impl Writer {
+    /// Goes on in another log. The one before goes, once the manifest does not name it.
+    pub fn turn_to(&mut self, log: Log, folder: &Path) {
+        let before = std::mem::replace(&mut self.log, log).number;
+        let path = log::path(folder, before);
+        if before == self.named_log {
+            self.garbage.push(path);
+        } else {
+            let _ = fs::remove_file(path);
+        }
     }
 }
 

@@ -51,6 +51,6 @@ mod simd;
 pub use check::Report;
 pub use error::{Error, Result};
 pub use ids::{Filter, IdSet};
-pub use index::{Index, Options};
+pub use index::{Index, Options, has_direction};
 pub use merge::Merged;
 pub use search::{Hit, SearchOptions};

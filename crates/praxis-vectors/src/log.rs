@@ -73,7 +73,7 @@ impl Log {
     ) -> Result<Self> {
         let path = path(folder, number);
         let open = OpenOptions::new().read(true).write(true).open(&path);
-        let file = open.map_err(Error::io("open", &path))?;
+        let file = open.map_err(Error::named(&path))?;
         let size = file.metadata().map_err(Error::io("read", &path))?.len();
         let read = |buffer: &mut [u8], at: u64| {
             read_at(&file, buffer, at).map_err(Error::io("read", &path))

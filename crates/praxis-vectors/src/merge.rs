@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::delta::{Delta, Frozen};
 use crate::error::Result;
 use crate::index::{Index, SEED, State, Writer};
-use crate::log::{self, Log, Record};
+use crate::log::{Log, Record};
 use crate::segment::{Segment, Slot, Source, build, paths};
 
 /// Share of deleted vectors, in percent, from which on a segment is written anew.
@@ -23,6 +23,11 @@ pub struct Merged {
 }
 
 impl Index {
+    /// Whether there is something to tidy up.
+    pub fn is_merge_due(&self) -> bool {
+        self.state().delta.len() >= self.options.seal.max(1) || !self.choose().is_empty()
+    }
+
     /// Tidies up, if there is something to tidy: makes a segment of the delta, merges segments.
     /// For a thread in the background; a second call meanwhile returns at once.
     pub fn merge(&self) -> Result<Merged> {
@@ -69,13 +74,7 @@ impl Index {
             }
         }
         log.flush()?;
-        let old = std::mem::replace(&mut writer.log, log).number;
-        let old_path = log::path(&self.folder, old);
-        if old == writer.named_log {
-            writer.garbage.push(old_path);
-        } else {
-            let _ = std::fs::remove_file(old_path);
-        }
+        writer.turn_to(log, &self.folder);
         self.set_state(State {
             segments,
             delta: Arc::new(Delta::default()),

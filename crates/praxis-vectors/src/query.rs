@@ -3,8 +3,8 @@
 use crate::code::{FINE_NUMBERS, Numbers, sum};
 use crate::simd::{Tables, kernels};
 
-/// How much the rounding of a query to 8 bits adds to the error of a fine estimate.
-const ROUNDING: f32 = 1.1;
+/// Deviation of a component that is rounded, in steps, times that of a fine code of 0 to 15.
+const ROUNDING: f32 = 0.2887 * 4.61;
 
 /// A query of unit length, ready to be compared with codes.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub(crate) struct Query {
     pub scale: f32,
     /// Sum of `bytes`.
     pub byte_sum: i32,
+    /// What the rounding to 8 bits adds to the deviation of a fine estimate, for a factor of 1.
+    rounding: f32,
     /// Sum of the components.
     pub sum: f32,
     /// Square of the length.
@@ -37,7 +39,9 @@ impl Query {
         let mut bytes = vec![0; rotated.len()];
         let scale = to_bytes(&rotated, &mut bytes);
         let total = rotated.iter().sum();
+        let rounding = ROUNDING * scale * (rotated.len() as f32).sqrt();
         Self {
+            rounding,
             tables: tables(&rotated, total),
             byte_sum: bytes.iter().map(|b| i32::from(*b)).sum(),
             bytes,
@@ -48,17 +52,19 @@ impl Query {
         }
     }
 
-    /// The score of a fine code, and its error for a query at distance 1 of the centroid. `signs` is
-    /// the inner product of the query and the code's signs, `base` that with the centroid.
+    /// The score of a fine code, and the deviation that the estimate has. `signs` is the inner product of
+    /// the query and the code's signs, `base` that with the centroid, which is at `distance`.
     #[inline]
-    pub fn estimate(&self, base: f32, signs: f32, fine: &[u8]) -> (f32, f32) {
+    pub fn estimate(&self, base: f32, distance: f32, signs: f32, fine: &[u8]) -> (f32, f32) {
         let (code, numbers) = fine.split_at(fine.len() - FINE_NUMBERS);
         let numbers = Numbers::read(numbers);
         let low = (kernels().fine)(&self.bytes, code) as f32 * self.scale;
-        // A step is 16 times its sign's bit, which is 0 or 1, and the fine code, less 15.5.
-        let product = 8.0 * signs + low - 7.5 * self.sum;
+        // A step is 16 times its sign's bit, which is 0 or 1, and the fine code, less 15.5. What the code is
+        // less by counts the rounded components too, so that their errors weigh less.
+        let product = 8.0 * signs + low - 7.5 * self.byte_sum as f32 * self.scale;
         let score = base + numbers.offset + numbers.factor * product;
-        (score, numbers.error * ROUNDING)
+        let deviation = numbers.error * distance + numbers.factor * self.rounding;
+        (score, deviation)
     }
 }
 

@@ -12,11 +12,11 @@ use crate::simd::kernels;
 #[derive(Debug, Clone, Copy)]
 pub struct SearchOptions<'a> {
     /// Share of the true nearest vectors to find on average, 0 to 1. Less is faster; 1 looks at
-    /// everything. Few vectors, or few that the filter lets pass, are always all looked at.
+    /// everything, as every search with a filter does. Few vectors are always all looked at.
     pub recall: f32,
     /// How many lists of each segment to look through, in place of what the recall would need.
     pub lists: Option<usize>,
-    /// Which vectors count.
+    /// Which vectors count. What is found is exactly the best of them, whatever the recall.
     pub filter: Option<Filter<'a>>,
 }
 

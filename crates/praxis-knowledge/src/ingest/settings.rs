@@ -1,10 +1,11 @@
-//! What decides the chunks that documents become: where it changes, a base is read anew. Left out: reading it.
+//! What decides the chunks that documents become: where it changes, documents are read anew, one by one. Left out: reading it.
 
 use praxis_core::{CallError, ErrorCode};
 
 use crate::config::{OcrConfig, SegmentConfig};
 use crate::knowledge::internal;
 use crate::load::ocr::Ocr;
+use crate::segment::Strategy;
 
 /// The key of what decides how text in pictures is recognized.
 const RECOGNIZED: &str = "ocr";
@@ -24,8 +25,15 @@ pub(super) fn settings(segment: &SegmentConfig, ocr: &Ocr) -> String {
         "min_tokens": segment.min_tokens,
         "revision": 3,
     });
-    if let (Some(recognized), Some(settings)) = (ocr.settings(), settings.as_object_mut()) {
-        settings.insert(RECOGNIZED.to_owned(), recognized);
+    if let Some(settings) = settings.as_object_mut() {
+        // The usual one is not noted: bases from before there were others need not be read anew.
+        if segment.strategy != Strategy::default() {
+            let strategy = serde_json::json!(segment.strategy);
+            settings.insert("strategy".to_owned(), strategy);
+        }
+        if let Some(recognized) = ocr.settings() {
+            settings.insert(RECOGNIZED.to_owned(), recognized);
+        }
     }
     settings.to_string()
 }
@@ -63,6 +71,11 @@ mod tests {
             plain, r#"{"max_tokens":128,"min_tokens":32,"revision":3}"#,
             "bases without recognition are not read anew"
         );
+        let flowing = SegmentConfig {
+            strategy: Strategy::Sentences,
+            ..SegmentConfig::default()
+        };
+        assert!(settings(&flowing, &Ocr::off()).contains(r#""strategy":"sentences""#));
         let recognized = r#"{"max_tokens":128,"min_tokens":32,"revision":3,"ocr":{"dpi":300}}"#;
         let wanted = OcrConfig {
             // Nobody has its data.

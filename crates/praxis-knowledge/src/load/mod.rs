@@ -7,6 +7,7 @@ mod code;
 mod docx;
 mod epub;
 mod format;
+mod guard;
 mod html;
 mod mail;
 mod markdown;
@@ -69,6 +70,16 @@ pub enum LoadError {
     /// Convert it by another program.
     #[error("took longer than {0:?} to read")]
     TooSlow(Duration),
+    /// Wait, or end the process, and exclude the files that took too long.
+    #[error(
+        "was not read, because {running} {kind} that took too long are still being worked on in the background"
+    )]
+    Busy {
+        /// Which files these are.
+        kind: String,
+        /// How many.
+        running: usize,
+    },
 }
 
 impl LoadError {
@@ -87,6 +98,9 @@ impl LoadError {
             Self::Encrypted => "save it without a password",
             Self::NoText { fix, .. } => fix,
             Self::TooSlow(_) => "save it as text or DOCX, or split it",
+            Self::Busy { .. } => {
+                "exclude the files that took too long, and start Praxis anew: the next ingest reads this one"
+            }
         }
     }
 }
@@ -218,7 +232,8 @@ pub(crate) fn load_guarded(
     bytes: Vec<u8>,
     how: Loading,
 ) -> Result<LoadedDocument, LoadError> {
-    guarded(how.limits.timeout, move |pulse| {
+    let kind = guard::kind(&name);
+    guard::guarded(&kind, how.limits.timeout, move |pulse| {
         load_nested(&name, &bytes, &Loading { pulse, ..how }, 0)
     })
 }
@@ -310,36 +325,6 @@ fn few(notes: impl Iterator<Item = String>) -> Vec<String> {
         notes.push(format!("and {more} more of this kind"));
     }
     notes
-}
-
-/// Runs a parser on a thread of its own: bounded in time, which each sign of life gives it anew, and with room for
-/// deep nesting.
-fn guarded(
-    timeout: Duration,
-    parse: impl FnOnce(Pulse) -> Result<LoadedDocument, LoadError> + Send + 'static,
-) -> Result<LoadedDocument, LoadError> {
-    let (done, signs) = mpsc::channel();
-    let thread = std::thread::Builder::new()
-        .name("praxis-load".to_owned())
-        .stack_size(64 << 20)
-        .spawn(move || {
-            let pulse = Pulse(Some(done.clone()));
-            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| parse(pulse)));
-            let _ = done.send(Sign::Done(outcome.unwrap_or_else(|_| {
-                Err(LoadError::Damaged("the parser gave up on it".to_owned()))
-            })));
-        });
-    if let Err(error) = thread {
-        return Err(LoadError::Unreadable(error.to_string()));
-    }
-    loop {
-        match signs.recv_timeout(timeout) {
-            Ok(Sign::Alive) => {}
-            Ok(Sign::Done(outcome)) => return outcome,
-            // The thread is left to end by itself: there is no safe way to stop it.
-            Err(_) => return Err(LoadError::TooSlow(timeout)),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ impl Knowledge {
         cx: &CallContext,
     ) -> Result<Understood<'a>, CallError> {
         let assistant = self.assistant();
-        let search = opened.search(self, settings, scope);
+        let search = opened.search(self, settings, query.limit, scope);
         let settings = &settings.question;
         if opened.snapshot.indexes.vectors.len() == 0 {
             return Ok(Understood::default());

@@ -61,8 +61,7 @@ fn window(
     let (mut first, mut last, mut size) = (own, own, sizes[own]);
     for within_section in [true, false] {
         let fits = |i: usize, size: usize| {
-            size + sizes[i] <= tokens
-                && (!within_section || around[i].headings == around[own].headings)
+            size + sizes[i] <= tokens && (!within_section || same_section(&around[i], &around[own]))
         };
         loop {
             // What follows explains more often than what precedes.
@@ -81,6 +80,15 @@ fn window(
         }
     }
     (around[first].start, around[last].end)
+}
+
+/// Whether two chunks are of one section; without numbers, as of documents that were read before there were any, by
+/// their headings.
+fn same_section(a: &Neighbour, b: &Neighbour) -> bool {
+    match (a.section, b.section) {
+        (Some(a), Some(b)) => a == b,
+        _ => a.headings == b.headings,
+    }
 }
 
 #[cfg(test)]
@@ -103,6 +111,7 @@ mod tests {
         .enumerate()
         .map(|(i, (heading, text))| Neighbour {
             headings: vec![heading.to_owned()],
+            section: None,
             start: i * 20,
             end: i * 20 + text.len(),
             text: text.to_owned(),
@@ -139,6 +148,19 @@ mod tests {
             let window = window(&neighbours(), &found(40), tokens, &words);
             assert_eq!(window, (from, to), "{tokens} tokens");
         }
+    }
+
+    #[test]
+    fn neighbouring_sections_with_equal_headings_are_two() {
+        let words: TokenCounter = Arc::new(|text: &str| text.split(' ').count());
+        let mut around = neighbours();
+        for (neighbour, section) in around.iter_mut().zip([0, 1, 2, 2, 3]) {
+            neighbour.section = Some(section);
+        }
+        // What follows in its own section comes before what precedes in another of the same name.
+        assert_eq!(window(&around, &found(40), 5, &words), (40, 85));
+        around.iter_mut().for_each(|n| n.section = None);
+        assert_eq!(window(&around, &found(40), 5, &words), (20, 65));
     }
 
     #[test]

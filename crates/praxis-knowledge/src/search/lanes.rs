@@ -17,14 +17,22 @@ use crate::knowledge::internal;
 use crate::scope::Scope;
 use crate::vectors::VectorIndex;
 
-/// Chunks that a lane gives to the fusion.
+/// Chunks that a lane gives to the fusion, where no more results are wanted.
 pub(crate) const DEPTH: usize = 60;
 
-/// Chunks that the keyword lane looks at before their documents are counted in.
-const LOOK: usize = 2 * DEPTH;
+/// The most that a lane gives, however many are wanted.
+const MOST: usize = 1000;
 
-/// Documents that the keyword lane ranks.
+/// Chunks that the keyword lane looks at before their documents are counted in, for each that it gives.
+const LOOK: usize = 2;
+
+/// Documents that the keyword lane ranks, at least.
 const DOCUMENTS: usize = 200;
+
+/// What each lane gives for so many results.
+pub(crate) fn depth(limit: usize) -> usize {
+    DEPTH.max(limit.min(MOST))
+}
 
 /// The indexes of a base.
 pub(crate) struct Indexes {
@@ -63,16 +71,17 @@ pub(crate) struct Found {
 }
 
 impl Indexes {
-    /// The best chunks of a scope by both lanes; `share` is what a chunk's document counts in the keyword
+    /// The `depth` best chunks of a scope by each lane; `share` is what a chunk's document counts in the keyword
     /// lane.
     pub fn lanes(
         &self,
         question: &Question,
         share: f32,
+        depth: usize,
         scope: &Scope,
     ) -> Result<Found, CallError> {
         let by_document = if share > 0.0 {
-            self.documents_by_keyword(question, scope)
+            self.documents_by_keyword(question, depth, scope)
                 .map_err(internal)?
         } else {
             HashMap::new()
@@ -81,7 +90,7 @@ impl Indexes {
             .keywords
             .search(
                 &question.keywords,
-                LOOK,
+                LOOK * depth,
                 scope.keywords(),
                 scope.known_texts(),
             )
@@ -96,10 +105,10 @@ impl Indexes {
             (id, score)
         });
         Ok(Found {
-            keyword: first(sorted(keyword)),
+            keyword: first(sorted(keyword), depth),
             vector: self
                 .vectors
-                .search(&question.vector, DEPTH, scope.chunks())
+                .search(&question.vector, depth, scope.chunks())
                 .map_err(internal)?,
         })
     }
@@ -108,11 +117,12 @@ impl Indexes {
     pub fn documents_by_keyword(
         &self,
         question: &Question,
+        depth: usize,
         scope: &Scope,
     ) -> tantivy::Result<HashMap<DocumentId, f32>> {
         let hits = self.document_keywords.search(
             &question.of_documents,
-            DOCUMENTS,
+            DOCUMENTS.max(depth),
             scope.document_keywords(),
             scope.known_document_texts(),
         )?;
@@ -124,20 +134,32 @@ impl Indexes {
             .collect())
     }
 
-    /// The documents of a scope whose summaries are nearest to the question, best first.
-    pub fn documents_by_vector(&self, question: &Question, scope: &Scope) -> Ranked<DocumentId> {
+    /// The `depth` documents of a scope whose summaries are nearest to the question, best first.
+    pub fn documents_by_vector(
+        &self,
+        question: &Question,
+        depth: usize,
+        scope: &Scope,
+    ) -> Ranked<DocumentId> {
         let query = &question.vector;
-        first(sorted(
-            self.document_vectors
-                .iter()
-                .filter(|(_, summary)| summary.vector.len() == query.len())
-                .filter(|(_, summary)| scope.has_document(summary.generation))
-                .map(|(id, summary)| (id.clone(), dot(&summary.vector, query))),
-        ))
+        let mut scored: Vec<(&DocumentId, f32)> = self
+            .document_vectors
+            .iter()
+            .filter(|(_, summary)| summary.vector.len() == query.len())
+            .filter(|(_, summary)| scope.has_document(summary.generation))
+            .map(|(id, summary)| (id, dot(&summary.vector, query)))
+            .collect();
+        if depth < scored.len() {
+            scored.select_nth_unstable_by(depth, |a, b| {
+                b.1.total_cmp(&a.1).then_with(|| a.0.cmp(b.0))
+            });
+            scored.truncate(depth);
+        }
+        sorted(scored.into_iter().map(|(id, score)| (id.clone(), score)))
     }
 }
 
-fn first<Id>(mut ranked: Ranked<Id>) -> Ranked<Id> {
-    ranked.truncate(DEPTH);
+fn first<Id>(mut ranked: Ranked<Id>, depth: usize) -> Ranked<Id> {
+    ranked.truncate(depth);
     ranked
 }

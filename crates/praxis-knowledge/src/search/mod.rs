@@ -45,6 +45,8 @@ pub(crate) struct Search<'a> {
     pub indexes: &'a Indexes,
     pub store: &'a Store,
     pub settings: &'a SearchConfig,
+    /// What each lane gives, see [`lanes::depth`].
+    pub depth: usize,
     /// What may be found; nothing else is looked at.
     pub scope: &'a Scope,
     /// What the graph has for the question, and what it counts beside the other lanes.
@@ -100,7 +102,7 @@ impl Search<'_> {
             Some((moved, after, share)) => {
                 let after = self.join_documents(&mix(&ranking.before, after, *share), moved)?;
                 let vectors = &self.indexes.document_vectors;
-                let after = feedback::smoothed(&after[..after.len().min(lanes::DEPTH)], |id| {
+                let after = feedback::smoothed(&after[..after.len().min(self.depth)], |id| {
                     vectors.get(id).map(|summary| summary.vector.as_slice())
                 });
                 mix(&before, &after, *share)
@@ -159,7 +161,7 @@ impl Search<'_> {
         }
         let moved = self.learn(&asked, &before).await?;
         let after = self.fuse(&self.lanes(&moved)?, weights, self.settings.fusion);
-        let after = &after[..after.len().min(lanes::DEPTH)];
+        let after = &after[..after.len().min(self.depth)];
         let vectors = self.indexes.vectors.of(after.iter().map(|(id, _)| id));
         let after = feedback::smoothed(after, |id| vectors.get(id).map(Vec::as_slice));
         Ok(Ranking {
@@ -226,7 +228,7 @@ impl Search<'_> {
 
     fn lanes(&self, question: &Question) -> Result<Found, CallError> {
         let share = self.settings.document_weight;
-        self.indexes.lanes(question, share, self.scope)
+        self.indexes.lanes(question, share, self.depth, self.scope)
     }
 
     fn weights(&self) -> Lanes {
@@ -276,16 +278,17 @@ impl Search<'_> {
         let by_keyword = if weights.keyword > 0.0 {
             let mut hits = sorted(
                 self.indexes
-                    .documents_by_keyword(question, self.scope)
+                    .documents_by_keyword(question, self.depth, self.scope)
                     .map_err(internal)?,
             );
-            hits.truncate(lanes::DEPTH);
+            hits.truncate(self.depth);
             hits
         } else {
             Vec::new()
         };
         let by_vector = if weights.vector > 0.0 {
-            self.indexes.documents_by_vector(question, self.scope)
+            let (indexes, depth) = (self.indexes, self.depth);
+            indexes.documents_by_vector(question, depth, self.scope)
         } else {
             Vec::new()
         };

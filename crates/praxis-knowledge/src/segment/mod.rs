@@ -1,19 +1,47 @@
 //! Documents to chunks, along their structure: a chunk never mixes sections that are large enough to
 //! stand alone, keeps code and tables whole where they fit, and ends at a sentence otherwise.
 //!
-//! Structure beats cleverness here: see `docs/retrieval.md` for the sources.
+//! Structure beats cleverness here: see `docs/retrieval.md` for the sources. Where a document's structure misleads, it
+//! can be cut without regard to it (`flow`).
 
+mod flow;
 mod sentences;
 mod units;
 
 use praxis_core::embed::TokenCounter;
+use serde::{Deserialize, Serialize};
 
-use crate::document::{BlockKind, LoadedDocument, Segment};
+use crate::document::{Block, BlockKind, LoadedDocument, Segment};
 use units::Unit;
 
-/// How large chunks become.
+/// Where chunks begin and end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Strategy {
+    /// Along sections, tables, pieces of code and sentences.
+    #[default]
+    Structure,
+    /// At the ends of sentences, as many to a chunk as fit, whatever heading they are under.
+    Sentences,
+    /// As long as may be, between words.
+    Fixed,
+}
+
+impl std::fmt::Display for Strategy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Structure => "structure",
+            Self::Sentences => "sentences",
+            Self::Fixed => "fixed",
+        })
+    }
+}
+
+/// How a document is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentOptions {
+    /// Where chunks begin and end.
+    pub strategy: Strategy,
     /// The most tokens of a chunk's own text.
     pub max_tokens: usize,
     /// Sections below this are joined with their neighbours.
@@ -33,17 +61,35 @@ struct Piece {
     headings: Vec<String>,
     unit: Unit,
     section: (usize, usize),
+    /// Number of that section.
+    number: u32,
 }
 
 /// Cuts a document into chunks, in order, none over `max_tokens`, which together hold all of its
-/// text but the headings that chunks carry as their path.
+/// text but, where it is cut along its structure, the headings that chunks carry as their path.
 pub fn segment(
     document: &LoadedDocument,
     options: SegmentOptions,
     count: &TokenCounter,
 ) -> Vec<Segment> {
+    let pieces = match options.strategy {
+        Strategy::Structure => structured(document, options, count),
+        Strategy::Sentences | Strategy::Fixed => flow::pieces(document, options, count),
+    };
+    cut(document, pieces)
+}
+
+/// Pieces along the document's structure.
+fn structured(
+    document: &LoadedDocument,
+    options: SegmentOptions,
+    count: &TokenCounter,
+) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
-    for section in sections(document, options, count) {
+    let sections = sections(document, |text, block, units| {
+        units::add(text, block, options, count, units);
+    });
+    for (number, section) in (0..).zip(sections) {
         for unit in pack(&section.units, options.max_tokens) {
             match pieces.last_mut() {
                 Some(last) if joins(&last.unit, &unit, options) => {
@@ -62,10 +108,16 @@ pub fn segment(
                     headings: section.headings.clone(),
                     unit,
                     section: section.range,
+                    number,
                 }),
             }
         }
     }
+    pieces
+}
+
+/// The pieces with their text.
+fn cut(document: &LoadedDocument, pieces: Vec<Piece>) -> Vec<Segment> {
     let mut cursor = Cursor::new(&document.text);
     // The header of a table is before the rows that need it: it has a walk of its own.
     let mut headers = Cursor::new(&document.text);
@@ -76,6 +128,7 @@ pub fn segment(
                  headings,
                  unit,
                  section,
+                 number,
              }| {
                 let text = cursor.take(unit.start, unit.end);
                 let text = match unit.header {
@@ -91,6 +144,7 @@ pub fn segment(
                     end: unit.end,
                     text,
                     section,
+                    number,
                 }
             },
         )
@@ -103,12 +157,11 @@ fn joins(last: &Unit, next: &Unit, options: SegmentOptions) -> bool {
         && last.tokens + next.tokens <= options.max_tokens
 }
 
-/// Sections with their units. A heading without any text below it is a section of its own, so that
-/// nothing is lost.
+/// Sections with the units that `add` gives for their blocks. A heading without any text below it is a section of its
+/// own, so that nothing is lost.
 fn sections(
     document: &LoadedDocument,
-    options: SegmentOptions,
-    count: &TokenCounter,
+    mut add: impl FnMut(&str, &Block, &mut Vec<Unit>),
 ) -> Vec<Section> {
     let mut sections: Vec<Section> = vec![Section {
         headings: Vec::new(),
@@ -121,7 +174,7 @@ fn sections(
         let text = cursor.take(block.start, block.end);
         let BlockKind::Heading(level) = block.kind else {
             if let Some(section) = sections.last_mut() {
-                units::add(text, block, options, count, &mut section.units);
+                add(text, block, &mut section.units);
                 section.range.1 = block.end;
             }
             continue;
@@ -141,7 +194,7 @@ fn sections(
         };
         if bare {
             section.headings.pop();
-            units::add(text, block, options, count, &mut section.units);
+            add(text, block, &mut section.units);
         }
         sections.push(section);
     }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+// A trait of proptest has the same name.
+use super::Strategy;
 use super::*;
 use crate::document::slice;
 use crate::load::{LoadLimits, load_bytes};
@@ -23,8 +25,19 @@ fn counter() -> TokenCounter {
 }
 
 fn cut(name: &str, source: &str, max: usize, min: usize) -> (LoadedDocument, Vec<Segment>) {
+    cut_by(Strategy::Structure, name, source, max, min)
+}
+
+fn cut_by(
+    strategy: Strategy,
+    name: &str,
+    source: &str,
+    max: usize,
+    min: usize,
+) -> (LoadedDocument, Vec<Segment>) {
     let document = load_bytes(name, source.as_bytes(), LoadLimits::default()).unwrap();
     let options = SegmentOptions {
+        strategy,
         max_tokens: max,
         min_tokens: min,
     };
@@ -48,6 +61,57 @@ fn sections_stay_apart_and_carry_their_path() {
             ("A/C".into(), "nine ten eleven twelve"),
         ]
     );
+}
+
+#[test]
+fn without_structure_chunks_are_filled_across_headings() {
+    let source = "# A\n\nOne two three. Four five.\n\n## B\n\nSix seven eight. Nine ten.\n";
+    for (strategy, wanted) in [
+        (
+            Strategy::Sentences,
+            [
+                ("A", 1, "A\n\nOne two three."),
+                ("A", 1, "Four five.\n\nB"),
+                ("A/B", 2, "Six seven eight."),
+                ("A/B", 2, "Nine ten."),
+            ]
+            .as_slice(),
+        ),
+        (
+            Strategy::Fixed,
+            &[
+                ("A", 1, "A\n\nOne two three."),
+                ("A", 1, "Four five.\n\nB\n\nSix"),
+                ("A/B", 2, "seven eight. Nine ten."),
+            ],
+        ),
+    ] {
+        let (_, segments) = cut_by(strategy, "x.md", source, 4, 2);
+        let seen: Vec<_> = segments
+            .iter()
+            .map(|s| (s.headings.join("/"), s.number, s.text.clone()))
+            .collect();
+        let wanted: Vec<_> = wanted
+            .iter()
+            .map(|(path, number, text)| ((*path).to_owned(), *number, (*text).to_owned()))
+            .collect();
+        assert_eq!(seen, wanted, "{strategy}");
+    }
+    // A chunk of several sections has what they share.
+    let (_, segments) = cut_by(Strategy::Sentences, "x.md", source, 40, 2);
+    assert_eq!(segments.len(), 1);
+    assert_eq!(
+        (segments[0].headings.join("/"), segments[0].number),
+        ("A".to_owned(), 1)
+    );
+}
+
+#[test]
+fn sections_of_one_name_have_numbers_of_their_own() {
+    let source = "# A\n\none two three\n\n# A\n\nfour five six\n\nseven eight nine\n";
+    let (_, segments) = cut("x.md", source, 4, 1);
+    let numbers: Vec<u32> = segments.iter().map(|s| s.number).collect();
+    assert_eq!(numbers, [1, 2, 2]);
 }
 
 #[test]
@@ -157,10 +221,11 @@ proptest! {
         ),
         max in 4usize..60,
         min in 0usize..12,
+        strategy in prop_oneof![Just(Strategy::Structure), Just(Strategy::Sentences), Just(Strategy::Fixed)],
     ) {
         let source = parts.join("\n\n");
         let Ok(document) = load_bytes("x.md", source.as_bytes(), LoadLimits::default()) else { return Ok(()) };
-        let segments = segment(&document, SegmentOptions { max_tokens: max, min_tokens: min }, &counter());
+        let segments = segment(&document, SegmentOptions { strategy, max_tokens: max, min_tokens: min }, &counter());
         let count = counter();
         let mut at = 0;
         let mut covered = vec![false; document.text.chars().count()];

@@ -3,7 +3,7 @@
 
 use praxis_core::embed::TokenCounter;
 
-use super::{SegmentOptions, sentences};
+use super::{SegmentOptions, Strategy, sentences};
 use crate::document::{Block, BlockKind};
 
 /// A piece of text that is kept whole.
@@ -47,6 +47,10 @@ pub(super) fn add(
         header: None,
         out,
     };
+    let is_text = !matches!(block.kind, BlockKind::Table | BlockKind::Code);
+    if is_text && options.strategy == Strategy::Sentences {
+        return cut.text(text, block.start);
+    }
     if cut.whole(text, block.start) {
         return;
     }
@@ -209,14 +213,14 @@ impl Cut<'_> {
 }
 
 /// The byte at which a character begins.
-fn byte_of(text: &str, char: usize) -> usize {
+pub(super) fn byte_of(text: &str, char: usize) -> usize {
     text.char_indices()
         .nth(char)
         .map_or(text.len(), |(byte, _)| byte)
 }
 
 /// The character position after the last gap in the 40 characters before `at`, or `at`.
-fn gap_near(text: &str, at: usize) -> usize {
+pub(super) fn gap_near(text: &str, at: usize) -> usize {
     let window: Vec<char> = text
         .chars()
         .skip(at.saturating_sub(40))

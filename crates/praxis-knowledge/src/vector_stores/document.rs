@@ -40,7 +40,7 @@ impl Failure {
     fn of(error: &LoadError, name: &str, limits: LoadLimits) -> Self {
         let code = match error {
             LoadError::Unsupported(_) => UNSUPPORTED,
-            LoadError::Unreadable(_) => SERVER,
+            LoadError::Unreadable(_) | LoadError::Busy { .. } => SERVER,
             LoadError::Empty
             | LoadError::TooLarge { .. }
             | LoadError::Damaged(_)
@@ -130,6 +130,7 @@ pub(super) fn read(
             vector: Vec::new(),
             metadata: attributes::metadata(&loaded.metadata, file, &member.attributes),
             own: loaded.metadata,
+            settings: super::work::SETTINGS.to_owned(),
             labels,
         },
     })

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::document::{Failure, Reading, Unembedded, read, usage};
 use super::{VectorStores, labels_of};
-use crate::ingest::{EMBED_BATCH, HEADING_RESERVE, LOAD_AHEAD, embedded, recognition};
+use crate::ingest::{EMBED_BATCH, HEADING_RESERVE, LOAD_AHEAD, embedded, one_length, recognition};
 use crate::knowledge::internal;
 use crate::load::LoadLimits;
 
@@ -35,8 +35,8 @@ const SWEEP: Duration = Duration::from_secs(60);
 /// How long to wait where the store or the disk failed.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Segmentation settings of vector stores, which are the files' own: never such that a base must be emptied.
-const SETTINGS: &str = "vector store";
+/// Segmentation settings of vector stores, which are the files' own: never such that a base is cut anew.
+pub(super) const SETTINGS: &str = "vector store";
 
 /// A file that was loaded.
 struct Loaded {
@@ -127,6 +127,10 @@ impl VectorStores {
         self.knowledge
             .open_vector_store(id, &store.name, &store.labels);
         let _lock = self.knowledge.lock(id, &CancellationToken::new()).await?;
+        let stored = self.store().base(id).await.map_err(internal)?;
+        self.knowledge
+            .forget_what_is_ahead(id, stored.as_ref())
+            .await?;
         let members = self
             .store()
             .waiting_members(id, TURN)
@@ -241,11 +245,18 @@ impl VectorStores {
         embedder: &dyn Embedder,
         finished: &mut Vec<Finished>,
     ) -> Result<(), CallError> {
-        if batch.is_empty() {
+        let Some(first) = batch.first() else {
             return Ok(());
-        }
+        };
+        let id = first.member.store.clone();
         let texts = batch.iter().flat_map(|one| one.document.texts()).collect();
-        if let Ok(vectors) = embedded(embedder, texts).await {
+        let stored = self.store().dimension(&id).await.map_err(internal)?;
+        let embed = async |texts| {
+            let vectors = embedded(embedder, texts).await?;
+            one_length(&id, embedder, stored, &vectors)?;
+            Ok::<_, CallError>(vectors)
+        };
+        if let Ok(vectors) = embed(texts).await {
             let mut vectors = vectors.into_iter();
             for one in batch {
                 self.put_document(one, &mut vectors, finished).await?;
@@ -253,7 +264,7 @@ impl VectorStores {
             return Ok(());
         }
         for one in batch {
-            match embedded(embedder, one.document.texts()).await {
+            match embed(one.document.texts()).await {
                 Ok(vectors) => {
                     self.put_document(one, &mut vectors.into_iter(), finished)
                         .await?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use praxis_core::CallError;
 use praxis_store::{Base, NumberedVector, Place as Since, Store};
-use praxis_vectors::{Error, Index};
+use praxis_vectors::{Error, Index, has_direction};
 
 use crate::knowledge::internal;
 
@@ -121,7 +121,8 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// Takes over what changed in the base since the index last did, and tidies it up in the background.
+/// Takes over what changed in the base since the index last did. An index that is ahead of the store, as where
+/// an older copy of the store was put back, is filled anew.
 ///
 /// # Errors
 /// A store or a disk that fails.
@@ -131,9 +132,17 @@ pub(crate) async fn follow(
     base: &Base,
     index: &Arc<Index>,
 ) -> Result<(), CallError> {
-    let since = i64::try_from(index.watermark()).unwrap_or(i64::MAX);
+    let mut since = i64::try_from(index.watermark()).unwrap_or(i64::MAX);
     if since == base.generation {
         return Ok(());
+    }
+    if since > base.generation {
+        tracing::warn!(
+            base = name,
+            "an index of vectors is ahead of the store, and made anew from it"
+        );
+        blocking(index, Index::clear).await?;
+        since = 0;
     }
     let gone = store.removed_chunks(name, since).await.map_err(internal)?;
     blocking(index, move |index| index.delete(gone).map(|_| ())).await?;
@@ -142,7 +151,7 @@ pub(crate) async fn follow(
         blocking(index, move |index| {
             let fit = piece.iter().filter(|v| v.vector.len() == index.dimension());
             // A text whose vector has no direction is found by its words.
-            let fit = fit.filter(|v| v.vector.iter().any(|x| *x != 0.0));
+            let fit = fit.filter(|v| has_direction(&v.vector));
             index.insert(fit.map(|v| (v.number, v.vector.as_slice())))
         })
         .await?;
@@ -153,13 +162,19 @@ pub(crate) async fn follow(
         .forget_removed(name, base.generation)
         .await
         .map_err(internal)?;
-    let index = Arc::clone(index);
-    tokio::task::spawn_blocking(move || {
-        if let Err(error) = index.merge() {
-            tracing::warn!(%error, "an index of vectors could not be tidied up");
-        }
-    });
     Ok(())
+}
+
+/// Merges what there is to merge of an index: whatever came since it was last done is compared one by one, and
+/// read again by each process that opens it. What fails is done the next time.
+pub(crate) async fn tidy(index: Arc<Index>) {
+    if !index.is_merge_due() {
+        return;
+    }
+    let merged = tokio::task::spawn_blocking(move || index.merge().map_err(internal)).await;
+    if let Err(error) = merged.map_err(internal).flatten() {
+        tracing::warn!(%error, "an index of vectors could not be tidied up");
+    }
 }
 
 /// Runs `work` on the index where it may block.

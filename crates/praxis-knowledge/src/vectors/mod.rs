@@ -14,7 +14,7 @@ use praxis_store::ChunkEntry;
 use praxis_vectors::{Filter, IdSet, Index, SearchOptions};
 
 pub(crate) use flat::Flat;
-pub(crate) use follow::clear;
+pub(crate) use follow::{Pieces, clear, tidy};
 
 /// Hits asked for beyond those that are wanted: a chunk that came or went since the snapshot is passed
 /// over.
@@ -74,20 +74,19 @@ impl VectorIndex {
         self.chunks.len()
     }
 
-    /// Whether a chunk can be found.
-    pub fn contains(&self, chunk: &ChunkId) -> bool {
-        let number = self.number(chunk);
-        number.is_some_and(|number| match &self.lane {
+    /// Whether the chunk with a number can be found.
+    pub fn contains(&self, number: u64) -> bool {
+        match &self.lane {
             Lane::Disk(index) => index.contains(number),
             Lane::Memory(flat) => flat.get(number).is_some(),
-        })
+        }
     }
 
-    /// How many vectors the index has beyond those of the chunks.
-    pub fn ghosts(&self) -> usize {
+    /// The index on the disk, unless the vectors were read from the store.
+    pub fn on_disk(&self) -> Option<Arc<Index>> {
         match &self.lane {
-            Lane::Disk(index) => index.len().saturating_sub(self.len()),
-            Lane::Memory(_) => 0,
+            Lane::Disk(index) => Some(Arc::clone(index)),
+            Lane::Memory(_) => None,
         }
     }
 

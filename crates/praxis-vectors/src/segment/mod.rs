@@ -63,7 +63,7 @@ impl Segment {
                 found: head.dimension,
             });
         }
-        let vectors = File::open(&vectors_path).map_err(Error::io("open", &vectors_path))?;
+        let vectors = File::open(&vectors_path).map_err(Error::named(&vectors_path))?;
         let len = vectors
             .metadata()
             .map_err(Error::io("read", &vectors_path))?

@@ -1,12 +1,14 @@
 //! Looks through lists and blocks of a segment: the loops of a scan. Which lists and blocks these are
 //! is decided in `scan.rs`.
 
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
 use super::layout::Section;
 use super::scan::{Found, Scan};
 use super::{Segment, Slot};
 use crate::code::fine_len;
+use crate::files::numbers;
 use crate::query::Query;
 use crate::simd::{BLOCK, Gate, SHIFT, block_len, kernels, prefetch};
 
@@ -14,6 +16,14 @@ use crate::simd::{BLOCK, Gate, SHIFT, block_len, kernels, prefetch};
 const PENDING: usize = 16;
 /// Blocks that are asked for before they are looked at.
 const AHEAD: usize = 2;
+/// What rounding may add to any estimate.
+const EPSILON: f32 = 1e-5;
+/// Where everything is looked at: blocks that are first, so that it is known what must be exceeded; from how
+/// many others on threads share them; how many of these are one's at a time; and the most threads.
+const FIRST: usize = 512;
+const SHARED: usize = 4096;
+const RUN: usize = 128;
+const MOST_THREADS: usize = 4;
 
 #[derive(Clone, Copy)]
 struct Survivor {
@@ -40,10 +50,11 @@ pub(super) struct Reader<'a> {
     number: u32,
     blocks: &'a [u8],
     fine: &'a [u8],
+    ids: &'a [u64],
     centroids: &'a [u8],
     block_starts: &'a [u32],
     row_starts: &'a [u32],
-    pub slack: [f32; 2],
+    slack: [f32; 2],
     pending: Vec<Survivor>,
 }
 
@@ -74,6 +85,13 @@ fn nearest(nearness: &[f32], count: usize) -> Vec<u64> {
     kept
 }
 
+/// Threads that share a large scan.
+fn threads() -> usize {
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    let ask = || std::thread::available_parallelism().map_or(1, usize::from);
+    *THREADS.get_or_init(|| ask().min(MOST_THREADS))
+}
+
 /// A list as a number, the less the nearer: nearness above, list below.
 fn key(near: f32, list: u64) -> u64 {
     let bits = near.to_bits();
@@ -102,6 +120,7 @@ impl<'a> Reader<'a> {
             number,
             blocks: segment.section(Section::Blocks),
             fine: segment.section(Section::Fine),
+            ids: numbers(segment.section(Section::Ids)),
             centroids: segment.section(Section::Rows),
             block_starts: segment.starts(Section::BlockStarts),
             row_starts: segment.starts(Section::RowStarts),
@@ -119,7 +138,7 @@ impl<'a> Reader<'a> {
             let now: &[u64] = if done < first.len() {
                 &first
             } else {
-                // Only where a filter let too few pass, or so many lists are wanted.
+                // Only where too few are alive, or so many lists are wanted.
                 if all.is_empty() {
                     all = by_nearness(nearness);
                     all.sort_unstable();
@@ -161,19 +180,57 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Looks at just the vectors whose bits are set, a word for each block, in all lists.
-    pub fn allowed(&mut self, allowed: &[u32], scan: &mut Scan<'_>) {
-        let len = block_len(scan.query.rotated.len());
-        let mut order = by_nearness(&self.segment.nearness(scan.query)[..self.segment.head.lists]);
+    /// Looks through all lists, the nearest first: at all vectors, or at those whose bits are set in
+    /// `allowed`, a word for each block.
+    pub fn all(&mut self, nearness: &[f32], allowed: Option<&[u32]>, scan: &mut Scan<'_>) {
+        let mut order = by_nearness(&nearness[..self.segment.head.lists]);
         order.sort_unstable();
-        let blocks =
-            |list: usize| self.block_starts[list] as usize..self.block_starts[list + 1] as usize;
+        let starts = self.block_starts;
+        let blocks = |list: usize| starts[list]..starts[list + 1];
         let places: Vec<(u32, u32)> = order
             .into_iter()
             .map(list_at)
-            .flat_map(|list| blocks(list).map(move |block| (list as u32, block as u32)))
-            .filter(|(_, block)| allowed[*block as usize] != 0)
+            .flat_map(|list| blocks(list).map(move |block| (list as u32, block)))
+            .filter(|(_, block)| allowed.is_none_or(|allowed| allowed[*block as usize] != 0))
             .collect();
+        let (first, others) = places.split_at(places.len().min(FIRST));
+        self.places(first, allowed, scan);
+        if others.len() < SHARED || threads() < 2 {
+            return self.places(others, allowed, scan);
+        }
+        let shares: Vec<Vec<(u32, u32)>> = (0..threads())
+            .map(|thread| {
+                let runs = others.chunks(RUN).skip(thread).step_by(threads());
+                runs.flatten().copied().collect()
+            })
+            .collect();
+        let (segment, number, slack) = (self.segment, self.number, self.slack);
+        let forks: Vec<Scan<'_>> = std::thread::scope(|scope| {
+            let (own, shares) = shares.split_first().unzip();
+            let handles: Vec<_> = shares
+                .into_iter()
+                .flatten()
+                .map(|share| (share, scan.fork()))
+                .map(|(share, mut fork)| {
+                    scope.spawn(move || {
+                        let mut reader = Reader::new(segment, number, slack);
+                        reader.places(share, allowed, &mut fork);
+                        fork
+                    })
+                })
+                .collect();
+            self.places(own.map_or(&[][..], Vec::as_slice), allowed, scan);
+            let results = handles.into_iter().map(|handle| handle.join());
+            results
+                .map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        });
+        forks.into_iter().for_each(|fork| scan.join(fork));
+    }
+
+    /// Looks at these blocks, each with its list.
+    fn places(&mut self, places: &[(u32, u32)], allowed: Option<&[u32]>, scan: &mut Scan<'_>) {
+        let len = block_len(scan.query.rotated.len());
         let mut near = None;
         for (at, &(list, block)) in places.iter().enumerate() {
             if let Some((_, ahead)) = places.get(at + AHEAD) {
@@ -184,7 +241,8 @@ impl<'a> Reader<'a> {
                 Some((of, near)) if of == list => near,
                 _ => near.insert((list, self.near(list as usize, scan.query))).1,
             };
-            self.block(block as usize, &near, allowed[block as usize], scan);
+            let allowed = allowed.map_or(u32::MAX, |allowed| allowed[block as usize]);
+            self.block(block as usize, &near, allowed, scan);
         }
         self.drain(scan);
     }
@@ -216,7 +274,7 @@ impl<'a> Reader<'a> {
         let gate = Gate {
             base: near.base,
             slack: self.slack[0] * near.distance,
-            threshold: scan.best.threshold(),
+            threshold: scan.gate(),
         };
         let codes = &self.blocks[block * len..(block + 1) * len];
         let mut signs = [0.0; BLOCK];
@@ -225,6 +283,10 @@ impl<'a> Reader<'a> {
             let lane = mask.trailing_zeros();
             mask &= mask - 1;
             let row = near.first_row + ((block - near.first_block) * BLOCK) as u32 + lane;
+            let id = self.ids[row as usize];
+            if scan.filter.is_some_and(|filter| !filter.allows(id)) {
+                continue;
+            }
             prefetch(&self.fine[row as usize * fine_len..][..fine_len]);
             self.pending.push(Survivor {
                 slot: (block * BLOCK) as u32 + lane,
@@ -244,24 +306,21 @@ impl<'a> Reader<'a> {
         let fine_len = fine_len(scan.query.rotated.len());
         for survivor in self.pending.drain(..) {
             let row = survivor.row as usize;
-            if let Some(filter) = scan.filter
-                && !filter.allows(self.segment.id(row))
-            {
-                continue;
-            }
             let fine = &self.fine[row * fine_len..(row + 1) * fine_len];
-            let (score, error) = scan.query.estimate(survivor.base, survivor.signs, fine);
-            let margin = self.slack[1] * error * survivor.distance;
-            if score + margin >= scan.best.threshold() {
-                scan.best.offer(score);
-                scan.found.push(Found {
-                    score,
-                    margin,
-                    segment: self.number,
-                    slot: survivor.slot,
-                    row: survivor.row,
-                });
-            }
+            let Survivor {
+                base,
+                distance,
+                signs,
+                ..
+            } = survivor;
+            let (score, deviation) = scan.query.estimate(base, distance, signs, fine);
+            scan.take(Found {
+                score,
+                margin: self.slack[1] * deviation + EPSILON,
+                segment: self.number,
+                slot: survivor.slot,
+                row: survivor.row,
+            });
         }
         scan.tidy();
     }

@@ -2,13 +2,18 @@
 //! asked for needs. Of a list all coarse codes are looked at; those that may be good enough are
 //! estimated again by their fine codes; those that still may be are left for the caller to compare
 //! exactly. Deleted vectors and those that the filter refuses never count.
+//!
+//! With a filter, and where everything is to be found, a search is exact: all lists are looked through,
+//! and what counts as reached is not what the best are estimated at but what they are at least. So one of
+//! the best is lost only by an estimate of its own that is off by five deviations and more, which is one in
+//! three million (the errors are no wider than normal ones; Gao and Long 2024).
 
 use super::calibrate::CAUTION;
 use super::layout::{Calibration, RANKS, Section, TARGETS};
 use super::reader::Reader;
 use super::{Segment, Slot};
 use crate::best::Best;
-use crate::ids::Filter;
+use crate::ids::{Filter, IdSet};
 use crate::query::Query;
 use crate::simd::{BLOCK, SHIFT, TILE, kernels};
 
@@ -16,9 +21,9 @@ use crate::simd::{BLOCK, SHIFT, TILE, kernels};
 const ALL: f32 = 0.9995;
 /// Segments up to this size are looked through whole.
 const SMALL: usize = 20_000;
-/// A filter that lets so few of so many pass is answered by looking at just those.
-const FEW: usize = 2_000;
-const FEW_OF: usize = 50;
+/// Where a filter lets at most one of so many of a segment pass, they are looked up first, so that blocks
+/// without any are not read. That costs a step for each of them, and the scan one for each of the segment.
+const SPARSE: usize = 8;
 
 /// Errors that an estimate may be off before it is given up, in deviations: for the recall targets,
 /// and for exact results. First of coarse codes, then of fine ones.
@@ -61,6 +66,8 @@ pub(crate) struct Scan<'a> {
     pub lists: Option<usize>,
     /// Whether every list is looked through, whatever the recall.
     pub looks_at_all: bool,
+    /// Whether nothing may be missed: there is a filter, or everything is to be found.
+    exact: bool,
     /// Found that were kept when there were last too many.
     kept: usize,
 }
@@ -77,12 +84,16 @@ impl<'a> Scan<'a> {
             caution: CAUTION,
             lists: None,
             looks_at_all: recall >= ALL,
+            exact: recall >= ALL || filter.is_some(),
             kept: 0,
         }
     }
 
     /// Slack of coarse and fine estimates.
     fn slack(&self) -> [f32; 2] {
+        if self.exact {
+            return SLACK[SLACK.len() - 1].1;
+        }
         let after = SLACK.iter().position(|(recall, _)| *recall >= self.recall);
         match after {
             None => SLACK[SLACK.len() - 1].1,
@@ -93,6 +104,50 @@ impl<'a> Scan<'a> {
                 [0, 1].map(|i| a[i] + part * (b[i] - a[i]))
             }
         }
+    }
+
+    /// What a coarse estimate with its slack must exceed. The rounding of its tables is no part of the
+    /// deviation that a code has; five deviations of it are about a step of theirs.
+    pub(super) fn gate(&self) -> f32 {
+        let rounding = if self.exact {
+            self.query.tables.scale
+        } else {
+            0.0
+        };
+        self.best.threshold() - rounding
+    }
+
+    /// Takes up a vector that may be among the best.
+    pub(super) fn take(&mut self, found: Found) {
+        if found.score + found.margin >= self.best.threshold() {
+            self.best.offer(self.reached(&found));
+            self.found.push(found);
+        }
+    }
+
+    /// What a vector counts for, against others.
+    fn reached(&self, found: &Found) -> f32 {
+        if self.exact {
+            found.score - found.margin
+        } else {
+            found.score
+        }
+    }
+
+    /// A scan of another part, that knows what was reached so far.
+    pub(super) fn fork(&self) -> Self {
+        Self {
+            found: Vec::new(),
+            kept: 0,
+            best: self.best.clone(),
+            ..*self
+        }
+    }
+
+    /// Takes up what a fork has found.
+    pub(super) fn join(&mut self, fork: Self) {
+        fork.found.into_iter().for_each(|found| self.take(found));
+        self.tidy();
     }
 
     /// Forgets what has been outdone when there is much of it.
@@ -110,21 +165,16 @@ impl Segment {
     /// Adds to `scan` what this segment, the `number`th of the search, has.
     pub fn scan(&self, number: u32, scan: &mut Scan<'_>) {
         let mut reader = Reader::new(self, number, scan.slack());
-        if let Some(Filter::Only(ids)) = scan.filter
-            && (ids.len() <= FEW || ids.len() <= self.len() / FEW_OF)
-        {
-            let mut allowed = vec![0u32; self.head.blocks];
-            ids.for_each(|id| {
-                if let Some(slot) = self.find_slot(id)
-                    && let Some(word) = allowed.get_mut(slot as usize / BLOCK)
-                {
-                    *word |= 1 << (slot % BLOCK as u32);
+        let nearness = self.nearness(scan.query);
+        if scan.exact {
+            match scan.filter {
+                Some(Filter::Only(ids)) if ids.len() <= self.len() / SPARSE => {
+                    let filter = scan.filter.take();
+                    reader.all(&nearness, Some(&self.allowed(ids)), scan);
+                    scan.filter = filter;
                 }
-            });
-            reader.slack = SLACK[SLACK.len() - 1].1;
-            let filter = scan.filter.take();
-            reader.allowed(&allowed, scan);
-            scan.filter = filter;
+                _ => reader.all(&nearness, None, scan),
+            }
             return;
         }
         let all = scan.looks_at_all || (self.len() <= SMALL && scan.lists.is_none());
@@ -133,24 +183,32 @@ impl Segment {
         } else {
             self.lists_for(scan)
         };
-        let nearness = self.nearness(scan.query);
         reader.lists(&nearness, count, scan);
         reader.drain(scan);
     }
 
+    /// A bit for each vector that is one of `ids`, a word for each block.
+    fn allowed(&self, ids: &IdSet) -> Vec<u32> {
+        let mut allowed = vec![0u32; self.head.blocks];
+        ids.for_each(|id| {
+            if let Some(slot) = self.find_slot(id)
+                && let Some(word) = allowed.get_mut(slot as usize / BLOCK)
+            {
+                *word |= 1 << (slot % BLOCK as u32);
+            }
+        });
+        allowed
+    }
+
     /// How many lists to look through.
     fn lists_for(&self, scan: &Scan<'_>) -> usize {
-        let share = match scan.filter {
-            Some(Filter::Only(ids)) => (ids.len() as f32 / self.len() as f32).min(1.0),
-            _ => 1.0,
-        };
         let mut table = self.head.calibration;
         let cautious = table
             .as_flattened_mut()
             .iter_mut()
             .zip(scan.caution.as_flattened());
         cautious.for_each(|(lists, caution)| *lists *= caution);
-        let lists = interpolate(&table, scan.recall, scan.k as f32 / share);
+        let lists = interpolate(&table, scan.recall, scan.k as f32);
         scan.lists.unwrap_or((lists.ceil() as usize).max(1))
     }
 

@@ -157,6 +157,11 @@ fn a_lost_file_is_named() {
         let error = praxis_vectors::Index::open_with(folder.path(), DIMENSION, SMALL).unwrap_err();
         let name = file.file_name().unwrap().to_str().unwrap();
         assert!(error.to_string().contains(name), "{error}");
+        // It is gone for good: the index must be built anew.
+        assert!(
+            matches!(error, praxis_vectors::Error::Corrupt { .. }),
+            "{error:?}"
+        );
         fs::write(&file, bytes).unwrap();
     }
 }

@@ -174,6 +174,34 @@ fn what_cannot_be_a_vector_is_refused() {
 }
 
 #[test]
+fn what_is_cleared_is_gone_for_good_and_makes_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut dice = Dice(5);
+    let index = open(folder.path(), DIMENSION);
+    for id in 0..150 {
+        let vector = dice.unit(DIMENSION);
+        index.insert([(id, vector.as_slice())]).unwrap();
+    }
+    assert!(index.is_merge_due());
+    index.merge().unwrap();
+    assert!(!index.is_merge_due());
+    index.commit(9).unwrap();
+    index.clear().unwrap();
+    assert!(index.is_empty() && index.watermark() == 0);
+    let query = dice.unit(DIMENSION);
+    let options = SearchOptions::default();
+    assert_eq!(index.search(&query, 3, &options).unwrap(), []);
+    index.insert([(7, query.as_slice())]).unwrap();
+    drop(index);
+    // It was cleared on the disk too; what came later was not committed, and may have survived or not.
+    let index = open(folder.path(), DIMENSION);
+    assert!(index.watermark() == 0 && index.len() <= 1);
+    let files = std::fs::read_dir(folder.path()).unwrap();
+    assert_eq!(files.count(), 3, "lock, manifest and log");
+    assert!(index.check(9).unwrap().is_sound());
+}
+
+#[test]
 fn searches_go_on_while_others_write_and_merge() {
     let folder = tempfile::tempdir().unwrap();
     let index = open(folder.path(), DIMENSION);

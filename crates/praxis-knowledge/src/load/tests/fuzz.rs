@@ -120,6 +120,7 @@ fn run(name: &'static str, bytes: Vec<u8>) -> Option<String> {
             let checked = check(name, &bytes).map_err(|e| e.to_string());
             if let Ok(document) = load_bytes(name, &bytes, LoadLimits::default()) {
                 let options = crate::segment::SegmentOptions {
+                    strategy: crate::segment::Strategy::default(),
                     max_tokens: 64,
                     min_tokens: 8,
                 };

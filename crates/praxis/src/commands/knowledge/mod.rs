@@ -86,12 +86,13 @@ fn show(preview: &Preview, full: bool, global: &Global) {
         ui::paint(
             DIM,
             format_args!(
-                "{}, {} characters, {} blocks, {} chunks of up to {} tokens",
+                "{}, {} characters, {} blocks, {} chunks of up to {} tokens by {}",
                 preview.format,
                 preview.characters,
                 preview.blocks,
                 preview.chunks.len(),
-                preview.max_tokens
+                preview.max_tokens,
+                preview.strategy
             )
         )
     ));

@@ -1,0 +1,307 @@
+//! The indexes of a base, whatever happened to their files: merged, damaged, ahead of the store, in use.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+#[path = "support/counts.rs"]
+mod counts;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use counts::Counts;
+use praxis_core::embed::{EmbedKind, TokenCounter};
+use praxis_core::trace::NoTrace;
+use praxis_core::{CallContext, Embedder, ModelError, Query, Retriever};
+use praxis_knowledge::{BaseConfig, Knowledge, SearchConfig, SegmentConfig};
+use praxis_store::{Place, Store};
+use praxis_vectors::{Index, Options};
+use tokio_util::sync::CancellationToken;
+
+/// Chunks of a document, one for each paragraph.
+const PARAGRAPHS: usize = 30;
+/// Documents of a base with more chunks than an index leaves unmerged.
+const MANY: usize = 80;
+
+/// The embedder of the other tests, but that some texts tell nothing to it.
+struct Blanks;
+
+#[async_trait]
+impl Embedder for Blanks {
+    fn identity(&self) -> String {
+        Counts.identity()
+    }
+
+    async fn dimension(&self) -> Result<usize, ModelError> {
+        Counts.dimension().await
+    }
+
+    async fn max_tokens(&self) -> Result<usize, ModelError> {
+        Counts.max_tokens().await
+    }
+
+    async fn embed(
+        &self,
+        kind: EmbedKind,
+        texts: Vec<String>,
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        let is_passage = matches!(kind, EmbedKind::Passage);
+        let is_blank = |text: &String| is_passage && text.contains("unspeakable");
+        let blank: Vec<bool> = texts.iter().map(is_blank).collect();
+        let mut vectors = Counts.embed(kind, texts).await?;
+        for (vector, _) in vectors.iter_mut().zip(blank).filter(|(_, blank)| *blank) {
+            vector.fill(0.0);
+        }
+        Ok(vectors)
+    }
+
+    async fn token_counter(&self) -> Result<TokenCounter, ModelError> {
+        Counts.token_counter().await
+    }
+}
+
+async fn store(dir: &Path) -> Store {
+    Store::open(&dir.join("praxis.db")).await.unwrap()
+}
+
+/// The base of a folder, as each process opens it for itself.
+async fn opened(dir: &Path) -> Knowledge {
+    opened_with(dir, SearchConfig::default().keyword_weight).await
+}
+
+async fn opened_with(dir: &Path, keyword_weight: f32) -> Knowledge {
+    let config = BaseConfig {
+        search: SearchConfig {
+            keyword_weight,
+            feedback: 0.0,
+            ..SearchConfig::default()
+        },
+        segment: SegmentConfig {
+            max_tokens: 16,
+            min_tokens: 4,
+            ..SegmentConfig::default()
+        },
+        ..BaseConfig::default()
+    };
+    std::fs::create_dir_all(dir.join("knowledge")).unwrap();
+    Knowledge::open(
+        dir.join("state"),
+        store(dir).await,
+        vec![("docs".to_owned(), dir.join("knowledge"), config)],
+        Arc::new(|_| Ok(Arc::new(Blanks) as Arc<dyn Embedder>)),
+    )
+}
+
+fn write(dir: &Path, name: &str, text: &str) {
+    std::fs::create_dir_all(dir.join("knowledge")).unwrap();
+    std::fs::write(dir.join("knowledge").join(name), text).unwrap();
+}
+
+/// A document of many chunks.
+fn write_long(dir: &Path, number: usize) {
+    let paragraph = |i: usize| {
+        format!(
+            "Paragraph p{i} of volume v{number} tells of w{} and x{}, and no more.\n\n",
+            i * 7,
+            number * i
+        )
+    };
+    let text: String = (0..PARAGRAPHS).map(paragraph).collect();
+    write(dir, &format!("{number}.md"), &text);
+}
+
+async fn ingest(knowledge: &Knowledge) -> usize {
+    let cancel = CancellationToken::new();
+    let report = knowledge.ingest("docs", &|_| {}, &cancel).await;
+    report.unwrap().chunks
+}
+
+async fn found(knowledge: &Knowledge, query: &str, limit: usize) -> Vec<String> {
+    let cx = CallContext::new(Arc::new(NoTrace));
+    let found = knowledge
+        .search("docs", &Query::new(query, limit), &cx)
+        .await;
+    found.unwrap().passages.into_iter().map(|p| p.uri).collect()
+}
+
+/// The files of the index of vectors with this ending.
+fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
+    let folders = std::fs::read_dir(dir.join("state/index/docs/vectors")).unwrap();
+    let folders = folders.map(|folder| folder.unwrap().path());
+    let files = folders.flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let mut files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|kind| kind == ending));
+    files
+}
+
+fn size(files: &[PathBuf]) -> u64 {
+    files
+        .iter()
+        .map(|f| std::fs::metadata(f).unwrap().len())
+        .sum()
+}
+
+/// A base of so many chunks that its vectors are merged; the process that made it is gone.
+async fn large(dir: &Path) -> usize {
+    (0..MANY).for_each(|number| write_long(dir, number));
+    let knowledge = opened(dir).await;
+    let chunks = ingest(&knowledge).await;
+    assert!(chunks > 2048, "{chunks} chunks");
+    chunks
+}
+
+#[tokio::test]
+async fn an_ingest_and_a_rebuild_return_when_the_vectors_are_merged() {
+    let dir = tempfile::tempdir().unwrap();
+    let chunks = large(dir.path()).await;
+    assert_eq!(files(dir.path(), "codes").len(), 1);
+    let log = size(&files(dir.path(), "log"));
+    assert!(log < 1000, "{log} bytes of log");
+    let knowledge = opened(dir.path()).await;
+    assert_eq!(knowledge.rebuild("docs").await.unwrap(), chunks);
+    assert_eq!(files(dir.path(), "codes").len(), 1);
+    let report = knowledge.check("docs").await.unwrap();
+    assert!(report.is_clean() && !report.vectors_elsewhere, "{report}");
+}
+
+#[tokio::test]
+async fn what_an_earlier_process_left_unmerged_is_merged_by_the_first_search() {
+    let dir = tempfile::tempdir().unwrap();
+    large(dir.path()).await;
+    // The same vectors, as a process leaves them that ends before it merges.
+    let folder = files(dir.path(), "log")[0].parent().unwrap().to_owned();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let never = Options {
+        seal: usize::MAX,
+        full: usize::MAX,
+    };
+    let store = store(dir.path()).await;
+    let generation = store.base("docs").await.unwrap().unwrap().generation;
+    let all = store.vectors_after("docs", Place::after(0), 100_000).await;
+    let index = Index::open_with(&folder, 64, never).unwrap();
+    for found in all.unwrap() {
+        index
+            .insert([(found.number, found.vector.as_slice())])
+            .unwrap();
+    }
+    index.commit(u64::try_from(generation).unwrap()).unwrap();
+    drop(index);
+    assert_eq!(files(dir.path(), "codes").len(), 0);
+
+    let server = opened(dir.path()).await;
+    assert!(!found(&server, "volume v3", 3).await.is_empty());
+    for _ in 0..600 {
+        if files(dir.path(), "codes").len() == 1 && size(&files(dir.path(), "log")) < 1000 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it was not merged");
+}
+
+#[tokio::test]
+async fn a_lost_file_of_an_index_is_made_anew() {
+    for ending in ["codes", "vectors", "log"] {
+        let dir = tempfile::tempdir().unwrap();
+        large(dir.path()).await;
+        let lost = files(dir.path(), ending);
+        std::fs::remove_file(&lost[0]).unwrap();
+        let knowledge = opened(dir.path()).await;
+        assert_eq!(found(&knowledge, "volume v3", 3).await.len(), 3, "{ending}");
+        let report = knowledge.check("docs").await.unwrap();
+        assert!(
+            report.is_clean() && !report.vectors_elsewhere,
+            "{ending}: {report}"
+        );
+    }
+}
+
+/// Copies the store, which nobody uses.
+async fn copy_store(from: &Path, to: &Path) {
+    // Connections that were given up are closed by threads of their own.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for file in ["praxis.db", "praxis.db-wal", "praxis.db-shm"] {
+        let _ = std::fs::remove_file(to.join(file));
+        if from.join(file).exists() {
+            std::fs::copy(from.join(file), to.join(file)).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn indexes_that_are_ahead_of_a_store_that_was_put_back_are_made_anew() {
+    for ingest_first in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let backup = tempfile::tempdir().unwrap();
+        write(dir.path(), "heron.md", "The heron stands in the reeds.");
+        ingest(&opened(dir.path()).await).await;
+        copy_store(dir.path(), backup.path()).await;
+        write(dir.path(), "otter.md", "The otter slides into the river.");
+        write(dir.path(), "lynx.md", "The lynx walks in the snow.");
+        ingest(&opened(dir.path()).await).await;
+
+        copy_store(backup.path(), dir.path()).await;
+        std::fs::remove_file(dir.path().join("knowledge/otter.md")).unwrap();
+        std::fs::remove_file(dir.path().join("knowledge/lynx.md")).unwrap();
+        let knowledge = opened(dir.path()).await;
+        if ingest_first {
+            // The generations, and the numbers of chunks, that others had.
+            write(dir.path(), "lynx.md", "The kite circles above the hill.");
+            write(dir.path(), "otter.md", "The newt hides under a stone.");
+            ingest(&knowledge).await;
+            assert_eq!(found(&knowledge, "the kite circles", 3).await[0], "lynx.md");
+            assert_eq!(found(&knowledge, "the newt hides", 3).await[0], "otter.md");
+        } else {
+            assert_eq!(found(&knowledge, "the otter slides", 3).await, ["heron.md"]);
+        }
+        let report = knowledge.check("docs").await.unwrap();
+        assert!(report.is_clean(), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn a_check_looks_at_the_files_and_says_where_it_cannot() {
+    let dir = tempfile::tempdir().unwrap();
+    large(dir.path()).await;
+    write(dir.path(), "blank.md", "The unspeakable.");
+    let server = opened(dir.path()).await;
+    ingest(&server).await;
+    // What has no direction is found by its words, and not missing.
+    assert_eq!(found(&server, "unspeakable", 1).await, ["blank.md"]);
+    let report = server.check("docs").await.unwrap();
+    assert!(report.is_clean() && !report.vectors_elsewhere, "{report}");
+
+    let other = opened(dir.path()).await;
+    let report = other.check("docs").await.unwrap();
+    assert!(report.vectors_elsewhere, "{report}");
+    assert!(report.to_string().contains("another process"), "{report}");
+    drop((server, other));
+
+    // A changed byte among the vectors, which no search has to notice.
+    let file = files(dir.path(), "vectors")[0].clone();
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let report = opened(dir.path()).await.check("docs").await.unwrap();
+    assert!(!report.is_clean(), "{report}");
+    assert!(
+        report.to_string().contains("checksum of its vectors"),
+        "{report}"
+    );
+}
+
+#[tokio::test]
+async fn as_many_results_are_found_as_may_be_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    for number in 0..8 {
+        write_long(dir.path(), number);
+    }
+    // By one lane, which then gives all of them.
+    let knowledge = opened_with(dir.path(), 0.0).await;
+    assert!(ingest(&knowledge).await > 150);
+    assert_eq!(
+        found(&knowledge, "paragraph of a volume", 100).await.len(),
+        100
+    );
+}
