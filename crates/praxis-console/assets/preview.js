@@ -65,7 +65,7 @@ function whole(preview, name) {
   const tokens = chunks.map((chunk) => chunk.tokens).sort((a, b) => a - b);
   head.append(element("p", "quiet", [
     name, preview.format, count(preview.characters, "character"), count(preview.blocks, "block"),
-    `${count(chunks.length, "passage")} of at most ${count(preview.max_tokens, "token")}`,
+    `${count(chunks.length, "passage")} of at most ${count(preview.max_tokens, "token")} by ${preview.strategy}`,
   ].join(" · ")));
   for (const note of preview.notes) head.append(element("p", "notice", note));
   if (preview.approximate) {

@@ -389,10 +389,12 @@ fn addresses(document: &str, chunk: &str) -> Vec<(String, Option<Value>)> {
             json!({ "model": "function:answer", "messages": messages, "stream": true }),
         ),
         get("/praxis/v1/knowledge".to_owned()),
+        get("/praxis/v1/knowledge?base=docs&limit=1&after=a".to_owned()),
         get("/praxis/v1/knowledge/docs/graph".to_owned()),
         get("/praxis/v1/knowledge/docs/graph?entity=pay".to_owned()),
         get(format!("/praxis/v1/passages/{chunk}")),
         get("/documents".to_owned()),
+        get("/documents?base=docs&after=a".to_owned()),
         get("/documents/preview".to_owned()),
         get("/documents/graph/docs".to_owned()),
         get("/documents/graph/docs?type=thing".to_owned()),
@@ -543,6 +545,32 @@ async fn a_file_is_previewed_for_who_knows_the_base_and_not_kept() {
         let (_, page) = server.ask(&Shown::Key(KEYS[1]), path, None).await;
         assert!(page.contains(id), "{page}");
     }
+}
+
+#[tokio::test]
+async fn documents_are_listed_in_pages() {
+    let server = server().await;
+    let path = "/praxis/v1/knowledge?";
+    for (key, query, status, told) in [
+        (0, "limit=1", 200, "\"documents\":2,"),
+        (0, "limit=1", 200, "\"has_more\":true"),
+        (0, "limit=1", 200, "\"last_uri\":\"heron.md\""),
+        (0, "base=docs&after=heron.md", 200, "\"has_more\":false"),
+        (0, "base=docs&after=heron.md", 200, "hr/paybook.md"),
+        (2, "", 200, "\"documents\":1,"),
+        (0, "limit=0", 400, "between 1 and 1000"),
+        (0, "after=a", 400, "`after` needs `base`"),
+        (0, "base=dosc", 404, "did you mean `docs`"),
+    ] {
+        let shown = Shown::Key(KEYS[key]);
+        let (got, answer) = server.ask(&shown, &format!("{path}{query}"), None).await;
+        assert_eq!(got, status, "{query}: {answer}");
+        assert!(answer.contains(told), "{query}: {answer}");
+    }
+    let later = "/documents?base=docs&after=heron.md";
+    let (_, page) = server.ask(&Shown::Key(KEYS[0]), later, None).await;
+    assert!(page.contains("Later") && page.contains("paybook"), "{page}");
+    assert!(!page.contains("heron.md</"), "{page}");
 }
 
 #[tokio::test]

@@ -134,7 +134,10 @@ pub(crate) async fn chat(
             }
             Step::Done(Ok(output)) => {
                 let refused = output.get("refused").cloned().unwrap_or_default();
-                sse::named("done", &json!({ "trace_id": trace, "refused": refused }))
+                sse::named(
+                    "done",
+                    &json!({ "trace_id": trace, "refused": refused, "output": output }),
+                )
             }
             Step::Done(Err(error)) => sse::named("error", &ApiError::from(error).body()),
         });

@@ -1,5 +1,7 @@
 //! Documents, passages and graphs, for consoles and for who follows a citation.
 
+use std::ops::RangeInclusive;
+
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{self, Path, State};
@@ -11,6 +13,7 @@ use praxis_knowledge::Excerpt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::paging::ListParams;
 use crate::error::{ApiError, JsonBody};
 use crate::guard::Admitted;
 use crate::state::ApiState;
@@ -31,15 +34,43 @@ const MAX_TRIPLES: usize = 1000;
 /// Triples of the way from one entity to another at most, where the request names no number.
 const DEFAULT_DEPTH: usize = 4;
 
-/// All bases with the documents that the caller may read.
+/// How many documents a list may give, and gives.
+const DOCUMENTS: (RangeInclusive<usize>, usize) = (1..=1000, 100);
+
+/// The bases that the caller may know of, each with its first documents that the caller may read, so many in all; or
+/// one base, with those after a document.
 pub(crate) async fn list(
     State(state): State<ApiState>,
     Admitted(caller): Admitted,
+    params: ListParams,
 ) -> Result<Json<Value>, ApiError> {
+    let page = params.page(DOCUMENTS)?;
+    let (knowledge, clearance) = (&state.knowledge, &caller.clearance);
+    let names = match params.text("base") {
+        Some(name) => vec![name.to_owned()],
+        None if page.after.is_some() => {
+            return Err(ApiError::invalid(
+                "base",
+                "`after` needs `base`, whose documents are meant",
+            ));
+        }
+        None => knowledge.names(clearance),
+    };
+    let mut left = page.limit;
     let mut bases = Vec::new();
-    for name in state.knowledge.names(&caller.clearance) {
-        let documents = state.knowledge.documents(&name, &caller.clearance).await?;
-        bases.push(json!({ "base": name, "documents": documents }));
+    for name in names {
+        let counts = knowledge.document_counts(&name, clearance).await?;
+        let documents = knowledge
+            .documents_page(&name, page.after.as_deref(), left, clearance)
+            .await?;
+        left -= documents.items.len();
+        bases.push(json!({
+            "base": name,
+            "counts": counts,
+            "last_uri": documents.items.last().map(|document| &document.uri),
+            "has_more": documents.has_more,
+            "documents": documents.items,
+        }));
     }
     Ok(Json(json!({ "bases": bases })))
 }

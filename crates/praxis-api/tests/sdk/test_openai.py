@@ -183,6 +183,22 @@ class Chat(unittest.TestCase):
         self.assertLess(time.monotonic() - started, 20)
 
 
+class Metrics(unittest.TestCase):
+    def test_requests_tokens_and_memory_of_models_are_shown(self):
+        client.chat.completions.create(model=MODEL, messages=user("Hi"), max_tokens=2)
+        request = urllib.request.Request(f"{url}/metrics", headers={"authorization": f"Bearer {KEY}"})
+        with urllib.request.urlopen(request) as page:
+            metrics = page.read().decode()
+        lines = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if not line.startswith("#") and line)
+        for name in [
+            f'praxis_model_tokens_total{{model="{MODEL}",direction="output"}}',
+            f'praxis_model_memory_bytes{{model="{MODEL}",of="weights"}}',
+            f'praxis_model_memory_bytes{{model="{MODEL}",of="cache_limit"}}',
+        ]:
+            self.assertGreater(float(lines[name]), 0, name)
+        self.assertIn("# TYPE praxis_model_memory_bytes gauge", metrics)
+
+
 class Functions(unittest.TestCase):
     QUESTION = "Who taught anatomy to Lu Xun?"
 

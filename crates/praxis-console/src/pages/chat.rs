@@ -42,16 +42,16 @@ enum Documents {
 pub(crate) async fn show(State(state): State<ApiState>, Admitted(caller): Admitted) -> Response {
     let (mut bases, mut documents) = (0, 0);
     for name in state.knowledge.names(&caller.clearance) {
-        let found = state.knowledge.documents(&name, &caller.clearance).await;
-        let found = found.unwrap_or_default();
-        documents += found.iter().filter(|d| d.error.is_none()).count();
+        let counts = state.knowledge.document_counts(&name, &caller.clearance);
+        let counts = counts.await.unwrap_or_default();
+        documents += counts.documents - counts.failed;
         bases += 1;
     }
     let documents = match (bases, documents) {
         (0, _) => Documents::NoBase,
         (_, 0) => Documents::NoneYet,
         (_, 1) => Documents::Ready("1 document is ready".to_owned()),
-        (_, n) => Documents::Ready(format!("{} are ready", count(n as u64, "document"))),
+        (_, n) => Documents::Ready(format!("{} are ready", count(n, "document"))),
     };
     let functions = state.library.list().into_iter().map(|f| FunctionView {
         name: f.name,

@@ -5,10 +5,13 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use praxis_api::{Admitted, ApiState};
 use praxis_core::{Attribute, DocumentId};
-use praxis_store::DocumentHead;
+use praxis_store::{DocumentCounts, DocumentHead, Paged};
 
 use super::{Frame, count, encoded, failed, graph, lang, render, shown_uri};
 use crate::reading::{self, Block};
+
+/// Documents that one page lists, of all bases together.
+const LISTED: usize = 200;
 
 /// Characters of a document that one page shows; a longer one is cut around the cited passage.
 const SHOWN: usize = 60_000;
@@ -18,6 +21,8 @@ const SHOWN: usize = 60_000;
 struct ListPage {
     frame: Frame,
     bases: Vec<BaseView>,
+    /// Whether these are later documents of one base.
+    is_later: bool,
 }
 
 struct BaseView {
@@ -28,6 +33,17 @@ struct BaseView {
     /// How large its graph is for the caller; empty where the caller sees none.
     graph: String,
     documents: Vec<DocumentView>,
+    /// Where the list goes on; empty at its end.
+    more: String,
+}
+
+/// Which part of the list is wanted.
+#[derive(serde::Deserialize, Default)]
+pub(crate) struct Part {
+    /// Of this base alone.
+    base: Option<String>,
+    /// After the document with this URI.
+    after: Option<String>,
 }
 
 struct DocumentView {
@@ -46,15 +62,32 @@ struct DocumentView {
     problem: Option<String>,
 }
 
-/// All documents that the caller may read.
-pub(crate) async fn list(State(state): State<ApiState>, Admitted(caller): Admitted) -> Response {
+/// Documents that the caller may read: the first of each base, or those of one base after one of them.
+pub(crate) async fn list(
+    State(state): State<ApiState>,
+    Admitted(caller): Admitted,
+    Query(part): Query<Part>,
+) -> Response {
+    let (knowledge, clearance) = (&state.knowledge, &caller.clearance);
+    let after = part.after.as_deref().filter(|_| part.base.is_some());
+    let is_later = after.is_some();
+    let names = match &part.base {
+        Some(name) => vec![name.clone()],
+        None => knowledge.names(clearance),
+    };
+    let mut left = LISTED;
     let mut bases = Vec::new();
-    for name in state.knowledge.names(&caller.clearance) {
-        let documents = state.knowledge.documents(&name, &caller.clearance);
+    for name in names {
+        let counts = match knowledge.document_counts(&name, clearance).await {
+            Ok(counts) => counts,
+            Err(error) => return failed(&state, &error),
+        };
+        let documents = knowledge.documents_page(&name, after, left, clearance);
         match documents.await {
             Ok(documents) => {
-                let graph = graph::size(&state, &name, &caller.clearance).await;
-                bases.push(base_view(&name, documents, graph));
+                left -= documents.items.len();
+                let graph = graph::size(&state, &name, clearance).await;
+                bases.push(base_view(&name, counts, documents, graph));
             }
             Err(error) => return failed(&state, &error),
         }
@@ -62,30 +95,41 @@ pub(crate) async fn list(State(state): State<ApiState>, Admitted(caller): Admitt
     render(&ListPage {
         frame: Frame::new(&state, "documents", "Documents"),
         bases,
+        is_later,
     })
 }
 
-fn base_view(name: &str, documents: Vec<DocumentHead>, graph: Option<String>) -> BaseView {
-    let broken = documents.iter().filter(|d| d.error.is_some()).count();
-    let ready = documents.len() - broken;
-    let chunks = documents.iter().map(|d| d.chunks).sum();
+fn base_view(
+    name: &str,
+    counts: DocumentCounts,
+    documents: Paged<DocumentHead>,
+    graph: Option<String>,
+) -> BaseView {
     let mut summary = format!(
         "{}, {}",
-        count(ready as u64, "document"),
-        count(chunks, "passage")
+        count(counts.documents - counts.failed, "document"),
+        count(counts.chunks, "passage")
     );
-    if broken > 0 {
+    if counts.failed > 0 {
         summary.push_str(&format!(
             "; {} could not be read",
-            count(broken as u64, "file")
+            count(counts.failed, "file")
         ));
     }
+    let address = encoded(name);
+    let after = documents.items.last().map(|d| encoded(&d.uri));
+    let more = match after {
+        _ if !documents.has_more => String::new(),
+        Some(after) => format!("/documents?base={address}&after={after}"),
+        None => format!("/documents?base={address}"),
+    };
     BaseView {
         name: name.to_owned(),
-        address: encoded(name),
+        address,
         summary,
         graph: graph.unwrap_or_default(),
-        documents: documents.into_iter().map(document_view).collect(),
+        documents: documents.items.into_iter().map(document_view).collect(),
+        more,
     }
 }
 
