@@ -2,7 +2,7 @@
 # The work is in scripts/; each script says what it does.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ocr test-aarch64 build check check-cuda docs bench bench-engine bench-retrieval bench-search bench-answers bench-faults bench-graph bench-knowledge bench-structured bench-reasoning soak lint-deps
+.PHONY: help demo test test-ocr test-aarch64 build check check-cuda docs bench bench-engine bench-maskbench bench-retrieval bench-search bench-answers bench-faults bench-graph bench-knowledge bench-structured bench-reasoning fuzz soak lint-deps
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -40,6 +40,9 @@ bench: ## Measure speed beside llama.cpp and sentence-transformers
 bench-engine: ## Measure the chat engine beside llama.cpp and its server
 	@scripts/bench-engine.sh
 
+bench-maskbench: ## Count what constraints judge wrongly on a sample of MaskBench, and time their masks
+	@scripts/bench-maskbench.sh
+
 bench-retrieval: ## Measure the quality of retrieval beside BM25, LlamaIndex and LangChain
 	@scripts/bench-quality.sh retrieval
 	@scripts/bench-quality.sh chunking
@@ -50,8 +53,9 @@ bench-search: ## Measure reranking, other wordings and imagined answers, by the 
 bench-answers: ## Measure the quality of answers of the default model
 	@scripts/bench-quality.sh answers
 
-bench-knowledge: ## Measure all of knowledge: retrieval, vectors, ingest, a million chunks, kills; hours
-	@scripts/bench-knowledge.sh
+# VECTORS, CHUNKS, ROUNDS and MINUTES say how much; `scripts/bench-knowledge.sh --help` how long each part takes.
+bench-knowledge: ## Measure all of knowledge (9 hours), or PARTS="vectors scale"; ALL=1: graphs and fuzzing too
+	@scripts/bench-knowledge.sh $(PARTS)
 
 bench-structured: ## Count how often outputs keep their schema, constrained and repaired
 	@scripts/bench-functions.sh structured
@@ -65,10 +69,10 @@ bench-graph: ## Measure the extraction of knowledge graphs, and which names are 
 	@python3 scripts/bench/graph.py
 
 bench-faults: ## Kill ingests at random moments, ROUNDS=200 by default, and fill the disk; look for what is lost
-	@cargo build --release --locked
-	@target/release/praxis models pull all-minilm-l6-v2
-	@python3 scripts/bench/faults.py $(or $(ROUNDS),200)
-	@python3 scripts/bench/full.py
+	@scripts/bench-faults.sh all $(or $(ROUNDS),200)
+
+fuzz: ## Give each loader of documents changed files, MINUTES=10 by default for each format
+	@MINUTES=$(or $(MINUTES),10) scripts/fuzz.sh
 
 soak: ## Hold the server under mixed load, MINUTES=60 by default
 	@cargo build --release --locked

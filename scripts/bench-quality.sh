@@ -36,5 +36,8 @@ cargo build --release --locked
 heading "Models"
 target/release/praxis models pull "${models[@]}"
 
-heading "Measuring (some minutes)"
+case "$what" in
+    retrieval) heading "Measuring (about half an hour; with --search hours)" ;;
+    *) heading "Measuring (some minutes)" ;;
+esac
 "$python" "scripts/bench/$what.py" "$@"

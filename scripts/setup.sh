@@ -9,6 +9,12 @@ source "$(dirname "$0")/lib/common.sh"
 purpose="${1:-build}"
 packages=()
 
+# The headers of the Python that is used: some packages come as source only, hnswlib among them.
+has_python_headers() {
+    python3 -c 'import os, sys, sysconfig
+sys.exit(not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))' 2>/dev/null
+}
+
 # Ubuntu calls Chromium otherwise than Debian.
 browser_package() {
     if grep -qs '^ID=ubuntu$' /etc/os-release; then echo chromium-browser; else echo chromium; fi
@@ -33,7 +39,10 @@ case "$purpose" in
             grep -qx "$language" <<<"$languages" || packages+=("tesseract-ocr-${language//_/-}")
         done
         ;;
-    bench) python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv) ;;
+    bench)
+        python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
+        has_python_headers || packages+=(python3-dev)
+        ;;
     *) fail "usage: setup.sh build|test|ocr|bench" ;;
 esac
 

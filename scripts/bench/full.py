@@ -24,7 +24,7 @@ import urllib.request
 from pathlib import Path
 
 from faults import WORDS, Base
-from quality import serving
+from quality import serving, skipped
 
 SIZE = 24 << 20
 INSIDE = "PRAXIS_FULL_INSIDE"
@@ -38,7 +38,7 @@ def run_inside() -> None:
     try:
         subprocess.run([*command, "true"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        sys.exit(f"skipped: no mount namespace on this machine ({error})")
+        skipped(f"no mount namespace on this machine ({error})")
     os.environ[INSIDE] = "1"
     os.execvp(command[0], [*command, sys.executable, *sys.argv])
 
@@ -91,19 +91,19 @@ def ingests(base: Base, disk: Disk, dice: random.Random, rounds: int) -> tuple[i
         base.change()
         disk.leave(dice.choice([0, dice.randrange(64 << 10), dice.randrange(512 << 10), dice.randrange(2 << 20)]))
         if ended(base.start("ingest"), base, f"round {number}: the ingest"):
-            base.known = dict(base.texts)
+            base.acknowledge()
         else:
             refused += 1
         silent += not ended(base.start("search", dice.choice(WORDS)), base, f"round {number}: a search")
         disk.free()
         base.check(f"round {number}")
-        kept = [name for name, mark in base.known.items() if base.texts.get(name) == mark]
+        kept = base.kept()
         for name in dice.sample(kept, min(2, len(kept))):
             if base.finds(base.known[name]) != {name}:
                 base.fail(f"round {number}: {name} was acknowledged and is not found")
         if number % 5 == 4:
             base.run("ingest")
-            base.known = dict(base.texts)
+            base.acknowledge()
     base.run("ingest")
     base.check("in the end")
     for name, mark in base.texts.items():
@@ -202,7 +202,7 @@ def main() -> None:
             for _ in range(20):
                 base.write(f"{base.next:06}.md")
             base.run("ingest")
-            base.known = dict(base.texts)
+            base.acknowledge()
             refused, silent = ingests(base, disk, dice, rounds)
             served(base, disk)
         finally:

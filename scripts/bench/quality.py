@@ -7,16 +7,23 @@ import sys
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
 PRAXIS = Path(os.environ.get("PRAXIS_BIN", ROOT / "target/release/praxis"))
 DATA = ROOT.parent / "shared/data"
 
 
+def skipped(why: str) -> NoReturn:
+    """Ends the program well: nothing was measured, and nothing failed."""
+    print(f"SKIPPED: {why}")
+    sys.exit(0)
+
+
 def need_data() -> None:
     """Ends the program where the data is not on this machine, and says so."""
     if not DATA.is_dir():
-        sys.exit("skipped: the data of ../shared is not on this machine")
+        skipped("the data of ../shared is not on this machine")
 
 
 def squad(file: str) -> list[list[dict]]:

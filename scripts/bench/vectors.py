@@ -6,12 +6,16 @@ usage: vectors.py FOLDER SET COUNT [ENGINE...]
 Searches `SET.COUNT.npy` of FOLDER (see vectors_data.py) for the 10 nearest of each query. Every engine
 runs in a process of its own and says how long it built (both cores), how much memory it then holds, and
 for each setting recall@10 and queries/s with one and with two threads, the best of five passes over all
-queries. The table has, of each engine, the fastest setting that reaches a recall of 0.95 and of 0.99.
-Peers get all queries in one call; Praxis gets them one by one. `filter` is a filter that lets every
-hundredth id pass: the fastest setting with a recall of at least 0.995, or the best recall.
+queries. The table has, of each engine, the fastest setting that reaches a recall of 0.95 and of 0.99; faiss's
+codes are tried with several numbers of results to compare exactly for each number of lists. Praxis builds
+its index anew in a process of its own; another one opens and searches it. Peers get all queries in one call;
+Praxis gets them one by one. `filter` is a filter that lets every hundredth id pass: the fastest setting with
+a recall of at least 0.995, or the best recall. An engine that fails is a row that says so, and an error at
+the end.
 """
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -21,7 +25,24 @@ import numpy as np
 from run import RELEASE
 
 K, PASSES = 10, 5
-ENGINES = ["praxis", "hnswlib", "faiss-hnsw", "faiss-ivfpqfs", "usearch-f32", "usearch-i8", "brute-force"]
+ENGINES = [
+    "praxis",
+    "hnswlib",
+    "faiss-hnsw",
+    "faiss-ivfpqfs-sq8",
+    "faiss-ivfpqfs-flat",
+    "usearch-f32",
+    "usearch-i8",
+    "brute-force",
+]
+# A recall beyond which no further setting is tried.
+ENOUGH = 0.995
+NOTES = """
+Filters: hnswlib's is a Python function that is called for each candidate, which is all that its package
+has; faiss's is a bitmap; usearch's package has none; brute-force's vectors were copied together beforehand,
+which no filter of a search has. Memory: of praxis all that a process that searches holds, mapped files
+included, with the vectors themselves on the disk; of peers what the index added to the process.
+"""
 
 
 def truth(vectors: np.ndarray, queries: np.ndarray, ids: np.ndarray) -> np.ndarray:
@@ -49,15 +70,17 @@ def recall(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 class Peer:
-    """`build`, and `search(queries, setting, threads, filtered)` that returns ids."""
+    """`build`, and `search(queries, setting, threads, filtered)` that returns ids.
 
-    settings: list[int] = []
-    filter_settings: list[int] = []
+    Settings come in rows, each from the fastest to the most careful one."""
+
+    settings: list[list] = []
+    filter_settings: list[list] = []
 
 
 class Hnswlib(Peer):
-    settings = [10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 640]
-    filter_settings = [100, 1000, 4000]
+    settings = [[10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 640, 1280]]
+    filter_settings = [[10, 100, 1000, 4000]]
 
     def build(self, vectors):
         import hnswlib
@@ -93,7 +116,7 @@ class Faiss(Peer):
 
 class FaissHnsw(Faiss):
     settings = Hnswlib.settings
-    filter_settings = [100, 1000, 4000]
+    filter_settings = Hnswlib.filter_settings
 
     def make(self, vectors):
         self.index = self.faiss.IndexHNSWFlat(vectors.shape[1], 16, self.faiss.METRIC_INNER_PRODUCT)
@@ -105,22 +128,29 @@ class FaissHnsw(Faiss):
 
 
 class FaissIvfPq(Faiss):
-    """Half a byte for each two dimensions, and an 8-bit copy to compare the best ten times K with."""
+    """Half a byte for each two dimensions, and copies of the vectors to compare the best with: a setting is
+    the number of lists, and how many times K are compared."""
 
-    settings = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+    settings = [[(1 << power, factor) for power in range(10)] for factor in (2, 5, 10, 25, 60)]
+    # All lists, in the end: few vectors pass the filter, and they are anywhere.
+    filter_settings = [[(1 << power, factor) for power in range(4, 13)] for factor in (5, 25)]
+
+    def __init__(self, copies):
+        self.copies = copies
 
     def make(self, vectors):
         lists = 1 << max(4, (len(vectors) // 256).bit_length() - 1)
-        spec = f"IVF{lists},PQ{vectors.shape[1] // 2}x4fs,Refine(SQ8)"
+        spec = f"IVF{lists},PQ{vectors.shape[1] // 2}x4fs,{self.copies}"
         index = self.faiss.index_factory(vectors.shape[1], spec, self.faiss.METRIC_INNER_PRODUCT)
         sample = np.random.default_rng(1).choice(len(vectors), min(len(vectors), lists * 40), replace=False)
         index.train(np.asarray(vectors[np.sort(sample)]))
         index.add(vectors)
-        self.index = index
+        self.index, self.most = index, lists
 
     def params(self, setting, extra):
-        lists = self.faiss.SearchParametersIVF(nprobe=setting, **extra)
-        return self.faiss.IndexRefineSearchParameters(k_factor=10, base_index_params=lists)
+        nprobe, factor = setting
+        lists = self.faiss.SearchParametersIVF(nprobe=min(nprobe, self.most), **extra)
+        return self.faiss.IndexRefineSearchParameters(k_factor=factor, base_index_params=lists)
 
 
 class Usearch(Peer):
@@ -147,8 +177,8 @@ class Usearch(Peer):
 class BruteForce(Peer):
     """Products with all vectors that the filter lets pass, gathered beforehand."""
 
-    settings = [0]
-    filter_settings = [0]
+    settings = [[0]]
+    filter_settings = [[0]]
 
     def build(self, vectors):
         self.vectors = np.asarray(vectors)
@@ -170,7 +200,8 @@ class BruteForce(Peer):
 PEERS = {
     "hnswlib": Hnswlib,
     "faiss-hnsw": FaissHnsw,
-    "faiss-ivfpqfs": FaissIvfPq,
+    "faiss-ivfpqfs-sq8": lambda: FaissIvfPq("Refine(SQ8)"),
+    "faiss-ivfpqfs-flat": lambda: FaissIvfPq("RFlat"),
     "usearch-f32": lambda: Usearch("f32"),
     "usearch-i8": lambda: Usearch("i8"),
     "brute-force": BruteForce,
@@ -203,34 +234,40 @@ def run_peer(folder: Path, name: str, count: int, engine: str) -> None:
     start = time.perf_counter()
     peer.build(vectors)
     print(json.dumps({"build_s": time.perf_counter() - start, "memory_mb": memory() - before}), flush=True)
-    few = queries[:100]
+    few = (queries[:100], expected[1][:100])
+    every = (queries, expected[0])
+    if engine == "brute-force":
+        every = (queries[:100], expected[0][:100])
     for threads in (1, 2):
-        for setting in peer.settings:
-            slow = engine == "brute-force"
-            asked, true = (few, expected[0][:100]) if slow else (queries, expected[0])
-            row = timed(peer, asked, true, setting, threads, False)
-            print(json.dumps(row), flush=True)
-            if row["recall"] > 0.995:
-                break
-        for setting in peer.filter_settings:
-            row = timed(peer, few, expected[1][:100], setting, 1, True) if threads == 1 else None
-            if row:
-                print(json.dumps(row), flush=True)
-                if row["recall"] > 0.995:
-                    break
+        for settings in peer.settings:
+            sweep(peer, *every, settings, threads, False)
+    for settings in peer.filter_settings:
+        sweep(peer, *few, settings, 1, True)
+
+
+def sweep(peer: Peer, queries, expected, settings: list, threads: int, filtered: bool) -> None:
+    """Prints a line for each setting, until one finds enough or no more than the one before."""
+    before = -1.0
+    for setting in settings:
+        row = timed(peer, queries, expected, setting, threads, filtered)
+        print(json.dumps(row), flush=True)
+        if row["recall"] > ENOUGH or 0 < row["recall"] <= before:
+            return
+        before = row["recall"]
 
 
 def run_praxis(folder: Path, name: str, count: int) -> list[dict]:
-    files = [folder / f"{name}.{part}.npy" for part in (count, "queries", f"{count}.truth", f"{count}.truth1")]
-    index = folder / f"{name}.{count}.index"
-    index.mkdir(exist_ok=True)
-    command = [RELEASE / "examples/bench_vectors", *files, index]
-    runs = []
+    vectors, index = folder / f"{name}.{count}.npy", folder / f"{name}.{count}.index"
+    asked = [folder / f"{name}.{part}.npy" for part in ("queries", f"{count}.truth", f"{count}.truth1")]
+    shutil.rmtree(index, ignore_errors=True)
+    index.mkdir()
+    bench = RELEASE / "examples/bench_vectors"
+    lines = []
     # The second process opens what the first has built, so that its memory is that of searching.
-    for _ in range(2):
-        lines = subprocess.check_output(command, text=True).splitlines()
-        runs.append([json.loads(line) for line in lines])
-    return [x for x in runs[0] if "build_s" in x] + runs[1]
+    for command in ([bench, vectors, index], [bench, vectors, *asked, index]):
+        run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        lines += [json.loads(line) for line in run.stdout.splitlines()]
+    return lines
 
 
 def measured(folder: Path, name: str, count: int, engine: str) -> list[dict]:
@@ -273,16 +310,27 @@ def main() -> None:
     print(f"\n{count} vectors of the set `{name}`\n")
     print("| engine | build s | MB | 1 thread, 0.95 | 0.99 | 2 threads, 0.95 | 0.99 | filter, 1 thread |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-    targets = []
+    targets, failed = [], []
     for engine in arguments[3:] or ENGINES:
-        lines = measured(folder, name, count, engine)
+        try:
+            lines = measured(folder, name, count, engine)
+        except subprocess.CalledProcessError as error:
+            print(f"| {engine} | failed |{' |' * 6}", flush=True)
+            failed.append(f"{engine} ended with {error.returncode}")
+            continue
         (folder / f"{name}.{count}.{engine}.jsonl").write_text("\n".join(map(json.dumps, lines)))
         print(row(engine, lines), flush=True)
         if engine == "praxis":
             targets = [x for x in lines if x.get("filter") == "none" and not x["lists"]]
-    if not targets:
-        return
-    print("\n| recall that Praxis was asked for, after it learned from queries | found | queries/s | p50 ms |")
+    print(NOTES)
+    if targets:
+        print_targets(targets)
+    if failed:
+        sys.exit("; ".join(failed))
+
+
+def print_targets(targets: list[dict]) -> None:
+    print("| recall that Praxis was asked for, after it learned from queries | found | queries/s | p50 ms |")
     print("| ---: | ---: | ---: | ---: |")
     for x in targets:
         print(f"| {x['target']} | {x['recall']:.3f} | {x['qps']:.0f} | {x['p50_ms']:.3f} |")

@@ -3,12 +3,14 @@
 
 usage: vectors_data.py COUNT FOLDER
 
-FOLDER gets, unless they are there, for each of two sets `NAME.COUNT.npy` and `NAME.queries.npy`:
+FOLDER gets, unless they are there, for each of two sets `NAME.COUNT.npy` and `NAME.queries.npy`. Without
+../shared there is no set `text`, and this says so.
 
 text      Embeddings (all-MiniLM-L6-v2) of pieces of the texts in ../shared/data, one to four sentences
           long: some 20,000. There are no millions of texts there, so the set is filled up: a vector is
           a random point between a piece and one of its 10 nearest, plus noise of a quarter of its
-          length. Queries are embeddings of real questions, none of which is in the set.
+          length. Where no more vectors are asked for than there are pieces, all are pieces. Queries are
+          embeddings of real questions, none of which is in the set.
 mixture   Points around 2,000 random centres, with components whose deviations fall with the power -0.6
           of their number, turned at random; queries come from the same distribution.
 """
@@ -23,7 +25,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from quality import DATA
+from quality import DATA, need_data
 from run import RELEASE, model_path
 
 MODEL, DIMENSION, PIECES, QUERIES = "all-minilm-l6-v2", 384, 20_000, 1_000
@@ -40,15 +42,23 @@ def xquad(name: str) -> tuple[list[str], list[str]]:
     return [paragraph["context"] for paragraph in paragraphs], questions
 
 
-def texts() -> tuple[list[str], list[str]]:
-    """Pieces and questions."""
-    contexts, questions = xquad("xquad-en-dev.json")
-    documents = contexts + [row["text"] for row in jsonl("cranfield-docs.jsonl")]
+def questions() -> list[str]:
+    """All real questions there are, shuffled, always in the same order."""
+    asked = xquad("xquad-en-dev.json")[1]
+    asked += [row["query"] for row in jsonl("cranfield-queries-dev.jsonl")]
+    with (DATA / "chunking/questions.csv").open(encoding="utf-8") as file:
+        asked += [row["question"] for row in csv.DictReader(file)]
+    asked = sorted(set(asked))
+    random.Random(5).shuffle(asked)
+    return asked
+
+
+def texts() -> list[str]:
+    """Pieces of the texts there are."""
+    documents = xquad("xquad-en-dev.json")[0]
+    documents += [row["text"] for row in jsonl("cranfield-docs.jsonl")]
     documents += [path.read_text(encoding="utf-8") for path in sorted((DATA / "chunking").glob("*.md"))]
     documents += [row["question"] + " " + row["answer"] for row in jsonl("gsm8k-train-1000.jsonl")]
-    questions += [row["query"] for row in jsonl("cranfield-queries-dev.jsonl")]
-    with (DATA / "chunking/questions.csv").open(encoding="utf-8") as file:
-        questions += [row["question"] for row in csv.DictReader(file)]
     dice, pieces = random.Random(5), set()
     for document in documents:
         sentences = [s.strip() for s in re.split(r"(?<=[.!?])\s+|\n+", document) if len(s.strip()) > 20]
@@ -57,9 +67,7 @@ def texts() -> tuple[list[str], list[str]]:
             pieces.add(piece[:1500])
     pieces = sorted(pieces)
     dice.shuffle(pieces)
-    questions = sorted(set(questions))
-    dice.shuffle(questions)
-    return pieces[:PIECES], questions[:QUERIES]
+    return pieces[:PIECES]
 
 
 def embed(lines: list[str]) -> np.ndarray:
@@ -76,13 +84,15 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def fill_up(real: np.ndarray, count: int) -> np.ndarray:
+    if count <= len(real):
+        return real[:count]
     dice = np.random.default_rng(7)
     near = np.empty((len(real), 10), np.int64)
     for start in range(0, len(real), 1000):
         scores = real[start : start + 1000] @ real.T
         near[start : start + 1000] = np.argpartition(-scores, 11, axis=1)[:, 1:11]
     made = np.empty((count, real.shape[1]), np.float32)
-    made[: len(real)] = real[:count]
+    made[: len(real)] = real
     for start in range(len(real), count, 50_000):
         size = min(50_000, count - start)
         at = dice.integers(0, len(real), size)
@@ -111,18 +121,19 @@ def mixture(count: int, seed: int) -> np.ndarray:
 def main() -> None:
     count, folder = int(sys.argv[1]), Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
-    pieces, queries = folder / "text.pieces.npy", folder / "text.queries.npy"
-    if not pieces.exists() or not queries.exists():
-        lines, questions = texts()
-        print(f"embedding {len(lines)} pieces and {len(questions)} questions", file=sys.stderr)
-        np.save(pieces, embed(lines))
-        np.save(queries, embed(questions))
     if not (folder / "mixture.queries.npy").exists():
         np.save(folder / "mixture.queries.npy", mixture(QUERIES, 13))
-    if not (folder / f"text.{count}.npy").exists():
-        np.save(folder / f"text.{count}.npy", fill_up(np.load(pieces), count))
     if not (folder / f"mixture.{count}.npy").exists():
         np.save(folder / f"mixture.{count}.npy", mixture(count, 12))
+    need_data()
+    pieces, queries = folder / "text.pieces.npy", folder / "text.queries.npy"
+    if not pieces.exists() or not queries.exists():
+        lines, asked = texts(), questions()[:QUERIES]
+        print(f"embedding {len(lines)} pieces and {len(asked)} questions", file=sys.stderr)
+        np.save(pieces, embed(lines))
+        np.save(queries, embed(asked))
+    if not (folder / f"text.{count}.npy").exists():
+        np.save(folder / f"text.{count}.npy", fill_up(np.load(pieces), count))
 
 
 if __name__ == "__main__":

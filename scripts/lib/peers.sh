@@ -34,7 +34,7 @@ install_onnx_runtime() {
     peer_pip install onnx onnxruntime
 }
 
-# The vector indexes.
+# The vector indexes. hnswlib is compiled here, for this processor: it comes as source only.
 install_vector_peers() {
     "$python" -c 'import faiss, hnswlib, threadpoolctl, usearch' 2>/dev/null && return
     heading "Installing faiss, hnswlib and usearch"
