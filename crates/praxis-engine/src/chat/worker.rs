@@ -337,7 +337,8 @@ impl Worker {
     fn reading_order(&self, parts: &[Part], budget: usize) -> (Vec<usize>, usize) {
         let reads = |place: &usize| {
             let planned = parts.iter().any(|part| part.place == *place);
-            !planned && !(self.held_up && self.running[*place].is_decoding())
+            let held_up = self.held_up && self.running[*place].is_decoding();
+            !planned && !held_up
         };
         let mut order: Vec<usize> = (0..self.running.len()).filter(reads).collect();
         let mut kept = 0;
