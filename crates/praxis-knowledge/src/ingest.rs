@@ -483,7 +483,8 @@ pub(crate) fn one_length(
     );
     Err(
         CallError::new(ErrorCode::InvalidRequest, message).with_hint(format!(
-            "run `praxis knowledge reembed {base}` to embed all of it anew while it serves, or set the              embedder's `dimension` back"
+            "run `praxis knowledge reembed {base}` to embed all of it anew while it serves, or set the \
+             embedder's `dimension` back"
         )),
     )
 }
