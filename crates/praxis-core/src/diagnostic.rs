@@ -154,6 +154,15 @@ impl Diagnostic {
         self
     }
 
+    /// The same, asking whether a near name was meant; where none is near, with another fix.
+    #[must_use]
+    pub fn suggest(self, near: Option<&str>, otherwise: impl Into<String>) -> Self {
+        match near {
+            Some(near) => self.label(format!("did you mean `{near}`?")),
+            None => self.help(otherwise),
+        }
+    }
+
     /// Renders it as text, with ANSI colours if `color`.
     pub fn render(&self, color: bool) -> String {
         let renderer = if color {

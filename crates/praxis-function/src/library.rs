@@ -527,10 +527,8 @@ fn references(source: &Source, prompt: &Prompt, known: &Known, problems: &mut Ve
             return;
         }
         let diagnostic = at_text(source, name, format!("no {kind} `{name}`"));
-        problems.push(match nearest(name, among.iter().map(String::as_str)) {
-            Some(near) => diagnostic.label(format!("did you mean `{near}`?")),
-            None => diagnostic.help(format!("there are: {}", among.join(", "))),
-        });
+        let near = nearest(name, among.iter().map(String::as_str));
+        problems.push(diagnostic.suggest(near, format!("there are: {}", among.join(", "))));
     };
     if !prompt.model.is_empty() {
         check("model", &prompt.model, &known.models);
@@ -579,10 +577,8 @@ fn callees(
             continue;
         }
         let diagnostic = at_text(source, callee, format!("no function `{callee}`"));
-        problems.push(match nearest(callee, names()) {
-            Some(near) => diagnostic.label(format!("did you mean `{near}`?")),
-            None => diagnostic.help("a function is a file `prompts/NAME.prompt`"),
-        });
+        let near = nearest(callee, names());
+        problems.push(diagnostic.suggest(near, "a function is a file `prompts/NAME.prompt`"));
     }
 }
 
@@ -622,14 +618,10 @@ fn no_partial<'a>(
         true => at_text(source, name, message),
         false => Diagnostic::error(format!("`{}`: {message}", source.shown)),
     };
-    match nearest(name, known.map(String::as_str)) {
-        Some(near) => diagnostic.label(format!("did you mean `{near}`?")),
-        None => {
-            let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
-            let slash = if folder.is_empty() { "" } else { "/" };
-            diagnostic.help(format!("it would be `{folder}{slash}_{file}.prompt`"))
-        }
-    }
+    let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
+    let slash = if folder.is_empty() { "" } else { "/" };
+    let otherwise = format!("it would be `{folder}{slash}_{file}.prompt`");
+    diagnostic.suggest(nearest(name, known.map(String::as_str)), otherwise)
 }
 
 #[cfg(test)]

@@ -310,10 +310,9 @@ impl File<'_> {
                     let message = format!("`input.default`: there is no input `{name}`");
                     let found = self.at_key_below(&["input", "default", name], message);
                     let names = inputs.into_iter().flat_map(Map::keys);
-                    problems.push(match nearest(name, names.map(String::as_str)) {
-                        Some(near) => found.label(format!("did you mean `{near}`?")),
-                        None => found.help("declare it in `input.schema`, or leave it out"),
-                    });
+                    let near = nearest(name, names.map(String::as_str));
+                    let otherwise = "declare it in `input.schema`, or leave it out";
+                    problems.push(found.suggest(near, otherwise));
                 }
                 continue;
             }
@@ -354,10 +353,7 @@ impl File<'_> {
             Some(other) => {
                 let message = format!("there is no output format `{other}`");
                 let found = self.at_key_below(&["output", "format"], message);
-                problems.push(match nearest(other, FORMATS) {
-                    Some(near) => found.label(format!("did you mean `{near}`?")),
-                    None => found.help("there are: text, json"),
-                });
+                problems.push(found.suggest(nearest(other, FORMATS), "there are: text, json"));
                 by_schema
             }
         }
@@ -421,13 +417,8 @@ impl File<'_> {
         let known = error.split('`').skip(3).step_by(2);
         let message = format!("unknown key `config.{key}`");
         let diagnostic = self.at_key_below(&path, message);
-        match nearest(key, known.clone()) {
-            Some(near) => diagnostic.label(format!("did you mean `{near}`?")),
-            None => diagnostic.help(format!(
-                "keys here: {}",
-                known.collect::<Vec<_>>().join(", ")
-            )),
-        }
+        let keys = known.clone().collect::<Vec<_>>().join(", ");
+        diagnostic.suggest(nearest(key, known), format!("keys here: {keys}"))
     }
 }
 

@@ -99,12 +99,10 @@ impl Schemas {
                  used alone"
             ));
         }
-        match nearest(&stranger, self.0.keys().map(String::as_str)) {
-            Some(near) => diagnostic.label(format!("did you mean `{near}`?")),
-            None => diagnostic.help(
-                "a type of your own is a file `prompts/NAME.schema.yaml`; it is called by its name",
-            ),
-        }
+        diagnostic.suggest(
+            nearest(&stranger, self.0.keys().map(String::as_str)),
+            "a type of your own is a file `prompts/NAME.schema.yaml`; it is called by its name",
+        )
     }
 }
 

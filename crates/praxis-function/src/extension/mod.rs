@@ -171,10 +171,8 @@ impl File<'_> {
                 "praxis.query",
                 format!("`query`: there is no input `{name}`"),
             );
-            problems.push(match nearest(name, names.iter().copied()) {
-                Some(near) => found.label(format!("did you mean `{near}`?")),
-                None => found.help(format!("inputs: {}", names.join(", "))),
-            });
+            let near = nearest(name, names.iter().copied());
+            problems.push(found.suggest(near, format!("inputs: {}", names.join(", "))));
         }
         Some(name.to_owned())
     }

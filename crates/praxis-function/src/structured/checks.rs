@@ -2,6 +2,8 @@
 //! output. Checks that are functions of the application are only named here; who runs them hands back
 //! what they said.
 
+use std::borrow::Cow;
+
 use praxis_core::Language;
 use praxis_core::suggest::nearest;
 use regex::{Regex, RegexBuilder};
@@ -255,9 +257,15 @@ impl Check {
                 false => one(shown(value), one_of(value, options)),
             },
             Self::NoPii => {
-                let mut texts = Vec::new();
-                path::texts(at, value, &mut texts);
-                let with_kinds = texts.into_iter().filter_map(|(path, text)| {
+                let mut leaves = Vec::new();
+                path::leaves(at, value, &mut leaves);
+                let with_kinds = leaves.into_iter().filter_map(|(path, leaf)| {
+                    // What people are known by is often a whole number.
+                    let text = match leaf {
+                        Value::String(text) => Cow::Borrowed(text.as_str()),
+                        Value::Number(number) if !number.is_f64() => number.to_string().into(),
+                        _ => return None,
+                    };
                     let kinds: Vec<String> = pii::find(&text)
                         .iter()
                         .map(|k| k.name().to_owned())
@@ -323,9 +331,12 @@ fn text_of(value: &Value) -> String {
 
 /// All strings of a value, a line each.
 fn all_text(value: &Value) -> String {
-    let mut strings = Vec::new();
-    path::strings("", value, &mut strings);
-    let texts: Vec<&str> = strings.into_iter().map(|(_, text)| text).collect();
+    let mut leaves = Vec::new();
+    path::leaves("", value, &mut leaves);
+    let texts: Vec<&str> = leaves
+        .iter()
+        .filter_map(|(_, leaf)| leaf.as_str())
+        .collect();
     texts.join("\n")
 }
 

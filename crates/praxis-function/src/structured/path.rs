@@ -1,7 +1,5 @@
 //! Places in a value: `items[0].name`, `items.*.name` or `/items/0/name`.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 
 /// A place, or several where it has a `*`.
@@ -104,42 +102,20 @@ pub(crate) fn dotted(pointer: &str, value: &Value) -> String {
     path
 }
 
-/// Every string in a value, with its path, in the order of the text.
-pub(crate) fn strings<'v>(path: &str, value: &'v Value, into: &mut Vec<(String, &'v str)>) {
+/// All that is in a value and has no parts, with its path, in the order of the text.
+pub(crate) fn leaves<'v>(path: &str, value: &'v Value, into: &mut Vec<(String, &'v Value)>) {
     match value {
-        Value::String(text) => into.push((path.to_owned(), text)),
         Value::Array(items) => {
             for (i, item) in items.iter().enumerate() {
-                strings(&index(path, i), item, into);
+                leaves(&index(path, i), item, into);
             }
         }
         Value::Object(map) => {
             for (name, item) in map {
-                strings(&key(path, name), item, into);
+                leaves(&key(path, name), item, into);
             }
         }
-        _ => {}
-    }
-}
-
-/// The same with whole numbers: what people are known by is often one.
-pub(crate) fn texts<'v>(path: &str, value: &'v Value, into: &mut Vec<(String, Cow<'v, str>)>) {
-    match value {
-        Value::String(text) => into.push((path.to_owned(), Cow::Borrowed(text))),
-        Value::Number(number) if !number.is_f64() => {
-            into.push((path.to_owned(), Cow::Owned(number.to_string())));
-        }
-        Value::Array(items) => {
-            for (i, item) in items.iter().enumerate() {
-                texts(&index(path, i), item, into);
-            }
-        }
-        Value::Object(map) => {
-            for (name, item) in map {
-                texts(&key(path, name), item, into);
-            }
-        }
-        _ => {}
+        leaf => into.push((path.to_owned(), leaf)),
     }
 }
 
