@@ -12,6 +12,7 @@ use super::prefixes::{Prefixes, common};
 use super::queue::{Queue, Wanted, share};
 use super::running::{Failure, Running, Shortcuts, failed};
 use super::{ChatOptions, Model};
+use crate::cpu;
 use crate::decoder::{BLOCK, BlockPool, Decoder, Interrupted, KvCache, Memory, Piece};
 use crate::error::EngineError;
 
@@ -90,11 +91,7 @@ impl Worker {
 
     /// Starts the worker's thread and its computing threads.
     pub(super) fn spawn(mut self, threads: usize) -> Result<(), EngineError> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|i| format!("praxis-chat-{i}"))
-            .build()
-            .map_err(|e| EngineError::Resource(e.to_string()))?;
+        let pool = cpu::pool("praxis-chat", threads)?;
         std::thread::Builder::new()
             .name("praxis-chat".into())
             .spawn(move || {
@@ -340,23 +337,19 @@ impl Worker {
             let held_up = self.held_up && self.running[*place].is_decoding();
             !planned && !held_up
         };
-        let mut order: Vec<usize> = (0..self.running.len()).filter(reads).collect();
+        let mut places = (0..self.running.len()).filter(reads);
+        let Some(first) = places.next() else {
+            return (Vec::new(), 0);
+        };
         let mut kept = 0;
-        if let Some((first, others)) = order.split_first_mut() {
-            let mut fits = |place: &usize| {
-                let unread = self.running[*place].unread();
-                let fits = (1..=budget / 4 * 3 - kept).contains(&unread)
-                    && !self.waits_for(*place, *first);
-                kept += if fits { unread } else { 0 };
-                fits
-            };
-            let (short, long): (Vec<usize>, Vec<usize>) =
-                others.iter().copied().partition(|place| fits(place));
-            for (place, wanted) in others.iter_mut().zip(short.into_iter().chain(long)) {
-                *place = wanted;
-            }
-        }
-        (order, kept)
+        let (short, long): (Vec<usize>, Vec<usize>) = places.partition(|place| {
+            let unread = self.running[*place].unread();
+            let fits =
+                (1..=budget / 4 * 3 - kept).contains(&unread) && !self.waits_for(*place, first);
+            kept += if fits { unread } else { 0 };
+            fits
+        });
+        ([vec![first], short, long].concat(), kept)
     }
 
     /// Whether a request waits for what another, that reads before it, computes of the beginning that

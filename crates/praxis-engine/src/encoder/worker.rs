@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use praxis_core::ModelError;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::EngineError;
+use crate::{EngineError, cpu};
 
 /// Jobs that may wait; more make their callers wait.
 const QUEUE: usize = 16;
@@ -36,17 +36,9 @@ impl<I: Send + 'static, O: Send + 'static> Worker<I, O> {
         threads: Option<usize>,
         compute: impl Fn(Vec<I>) -> Outputs<O> + Send + Sync + 'static,
     ) -> Result<Self, EngineError> {
-        let pool = threads.map(|threads| {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads.max(1))
-                .thread_name({
-                    let name = name.to_owned();
-                    move |i| format!("{name}-{i}")
-                })
-                .build()
-        });
-        let pool = pool.transpose();
-        let pool = pool.map_err(|error| EngineError::Resource(error.to_string()))?;
+        let pool = threads
+            .map(|threads| cpu::pool(name, threads))
+            .transpose()?;
         let compute = move |inputs| match &pool {
             Some(pool) => pool.install(|| compute(inputs)),
             None => compute(inputs),

@@ -8,6 +8,7 @@ mod byte_pairs;
 mod sentence_piece;
 mod stream;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use tokenizers::Tokenizer;
@@ -192,13 +193,15 @@ impl TextTokenizer {
             Encoder::SentencePiece(pieces) if pieces.spaced => " ",
             _ => "",
         };
-        let plain = |text: &str, out: &mut Vec<u32>| match sentinel {
-            _ if text.is_empty() => Ok(()),
-            Some(mark) if text.contains(mark) => {
-                self.encode_into(&(space.to_owned() + &text.replace(mark, "")), out)
-            }
-            _ if space.is_empty() => self.encode_into(text, out),
-            _ => self.encode_into(&(space.to_owned() + text), out),
+        let plain = |text: &str, out: &mut Vec<u32>| {
+            let marked = sentinel.filter(|mark| text.contains(*mark));
+            let text = match (text, marked) {
+                ("", _) => return Ok(()),
+                (text, None) if space.is_empty() => Cow::Borrowed(text),
+                (text, None) => Cow::Owned(format!("{space}{text}")),
+                (text, Some(mark)) => Cow::Owned(format!("{space}{}", text.replace(mark, ""))),
+            };
+            self.encode_into(&text, out)
         };
         let (mut start, mut at) = (0, 0);
         while at < rendered.len() {
