@@ -5,27 +5,52 @@ use praxis_store::{DocumentCounts, DocumentHead, Paged};
 
 use crate::knowledge::{Knowledge, internal};
 
+/// A base in a list of documents.
+pub struct BaseDocuments {
+    /// The base.
+    pub base: String,
+    /// How many documents of it the caller may read.
+    pub counts: DocumentCounts,
+    /// Some of them, by URI.
+    pub documents: Paged<DocumentHead>,
+}
+
 impl Knowledge {
-    /// Up to `limit` documents of a base that a caller may read, by URI, from the first after the URI `after` on.
+    /// Documents that a caller may read, up to `limit` in all: those of one base after the URI `after`, or the first
+    /// of each base that the caller may know of.
     ///
     /// # Errors
-    /// A base that is unknown or not for the caller to know of, which is told alike; or a store that fails.
-    pub async fn documents_page(
+    /// Those of [`Knowledge::document_counts`].
+    pub async fn list(
         &self,
-        name: &str,
+        base: Option<&str>,
         after: Option<&str>,
-        limit: usize,
+        mut limit: usize,
         clearance: &Clearance,
-    ) -> Result<Paged<DocumentHead>, CallError> {
-        self.known_base(name, clearance)?;
-        let page = self.store().documents_page(name, after, limit, clearance);
-        page.await.map_err(internal)
+    ) -> Result<Vec<BaseDocuments>, CallError> {
+        let bases = match base {
+            Some(base) => vec![base.to_owned()],
+            None => self.names(clearance),
+        };
+        let mut listings = Vec::with_capacity(bases.len());
+        for base in bases {
+            let counts = self.document_counts(&base, clearance).await?;
+            let documents = self.store().documents_page(&base, after, limit, clearance);
+            let documents = documents.await.map_err(internal)?;
+            limit -= documents.items.len();
+            listings.push(BaseDocuments {
+                base,
+                counts,
+                documents,
+            });
+        }
+        Ok(listings)
     }
 
     /// How many documents of a base a caller may read.
     ///
     /// # Errors
-    /// Those of [`Knowledge::documents_page`].
+    /// A base that is unknown or not for the caller to know of, which is told alike; or a store that fails.
     pub async fn document_counts(
         &self,
         name: &str,

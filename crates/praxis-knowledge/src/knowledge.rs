@@ -419,11 +419,7 @@ impl Knowledge {
         if let Ok(mut vectors) = base.vectors.lock() {
             *vectors = None;
         }
-        let dir = self.index_dir(name);
-        for kind in [IndexKind::Chunks, IndexKind::Documents] {
-            remove_dir(&dir.join(kind.folder()))?;
-        }
-        clear(&dir.join(VECTORS));
+        self.empty_indexes(name)?;
         let snapshot = self.refreshed(name).await?;
         drop(lock);
         self.tidy_vectors(name).await?;
@@ -635,12 +631,7 @@ impl Knowledge {
         stored: Option<&StoredBase>,
     ) -> Result<(), CallError> {
         let Some(stored) = stored else {
-            let dir = self.index_dir(name);
-            for kind in [IndexKind::Chunks, IndexKind::Documents] {
-                remove_dir(&dir.join(kind.folder()))?;
-            }
-            clear(&dir.join(VECTORS));
-            return Ok(());
+            return self.empty_indexes(name);
         };
         for kind in [IndexKind::Chunks, IndexKind::Documents] {
             let dir = self.index_dir(name).join(kind.folder());
@@ -654,6 +645,16 @@ impl Knowledge {
             // Without a vector in the store there is nothing to compare them with.
             clear(&self.index_dir(name).join(VECTORS));
         }
+        Ok(())
+    }
+
+    /// Removes what the indexes hold, so that they are made anew. The caller holds the base's lock.
+    fn empty_indexes(&self, name: &str) -> Result<(), CallError> {
+        let dir = self.index_dir(name);
+        for kind in [IndexKind::Chunks, IndexKind::Documents] {
+            remove_dir(&dir.join(kind.folder()))?;
+        }
+        clear(&dir.join(VECTORS));
         Ok(())
     }
 

@@ -39,6 +39,7 @@ pub use config::{
     SearchConfig, SegmentConfig,
 };
 pub use document::{Block, BlockKind, LoadedDocument, Segment};
+pub use documents::BaseDocuments;
 pub use files::{FileLimits, Files, NewFile, Upload};
 pub use functions::{PREFIX as FUNCTION_PREFIX, function_names, functions};
 pub use graph::{

@@ -45,33 +45,26 @@ pub(crate) async fn list(
     params: ListParams,
 ) -> Result<Json<Value>, ApiError> {
     let page = params.page(DOCUMENTS)?;
-    let (knowledge, clearance) = (&state.knowledge, &caller.clearance);
-    let names = match params.text("base") {
-        Some(name) => vec![name.to_owned()],
-        None if page.after.is_some() => {
-            return Err(ApiError::invalid(
-                "base",
-                "`after` needs `base`, whose documents are meant",
-            ));
-        }
-        None => knowledge.names(clearance),
-    };
-    let mut left = page.limit;
-    let mut bases = Vec::new();
-    for name in names {
-        let counts = knowledge.document_counts(&name, clearance).await?;
-        let documents = knowledge
-            .documents_page(&name, page.after.as_deref(), left, clearance)
-            .await?;
-        left -= documents.items.len();
-        bases.push(json!({
-            "base": name,
-            "counts": counts,
+    let (base, after) = (params.text("base"), page.after.as_deref());
+    if base.is_none() && after.is_some() {
+        let message = "`after` needs `base`, whose documents are meant";
+        return Err(ApiError::invalid("base", message));
+    }
+    let listings = state
+        .knowledge
+        .list(base, after, page.limit, &caller.clearance)
+        .await?;
+    let bases = listings.into_iter().map(|listing| {
+        let documents = listing.documents;
+        json!({
+            "base": listing.base,
+            "counts": listing.counts,
             "last_uri": documents.items.last().map(|document| &document.uri),
             "has_more": documents.has_more,
             "documents": documents.items,
-        }));
-    }
+        })
+    });
+    let bases: Vec<Value> = bases.collect();
     Ok(Json(json!({ "bases": bases })))
 }
 

@@ -5,7 +5,8 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use praxis_api::{Admitted, ApiState};
 use praxis_core::{Attribute, DocumentId};
-use praxis_store::{DocumentCounts, DocumentHead, Paged};
+use praxis_knowledge::BaseDocuments;
+use praxis_store::DocumentHead;
 
 use super::{Frame, count, encoded, failed, graph, lang, render, shown_uri};
 use crate::reading::{self, Block};
@@ -68,43 +69,30 @@ pub(crate) async fn list(
     Admitted(caller): Admitted,
     Query(part): Query<Part>,
 ) -> Response {
-    let (knowledge, clearance) = (&state.knowledge, &caller.clearance);
-    let after = part.after.as_deref().filter(|_| part.base.is_some());
-    let is_later = after.is_some();
-    let names = match &part.base {
-        Some(name) => vec![name.clone()],
-        None => knowledge.names(clearance),
+    let (base, clearance) = (part.base.as_deref(), &caller.clearance);
+    let after = part.after.as_deref().filter(|_| base.is_some());
+    let listings = match state.knowledge.list(base, after, LISTED, clearance).await {
+        Ok(listings) => listings,
+        Err(error) => return failed(&state, &error),
     };
-    let mut left = LISTED;
     let mut bases = Vec::new();
-    for name in names {
-        let counts = match knowledge.document_counts(&name, clearance).await {
-            Ok(counts) => counts,
-            Err(error) => return failed(&state, &error),
-        };
-        let documents = knowledge.documents_page(&name, after, left, clearance);
-        match documents.await {
-            Ok(documents) => {
-                left -= documents.items.len();
-                let graph = graph::size(&state, &name, clearance).await;
-                bases.push(base_view(&name, counts, documents, graph));
-            }
-            Err(error) => return failed(&state, &error),
-        }
+    for listing in listings {
+        let graph = graph::size(&state, &listing.base, clearance).await;
+        bases.push(base_view(listing, graph));
     }
     render(&ListPage {
         frame: Frame::new(&state, "documents", "Documents"),
         bases,
-        is_later,
+        is_later: after.is_some(),
     })
 }
 
-fn base_view(
-    name: &str,
-    counts: DocumentCounts,
-    documents: Paged<DocumentHead>,
-    graph: Option<String>,
-) -> BaseView {
+fn base_view(listing: BaseDocuments, graph: Option<String>) -> BaseView {
+    let BaseDocuments {
+        base,
+        counts,
+        documents,
+    } = listing;
     let mut summary = format!(
         "{}, {}",
         count(counts.documents - counts.failed, "document"),
@@ -116,7 +104,7 @@ fn base_view(
             count(counts.failed, "file")
         ));
     }
-    let address = encoded(name);
+    let address = encoded(&base);
     let after = documents.items.last().map(|d| encoded(&d.uri));
     let more = match after {
         _ if !documents.has_more => String::new(),
@@ -124,7 +112,7 @@ fn base_view(
         None => format!("/documents?base={address}"),
     };
     BaseView {
-        name: name.to_owned(),
+        name: base,
         address,
         summary,
         graph: graph.unwrap_or_default(),
