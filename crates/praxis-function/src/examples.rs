@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
 
 use crate::technique::{Example, Examples, Selection};
+use crate::version::{Sources, data};
 
 /// The most examples that a file may hold: all of their vectors are compared at each call.
 const MOST: usize = 10_000;
@@ -23,20 +24,20 @@ pub(crate) struct ExampleSet {
 }
 
 impl ExampleSet {
-    /// Reads what a prompt declares; files are relative to `root`.
+    /// Reads what a prompt declares, with the data file as the prompt's version has it among `files`; `root` is the
+    /// application's folder.
     ///
     /// # Errors
     /// What is wrong, with file and line.
-    pub fn load(declared: &Examples, root: &Path) -> Result<Self, String> {
+    pub fn load(declared: &Examples, files: &Sources, root: &Path) -> Result<Self, String> {
         let mut all = declared.given.clone();
         if let Some(path) = &declared.data {
-            let text = std::fs::read_to_string(root.join(path))
-                .map_err(|e| format!("cannot read `{}`: {e}", path.display()))?;
+            let text = data::text(path, files, root)?;
             for (number, line) in text.lines().enumerate() {
                 if line.trim().is_empty() {
                     continue;
                 }
-                let at = format!("`{}`, line {}", path.display(), number + 1);
+                let at = format!("`{path}`, line {}", number + 1);
                 let example: Example =
                     serde_json::from_str(line).map_err(|e| format!("{at}: {e}"))?;
                 if declared.reasoned && example.reasoning.is_none() {
@@ -105,14 +106,12 @@ fn text_of(input: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
 
     fn declared(data: &str) -> Examples {
         Examples {
             given: Vec::new(),
-            data: Some(PathBuf::from(data)),
+            data: Some(data.to_owned()),
             count: 2,
             by: Selection::First,
             reasoned: true,
@@ -139,15 +138,15 @@ mod tests {
                 Err("unknown field `x`"),
             ),
         ] {
-            std::fs::write(dir.path().join("e.jsonl"), &text).unwrap();
-            let loaded = ExampleSet::load(&declared("e.jsonl"), dir.path());
+            let files = Sources::from([("../e.jsonl".to_owned(), text.clone())]);
+            let loaded = ExampleSet::load(&declared("e.jsonl"), &files, dir.path());
             match (loaded, wanted) {
                 (Ok(set), Ok(count)) => assert_eq!(set.all.len(), count),
                 (Err(error), Err(message)) => assert!(error.contains(message), "{error}"),
                 (found, _) => panic!("{text}: {:?}", found.err()),
             }
         }
-        let absent = ExampleSet::load(&declared("absent.jsonl"), dir.path());
+        let absent = ExampleSet::load(&declared("absent.jsonl"), &Sources::new(), dir.path());
         assert!(absent.err().unwrap().contains("cannot read `absent.jsonl`"));
     }
 }

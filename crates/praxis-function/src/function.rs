@@ -26,7 +26,7 @@ use crate::refusal::{self, Reason, SENTINEL};
 use crate::run;
 use crate::scope::Gate;
 use crate::structured::repair::{OutputFormat, OutputSpec};
-use crate::technique::{Conclusion, EXTRACT_OUTPUT, MARK, written};
+use crate::technique::{Conclusion, Steps, written};
 use crate::template;
 use crate::tools::prompt_tokens;
 use crate::version::Sources;
@@ -38,9 +38,9 @@ pub(crate) const OUTPUT_PLACE: &str = "output";
 pub struct PromptFunction {
     pub(crate) signature: Signature,
     pub(crate) prompt: Prompt,
-    /// Hash of the prompt and its partials.
+    /// Hash of its sources.
     pub(crate) version: String,
-    /// The prompt and its partials.
+    /// The prompt and all that was written for it.
     pub(crate) sources: Sources,
     pub(crate) templates: Arc<Templates>,
     /// Whether the template says where the passages go.
@@ -88,7 +88,7 @@ impl PromptFunction {
         &self.version
     }
 
-    /// Its prompt file and the partials that it uses: name and text.
+    /// Its prompt file, and the partials, schemas and data files that it uses: name and text.
     pub fn sources(&self) -> &Sources {
         &self.sources
     }
@@ -364,6 +364,7 @@ impl PromptFunction {
         let Some(examples) = &self.examples else {
             return Ok(Vec::new());
         };
+        let steps = Steps::new(self.leaves_no_room_to_think());
         let mut turns = Vec::new();
         for example in examples.choose(input, self.deps.embedder.as_ref()).await? {
             let given = match &example.input {
@@ -377,15 +378,7 @@ impl PromptFunction {
             let output = written(&example.output);
             let reasoning = example.reasoning.as_deref().map(str::trim_end);
             match reasoning.filter(|_| examples.are_reasoned()) {
-                // Examples show what is asked: here, no output before the reasoning has ended.
-                Some(reasoning) if self.leaves_no_room_to_think() => turns.extend([
-                    Message::assistant(reasoning),
-                    Message::user(EXTRACT_OUTPUT),
-                    Message::assistant(output),
-                ]),
-                Some(reasoning) => {
-                    turns.push(Message::assistant(format!("{reasoning}\n{MARK} {output}")));
-                }
+                Some(reasoning) => turns.extend(steps.example(reasoning, output)),
                 None => turns.push(Message::assistant(output)),
             }
         }

@@ -18,13 +18,13 @@ use crate::function::PromptFunction;
 use crate::held::Unheld;
 use crate::passages;
 use crate::prompt::{Prompt, parse, places_output, places_passages};
-use crate::schemas::{Schemas, schema_name};
+use crate::schemas::Schemas;
 use crate::scope::Gate;
 use crate::structured::instructions::instructions;
 use crate::structured::locals;
 use crate::structured::repair::{OutputFormat, OutputSpec};
 use crate::structured::schema::OutputSchema;
-use crate::version::{self, Sources};
+use crate::version::{self, Sources, data};
 
 /// What functions reach the world through.
 #[derive(Clone)]
@@ -112,7 +112,7 @@ pub struct Known {
     pub knowledge: Vec<String>,
     /// Functions that are there beside those of the prompts that are loaded.
     pub functions: Vec<String>,
-    /// The application's folder: files that prompts name are relative to it.
+    /// The application's folder: data files that prompts name are relative to it.
     pub root: PathBuf,
 }
 
@@ -123,7 +123,7 @@ pub struct Library {
     all: Functions,
 }
 
-/// A prompt file that has been read.
+/// A prompt file, or another one of a version, that has been read.
 struct Source {
     /// Its path in the folder.
     file: String,
@@ -138,7 +138,7 @@ struct Source {
 /// What is wrong with the prompts in `dir`; nothing if there is no such folder.
 pub fn check(dir: &Path, known: &Known) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
-    let sources = sources(dir, &mut problems);
+    let sources = sources(dir, &known.root, &mut problems);
     read(sources, known, problems).1
 }
 
@@ -154,7 +154,7 @@ impl Library {
     /// All diagnostics, if one of them is an error.
     pub fn load(dir: &Path, known: &Known, deps: &Deps) -> Result<Self, Vec<Diagnostic>> {
         let mut problems = Vec::new();
-        let sources = sources(dir, &mut problems);
+        let sources = sources(dir, &known.root, &mut problems);
         Self::compose(sources, known, deps, problems)
     }
 
@@ -352,7 +352,6 @@ fn read(
         .iter()
         .map(|s| (s.file.clone(), s.text.clone()))
         .collect();
-    let is_schema = |s: &Source| schema_name(&s.file).is_some();
     let folder = |s: &Source| {
         s.shown
             .strip_suffix(&format!("/{}", s.file))
@@ -360,7 +359,10 @@ fn read(
     };
     let place = sources.iter().find_map(folder).unwrap_or_default();
     let schemas = Schemas::read(&files, &place, &mut problems);
-    let sources: Vec<Source> = sources.into_iter().filter(|s| !is_schema(s)).collect();
+    let sources: Vec<Source> = sources
+        .into_iter()
+        .filter(|s| version::is_prompt(&s.file))
+        .collect();
     let mut templates = Templates::new();
     // The text behind each name that a template may include.
     let mut texts: BTreeMap<String, String> = BTreeMap::new();
@@ -399,7 +401,7 @@ fn read(
         callees(source, &prompt, &files, known, &mut problems);
         let declared = prompt.ours.technique.examples.as_ref();
         let examples = declared
-            .map(|e| ExampleSet::load(e, &known.root))
+            .map(|e| ExampleSet::load(e, &files, &known.root))
             .transpose();
         let examples = examples.unwrap_or_else(|error| {
             problems.push(at_text(source, "technique", error));
@@ -496,23 +498,25 @@ impl Source {
     }
 }
 
-fn sources(dir: &Path, problems: &mut Vec<Diagnostic>) -> Vec<Source> {
+/// The prompts of a folder, and the data files that they name in the application's folder, `root`.
+fn sources(dir: &Path, root: &Path, problems: &mut Vec<Diagnostic>) -> Vec<Source> {
     let folder = dir
         .file_name()
         .map_or_else(|| "prompts".into(), |n| n.to_string_lossy());
-    version::files(dir)
-        .into_iter()
-        .filter_map(|(file, path)| {
-            let shown = format!("{folder}/{file}");
-            match std::fs::read_to_string(&path) {
-                Ok(text) => Some(Source::new(file, shown, text)),
-                Err(error) => {
-                    problems.push(Diagnostic::error(format!("cannot read `{shown}`: {error}")));
-                    None
-                }
+    let mut files = Sources::new();
+    for (file, path) in version::files(dir) {
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                files.insert(file, text);
             }
-        })
-        .collect()
+            Err(error) => {
+                let message = format!("cannot read `{folder}/{file}`: {error}");
+                problems.push(Diagnostic::error(message));
+            }
+        }
+    }
+    data::add(&mut files, root);
+    in_memory(&files, &folder)
 }
 
 /// The name of a prompt file's function or partial.

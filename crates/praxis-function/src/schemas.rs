@@ -11,7 +11,7 @@ use praxis_core::{Diagnostic, SourceSpan};
 use serde_json::{Map, Value};
 
 use crate::dotprompt::{self, read_yaml, to_json_schema};
-use crate::version::Sources;
+use crate::version::{Sources, data};
 
 /// What the files of schemas end with; all are read as YAML, which JSON is.
 const SUFFIXES: [&str; 3] = [".schema.yaml", ".schema.yml", ".schema.json"];
@@ -20,9 +20,10 @@ const SUFFIXES: [&str; 3] = [".schema.yaml", ".schema.yml", ".schema.json"];
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Schemas(BTreeMap<String, Value>);
 
-/// The name of the schema that a file holds, if it does.
+/// The name of the schema that a file of the folder holds, if it does.
 pub(crate) fn schema_name(file: &str) -> Option<&str> {
-    SUFFIXES.iter().find_map(|suffix| file.strip_suffix(suffix))
+    let name = SUFFIXES.iter().find_map(|suffix| file.strip_suffix(suffix));
+    name.filter(|_| !data::is_outside(file))
 }
 
 impl Schemas {

@@ -1,15 +1,18 @@
 //! A function's version: the hash of everything that a person wrote for it, which is its prompt file
-//! (schemas and parameters are part of it), and the partials and named schemas that it uses, directly or
-//! through others.
+//! (schemas and parameters are part of it), the partials and named schemas that it uses, directly or
+//! through others, and the data files that it names.
 //! Equal sources have an equal version wherever they come from: the folder, the store, git. Left out:
 //! where old sources are kept.
+
+pub mod data;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::schemas::{schema_name, used};
 
-/// Files of a `prompts` folder, or those of one version: name (`answer.prompt`) and text.
+/// Files of a `prompts` folder, or those of one version, with their data files: name (`answer.prompt`,
+/// `../data/examples.jsonl`) and text.
 pub type Sources = BTreeMap<String, String>;
 
 /// What a prompt file's name ends with.
@@ -21,13 +24,18 @@ const DIGITS: usize = 12;
 /// Folders within folders that are looked into.
 const DEEPEST_FOLDER: usize = 8;
 
-/// Reads all prompt and schema files of a folder and those below it, `support/greet.prompt`; what cannot be read,
-/// and a folder that is not there, is left out: loading the library reports it.
+/// Reads all prompt and schema files of a folder and those below it, `support/greet.prompt`, and the data files that
+/// they name, relative to the folder above; what cannot be read, and a folder that is not there, is left out:
+/// loading the library reports it.
 pub fn read_sources(dir: &Path) -> Sources {
-    files(dir)
+    let mut found: Sources = files(dir)
         .into_iter()
         .filter_map(|(name, path)| Some((name, std::fs::read_to_string(path).ok()?)))
-        .collect()
+        .collect();
+    if let Some(root) = dir.parent() {
+        data::add(&mut found, root);
+    }
+    found
 }
 
 /// The prompt files of a folder and those below it, by the names that [`Sources`] has for them.
@@ -53,16 +61,21 @@ fn collect(dir: &Path, prefix: &str, depth: usize, found: &mut BTreeMap<String, 
     }
 }
 
-/// Whether a file of the folder is part of functions: a prompt, a partial or a schema.
+/// Whether a file is part of functions by its name: a prompt, a partial or a schema of the folder.
 pub fn is_source(file: &str) -> bool {
-    file.ends_with(SUFFIX) || schema_name(file).is_some()
+    is_prompt(file) || schema_name(file).is_some()
+}
+
+/// Whether a file is a prompt or a partial of the folder.
+pub(crate) fn is_prompt(file: &str) -> bool {
+    file.ends_with(SUFFIX) && !data::is_outside(file)
 }
 
 /// The names of all functions in `files`.
 pub fn functions(files: &Sources) -> Vec<&str> {
     files
         .keys()
-        .filter(|file| !is_partial(file))
+        .filter(|file| is_prompt(file) && !is_partial(file))
         .filter_map(|file| file.strip_suffix(SUFFIX))
         .collect()
 }
@@ -72,8 +85,8 @@ fn is_partial(file: &str) -> bool {
     file.rsplit('/').next().unwrap_or(file).starts_with('_')
 }
 
-/// The files of one function: its prompt, and the partials and schemas that it uses. `None` where there is no such
-/// prompt.
+/// The files of one function: its prompt, the partials and schemas that it uses, and the data files that it names.
+/// `None` where there is no such prompt.
 pub fn sources(files: &Sources, function: &str) -> Option<Sources> {
     let prompt = format!("{function}{SUFFIX}");
     let mut found = Sources::new();
@@ -94,9 +107,17 @@ pub fn sources(files: &Sources, function: &str) -> Option<Sources> {
         match partials(text) {
             Some(names) => waiting.extend(names),
             // A name that is made while rendering may be that of any partial.
-            None => waiting.extend(files.keys().filter(|n| is_partial(n)).cloned()),
+            None => {
+                let partials = files.keys().filter(|n| is_source(n) && is_partial(n));
+                waiting.extend(partials.cloned());
+            }
         }
         found.insert(name, text.clone());
+    }
+    for name in data::named(text) {
+        if let Some(text) = files.get(&name) {
+            found.entry(name).or_insert_with(|| text.clone());
+        }
     }
     Some(found)
 }
@@ -233,6 +254,7 @@ mod tests {
                     ("a.prompt", "{{>x}}\n"),
                     ("_x.prompt", "x"),
                     ("S.schema.yaml", "a: string"),
+                    ("../data/e.jsonl", "{}"),
                 ],
                 "a",
                 true,
@@ -246,5 +268,26 @@ mod tests {
     fn partials_are_no_functions() {
         let all = files(&[("a.prompt", ""), ("a.b.prompt", ""), ("_x.prompt", "")]);
         assert_eq!(functions(&all), ["a.b", "a"]);
+    }
+
+    /// The hashes that these sources had before data files were part of versions.
+    #[test]
+    fn versions_without_data_files_stay_what_they_were() {
+        for (all, expected) in [
+            (&[("a.prompt", "Hi {{name}}.\n")][..], "79e87376e7a3"),
+            (
+                &[
+                    ("_x.prompt", "x"),
+                    (
+                        "a.prompt",
+                        "---\npraxis.technique: step_by_step\n---\n{{>x}}\n",
+                    ),
+                ],
+                "c0e447c2369e",
+            ),
+        ] {
+            let found = sources(&files(all), "a").unwrap();
+            assert_eq!(version("a", &found), expected, "{all:?}");
+        }
     }
 }

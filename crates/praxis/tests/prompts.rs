@@ -246,6 +246,111 @@ fn without_git_versions_come_from_the_store() {
     );
 }
 
+const GREET: &str = "---\ninput:\n  schema:\n    name: string\nconfig:\n  maxOutputTokens: 8\npraxis.technique:\n  few_shot: {data: data/names.jsonl, count: 1}\n---\nGreet {{name}}.\n";
+
+/// An application whose function `greet` reads its examples from a file.
+fn with_data(greeting: &str) -> Sandbox {
+    let app = application();
+    app.write("prompts/greet.prompt", GREET);
+    app.write("data/names.jsonl", example(greeting));
+    git(&app, &["init", "--quiet"]);
+    app
+}
+
+fn example(greeting: &str) -> String {
+    json!({"input": "Bob", "output": format!("{greeting} Bob")}).to_string() + "\n"
+}
+
+#[test]
+fn a_changed_data_file_is_a_version_of_its_own() {
+    let app = with_data("Hi");
+    git(&app, &["add", "data"]);
+    commit(&app, "Hi");
+    app.write("data/names.jsonl", example("Hey"));
+    git(&app, &["add", "data"]);
+    commit(&app, "Hey");
+    app.write("data/names.jsonl", example("Ho"));
+    let seen = versions(&app, &["greet"]);
+    let subjects: Vec<&Value> = seen.iter().map(|v| &v["commit"]["subject"]).collect();
+    assert_eq!(subjects, [&Value::Null, &json!("Hey"), &json!("Hi")]);
+    assert_eq!(seen[0]["working_copy"], true);
+    assert_eq!(
+        seen[0]["files"],
+        json!(["../data/names.jsonl", "greet.prompt"])
+    );
+    assert_eq!(versions(&app, &["hello"]).len(), 1);
+
+    let run = app.praxis(&["prompts", "diff", "greet"]);
+    let lines = format!("-{}+{}", example("Hey"), example("Ho"));
+    assert!(run.stdout.contains(&lines), "{run:?}");
+    assert!(run.stdout.contains("+++ data/names.jsonl"), "{run:?}");
+    assert!(!run.stdout.contains("greet.prompt"), "{run:?}");
+
+    let first = seen[2]["version"].as_str().unwrap();
+    assert!(app.praxis(&["prompts", "pin", "greet", first]).ok);
+    assert!(app.praxis(&["check"]).ok);
+    let served = || {
+        let functions = app.json(&["prompts", "list"])["functions"].clone();
+        let functions = functions.as_array().unwrap().clone();
+        let greet = functions.into_iter().find(|f| f["name"] == "greet");
+        greet.unwrap()["version"].clone()
+    };
+    assert_eq!(served(), first);
+    // Opening the application noted it: the store has it with its data.
+    std::fs::rename(app.path(".git"), app.path("git")).unwrap();
+    assert_eq!(served(), first);
+    if !has_model(MODEL) {
+        return;
+    }
+    let call = app.json(&["call", "greet", "name=Ada"]);
+    let trace = app.json(&["traces", "show", call["trace_id"].as_str().unwrap()]);
+    let spans = trace["spans"].as_array().unwrap();
+    let chat = spans.iter().find(|s| s["kind"] == "chat").unwrap();
+    let asked = chat["input"]["messages"].to_string();
+    assert!(
+        asked.contains("Hi Bob") && !asked.contains("Ho Bob"),
+        "{asked}"
+    );
+    // A file from elsewhere reads the application's data too.
+    app.write("drafts/welcome.prompt", GREET.replace("names", "others"));
+    app.write("data/others.jsonl", example("Hello"));
+    app.write("cases.jsonl", "{\"name\": \"Ada\"}\n");
+    let args = [
+        "prompts",
+        "try",
+        "drafts/welcome.prompt",
+        "--data",
+        "cases.jsonl",
+    ];
+    let tried = app.json(&args);
+    assert_eq!(tried["results"][0]["error"], Value::Null, "{tried}");
+}
+
+#[test]
+fn a_version_without_its_data_is_not_run_on_other_data() {
+    let app = with_data("Hi");
+    commit(&app, "Without data");
+    let seen = versions(&app, &["greet"]);
+    assert_eq!(seen.len(), 2, "{seen:?}");
+    assert_eq!(seen[0]["working_copy"], true);
+    let run = app.praxis(&["prompts", "pin", "greet"]);
+    assert!(
+        run.ok && run.stderr.contains("until its files are committed"),
+        "{run:?}"
+    );
+    let old = seen[1]["version"].as_str().unwrap();
+    assert!(app.praxis(&["prompts", "pin", "greet", old]).ok);
+    for args in [&["check"][..], &["prompts", "list"]] {
+        let run = app.praxis(args);
+        assert!(
+            !run.ok && run.stderr.contains("kept without `data/names.jsonl`"),
+            "{run:?}"
+        );
+    }
+    assert!(app.praxis(&["prompts", "pin", "greet", "--remove"]).ok);
+    assert!(app.praxis(&["prompts", "list"]).ok);
+}
+
 fn trial() -> Sandbox {
     let app = application();
     app.write(
@@ -408,6 +513,77 @@ fn variants_are_compared_and_a_run_goes_on_where_it_stopped() {
         versions[0] != versions[1] && *versions[1] == json!(old),
         "{json}"
     );
+}
+
+#[test]
+fn the_answers_of_as_many_cases_are_shown_as_are_asked_for() {
+    let app = trial();
+    let functions = app.json(&["prompts", "list"])["functions"].clone();
+    let version = |name: &str| {
+        let functions = functions.as_array().unwrap();
+        functions.iter().find(|f| f["name"] == name).unwrap()["version"].clone()
+    };
+    // All results are there already, so no model is asked.
+    let (mut cases, mut results) = (String::new(), String::new());
+    for case in 1..=7 {
+        let id = format!("c{case}");
+        let line = json!({"input": {"name": id}, "expect": "a greeting", "id": id});
+        cases += &format!("{line}\n");
+        for (variant, function) in [("base", "hello"), ("short", "hello.short")] {
+            let line = json!({
+                "case": id,
+                "variant": variant,
+                "version": version(function),
+                "input": {"name": id},
+                "output": format!("{variant} greets {id}"),
+                "input_tokens": 1,
+                "cached_tokens": 0,
+                "output_tokens": 2,
+                "cost_usd": 0.0,
+                "latency_ms": 1.0,
+                "trace_id": "t",
+            });
+            results += &format!("{line}\n");
+        }
+    }
+    app.write("cases.jsonl", cases);
+    app.write("r.jsonl", results);
+    let args = [
+        "prompts",
+        "try",
+        "hello",
+        "--data",
+        "cases.jsonl",
+        "--out",
+        "r.jsonl",
+    ];
+    for (show, shown) in [
+        (&[][..], 6),
+        (&["--show", "2"], 2),
+        (&["--show", "0"], 0),
+        (&["--show", "9"], 7),
+    ] {
+        let run = app.praxis(&[&args[..], show].concat());
+        assert!(run.ok && run.stdout.contains("| variant"), "{run:?}");
+        let lines: Vec<&str> = run.stdout.lines().collect();
+        let titles = lines.iter().filter(|line| line.starts_with("Case "));
+        let expected: Vec<String> = (1..=shown).map(|case| format!("Case c{case}")).collect();
+        assert_eq!(titles.copied().collect::<Vec<_>>(), expected, "{show:?}");
+        // The answers of a case stand beside each other.
+        for case in 1..=7 {
+            let both = [
+                format!("base greets c{case}"),
+                format!("short greets c{case}"),
+            ];
+            let beside = |line: &&str| both.iter().all(|answer| line.contains(answer));
+            assert_eq!(lines.iter().any(beside), case <= shown, "{run:?}");
+        }
+        let expectations = lines.iter().filter(|l| **l == "expected: a greeting");
+        assert_eq!(expectations.count(), shown, "{run:?}");
+    }
+    // One JSON document is nothing but that.
+    let json = app.json(&[&args[..], &["--show", "2"]].concat());
+    assert_eq!(json["cases"], 7);
 }
 
 #[cfg(unix)]

@@ -11,8 +11,14 @@ use crate::prompt::File;
 /// second.
 const DEFAULT_LIMIT: usize = 4;
 
+/// The most passages that a prompt may get.
+const MOST: usize = 50;
+
 /// Keys below `praxis.knowledge`.
 const KEYS: &[&str] = &["base", "limit", "filter"];
+
+/// How bases are named.
+const FORMS: &str = "write a name, a list of names, or {base: NAME, limit: 4}";
 
 /// What a prompt wants from knowledge bases.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,13 +37,43 @@ pub(crate) struct KnowledgeUse {
 
 impl File<'_> {
     /// A number of passages.
-    fn limit(&self, limit: &Value, at: &[&str], problems: &mut Vec<Diagnostic>) -> Option<u64> {
-        let number = limit.as_u64();
+    fn limit(&self, limit: &Value, at: &[&str], problems: &mut Vec<Diagnostic>) -> Option<usize> {
+        let number = limit.as_u64().and_then(|n| usize::try_from(n).ok());
+        let number = number.filter(|n| (1..=MOST).contains(n));
         if number.is_none() {
-            let message = format!("`{}` must be a whole number, 1 to 50", at.join("."));
-            problems.push(self.at_key_below(at, message));
+            let key = at.join(".");
+            let message = format!("`{key}` must be a whole number, 1 to {MOST}, not {limit}");
+            problems.push(self.at_key_below(at, message).help(format!(
+                "write how many passages the model reads, or leave it out for {DEFAULT_LIMIT}"
+            )));
         }
         number
+    }
+
+    /// A name of a base, or a list of them.
+    fn bases(&self, written: &Value, problems: &mut Vec<Diagnostic>) -> Vec<String> {
+        let entries: &[Value] = match written {
+            Value::Null => &[],
+            Value::Array(all) => all.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        let mut bases = Vec::new();
+        for entry in entries {
+            match entry {
+                Value::String(name) => bases.push(name.clone()),
+                other => {
+                    let message = format!("`praxis.knowledge`: {other} is no name of a base");
+                    let help = match other {
+                        Value::Number(_) | Value::Bool(_) => {
+                            format!("if it is one, write it in quotes: \"{other}\"")
+                        }
+                        _ => FORMS.to_owned(),
+                    };
+                    problems.push(self.at_key("praxis.knowledge", message).help(help));
+                }
+            }
+        }
+        bases
     }
 
     /// Reads the keys of `ours`, `query` being the input that it names; problems go to `problems`.
@@ -48,16 +84,6 @@ impl File<'_> {
         input_schema: &Value,
         problems: &mut Vec<Diagnostic>,
     ) -> Option<KnowledgeUse> {
-        let names = |value: &Value| -> Vec<String> {
-            match value {
-                Value::String(name) => vec![name.clone()],
-                Value::Array(all) => all
-                    .iter()
-                    .filter_map(|v| v.as_str().map(str::to_owned))
-                    .collect(),
-                _ => Vec::new(),
-            }
-        };
         let Some(wanted) = ours.get("knowledge") else {
             if scoped {
                 problems.push(
@@ -70,7 +96,7 @@ impl File<'_> {
             }
             return None;
         };
-        let (bases, limit) = match wanted {
+        let (named, limit) = match wanted {
             Value::Object(map) => {
                 for key in map.keys().filter(|k| !KEYS.contains(&k.as_str())) {
                     problems.push(self.unknown_below(&["knowledge"], key, KEYS));
@@ -78,15 +104,15 @@ impl File<'_> {
                 let limit = map.get("limit");
                 let limit =
                     limit.and_then(|limit| self.limit(limit, &["knowledge", "limit"], problems));
-                (map.get("base").map(names).unwrap_or_default(), limit)
+                (map.get("base").unwrap_or(&Value::Null), limit)
             }
-            other => (names(other), None),
+            other => (other, None),
         };
-        if bases.is_empty() {
-            problems.push(
-                self.at_key("praxis.knowledge", "`praxis.knowledge` names no base")
-                    .help("write a name, a list of names, or {base: NAME, limit: 4}"),
-            );
+        let before = problems.len();
+        let bases = self.bases(named, problems);
+        if bases.is_empty() && problems.len() == before {
+            let message = "`praxis.knowledge` names no base";
+            problems.push(self.at_key("praxis.knowledge", message).help(FORMS));
         }
         let filter = wanted.get("filter").or_else(|| ours.get("filter"));
         let filter = filter.and_then(|filter| {
@@ -112,7 +138,7 @@ impl File<'_> {
             });
         Some(KnowledgeUse {
             bases,
-            limit: limit.map_or(DEFAULT_LIMIT, |l| l.clamp(1, 50) as usize),
+            limit: limit.unwrap_or(DEFAULT_LIMIT),
             query,
             scoped,
             filter,

@@ -2,6 +2,7 @@
 //!
 //! Left out: the keys of Dotprompt itself, which `prompt` reads.
 
+mod constraint;
 mod filter;
 mod knowledge;
 mod scope;
@@ -84,6 +85,18 @@ struct BudgetKeys {
     tokens: Option<u64>,
 }
 
+/// The extension keys of a front matter, without their namespace.
+pub(crate) fn ours(front: &Map<String, Value>) -> Map<String, Value> {
+    let mut ours: Map<String, Value> = front
+        .iter()
+        .filter_map(|(k, v)| Some((k.strip_prefix("praxis.")?.to_owned(), v.clone())))
+        .collect();
+    if let Some(Value::Object(nested)) = front.get("praxis") {
+        ours.extend(nested.clone());
+    }
+    ours
+}
+
 impl File<'_> {
     /// Reads the extension keys; problems go to `problems`.
     pub(crate) fn extension(
@@ -92,13 +105,7 @@ impl File<'_> {
         input_schema: &Value,
         problems: &mut Vec<Diagnostic>,
     ) -> Extension {
-        let mut ours: Map<String, Value> = front
-            .iter()
-            .filter_map(|(k, v)| Some((k.strip_prefix("praxis.")?.to_owned(), v.clone())))
-            .collect();
-        if let Some(Value::Object(nested)) = front.get("praxis") {
-            ours.extend(nested.clone());
-        }
+        let ours = ours(front);
         for key in ours.keys().filter(|k| !KEYS.contains(&k.as_str())) {
             problems.push(self.unknown(key, KEYS));
         }
@@ -138,7 +145,7 @@ impl File<'_> {
                 History::default()
             }),
             tool_choice: self.first_call(front, &ours, problems),
-            constraint: self.read("constraint", &ours, problems),
+            constraint: self.constraint(&ours, problems),
             constrained: self.read("constrained", &ours, problems).unwrap_or(true),
             budget: budget.map_or(defaults, |given| Budget {
                 questions: given.questions.unwrap_or(defaults.questions).max(1),

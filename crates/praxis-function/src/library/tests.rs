@@ -17,6 +17,9 @@ use serde_json::Value;
 use super::*;
 use crate::function::tests::Words;
 
+mod data;
+mod front;
+
 #[derive(Default)]
 struct Replay {
     pieces: Vec<&'static str>,
@@ -186,6 +189,44 @@ async fn an_answer_streams_cites_and_says_what_it_cites() {
             && prompt.ends_with("Q: 老师是谁？"),
         "{prompt}"
     );
+}
+
+#[tokio::test]
+async fn citations_behind_a_mark_inside_of_a_line_are_checked() {
+    let source = ANSWER.replace(
+        "praxis.scope",
+        "praxis.technique: step_by_step\npraxis.scope",
+    );
+    for (written, answer, cited, refused) in [
+        // One that points to no passage goes.
+        (
+            &["解剖学的老师, so the answer: 藤野", "严九郎 [1][9]。"][..],
+            "藤野严九郎 [1]。",
+            1,
+            false,
+        ),
+        // An answer without any gets that of the passage which supports it.
+        (&["So the answer: 藤野严九郎"], "藤野严九郎 [1]", 1, false),
+        (
+            &["So the answer: NOT_IN_", "DOCUMENTS"],
+            "The answer to this question is not in the documents.",
+            0,
+            true,
+        ),
+    ] {
+        let (library, _) = library(&[("answer.prompt", &source)], written, 0.9);
+        let (output, streamed, events) = call(&library, json!({"question": "Who?"})).await;
+        let output = output.unwrap();
+        assert_eq!(output["answer"], answer);
+        assert_eq!(output["refused"], refused);
+        assert_eq!(output["citations"].as_array().unwrap().len(), cited);
+        assert_eq!(streamed, answer);
+        assert!(
+            matches!(events.last(), Some(CallEvent::Cited { text, citations })
+                if text == answer && citations.len() == cited),
+            "{events:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -625,13 +625,16 @@ fn regex(value: &Value) -> Result<Regex, String> {
         .build()
         .map_err(|error| match error {
             regex::Error::CompiledTooBig(_) => "the expression becomes too big".to_owned(),
-            error => {
-                let error = error.to_string();
-                let last = error.lines().last().unwrap_or_default();
-                let last = last.trim_start_matches("error: ");
-                format!("`{}` is no regular expression: {last}", cut(source, 60))
-            }
+            error => no_regex(source, &error),
         })
+}
+
+/// What is wrong with a text that is no regular expression, in a line.
+pub(crate) fn no_regex(source: &str, error: &regex::Error) -> String {
+    let error = error.to_string();
+    let last = error.lines().last().unwrap_or_default();
+    let last = last.trim_start_matches("error: ");
+    format!("`{}` is no regular expression: {last}", cut(source, 60))
 }
 
 fn must_cite(

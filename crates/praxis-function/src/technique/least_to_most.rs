@@ -7,8 +7,8 @@ use praxis_core::Message;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::steps::{MARK, Steps};
-use super::{Ask, Command, Event, Form};
+use super::steps::Steps;
+use super::{Ask, Command, Event, Form, written};
 
 /// Asks for a decomposition; the number of questions that it may have stands between.
 const DECOMPOSE: [&str; 2] = [
@@ -31,9 +31,9 @@ pub(crate) struct Decomposition {
     pub question: String,
     /// The simpler ones, in order.
     pub steps: Vec<Step>,
-    /// The answer to the question itself.
+    /// The output for the question itself.
     #[serde(default)]
-    pub output: Option<String>,
+    pub output: Option<Value>,
 }
 
 /// A simpler question of an example.
@@ -67,8 +67,8 @@ impl<'de> Deserialize<'de> for Step {
 }
 
 impl Decomposition {
-    /// The conversation in which it is answered; none where an answer is missing.
-    fn solved(&self) -> Vec<Message> {
+    /// The conversation in which it is answered, to the end that `last` asks for; none where an answer is missing.
+    fn solved(&self, last: &Steps) -> Vec<Message> {
         let answers: Option<Vec<&str>> = self.steps.iter().map(|s| s.answer.as_deref()).collect();
         let (Some(answers), Some(output)) = (answers, &self.output) else {
             return Vec::new();
@@ -76,8 +76,8 @@ impl Decomposition {
         let questions = self.steps.iter().map(|s| s.question.as_str());
         let (first, mut turns) = conversation(questions.zip(answers.iter().copied()), WHOLE);
         turns.insert(0, Message::user(format!("{}{first}", self.question)));
-        let last = answers.last().copied().unwrap_or_default();
-        turns.push(Message::assistant(format!("{last}\n{MARK} {output}")));
+        let found = answers.last().copied().unwrap_or_default();
+        turns.extend(last.example(found, written(output)));
         turns
     }
 }
@@ -192,7 +192,7 @@ impl LeastToMost {
     fn solved(&self) -> Vec<Message> {
         self.examples
             .iter()
-            .flat_map(Decomposition::solved)
+            .flat_map(|example| example.solved(&self.last))
             .collect()
     }
 

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 pub(crate) use reasoned::Reasoned;
 pub(crate) use spec::{Example, Examples, Selection, Technique};
-pub(crate) use steps::{EXTRACT_OUTPUT, MARK};
+pub(crate) use steps::Steps;
 
 /// Tells the commands of one machine apart; what comes back carries the same number.
 pub(crate) type AskId = u64;

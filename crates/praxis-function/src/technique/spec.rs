@@ -6,8 +6,6 @@
 //!   - chain_of_thought
 //! ```
 
-use std::path::PathBuf;
-
 use praxis_core::suggest::nearest;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -25,7 +23,11 @@ use super::vote::Vote;
 const SAMPLES: usize = 5;
 const MOST_SAMPLES: usize = 64;
 
-/// The most of all layers together.
+/// Simpler questions that a question may be broken into: where a prompt does not say, and at most.
+const QUESTIONS: usize = 5;
+const MOST_QUESTIONS: usize = 20;
+
+/// The most samples of all layers together.
 const MOST_IN_ALL: usize = 1024;
 
 /// Temperature of samples (Wang et al. 2022 use 0.5 to 0.7).
@@ -73,7 +75,7 @@ pub(crate) struct Examples {
     /// Those of the prompt itself.
     pub given: Vec<Example>,
     /// A file with more, relative to the application's folder.
-    pub data: Option<PathBuf>,
+    pub data: Option<String>,
     /// How many of them a call sees.
     pub count: usize,
     /// Which.
@@ -111,7 +113,7 @@ pub(crate) struct Example {
 struct ExampleOptions {
     #[serde(default)]
     examples: Vec<Example>,
-    data: Option<PathBuf>,
+    data: Option<String>,
     count: Option<usize>,
     by: Option<Selection>,
 }
@@ -193,6 +195,21 @@ impl Technique {
         }
     }
 
+    /// The data files that a declaration names, whatever else is wrong with it.
+    pub fn data_files(declared: &Value) -> Vec<&str> {
+        let layers = match declared {
+            Value::Array(layers) => layers.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        let options = layers
+            .iter()
+            .filter_map(Value::as_object)
+            .flat_map(Map::values);
+        options
+            .filter_map(|options| options.get("data")?.as_str())
+            .collect()
+    }
+
     /// What is wrong where layers that sample stand inside of each other: their samples multiply.
     fn too_many(&self) -> Option<String> {
         let samples = self.wrappers.iter().filter_map(|wrapper| match wrapper {
@@ -237,7 +254,14 @@ impl Technique {
                 self.examples(options, true)
             }
             "least_to_most" => {
-                self.core = Core::LeastToMost(read(options)?);
+                let options: LeastToMostOptions = read(options)?;
+                let most = options.max_questions.unwrap_or(QUESTIONS);
+                if !(1..=MOST_QUESTIONS).contains(&most) {
+                    return Err(format!(
+                        "`max_questions` must be 1 to {MOST_QUESTIONS}, not {most}; leave it out for {QUESTIONS}"
+                    ));
+                }
+                self.core = Core::LeastToMost(options);
                 *core = Some(name.to_owned());
                 Ok(())
             }
@@ -306,7 +330,7 @@ impl Technique {
             Core::Steps => Machine::Steps(Steps::new(structured)),
             Core::LeastToMost(options) => Machine::LeastToMost(LeastToMost::new(
                 options.examples.clone(),
-                options.max_questions.unwrap_or(5).clamp(1, 20),
+                options.max_questions.unwrap_or(QUESTIONS),
                 structured,
             )),
         };
@@ -436,6 +460,10 @@ mod tests {
         for name in NAMES.iter().filter(|n| **n != "few_shot") {
             assert!(Technique::parse(&json!(name)).is_ok(), "{name}");
         }
+        for most in [1, 20] {
+            let declared = json!({"least_to_most": {"max_questions": most}});
+            assert!(Technique::parse(&declared).is_ok(), "{most}");
+        }
     }
 
     #[test]
@@ -466,6 +494,14 @@ mod tests {
             ),
             (json!(3), "a technique is a name"),
             (json!({"revise": {"rounds": 0}}), "must be 1 to 8"),
+            (
+                json!({"least_to_most": {"max_questions": 0}}),
+                "`least_to_most`: `max_questions` must be 1 to 20, not 0; leave it out for 5",
+            ),
+            (
+                json!([{"self_consistency": {}}, {"least_to_most": {"max_questions": 21}}]),
+                "`max_questions` must be 1 to 20, not 21",
+            ),
         ] {
             let problems = Technique::parse(&declared).unwrap_err().join("; ");
             assert!(problems.contains(message), "{declared}: {problems}");

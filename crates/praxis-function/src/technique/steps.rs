@@ -11,7 +11,7 @@ const REASON: AskId = 0;
 const EXTRACT: AskId = 1;
 
 /// What is written before the answer of a reasoned text.
-pub(crate) const MARK: &str = "Answer:";
+const MARK: &str = "Answer:";
 
 const THINK: &str =
     "\n\nThink step by step. Then write the answer alone on the last line, after `Answer:`.";
@@ -20,7 +20,7 @@ const THINK_FIRST: &str =
 const EXTRACT_TEXT: &str =
     "So what is the answer? Write the answer alone, without any explanation.";
 /// Asks for the output behind reasoning that an answer of its own holds.
-pub(crate) const EXTRACT_OUTPUT: &str = "Now write the final output, and nothing else.";
+const EXTRACT_OUTPUT: &str = "Now write the final output, and nothing else.";
 
 /// Reasoning in the same answer where the output is text; in an answer of its own where it is JSON,
 /// since what is constrained to a schema has no room to think.
@@ -45,6 +45,19 @@ impl Steps {
             Ask::new("reason", Form::Reasoned).suffix(THINK)
         };
         vec![ask.shown().command(REASON)]
+    }
+
+    /// How an example ends, as it is asked for: with reasoning and output in one answer, or in one each.
+    pub fn example(&self, reasoning: &str, output: String) -> Vec<Message> {
+        if self.structured {
+            vec![
+                Message::assistant(reasoning),
+                Message::user(EXTRACT_OUTPUT),
+                Message::assistant(output),
+            ]
+        } else {
+            vec![Message::assistant(format!("{reasoning}\n{MARK} {output}"))]
+        }
     }
 
     pub fn on(&mut self, event: Event) -> Vec<Command> {

@@ -219,6 +219,37 @@ fn simpler_questions_are_answered_first() {
 }
 
 #[test]
+fn examples_of_simpler_questions_end_as_the_output_is_asked_for() {
+    let worked = json!({"question": "Q", "output": {"n": 2}, "steps": [
+        {"question": "a", "answer": "one"}, {"question": "b", "answer": "two"}]});
+    let declared = json!({"least_to_most": {"examples": [worked]}});
+    let structured = Technique::parse(&declared).unwrap().machine(true);
+    let (_, asked) = run(structured, |ask, i| {
+        let texts: Vec<String> = ask.before.iter().map(|m| m.text().into_owned()).collect();
+        assert!(!texts.concat().contains("Answer:"), "{texts:?}");
+        match i {
+            0 => free("1. c"),
+            1 => free("three"),
+            2 => {
+                assert!(ask.turns[1].text().starts_with(&texts[4]));
+                assert_eq!((texts.len(), texts[5].as_str()), (8, "two"));
+                free("so three")
+            }
+            _ => {
+                assert_eq!(ask.form, Form::Output);
+                assert_eq!(ask.turns.last().unwrap().text(), texts[6]);
+                assert_eq!(texts[7], r#"{"n":2}"#);
+                output("3")
+            }
+        }
+    });
+    assert_eq!(
+        asked,
+        ["decompose", "simpler question", "reason", "extract"]
+    );
+}
+
+#[test]
 fn a_grader_takes_the_best() {
     let best = |options: Value| machine(json!([{"best_of": options}, "direct"]));
     let (end, asked) = run(best(json!({"samples": 3})), |ask, i| match &ask.form {

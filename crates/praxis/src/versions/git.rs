@@ -1,15 +1,16 @@
-//! The prompts of an application as git's history has them. The `git` program is asked, as its user
-//! has set it up; two processes read the whole history, however long it is. Left out: what a version
-//! is, and all writing.
+//! The prompts of an application, and the data files that they name, as git's history has them. The `git` program
+//! is asked, as its user has set it up; three processes read the whole history, however long it is. Left out: what
+//! a version is, and all writing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use praxis_function::Sources;
+use praxis_function::version::{data, is_source};
 
-/// A commit that touched the prompts.
+/// A commit that touched the prompts or their data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
     /// Its whole id.
@@ -38,27 +39,38 @@ pub enum Reach {
     Everything,
 }
 
-/// Gives `visit` each commit that touched the prompts of the application in `root`, newest first, with
-/// its prompt files, until it answers `false`. Does nothing where there is no repository, no commit or no
-/// `git`.
+/// Gives `visit` each commit that touched the prompts of the application in `root` or their data files, newest
+/// first, with its prompts and their data, until it answers `false`. Does nothing where there is no repository, no
+/// commit or no `git`.
 pub fn walk(root: &Path, reach: Reach, visit: &mut dyn FnMut(&Commit, &Sources) -> bool) {
     let Some(prefix) = ask(root, &["rev-parse", "--show-prefix"]) else {
         return;
     };
     let prefix = prefix.trim_end_matches(['\r', '\n']);
+    let commits: &[&str] = match reach {
+        Reach::Head => &["HEAD"],
+        Reach::Everything => &["--all", "--full-history"],
+    };
+    let list = [&["rev-list", "--objects"][..], commits, &["--", "prompts"]].concat();
+    let Some(listed) = ask(root, &list) else {
+        return;
+    };
+    let Some(mut objects) = Objects::open(root) else {
+        return;
+    };
+    // Which data files belong to the history, only its prompts tell.
+    let Some(paths) = objects.note_data(&listed, prefix) else {
+        return;
+    };
     let mut log = vec![
         "log",
         "--no-show-signature",
         "--format=%H%x00%an%x00%at%x00%s",
     ];
-    if reach == Reach::Everything {
-        log.extend(["--all", "--full-history"]);
-    }
+    log.extend(commits);
     log.extend(["--", "prompts"]);
+    log.extend(paths.iter().map(String::as_str));
     let Some(log) = ask(root, &log) else {
-        return;
-    };
-    let Some(mut objects) = Objects::open(root) else {
         return;
     };
     for commit in log.lines().filter_map(commit) {
@@ -112,6 +124,17 @@ struct Objects {
     answers: BufReader<ChildStdout>,
     /// Texts by their blob's id: most commits change one file.
     texts: HashMap<String, Option<String>>,
+    /// The data files that prompts name, by the prompt's blob.
+    data: HashMap<String, Vec<DataFile>>,
+}
+
+/// A data file that a prompt names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct DataFile {
+    /// What versions call it.
+    name: String,
+    /// Its path in the repository.
+    path: String,
 }
 
 impl Drop for Objects {
@@ -134,12 +157,34 @@ impl Objects {
             ask,
             answers: BufReader::new(answers),
             texts: HashMap::new(),
+            data: HashMap::new(),
         })
     }
 
-    /// The prompt files of a commit; none where it has no such folder.
+    /// Notes the data files that prompts among the listed objects name, and gives git's names for them, which are
+    /// whole paths. None where git is gone.
+    fn note_data(&mut self, listed: &str, prefix: &str) -> Option<BTreeSet<String>> {
+        let mut paths = BTreeSet::new();
+        for (id, object) in listed.lines().filter_map(|line| line.split_once(' ')) {
+            if !object.ends_with(".prompt") {
+                continue;
+            }
+            let text = self.text(id.to_owned(), |text| text)?.unwrap_or_default();
+            let in_repository = |name: String| {
+                let path = repository_path(prefix, &data::path(&name))?;
+                Some(DataFile { name, path })
+            };
+            let named = data::named(&text);
+            let files: Vec<DataFile> = named.into_iter().filter_map(in_repository).collect();
+            paths.extend(files.iter().map(|f| format!(":(top,literal){}", f.path)));
+            self.data.insert(id.to_owned(), files);
+        }
+        Some(paths)
+    }
+
+    /// The prompt files of a commit and the data files that they name; none where it has no such folder.
     fn prompts(&mut self, commit: &str, prefix: &str) -> Option<Sources> {
-        let mut files = Sources::new();
+        let (mut files, mut named) = (Sources::new(), Vec::new());
         let mut folders = vec![(String::new(), format!("{commit}:{prefix}prompts"))];
         while let Some((folder, tree)) = folders.pop() {
             let tree = self.get(&tree)?.unwrap_or_default();
@@ -152,22 +197,41 @@ impl Objects {
                 let name = format!("{folder}{name}");
                 if is_folder {
                     folders.push((format!("{name}/"), id));
-                } else if praxis_function::version::is_source(&name)
-                    && let Some(text) = self.text(id)?
-                {
-                    files.insert(name, text);
+                } else if is_source(&name) {
+                    named.extend(self.data.get(&id).into_iter().flatten().cloned());
+                    if let Some(text) = self.text(id, |text| text)? {
+                        files.insert(name, text);
+                    }
                 }
+            }
+        }
+        for DataFile { name, path } in named {
+            if !files.contains_key(&name)
+                && let Some(id) = self.blob(commit, &path)?
+                && let Some(text) = self.text(id, data::kept)?
+            {
+                files.insert(name, text);
             }
         }
         Some(files)
     }
 
-    /// A blob's text; the inner `None` where it is none.
-    fn text(&mut self, id: String) -> Option<Option<String>> {
+    /// The blob at a path of a commit; the inner `None` where there is none.
+    fn blob(&mut self, commit: &str, path: &str) -> Option<Option<String>> {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let tree = self.get(&format!("{commit}:{folder}"))?;
+        let entries = entries(&tree.unwrap_or_default(), commit.len() / 2);
+        let mut files = entries.into_iter().filter(|entry| !entry.is_folder);
+        Some(files.find(|file| file.name == name).map(|file| file.id))
+    }
+
+    /// What is kept of a blob's text; the inner `None` where it is none.
+    fn text(&mut self, id: String, kept: fn(String) -> String) -> Option<Option<String>> {
         if let Some(known) = self.texts.get(&id) {
             return Some(known.clone());
         }
         let text = self.get(&id)?.and_then(|b| String::from_utf8(b).ok());
+        let text = text.map(kept);
         self.texts.insert(id, text.clone());
         Some(text)
     }
@@ -189,6 +253,22 @@ impl Objects {
         bytes.pop();
         Some(Some(bytes))
     }
+}
+
+/// The path in its repository of a file of the application, whose folder is `prefix` there; none outside of the
+/// repository.
+fn repository_path(prefix: &str, path: &str) -> Option<String> {
+    if Path::new(path).is_absolute() {
+        return None;
+    }
+    let mut folders: Vec<&str> = prefix.split('/').filter(|name| !name.is_empty()).collect();
+    let mut rest = path;
+    while let Some(above) = rest.strip_prefix("../") {
+        folders.pop()?;
+        rest = above;
+    }
+    folders.push(rest);
+    Some(folders.join("/"))
 }
 
 /// A file or folder of a tree object.
@@ -255,5 +335,23 @@ mod tests {
         );
         assert_eq!(entries(&tree, 20)[0].id, "ab".repeat(20));
         assert_eq!(entries(&tree[..30], 20), []);
+    }
+
+    #[test]
+    fn a_path_of_the_application_is_one_of_its_repository() {
+        for (prefix, path, expected) in [
+            ("", "data/e.jsonl", Some("data/e.jsonl")),
+            ("apps/one/", "data/e.jsonl", Some("apps/one/data/e.jsonl")),
+            ("apps/one/", "../../e.jsonl", Some("e.jsonl")),
+            ("apps/one/", "../two/e.jsonl", Some("apps/two/e.jsonl")),
+            ("apps/one/", "../../../e.jsonl", None),
+            ("", "../e.jsonl", None),
+        ] {
+            let found = repository_path(prefix, path);
+            assert_eq!(found.as_deref(), expected, "{prefix} {path}");
+        }
+        if cfg!(unix) {
+            assert_eq!(repository_path("apps/", "/data/e.jsonl"), None);
+        }
     }
 }

@@ -24,7 +24,7 @@ const LEAST_DIGITS: usize = 4;
 pub struct Version {
     /// The hash, as traces name it.
     pub hash: String,
-    /// The prompt and the partials that it uses.
+    /// The prompt, and the partials, schemas and data files that it uses.
     pub sources: Sources,
     /// When it was committed, or first loaded; `None` for a working copy that was never loaded.
     pub at_ms: Option<i64>,

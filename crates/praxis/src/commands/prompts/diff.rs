@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use praxis_function::version::data;
 use serde_json::json;
 use similar::TextDiff;
 
@@ -10,7 +11,7 @@ use crate::cli::Global;
 use crate::ui::{self, BOLD, CYAN, Failure, GREEN, RED};
 use crate::versions::{self, Version, WorkingCopy};
 
-/// Prints a unified diff of the prompt and its partials.
+/// Prints a unified diff of the prompt and all that was written for it.
 ///
 /// # Errors
 /// Versions that are nowhere.
@@ -75,7 +76,7 @@ fn unified(file: &str, old: &Version, new: &Version) -> Option<String> {
         return None;
     }
     let name = |text: &Option<String>, version: &Version| match text {
-        Some(_) => format!("prompts/{file}\t{}", version.hash),
+        Some(_) => format!("{}\t{}", data::path(file), version.hash),
         None => "/dev/null".to_owned(),
     };
     let (from, to) = (name(&before, old), name(&after, new));

@@ -61,7 +61,7 @@ pub async fn set(
     ));
     if !committed {
         ui::warn(
-            "this version is in no commit: only this machine's store has it until prompts/ is committed",
+            "this version is in no commit: only this machine's store has it until its files are committed",
         );
     }
     ui::note(ui::paint(

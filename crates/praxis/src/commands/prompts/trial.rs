@@ -303,6 +303,7 @@ fn prompt(app: &App, named: &str) -> Result<(String, Sources), Failure> {
     let file = name_in(&folder, path).ok_or_else(|| cannot(&"it has no name"))?;
     let name = file.strip_suffix(".prompt").unwrap_or(&file).to_owned();
     files.insert(file, text);
+    version::data::add(&mut files, &app.project.root);
     Ok((name, files))
 }
 
