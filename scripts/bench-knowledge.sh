@@ -7,7 +7,7 @@
 #   faults      kills at random moments, ROUNDS=200                                          0.5 h
 #   ingest      documents a second, beside LlamaIndex                                        0.5 h
 #   scale       a base of a million chunks, CHUNKS=1000000                                   1 h
-#   vectors     the vector index beside hnswlib, faiss and usearch, VECTORS=1000000          6 h
+#   vectors     the vector index beside hnswlib, faiss, usearch, hannoy, diskann; VECTORS=1000000   6 h and more
 # and with ALL=1:
 #   graph       triples and names of a knowledge graph, by the default chat model            0.5 h
 #   fuzz        changed files through each loader, MINUTES=10 for each format                4 h

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# The vector index beside hnswlib, faiss and usearch on this machine.
+# The vector index beside hnswlib, faiss, usearch, hannoy and diskann on this machine.
 #
 # usage: bench-vectors.sh [COUNT [ENGINE...]]     (default: 200,000 vectors, all engines)
 #
-# On two cores 200,000 vectors take about an hour, a million about six: most of it goes to building the peers' graphs.
+# On two cores 200,000 vectors take more than an hour, a million more than six: most of it goes to building the peers'
+# graphs.
 
 source "$(dirname "$0")/lib/common.sh"
 source scripts/lib/peers.sh
@@ -13,11 +14,18 @@ shift || true
 
 scripts/setup.sh bench
 install_vector_peers
+build_vector_peers
 
 heading "Building Praxis"
 cargo build --release --locked
 cargo build --release --locked -p praxis-engine -p praxis-vectors --examples
 target/release/praxis models pull all-minilm-l6-v2
+
+heading "Crates that each brings, itself included"
+printf '%-16s %s\n' \
+    praxis-vectors "$(count_crates --locked -p praxis-vectors)" \
+    hannoy "$(count_crates --manifest-path "$vector_peers/Cargo.toml" -p hannoy)" \
+    diskann-inmem "$(count_crates --manifest-path "$vector_peers/Cargo.toml" -p diskann-inmem)"
 
 heading "Vectors"
 "$python" scripts/bench/vectors_data.py "$count" target/vectors

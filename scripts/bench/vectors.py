@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Vector search beside hnswlib, faiss and usearch on this machine. `bench-vectors.sh` runs it.
+"""Vector search beside hnswlib, faiss, usearch, hannoy and diskann on this machine. `bench-vectors.sh` runs it.
 
 usage: vectors.py FOLDER SET COUNT [ENGINE...]
 
@@ -7,11 +7,11 @@ Searches `SET.COUNT.npy` of FOLDER (see vectors_data.py) for the 10 nearest of e
 runs in a process of its own and says how long it built (both cores), how much memory it then holds, and
 for each setting recall@10 and queries/s with one and with two threads, the best of five passes over all
 queries. The table has, of each engine, the fastest setting that reaches a recall of 0.95 and of 0.99; faiss's
-codes are tried with several numbers of results to compare exactly for each number of lists. Praxis builds
-its index anew in a process of its own; another one opens and searches it. Peers get all queries in one call;
-Praxis gets them one by one. `filter` is a filter that lets every hundredth id pass: the fastest setting with
-a recall of at least 0.995, or the best recall. An engine that fails is a row that says so, and an error at
-the end.
+codes are tried with several numbers of results to compare exactly for each number of lists. Praxis and hannoy
+build their index anew in a process of its own; another one opens and searches it. Peers in Python get all
+queries in one call; Praxis, hannoy and diskann get them one by one. `filter` is a filter that lets every
+hundredth id pass: the fastest setting with a recall of at least 0.995, or the best recall. An engine that
+fails is a row that says so, and an error at the end.
 """
 
 import json
@@ -22,8 +22,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-from run import RELEASE
+from run import RELEASE, ROOT
 
+# The engines that are crates; scripts/bench/vector-peers/src/main.rs says what it prints.
+PEER = ROOT / "target/vector-peers/release/peer"
 K, PASSES = 10, 5
 ENGINES = [
     "praxis",
@@ -33,15 +35,28 @@ ENGINES = [
     "faiss-ivfpqfs-flat",
     "usearch-f32",
     "usearch-i8",
+    "hannoy",
+    "diskann-f32",
+    "diskann-4bit",
     "brute-force",
 ]
 # A recall beyond which no further setting is tried.
 ENOUGH = 0.995
 NOTES = """
 Filters: hnswlib's is a Python function that is called for each candidate, which is all that its package
-has; faiss's is a bitmap; usearch's package has none; brute-force's vectors were copied together beforehand,
-which no filter of a search has. Memory: of praxis all that a process that searches holds, mapped files
-included, with the vectors themselves on the disk; of peers what the index added to the process.
+has; faiss's is a bitmap; usearch's package has none; hannoy's is a bitmap, on the way through the graph or one
+by one; diskann's is a predicate on the way through the graph, which may also go two links at a time; brute-force's
+vectors were copied together beforehand, which no filter of a search has. Memory: of praxis and hannoy all that a
+process that searches holds, mapped files included (of praxis the vectors themselves are on the disk, of hannoy they
+are in the mapped file); of the others what the index added to the process. hannoy's time to build ends when all
+is on the disk.
+
+What each lacks for a knowledge base: hnswlib, faiss and usearch save a file whole, and a crash loses what came since;
+none of them checks its graph (usearch: issue 735). hannoy is as safe as LMDB, but what was inserted or deleted
+counts only once the graph was built again, and committed before that, no search can begin; its filter is exact
+only one by one. diskann's index in memory has a fixed size and cannot be saved; its filter is not exact; it can
+count the nodes that are reachable (`unreachable` in its lines), but not name the others.
+docs/decisions/0007-vectors.md has the decision.
 """
 
 
@@ -256,27 +271,33 @@ def sweep(peer: Peer, queries, expected, settings: list, threads: int, filtered:
         before = row["recall"]
 
 
-def run_praxis(folder: Path, name: str, count: int) -> list[dict]:
-    vectors, index = folder / f"{name}.{count}.npy", folder / f"{name}.{count}.index"
+def run_binary(folder: Path, name: str, count: int, engine: str) -> list[dict]:
+    """An engine that is no Python package, in processes that read the .npy files themselves."""
+    vectors, index = folder / f"{name}.{count}.npy", folder / f"{name}.{count}.{engine}"
     asked = [folder / f"{name}.{part}.npy" for part in ("queries", f"{count}.truth", f"{count}.truth1")]
+    bench = RELEASE / "examples/bench_vectors"
+    # The second process opens what the first has built, so that its memory is that of searching.
+    commands = {
+        "praxis": [[bench, vectors, index], [bench, vectors, *asked, index]],
+        "hannoy": [[PEER, "hannoy", "build", vectors, index], [PEER, "hannoy", "search", index, *asked]],
+        "diskann-f32": [[PEER, "diskann", "f32", vectors, *asked]],
+        "diskann-4bit": [[PEER, "diskann", "4bit", vectors, *asked]],
+    }
     shutil.rmtree(index, ignore_errors=True)
     index.mkdir()
-    bench = RELEASE / "examples/bench_vectors"
-    lines = []
-    # The second process opens what the first has built, so that its memory is that of searching.
-    for command in ([bench, vectors, index], [bench, vectors, *asked, index]):
-        run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        lines += [json.loads(line) for line in run.stdout.splitlines()]
-    return lines
+    return [line for command in commands[engine] for line in lines_of(command)]
+
+
+def lines_of(command: list) -> list[dict]:
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return [json.loads(line) for line in run.stdout.splitlines()]
 
 
 def measured(folder: Path, name: str, count: int, engine: str) -> list[dict]:
     print("  ", name, count, engine, file=sys.stderr)
-    if engine == "praxis":
-        return run_praxis(folder, name, count)
-    command = [sys.executable, __file__, "--peer", folder, name, str(count), engine]
-    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return [json.loads(line) for line in run.stdout.splitlines()]
+    if engine not in PEERS:
+        return run_binary(folder, name, count, engine)
+    return lines_of([sys.executable, __file__, "--peer", folder, name, str(count), engine])
 
 
 def row(engine: str, lines: list[dict]) -> str:

@@ -3,6 +3,7 @@
 
 python=target/peers/bin/python
 llama_version=0.3.36
+vector_peers=scripts/bench/vector-peers
 
 # llama.cpp is built for this processor, as Praxis picks its kernels for it. Its AMX code crashes in
 # this release, so a processor with AMX gets all of AVX-512 spelt out instead.
@@ -40,6 +41,18 @@ install_vector_peers() {
     heading "Installing faiss, hnswlib and usearch"
     [ -x "$python" ] || python3 -m venv target/peers
     peer_pip install faiss-cpu hnswlib numpy threadpoolctl usearch
+}
+
+# The vector indexes that are crates, as target/vector-peers/release/peer. For this processor, as hnswlib.
+build_vector_peers() {
+    heading "Building hannoy and diskann (minutes, the first time)"
+    RUSTFLAGS="-C target-cpu=native" cargo build --release --quiet \
+        --manifest-path "$vector_peers/Cargo.toml" --target-dir target/vector-peers
+}
+
+# count_crates CARGO_ARGUMENT...: how many crates a package brings, itself included.
+count_crates() {
+    cargo tree "$@" --edges normal,build --prefix none --no-dedupe | sort -u | wc -l
 }
 
 # llama.cpp's own server, from the same sources; sets `llama_server`.
