@@ -1,21 +1,20 @@
 //! Markdown (CommonMark with tables and front matter) by pulldown-cmark.
 
+use std::borrow::Cow;
+
 use pulldown_cmark::{Event, HeadingLevel, MetadataBlockKind, Options, Parser, Tag, TagEnd};
 
 use serde_json::{Map, Value};
 
+use super::table;
 use crate::document::{BlockKind, Builder, LoadedDocument};
 use crate::metadata::from_file;
 
 /// Headings, paragraphs, list items, code and tables as blocks; markup is dropped, text kept.
 pub(super) fn load(source: &str, name: &str) -> LoadedDocument {
-    let options = Options::ENABLE_TABLES
-        | Options::ENABLE_STRIKETHROUGH
-        | Options::ENABLE_TASKLISTS
-        | Options::ENABLE_FOOTNOTES
-        | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS;
+    let source = with_separators(source);
     let mut walk = Walk::default();
-    for event in Parser::new_ext(source, options) {
+    for event in Parser::new_ext(&source, options()) {
         walk.event(event);
     }
     walk.flush();
@@ -33,6 +32,72 @@ pub(super) fn load(source: &str, name: &str) -> LoadedDocument {
     document.metadata = from_file(&front, FRONT_MATTER, &mut notes);
     document.notes = notes;
     document
+}
+
+/// What of Markdown is read beyond CommonMark.
+fn options() -> Options {
+    Options::ENABLE_TABLES
+        | Options::ENABLE_STRIKETHROUGH
+        | Options::ENABLE_TASKLISTS
+        | Options::ENABLE_FOOTNOTES
+        | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS
+}
+
+/// The source with the line `|---|---|` below the first row of tables that lack it, or have one of other columns, which
+/// Markdown takes for paragraphs. Only paragraphs are looked at, and none in lists and quotes.
+fn with_separators(source: &str) -> Cow<'_, str> {
+    if !source
+        .lines()
+        .any(|line| line.trim_start().starts_with('|'))
+    {
+        return Cow::Borrowed(source);
+    }
+    let mut whole = String::new();
+    let (mut done, mut depth) = (0, 0usize);
+    for (event, range) in Parser::new_ext(source, options()).into_offset_iter() {
+        match event {
+            Event::Start(tag) => {
+                if depth == 0
+                    && matches!(tag, Tag::Paragraph)
+                    && let Some(paragraph) = separated(&source[range.clone()])
+                {
+                    whole.push_str(&source[done..range.start]);
+                    whole.push_str(&paragraph);
+                    done = range.end;
+                }
+                depth += 1;
+            }
+            Event::End(_) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    if done == 0 {
+        return Cow::Borrowed(source);
+    }
+    whole.push_str(&source[done..]);
+    Cow::Owned(whole)
+}
+
+/// A paragraph whose tables have that line, and blank lines around them; `None` of one without a table.
+fn separated(paragraph: &str) -> Option<String> {
+    let (mut text, mut found) = (String::new(), false);
+    for piece in table::pieces(paragraph) {
+        let Some(columns) = piece.columns else {
+            // Spaces before a line of a paragraph mean nothing; before the first line after a table they mean code.
+            text.push_str(piece.lines.trim_start());
+            continue;
+        };
+        found = true;
+        let mut separator = Some("|---".repeat(columns) + "|\n");
+        text.push('\n');
+        for row in table::rows(piece.lines) {
+            text.push_str(row);
+            text.push('\n');
+            text.extend(separator.take());
+        }
+        text.push('\n');
+    }
+    found.then_some(text)
 }
 
 /// What notes call it.

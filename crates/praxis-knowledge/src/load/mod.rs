@@ -19,6 +19,7 @@ mod picture;
 mod pptx;
 mod records;
 mod sheet;
+mod table;
 mod text;
 mod xml;
 

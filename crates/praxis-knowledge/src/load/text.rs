@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use encoding_rs::{Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE};
 
-use super::LoadError;
+use super::{LoadError, table};
 use crate::document::{BlockKind, Builder, LoadedDocument};
 
 /// Bytes looked at to guess an encoding.
@@ -150,33 +150,35 @@ fn is_noise(text: &str) -> bool {
     odd * 50 > all
 }
 
-/// Paragraphs at blank lines; a text without any has one paragraph a line.
+/// Paragraphs at blank lines; a text without any has one paragraph a line. Tables are told by their bars.
 pub(super) fn load(text: &str, name: &str) -> LoadedDocument {
     let mut builder = Builder::default();
     paragraphs(text, &mut builder);
     builder.finish(None, name)
 }
 
-/// Adds the paragraphs of a text.
+/// Adds the paragraphs and tables of a text.
 pub(super) fn paragraphs(text: &str, builder: &mut Builder) {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let blank = text.lines().any(|l| l.trim().is_empty()) && text.trim().contains("\n\n");
-    if blank {
-        let mut paragraph = String::new();
-        for line in text.lines().chain([""]) {
-            if line.trim().is_empty() {
-                builder.push(BlockKind::Paragraph, &paragraph, None);
-                paragraph.clear();
-            } else {
+    let mut paragraph = String::new();
+    for piece in table::pieces(&text) {
+        if piece.columns.is_some() {
+            builder.push(BlockKind::Paragraph, &std::mem::take(&mut paragraph), None);
+            builder.push(BlockKind::Table, &table::plain(piece.lines), None);
+            continue;
+        }
+        for line in piece.lines.lines() {
+            if !line.trim().is_empty() {
                 if !paragraph.is_empty() {
                     paragraph.push('\n');
                 }
                 paragraph.push_str(line.trim_end());
             }
-        }
-    } else {
-        for line in text.lines() {
-            builder.push(BlockKind::Paragraph, line, None);
+            if !blank || line.trim().is_empty() {
+                builder.push(BlockKind::Paragraph, &std::mem::take(&mut paragraph), None);
+            }
         }
     }
+    builder.push(BlockKind::Paragraph, &paragraph, None);
 }

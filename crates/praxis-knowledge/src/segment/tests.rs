@@ -155,6 +155,18 @@ fn a_table_that_is_cut_repeats_its_header() {
         let own = slice(&document.text, s.start, s.end);
         assert_eq!(own.starts_with("h | i"), i == 0, "{own}");
     }
+    // Without a line below the first row, it is a table all the same.
+    let source = format!("| h | i |\n{rows}");
+    for name in ["x.md", "x.txt"] {
+        let (_, drawn) = cut(name, &source, 10, 1);
+        assert!(drawn.len() > 3);
+        for s in &drawn {
+            assert!(s.text.starts_with("h | i\nr"), "{name}: {s:?}");
+            assert!(s.text.ends_with("x | y"), "{name}: {s:?}");
+        }
+        let (_, whole) = cut(name, &source, 64, 1);
+        assert_eq!(whole.len(), 1, "{name}");
+    }
     // A header that is most of a chunk is not worth its place.
     let (_, segments) = cut("x.csv", "a b c d,e f g h\n1,2\n3,4\n5,6\n", 10, 1);
     assert_eq!(segments.last().unwrap().text, "1 | 2\n3 | 4\n5 | 6");
@@ -216,7 +228,7 @@ proptest! {
     #[test]
     fn chunks_hold_all_text_in_order_within_bounds(
         parts in proptest::collection::vec(
-            prop_oneof!["#{1,4} [a-z]{1,8}", "([a-z]{1,7} ){1,40}[a-z]{1,5}\\.", "[一-龥]{1,60}。", "- [a-z ]{1,20}", "```\n[a-z ]{1,30}\n```", "\\| h \\| i \\|\n\\|---\\|---\\|(\n\\| [a-z ]{1,9} \\| [a-z]{1,5} \\|){1,12}"],
+            prop_oneof!["#{1,4} [a-z]{1,8}", "([a-z]{1,7} ){1,40}[a-z]{1,5}\\.", "[一-龥]{1,60}。", "- [a-z ]{1,20}", "```\n[a-z ]{1,30}\n```", "\\| h \\| i \\|(\n\\|---\\|---\\|)?(\n\\| [a-z ]{1,9} \\| [a-z]{1,5} \\|){1,12}"],
             1..24,
         ),
         max in 4usize..60,

@@ -105,7 +105,9 @@ impl Cut<'_> {
         });
     }
 
-    /// Row by row. The first row goes with each of the others, unless it is as long as all of a chunk.
+    /// Row by row. The first row goes with each of the others, unless it is more than a third of a chunk: in nearly all
+    /// tables it names the columns, also where nothing says so, as in CSV or without a line below it. Where it is a row
+    /// like any other, that costs some tokens; values without their names would cost their meaning.
     fn rows(&mut self, text: &str, start: usize) {
         let mut at = start;
         for (i, line) in text.split_inclusive('\n').enumerate() {

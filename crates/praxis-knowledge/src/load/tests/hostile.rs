@@ -26,7 +26,10 @@ const OFFICE: &[&str] = &[
 /// Whole files of each format, small enough to be changed byte by byte.
 pub(super) fn samples() -> Vec<(&'static str, Vec<u8>)> {
     let mut all = vec![
-        ("a.md", b"# A\n\n- b\n\n|x|y|\n|-|-|\n|1|2|\n".to_vec()),
+        (
+            "a.md",
+            b"# A\n\n- b\n\n|x|y|\n|-|-|\n|1|2|\n\nc\n|x|y|\n|1|2|\nd".to_vec(),
+        ),
         (
             "a.html",
             b"<meta charset=gbk><h1>A</h1><p>b<table><tr><td>c</table><ul><li>d<pre>e".to_vec(),
@@ -35,7 +38,12 @@ pub(super) fn samples() -> Vec<(&'static str, Vec<u8>)> {
             "a.docx",
             docx("<w:p><w:pPr><w:numPr/></w:pPr><w:r><w:t>a</w:t></w:r></w:p>"),
         ),
-        ("a.txt", "文字 and text\n\nmore".as_bytes().to_vec()),
+        (
+            "a.txt",
+            "文字 and text\n\n| a | b |\n| c\\|| d |\nmore"
+                .as_bytes()
+                .to_vec(),
+        ),
     ];
     all.extend([
         ("a.csv", b"a;b;c\n1;\"2;\n3\";4\n5;6;7\n".to_vec()),

@@ -9,6 +9,7 @@ mod mail;
 mod office;
 mod pdf;
 mod records;
+mod tables;
 
 use super::*;
 use crate::document::{BlockKind, slice};
