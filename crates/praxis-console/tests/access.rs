@@ -13,6 +13,7 @@ use futures::StreamExt;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use praxis_api::{Access, ApiState, AppInfo};
 use praxis_core::embed::{EmbedKind, TokenCounter, normalize};
+use praxis_core::trace::NoTrace;
 use praxis_core::{
     CallContext, Caller, ChatChunk, ChatGateway, ChatRequest, ChatStream, Clearance, Embedder,
     EntityId, FinishReason, ModelError, Retriever, Secret, Usage, now_s,
@@ -26,7 +27,6 @@ use praxis_store::{NewExtraction, NewMention, NewTriple, Store, TraceWriter};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
 
 /// Words that stand in the hidden document only: its text, its title, its path and its metadata.
 const HIDDEN: [&str; 4] = ["Zanzibar", "Quetzal", "paybook", "Xanadu"];
@@ -150,7 +150,7 @@ async fn server() -> Server {
     let knowledge = Knowledge::open(state_dir, store.clone(), bases, source.clone());
     let knowledge = Arc::new(knowledge);
     let report = knowledge
-        .ingest("docs", &|_| {}, &CancellationToken::new())
+        .ingest("docs", &|_| {}, &CallContext::new(Arc::new(NoTrace)))
         .await
         .unwrap();
     assert_eq!(report.added, 2, "{report:?}");

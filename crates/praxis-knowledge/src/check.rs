@@ -7,12 +7,12 @@ use praxis_vectors::has_direction;
 use serde::Serialize;
 
 use crate::knowledge::{Knowledge, internal};
-use crate::vectors::Pieces;
+use crate::vectors::{Pieces, VectorIndex, VectorKind};
 
-/// Vectors that are searched for, chosen at random.
+/// Vectors of each index that are searched for, chosen at random.
 const SEARCHES: usize = 1000;
 
-/// Whether a base's indexes hold exactly the chunks of the store.
+/// Whether a base's indexes hold exactly the chunks and documents of the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct CheckReport {
     /// Chunks in the store.
@@ -23,19 +23,23 @@ pub struct CheckReport {
     pub missing_vectors: usize,
     /// Documents with text that the keyword index of documents cannot find.
     pub missing_documents: usize,
-    /// Entries of the indexes without a chunk.
+    /// Documents that the vector index of documents cannot find, but for those that have no vector, or one without
+    /// a direction.
+    pub missing_document_vectors: usize,
+    /// Entries of the indexes without a chunk or a document.
     pub ghosts: usize,
-    /// What is wrong with the files of the vector index, and vectors in it that no search finds.
+    /// What is wrong with the files of the vector indexes, and vectors in them that no search finds.
     pub problems: Vec<String>,
-    /// Whether the vector index could not be looked at, because another process has it open.
+    /// Whether a vector index could not be looked at, because another process has it open.
     pub vectors_elsewhere: bool,
 }
 
 impl CheckReport {
     /// Whether nothing that was looked at is missing, too much or wrong.
     pub fn is_clean(&self) -> bool {
-        self.missing_keywords + self.missing_vectors + self.missing_documents + self.ghosts == 0
-            && self.problems.is_empty()
+        let missing_chunks = self.missing_keywords + self.missing_vectors;
+        let missing_documents = self.missing_documents + self.missing_document_vectors;
+        missing_chunks + missing_documents + self.ghosts == 0 && self.problems.is_empty()
     }
 }
 
@@ -43,11 +47,13 @@ impl std::fmt::Display for CheckReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "{} chunks, {} missing in keywords, {} missing in vectors, {} documents missing, {} ghosts",
+            "{} chunks, {} missing in keywords, {} missing in vectors; documents: {} missing in keywords, \
+             {} missing in vectors; {} ghosts",
             self.chunks,
             self.missing_keywords,
             self.missing_vectors,
             self.missing_documents,
+            self.missing_document_vectors,
             self.ghosts
         )?;
         for problem in &self.problems {
@@ -61,8 +67,9 @@ impl std::fmt::Display for CheckReport {
 }
 
 impl Knowledge {
-    /// Compares the indexes with the store, chunk by chunk, and has the vector index check itself: its
-    /// checksums, that each id leads to its vector, and that a search finds vectors chosen at random.
+    /// Compares the indexes with the store, chunk by chunk and document by document, and has the vector indexes
+    /// check themselves: their checksums, that each id leads to its vector, and that a search finds vectors
+    /// chosen at random.
     ///
     /// # Errors
     /// An unknown base, or a disk that fails.
@@ -78,51 +85,90 @@ impl Knowledge {
         let heads = self.documents(name, &Clearance::Full).await?;
         let ids = indexes.document_keywords.ids().map_err(internal)?;
         let whole: HashSet<String> = ids.into_iter().collect();
-        let numbers = entries.iter().map(|e| e.number);
-        let mut lost: HashSet<u64> = numbers.filter(|n| !indexes.vectors.contains(*n)).collect();
-        let index = indexes.vectors.on_disk();
-        let found = entries.len() - lost.len();
-        let ghosts = index.as_ref().map_or(0, |i| i.len().saturating_sub(found));
-        if index.is_some() && !lost.is_empty() {
-            self.leave_out_directionless(name, &mut lost).await?;
-        }
-        let mut report = CheckReport {
+        let vectors = &indexes.vectors;
+        let numbers = entries.iter().map(|e| e.number).collect();
+        let of_chunks = self.vectors_of(name, vectors, VectorKind::Chunks, numbers);
+        let of_chunks = of_chunks.await?;
+        let generations = entries.iter().map(|e| e.generation).collect();
+        let of_documents = self.vectors_of(name, vectors, VectorKind::Documents, generations);
+        let of_documents = of_documents.await?;
+        let ghosts = indexed.iter().filter(|c| !known.contains(c)).count();
+        Ok(CheckReport {
             chunks: entries.len(),
             missing_keywords: known.iter().filter(|c| !indexed.contains(**c)).count(),
-            missing_vectors: lost.len(),
+            missing_vectors: of_chunks.missing,
             missing_documents: heads
                 .iter()
                 .filter(|d| d.chunks > 0 && !whole.contains(d.id.as_str()))
                 .count(),
-            ghosts: indexed.iter().filter(|c| !known.contains(c)).count() + ghosts,
-            problems: Vec::new(),
-            vectors_elsewhere: index.is_none() && found > 0,
+            missing_document_vectors: of_documents.missing,
+            ghosts: ghosts + of_chunks.ghosts + of_documents.ghosts,
+            problems: [of_chunks.problems, of_documents.problems].concat(),
+            vectors_elsewhere: of_chunks.elsewhere || of_documents.elsewhere,
+        })
+    }
+
+    /// Compares vectors with those that the store has by these ids.
+    async fn vectors_of(
+        &self,
+        name: &str,
+        vectors: &VectorIndex,
+        kind: VectorKind,
+        ids: HashSet<u64>,
+    ) -> Result<VectorReport, CallError> {
+        let held = ids.iter().filter(|id| vectors.contains(kind, **id)).count();
+        let mut report = VectorReport::default();
+        if held < ids.len() {
+            report.missing = self.missing(name, vectors, kind, &ids).await?;
+        }
+        let Some(index) = vectors.on_disk(kind) else {
+            report.elsewhere = held > 0;
+            return Ok(report);
         };
-        if let Some(index) = index {
-            let checked = tokio::task::spawn_blocking(move || index.check(SEARCHES)).await;
-            let checked = checked.map_err(internal)?.map_err(internal)?;
-            report.problems = checked.problems;
-            if !checked.unreachable.is_empty() {
-                let count = checked.unreachable.len();
-                let problem = format!("{count} of {} vectors are not found", checked.searched);
-                report.problems.push(problem);
+        report.ghosts = index.len().saturating_sub(held);
+        let checked = tokio::task::spawn_blocking(move || index.check(SEARCHES)).await;
+        let checked = checked.map_err(internal)?.map_err(internal)?;
+        report.problems = checked.problems;
+        if !checked.unreachable.is_empty() {
+            let count = checked.unreachable.len();
+            let problem = format!("{count} of {} vectors are not found", checked.searched);
+            report.problems.push(problem);
+        }
+        if kind == VectorKind::Documents {
+            for problem in &mut report.problems {
+                problem.insert_str(0, "documents: ");
             }
         }
         Ok(report)
     }
 
-    /// Leaves out the chunks whose vectors have no direction, which their words alone find.
-    async fn leave_out_directionless(
+    /// How many vectors of the store cannot be found, of those with these ids. Texts whose vectors have no direction
+    /// are found by their words alone, and not missing.
+    async fn missing(
         &self,
         name: &str,
-        numbers: &mut HashSet<u64>,
-    ) -> Result<(), CallError> {
-        let mut pieces = Pieces::since(self.store(), name, 0);
+        vectors: &VectorIndex,
+        kind: VectorKind,
+        ids: &HashSet<u64>,
+    ) -> Result<usize, CallError> {
+        let mut missing = 0;
+        let mut pieces = Pieces::since(self.store(), name, kind, 0);
         while let Some(piece) = pieces.next().await? {
-            for found in piece.iter().filter(|found| !has_direction(&found.vector)) {
-                numbers.remove(&found.number);
-            }
+            let lost = |id: &u64| ids.contains(id) && !vectors.contains(kind, *id);
+            let lost = piece
+                .iter()
+                .filter(|(id, vector)| lost(id) && has_direction(vector));
+            missing += lost.count();
         }
-        Ok(())
+        Ok(missing)
     }
+}
+
+/// What is wrong with the vectors of one kind.
+#[derive(Default)]
+struct VectorReport {
+    missing: usize,
+    ghosts: usize,
+    problems: Vec<String>,
+    elsewhere: bool,
 }

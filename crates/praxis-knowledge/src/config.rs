@@ -1,5 +1,6 @@
 //! `knowledge/NAME.toml`: a knowledge base, declared.
 
+mod context;
 mod graph;
 mod models;
 mod ocr;
@@ -10,6 +11,7 @@ use praxis_core::Problem;
 use praxis_sources::{FolderConfig, SourceConfig};
 use serde::{Deserialize, Serialize};
 
+pub use self::context::ContextConfig;
 pub use self::graph::GraphConfig;
 pub use self::models::{ModelUse, QuestionConfig, RerankConfig};
 pub use self::ocr::OcrConfig;
@@ -33,6 +35,8 @@ pub struct BaseConfig {
     pub ocr: OcrConfig,
     /// How they are cut.
     pub segment: SegmentConfig,
+    /// What a chat model writes about their chunks, for them to be found by.
+    pub context: ContextConfig,
     /// How they are searched.
     pub search: SearchConfig,
     /// What its chunks say of whom.
@@ -61,17 +65,6 @@ impl Default for SegmentConfig {
             strategy: Strategy::default(),
             max_tokens: 128,
             min_tokens: 32,
-        }
-    }
-}
-
-impl SegmentConfig {
-    /// How large chunks become for an embedder that reads `room` tokens beside headings and prefix.
-    pub(crate) fn options(&self, room: usize) -> SegmentOptions {
-        SegmentOptions {
-            strategy: self.strategy,
-            max_tokens: self.max_tokens.min(room),
-            min_tokens: self.min_tokens,
         }
     }
 }
@@ -143,6 +136,16 @@ impl BaseConfig {
         folder.into_iter().chain(others).collect()
     }
 
+    /// How large chunks become for an embedder that reads `room` tokens beside headings and prefix.
+    pub(crate) fn cutting(&self, room: usize) -> SegmentOptions {
+        let room = room - crate::ingest::reserve(&self.context, room);
+        SegmentOptions {
+            strategy: self.segment.strategy,
+            max_tokens: self.segment.max_tokens.min(room),
+            min_tokens: self.segment.min_tokens,
+        }
+    }
+
     /// Bounds of one file that is none of a source's.
     pub(crate) fn limits(&self) -> LoadLimits {
         limits(self.source.clone().unwrap_or_default().max_file_bytes)
@@ -196,6 +199,7 @@ impl BaseConfig {
             }
         }
         problems.extend(models::problems(&self.search));
+        problems.extend(context::problems(&self.context));
         problems.extend(graph::problems(&self.graph));
         problems.extend(ocr::problems(&self.ocr));
         problems

@@ -3,30 +3,36 @@
 //! Each document is one transaction, and the indexes are brought up to the store afterwards; killed
 //! at any moment, the next run goes on from what is there.
 
+mod context;
 mod prepare;
 mod settings;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use futures::StreamExt;
 use futures::stream;
 use praxis_core::embed::EmbedKind;
-use praxis_core::{CallError, Clearance, Embedder, ErrorCode};
+use praxis_core::trace::SpanKind;
+use praxis_core::{CallContext, CallError, Clearance, Embedder, ErrorCode};
 use praxis_store::{Chunk, DocumentHead, NewAttributes};
 use serde::Serialize;
-use tokio_util::sync::CancellationToken;
+use serde_json::json;
 
 use crate::config::BaseConfig;
 use crate::knowledge::{Base, Knowledge, Maker, internal, other_embedder};
 use crate::listing::{Listed, SourceProblem};
 use crate::load::ocr::Ocr;
 use crate::metadata::Describer;
+pub use context::ContextReport;
+use context::Writer;
+pub(crate) use context::reserve;
 pub(crate) use prepare::chunk;
 use prepare::{Before, Prepared, Reading, fetch, prepare};
 pub(crate) use settings::recognition;
-use settings::{keep_recognized, settings};
+use settings::{keep_recognized, settings, unfinished};
 
 /// Chunks embedded in one call: enough to fill the encoder's batches.
 pub(crate) const EMBED_BATCH: usize = 64;
@@ -56,6 +62,15 @@ pub enum IngestEvent {
     Started {
         /// Its path.
         uri: String,
+    },
+    /// A chat model writes about the chunks of a file.
+    Contexts {
+        /// Its path.
+        uri: String,
+        /// Chunks that are done.
+        done: usize,
+        /// Chunks in all.
+        chunks: usize,
     },
     /// A file is done, well or not.
     Finished {
@@ -105,6 +120,9 @@ pub struct IngestReport {
     pub warnings: Vec<Warning>,
     /// Chunks written.
     pub chunks: usize,
+    /// What a chat model wrote about them, where the base wants it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contexts: Option<ContextReport>,
     /// Seconds it took.
     pub seconds: f64,
 }
@@ -113,16 +131,17 @@ impl Knowledge {
     /// Brings the base `name` up to date with its sources.
     ///
     /// # Errors
-    /// An unknown base, an embedder that is not there, or a store that fails. A bad file is reported
-    /// in [`IngestReport::failed`], a source that fails in [`IngestReport::problems`], and neither stops
-    /// anything.
+    /// An unknown base, an embedder that is not there, a chat model that is to write contexts and is unknown, not
+    /// here or refuses, or a store that fails. A bad file is reported in [`IngestReport::failed`], a source that
+    /// fails in [`IngestReport::problems`], a chat model that does not answer in [`IngestReport::contexts`], and
+    /// none of them stops anything.
     pub async fn ingest(
         &self,
         name: &str,
         progress: &(dyn Fn(IngestEvent) + Sync),
-        cancel: &CancellationToken,
+        cx: &CallContext,
     ) -> Result<IngestReport, CallError> {
-        self.ingest_sources(name, None, progress, cancel).await
+        self.ingest_sources(name, None, progress, cx).await
     }
 
     /// The same with the sources in `only`, by the names of [`crate::BaseConfig::named_sources`].
@@ -134,7 +153,27 @@ impl Knowledge {
         name: &str,
         only: Option<&BTreeSet<String>>,
         progress: &(dyn Fn(IngestEvent) + Sync),
-        cancel: &CancellationToken,
+        cx: &CallContext,
+    ) -> Result<IngestReport, CallError> {
+        if !self.base(name)?.config.context.enabled {
+            return self.bring_up(name, only, progress, cx).await;
+        }
+        // What models are asked about chunks has its place in a trace.
+        let (span, inner) = cx.span(SpanKind::Step, "ingest", json!({ "base": name }));
+        let report = self.bring_up(name, only, progress, &inner).await;
+        match &report {
+            Ok(report) => span.finish(json!(report)),
+            Err(error) => span.fail(error),
+        }
+        report
+    }
+
+    async fn bring_up(
+        &self,
+        name: &str,
+        only: Option<&BTreeSet<String>>,
+        progress: &(dyn Fn(IngestEvent) + Sync),
+        cx: &CallContext,
     ) -> Result<IngestReport, CallError> {
         let started = Instant::now();
         let base = self.base(name)?;
@@ -144,10 +183,10 @@ impl Knowledge {
                 .with_hint("use `/v1/vector_stores` of the server's API"));
         }
         let describer = Arc::new(Describer::new(&base.config)?);
-        let lock = self.lock(name, cancel).await?;
+        let lock = self.lock(name, cx.cancel()).await?;
         let embedder = self.embedder_for_ingest(name, &base.config).await?;
         let ocr = recognition(&base.config.ocr).await?;
-        let settings = settings(&base.config.segment, &ocr);
+        let settings = settings(&base.config, &ocr);
         let store = self.store();
         let stored = store.base(name).await.map_err(internal)?;
         self.forget_what_is_ahead(name, stored.as_ref()).await?;
@@ -155,7 +194,9 @@ impl Knowledge {
         for head in known.values().filter(|head| head.chunks > 0) {
             keep_recognized(&head.settings, &base.config.ocr, &ocr)?;
         }
-        let mut inventory = self.inventory(name, &base, only, progress, cancel).await?;
+        let mut inventory = self
+            .inventory(name, &base, only, progress, cx.cancel())
+            .await?;
         inventory.doubt(&known);
         // Documents that were cut with other settings stay until each is replaced: a run that fails or is killed
         // leaves a base that is whole, and the next one goes on.
@@ -205,10 +246,16 @@ impl Knowledge {
                 (ocr, &settings),
                 &*embedder,
                 progress,
-                cancel,
+                cx,
                 &mut report,
             )
             .await?;
+        }
+        if only.is_none() && report.problems.is_empty() {
+            store
+                .forget_contexts_of_strangers(name)
+                .await
+                .map_err(internal)?;
         }
         self.index_keywords(name).await?;
         if let Some(stored) = store.base(name).await.map_err(internal)? {
@@ -268,17 +315,26 @@ impl Knowledge {
         (ocr, settings): (Ocr, &str),
         embedder: &dyn Embedder,
         progress: &(dyn Fn(IngestEvent) + Sync),
-        cancel: &CancellationToken,
+        cx: &CallContext,
         report: &mut IngestReport,
     ) -> Result<(), CallError> {
         let room = embedder.max_tokens().await?.saturating_sub(HEADING_RESERVE);
         let reading = Reading {
-            options: base.config.segment.options(room),
+            options: base.config.cutting(room),
             settings: settings.into(),
             room,
             counter: embedder.token_counter().await?,
             ocr,
         };
+        let context = &base.config.context;
+        let writer = context.enabled.then(|| Writer {
+            knowledge: self,
+            base: name,
+            config: context,
+            counter: Arc::clone(&reading.counter),
+            room: reserve(context, room),
+            in_a_row: AtomicU64::new(0),
+        });
         let mut prepared = stream::iter(files)
             .map(|document| {
                 let before = known.get(&document.entry.uri).map(Before::of);
@@ -297,14 +353,20 @@ impl Knowledge {
                 Some(next) => Some(next.map_err(internal)?.map_err(internal)?),
                 None => None,
             };
-            if cancel.is_cancelled() {
+            if cx.cancel().is_cancelled() {
                 return Err(stopped());
             }
             let last = next.is_none();
-            if let Some(next) = next {
+            if let Some(mut next) = next {
                 progress(IngestEvent::Started {
                     uri: next.from.entry.uri.clone(),
                 });
+                if let Some(writer) = &writer {
+                    let contexts = report.contexts.get_or_insert_default();
+                    if !writer.write(&mut next, progress, contexts, cx).await? {
+                        next.settings = unfinished(&next.settings);
+                    }
+                }
                 batch.push(next);
             }
             let waiting: usize = batch.iter().map(|p| p.segments.len()).sum();
@@ -500,6 +562,14 @@ pub(crate) fn indexed_text(title: &str, headings: &[String], text: &str) -> Stri
         return text.to_owned();
     }
     format!("{}\n{text}", path.join(" > "))
+}
+
+/// The same of a chunk with what a chat model wrote about it, which stands before the text.
+pub(crate) fn indexed_chunk(title: &str, headings: &[String], context: &str, text: &str) -> String {
+    match context {
+        "" => indexed_text(title, headings, text),
+        context => indexed_text(title, headings, &format!("{context}\n{text}")),
+    }
 }
 
 pub(crate) fn short_hash(parts: &[&str]) -> String {

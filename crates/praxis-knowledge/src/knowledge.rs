@@ -1,7 +1,9 @@
-//! The knowledge bases of an application: rebuild, check, and the state behind them. Left out: searching
-//! them (`retrieve`) and filling them (`ingest`).
+//! The knowledge bases of an application, and the state behind them. Left out: searching them (`retrieve`),
+//! filling them (`ingest`), making their indexes anew (`rebuild`) and checking those (`check`).
 
-use std::collections::{BTreeMap, HashMap};
+mod rebuild;
+
+use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,22 +16,19 @@ use praxis_core::{
     Passage, Reranker, now_s,
 };
 use praxis_store::{Base as StoredBase, Document, DocumentHead, Store, VectorStoreChange};
-use praxis_vectors::Index;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::BaseConfig;
 use crate::graph::Views;
-use crate::ingest::indexed_text;
+use crate::ingest::{indexed_chunk, indexed_text};
 use crate::keyword::{KeywordEntry, KeywordIndex, KeywordWriter};
 use crate::scope::Scopes;
 use crate::search::assistant::Assistant;
-use crate::search::lanes::{DocumentSummary, Indexes};
+use crate::search::lanes::Indexes;
 use crate::search::rerank::Judges;
-use crate::vectors::{clear, tidy};
-
-/// The folder with a base's indexes of vectors, beside those of its keywords.
-pub(crate) const VECTORS: &str = "vectors";
+use crate::vectors::{OnDisk, VectorKind, clear, tidy};
+pub use rebuild::RebuildReport;
 
 /// Of a snapshot that was loaded beside an ingest: no generation of the store, so it does not last.
 const NO_GENERATION: i64 = -1;
@@ -72,8 +71,8 @@ pub(crate) struct Base {
     snapshot: RwLock<Option<Arc<Snapshot>>>,
     /// Held by the search that brings the snapshot up to date: of a large base there must be no two that do.
     loading: tokio::sync::Mutex<()>,
-    /// The index of its vectors, while this process has it open.
-    pub vectors: Mutex<Option<Arc<Index>>>,
+    /// The indexes of its vectors, while this process has them open; see [`Base::open_vectors`].
+    pub vectors: Mutex<OnDisk>,
     /// Its graph, as callers see it.
     pub graph: Views,
 }
@@ -108,7 +107,7 @@ impl IndexKind {
         let head = &document.head;
         match self {
             Self::Chunks => document.chunks.iter().try_for_each(|chunk| {
-                let text = indexed_text(&head.title, &chunk.headings, &chunk.text);
+                let text = indexed_chunk(&head.title, &chunk.headings, &chunk.context, &chunk.text);
                 writer.add(&KeywordEntry {
                     id: chunk.id.as_str(),
                     document: head.id.as_str(),
@@ -154,6 +153,12 @@ impl Base {
     fn current(&self) -> Option<Arc<Snapshot>> {
         let snapshot = self.snapshot.read();
         snapshot.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The indexes of its vectors that this process has open.
+    pub fn open_vectors(&self) -> OnDisk {
+        let open = self.vectors.lock();
+        open.map(|open| open.clone()).unwrap_or_default()
     }
 
     fn new(dir: PathBuf, config: BaseConfig, maker: Maker) -> Self {
@@ -406,26 +411,6 @@ impl Knowledge {
         })
     }
 
-    /// Makes a base's indexes anew from the store, without embedding anything. Returns its chunks.
-    ///
-    /// # Errors
-    /// An unknown base, or a disk that fails.
-    pub async fn rebuild(&self, name: &str) -> Result<usize, CallError> {
-        let base = self.base(name)?;
-        let lock = self.lock(name, &CancellationToken::new()).await?;
-        if let Ok(mut snapshot) = base.snapshot.write() {
-            *snapshot = None;
-        }
-        if let Ok(mut vectors) = base.vectors.lock() {
-            *vectors = None;
-        }
-        self.empty_indexes(name)?;
-        let snapshot = self.refreshed(name).await?;
-        drop(lock);
-        self.tidy_vectors(name).await?;
-        Ok(snapshot.map_or(0, |s| s.indexes.vectors.len()))
-    }
-
     /// One ingest or rebuild of a base at a time, over all processes. Whoever waits for another one can be stopped.
     ///
     /// # Errors
@@ -536,7 +521,9 @@ impl Knowledge {
         let (mut embedder, mut again) = (embedder, 0..3);
         let indexes = loop {
             let (keywords, documents) = (open(IndexKind::Chunks)?, open(IndexKind::Documents)?);
-            let indexes = self.indexes(name, None, keywords, documents).await?;
+            let indexes = self
+                .indexes(name, OnDisk::default(), keywords, documents)
+                .await?;
             // A base that moved to another embedder while its vectors were read is read again.
             let now = self.store.base(name).await.map_err(internal)?;
             match now {
@@ -557,29 +544,19 @@ impl Knowledge {
         )
     }
 
-    /// The indexes of a base: `index` holds its vectors, which are read from the store without it.
+    /// The indexes of a base. Vectors that are not `on_disk` are read from the store.
     async fn indexes(
         &self,
         name: &str,
-        index: Option<Arc<Index>>,
+        on_disk: OnDisk,
         keywords: KeywordIndex,
         document_keywords: KeywordIndex,
     ) -> Result<Indexes, CallError> {
-        let vectors = self.vectors(name, index).await?;
-        let of_documents = self.store.document_vectors(name).await.map_err(internal)?;
-        let summary = |found: praxis_store::DocumentVector| DocumentSummary {
-            generation: found.generation,
-            vector: found.vector,
-        };
-        let document_vectors: HashMap<DocumentId, DocumentSummary> = of_documents
-            .into_iter()
-            .map(|found| (found.document.clone(), summary(found)))
-            .collect();
+        let vectors = self.vectors(name, on_disk).await?;
         Ok(Indexes {
             keywords,
             vectors,
             document_keywords,
-            document_vectors,
         })
     }
 
@@ -605,18 +582,21 @@ impl Knowledge {
         name: &str,
     ) -> Result<Option<Arc<Snapshot>>, CallError> {
         let snapshot = self.refreshed(name).await?;
-        let index = snapshot.as_ref().and_then(|s| s.indexes.vectors.on_disk());
-        if let Some(index) = index.filter(|index| index.is_merge_due()) {
-            tokio::spawn(tidy(index));
+        let vectors = snapshot.as_ref().map(|s| &s.indexes.vectors);
+        for kind in VectorKind::ALL {
+            let index = vectors.and_then(|vectors| vectors.on_disk(kind));
+            if let Some(index) = index.filter(|index| index.is_merge_due()) {
+                tokio::spawn(tidy(index));
+            }
         }
         Ok(snapshot)
     }
 
     /// Merges the vectors of a base, for a process that may end thereafter; nothing where another process has
-    /// their index open.
+    /// their indexes open.
     pub(crate) async fn tidy_vectors(&self, name: &str) -> Result<(), CallError> {
-        let open = self.base(name)?.vectors.lock().ok().and_then(|v| v.clone());
-        if let Some(index) = open {
+        let open = self.base(name)?.open_vectors();
+        for index in open.chunks.into_iter().chain(open.documents) {
             tidy(index).await;
         }
         Ok(())
@@ -641,9 +621,9 @@ impl Knowledge {
                 remove_dir(&dir)?;
             }
         }
-        if self.index_vectors(name, stored).await?.is_none() {
+        if self.index_vectors(name, stored).await?.chunks.is_none() {
             // Without a vector in the store there is nothing to compare them with.
-            clear(&self.index_dir(name).join(VECTORS));
+            clear(&self.index_dir(name));
         }
         Ok(())
     }
@@ -654,7 +634,7 @@ impl Knowledge {
         for kind in [IndexKind::Chunks, IndexKind::Documents] {
             remove_dir(&dir.join(kind.folder()))?;
         }
-        clear(&dir.join(VECTORS));
+        clear(&dir);
         Ok(())
     }
 
@@ -663,8 +643,8 @@ impl Knowledge {
             return Ok(None);
         };
         let (keywords, documents) = self.index_keywords(name).await?;
-        let index = self.index_vectors(name, &stored).await?;
-        let indexes = self.indexes(name, index, keywords, documents).await?;
+        let on_disk = self.index_vectors(name, &stored).await?;
+        let indexes = self.indexes(name, on_disk, keywords, documents).await?;
         let snapshot = Snapshot {
             generation: stored.generation,
             embedder: stored.embedder,

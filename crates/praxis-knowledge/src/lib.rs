@@ -35,8 +35,8 @@ mod vectors;
 
 pub use check::CheckReport;
 pub use config::{
-    BaseConfig, Fusion, GraphConfig, ModelUse, OcrConfig, QuestionConfig, RerankConfig,
-    SearchConfig, SegmentConfig,
+    BaseConfig, ContextConfig, Fusion, GraphConfig, ModelUse, OcrConfig, QuestionConfig,
+    RerankConfig, SearchConfig, SegmentConfig,
 };
 pub use document::{Block, BlockKind, LoadedDocument, Segment};
 pub use documents::BaseDocuments;
@@ -46,8 +46,8 @@ pub use graph::{
     ExtractionStats, GraphAnswer, GraphEntity, GraphFormat, GraphOptions, GraphProgress,
     GraphReport, GraphStats, GraphTriple, Provenance,
 };
-pub use ingest::{FailedDocument, IngestEvent, IngestReport, Warning};
-pub use knowledge::{BaseSpec, EmbedderSource, Excerpt, Knowledge, RerankerSource};
+pub use ingest::{ContextReport, FailedDocument, IngestEvent, IngestReport, Warning};
+pub use knowledge::{BaseSpec, EmbedderSource, Excerpt, Knowledge, RebuildReport, RerankerSource};
 pub use listing::SourceProblem;
 pub use metadata::{DeclaredType, MetadataRule, is_sidecar};
 pub use praxis_sources::{FolderConfig, SourceConfig};

@@ -179,7 +179,7 @@ fn unreadable(name: impl std::fmt::Display, error: &LoadError) -> CallError {
 }
 
 fn preview(document: LoadedDocument, config: &BaseConfig, counting: &Counting) -> Preview {
-    let options = config.segment.options(counting.room.unwrap_or(usize::MAX));
+    let options = config.cutting(counting.room.unwrap_or(usize::MAX));
     let chunks = segment(&document, options, &counting.counter)
         .into_iter()
         .map(|s| PreviewChunk {

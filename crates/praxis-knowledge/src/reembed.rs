@@ -10,7 +10,7 @@ use praxis_store::UnmovedChunk;
 use tokio_util::sync::CancellationToken;
 
 use crate::document::Segment;
-use crate::ingest::{HEADING_RESERVE, indexed_text};
+use crate::ingest::{HEADING_RESERVE, indexed_chunk};
 use crate::knowledge::{Knowledge, internal};
 use crate::summary::summary;
 
@@ -132,7 +132,7 @@ impl Knowledge {
         if !chunks.is_empty() {
             let counter = embedder.token_counter().await?;
             let room = embedder.max_tokens().await?;
-            let text = |c: &UnmovedChunk| indexed_text(&c.title, &c.headings, &c.text);
+            let text = |c: &UnmovedChunk| indexed_chunk(&c.title, &c.headings, &c.context, &c.text);
             let texts: Vec<String> = chunks.iter().map(text).collect();
             report.cut += texts.iter().filter(|t| counter(t) > room).count() as u64;
             report.embedded += chunks.len() as u64;
@@ -176,6 +176,8 @@ impl Knowledge {
         else {
             return Ok(String::new());
         };
+        let first = document.chunks.first();
+        let context = first.map(|c| c.context.clone()).unwrap_or_default();
         let segments: Vec<Segment> = document
             .chunks
             .into_iter()
@@ -192,7 +194,7 @@ impl Knowledge {
         let title = &document.head.title;
         let room = embedder.max_tokens().await?.saturating_sub(HEADING_RESERVE);
         let counter = embedder.token_counter().await?;
-        let only = |s: &Segment| indexed_text(title, &s.headings, &s.text);
+        let only = |s: &Segment| indexed_chunk(title, &s.headings, &context, &s.text);
         Ok(summary(title, &segments, room, &counter)
             .or_else(|| segments.first().map(only))
             .unwrap_or_default())

@@ -60,7 +60,7 @@ fn outline(segments: &[Segment], room: usize, count: &TokenCounter) -> String {
 }
 
 /// The beginning of a text, of about `tokens`.
-fn beginning(text: &str, tokens: usize, count: &TokenCounter) -> String {
+pub(crate) fn beginning(text: &str, tokens: usize, count: &TokenCounter) -> String {
     let size = count(text);
     if size <= tokens {
         return text.to_owned();

@@ -17,7 +17,6 @@ use praxis_knowledge::{BaseConfig, IngestReport, Knowledge};
 use praxis_store::Store;
 use proptest::prelude::*;
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 const RULES: &str = r#"
 [segment]
@@ -67,7 +66,7 @@ fn write(dir: &Path, uri: &str, text: &str) {
 
 async fn ingested(knowledge: &Knowledge) -> IngestReport {
     knowledge
-        .ingest("docs", &|_| {}, &CancellationToken::new())
+        .ingest("docs", &|_| {}, &cx(&Clearance::Full))
         .await
         .unwrap()
 }

@@ -30,7 +30,6 @@ use praxis_hub::{Cache, Catalogue};
 use praxis_knowledge::{BaseConfig, GraphFormat, GraphOptions, GraphReport, Knowledge, Provenance};
 use praxis_store::Store;
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 const SMALL: &str = "smollm2-135m-instruct";
 
@@ -158,9 +157,8 @@ impl Desk {
     }
 
     async fn ingest(&self) {
-        let cancel = CancellationToken::new();
         self.knowledge
-            .ingest("docs", &|_| {}, &cancel)
+            .ingest("docs", &|_| {}, &cx(&Clearance::Full))
             .await
             .unwrap();
     }
@@ -537,8 +535,10 @@ async fn a_small_model_fills_a_graph_within_bounds_and_goes_on_after_a_stop() {
          entities = [\"person\", \"place\", \"organization\"]\n"
     );
     let knowledge = opened(dir.path(), &base, Arc::new(gateway)).await;
-    let cancel = CancellationToken::new();
-    knowledge.ingest("docs", &|_| {}, &cancel).await.unwrap();
+    knowledge
+        .ingest("docs", &|_| {}, &cx(&Clearance::Full))
+        .await
+        .unwrap();
 
     let spans = Arc::new(Spans::default());
     let stopping = CallContext::new(Arc::clone(&spans) as Arc<dyn TraceSink>);

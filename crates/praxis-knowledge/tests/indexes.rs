@@ -17,7 +17,6 @@ use praxis_core::{CallContext, Embedder, ModelError, Query, Retriever};
 use praxis_knowledge::{BaseConfig, Knowledge, SearchConfig, SegmentConfig};
 use praxis_store::{Place, Store};
 use praxis_vectors::{Index, Options};
-use tokio_util::sync::CancellationToken;
 
 /// Chunks of a document, one for each paragraph.
 const PARAGRAPHS: usize = 30;
@@ -112,8 +111,8 @@ fn write_long(dir: &Path, number: usize) {
 }
 
 async fn ingest(knowledge: &Knowledge) -> usize {
-    let cancel = CancellationToken::new();
-    let report = knowledge.ingest("docs", &|_| {}, &cancel).await;
+    let cx = CallContext::new(Arc::new(NoTrace));
+    let report = knowledge.ingest("docs", &|_| {}, &cx).await;
     report.unwrap().chunks
 }
 
@@ -125,9 +124,33 @@ async fn found(knowledge: &Knowledge, query: &str, limit: usize) -> Vec<String> 
     found.unwrap().passages.into_iter().map(|p| p.uri).collect()
 }
 
-/// The files of the index of vectors with this ending.
+/// URIs of the documents that are found, best first.
+async fn documents(knowledge: &Knowledge, query: &str, limit: usize) -> Vec<String> {
+    let cx = CallContext::new(Arc::new(NoTrace));
+    let query = Query::new(query, limit);
+    let found = knowledge.search_documents("docs", &query, &cx).await;
+    found
+        .unwrap()
+        .documents
+        .into_iter()
+        .map(|d| d.uri)
+        .collect()
+}
+
+/// The files of the index of chunks' vectors with this ending.
 fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
-    let folders = std::fs::read_dir(dir.join("state/index/docs/vectors")).unwrap();
+    files_of(dir, "vectors", ending)
+}
+
+/// The folder of the index of documents' vectors.
+fn folder_of_documents(dir: &Path) -> PathBuf {
+    let logs = files_of(dir, "document-vectors", "log");
+    logs[0].parent().unwrap().to_owned()
+}
+
+/// The files with this ending of the index of vectors of a kind.
+fn files_of(dir: &Path, kind: &str, ending: &str) -> Vec<PathBuf> {
+    let folders = std::fs::read_dir(dir.join("state/index/docs").join(kind)).unwrap();
     let folders = folders.map(|folder| folder.unwrap().path());
     let files = folders.flat_map(|folder| std::fs::read_dir(folder).unwrap());
     let mut files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
@@ -159,10 +182,44 @@ async fn an_ingest_and_a_rebuild_return_when_the_vectors_are_merged() {
     let log = size(&files(dir.path(), "log"));
     assert!(log < 1000, "{log} bytes of log");
     let knowledge = opened(dir.path()).await;
-    assert_eq!(knowledge.rebuild("docs").await.unwrap(), chunks);
+    let report = knowledge.rebuild("docs").await.unwrap();
+    assert!(
+        report.chunks == chunks && !report.vectors_elsewhere,
+        "{report:?}"
+    );
     assert_eq!(files(dir.path(), "codes").len(), 1);
     let report = knowledge.check("docs").await.unwrap();
     assert!(report.is_clean() && !report.vectors_elsewhere, "{report}");
+}
+
+#[tokio::test]
+async fn a_rebuild_beside_a_server_leaves_the_vectors_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "heron.md", "The heron stands in the reeds.");
+    write(dir.path(), "otter.md", "The otter slides into the river.");
+    let server = opened(dir.path()).await;
+    let chunks = ingest(&server).await;
+    assert_eq!(found(&server, "the heron stands", 1).await, ["heron.md"]);
+    let vectors = || std::fs::read(&files(dir.path(), "log")[0]).unwrap();
+    let before = vectors();
+
+    let other = opened(dir.path()).await;
+    let report = other.rebuild("docs").await.unwrap();
+    assert!(
+        report.chunks == chunks && report.vectors_elsewhere,
+        "{report:?}"
+    );
+    assert_eq!(vectors(), before);
+    for process in [&server, &other] {
+        assert_eq!(found(process, "the otter slides", 1).await, ["otter.md"]);
+    }
+    drop((server, other));
+
+    let report = opened(dir.path()).await.rebuild("docs").await.unwrap();
+    assert!(
+        report.chunks == chunks && !report.vectors_elsewhere,
+        "{report:?}"
+    );
 }
 
 #[tokio::test]
@@ -202,17 +259,22 @@ async fn what_an_earlier_process_left_unmerged_is_merged_by_the_first_search() {
 
 #[tokio::test]
 async fn a_lost_file_of_an_index_is_made_anew() {
-    for ending in ["codes", "vectors", "log"] {
+    for (kind, ending) in [
+        ("vectors", "codes"),
+        ("vectors", "vectors"),
+        ("vectors", "log"),
+        ("document-vectors", "log"),
+    ] {
         let dir = tempfile::tempdir().unwrap();
         large(dir.path()).await;
-        let lost = files(dir.path(), ending);
+        let lost = files_of(dir.path(), kind, ending);
         std::fs::remove_file(&lost[0]).unwrap();
         let knowledge = opened(dir.path()).await;
         assert_eq!(found(&knowledge, "volume v3", 3).await.len(), 3, "{ending}");
         let report = knowledge.check("docs").await.unwrap();
         assert!(
             report.is_clean() && !report.vectors_elsewhere,
-            "{ending}: {report}"
+            "{kind}, {ending}: {report}"
         );
     }
 }
@@ -304,4 +366,112 @@ async fn as_many_results_are_found_as_may_be_asked_for() {
         found(&knowledge, "paragraph of a volume", 100).await.len(),
         100
     );
+}
+
+/// Three documents of one chunk each, and for each a question that its vector alone answers.
+const THREE: [(&str, &str, &str); 3] = [
+    (
+        "heron.md",
+        "The heron stands in the reeds.",
+        "the heron stands",
+    ),
+    (
+        "otter.md",
+        "The otter slides into the river.",
+        "the otter slides",
+    ),
+    ("lynx.md", "The lynx walks in the snow.", "the lynx walks"),
+];
+
+/// A base of these, which is searched by vectors alone; the process that made it is gone.
+async fn three(dir: &Path) {
+    for (uri, text, _) in THREE {
+        write(dir, uri, text);
+    }
+    assert_eq!(ingest(&opened_with(dir, 0.0).await).await, THREE.len());
+}
+
+/// Opens a base of three documents, and asks for each.
+async fn assert_three_are_found(dir: &Path) {
+    let knowledge = opened_with(dir, 0.0).await;
+    for (uri, _, question) in THREE {
+        let found = documents(&knowledge, question, 9).await;
+        assert_eq!((found.len(), found[0].as_str()), (THREE.len(), uri));
+    }
+    let report = knowledge.check("docs").await.unwrap();
+    assert!(report.is_clean() && !report.vectors_elsewhere, "{report}");
+}
+
+#[tokio::test]
+async fn a_document_is_found_by_what_it_is_and_not_by_what_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.md", "The otter slides into the river.");
+    write(dir.path(), "b.md", "A bend of the river.");
+    write(dir.path(), "c.md", "The lynx walks in the snow.");
+    let question = "the otter slides into the river";
+    let server = opened_with(dir.path(), 0.0).await;
+    ingest(&server).await;
+    assert_eq!(documents(&server, question, 9).await[0], "a.md");
+
+    write(
+        dir.path(),
+        "a.md",
+        "Granite comes from quarries above town.",
+    );
+    std::fs::remove_file(dir.path().join("knowledge/c.md")).unwrap();
+    ingest(&server).await;
+    // Another process, which has to read all vectors.
+    let other = opened_with(dir.path(), 0.0).await;
+    for (process, is_other) in [(&server, false), (&other, true)] {
+        assert_eq!(documents(process, question, 9).await, ["b.md", "a.md"]);
+        let granite = documents(process, "granite from quarries", 9).await;
+        assert_eq!(granite, ["a.md", "b.md"]);
+        let report = process.check("docs").await.unwrap();
+        assert!(report.is_clean(), "{report}");
+        assert_eq!(report.vectors_elsewhere, is_other, "{report}");
+    }
+}
+
+#[tokio::test]
+async fn vectors_of_documents_that_a_killed_process_had_not_committed_are_taken_over_again() {
+    for committed in 0..THREE.len() {
+        let dir = tempfile::tempdir().unwrap();
+        three(dir.path()).await;
+        let store = store(dir.path()).await;
+        let all = store.document_vectors_after("docs", 0, 9).await.unwrap();
+        let folder = folder_of_documents(dir.path());
+        std::fs::remove_dir_all(&folder).unwrap();
+        let index = Index::open(&folder, 64).unwrap();
+        let (before, after) = all.split_at(committed);
+        let vectors = before.iter().map(|v| (v.generation, v.vector.as_slice()));
+        index.insert(vectors).unwrap();
+        index
+            .commit(before.last().map_or(0, |v| v.generation))
+            .unwrap();
+        // It ends while it writes what came since: documents that the store had for a while, and one that went.
+        let other = all[(committed + 1) % all.len()].vector.as_slice();
+        let vectors = after.iter().map(|v| (v.generation, other));
+        index.insert(vectors.chain([(1000, other)])).unwrap();
+        drop(index);
+        assert_three_are_found(dir.path()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_document_whose_vector_was_lost_is_told_and_comes_back_by_a_rebuild() {
+    let dir = tempfile::tempdir().unwrap();
+    three(dir.path()).await;
+    let store = store(dir.path()).await;
+    let all = store.document_vectors_after("docs", 0, 9).await.unwrap();
+    let index = Index::open(&folder_of_documents(dir.path()), 64).unwrap();
+    assert_eq!(index.delete([all[1].generation]).unwrap(), 1);
+    index.commit(index.watermark()).unwrap();
+    drop(index);
+    let knowledge = opened_with(dir.path(), 0.0).await;
+    let report = knowledge.check("docs").await.unwrap();
+    let missing = (report.missing_vectors, report.missing_document_vectors);
+    assert!(!report.is_clean() && missing == (0, 1), "{report}");
+    knowledge.rebuild("docs").await.unwrap();
+    drop(knowledge);
+    assert_three_are_found(dir.path()).await;
 }

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use counts::Counts;
-use praxis_core::trace::SpanKind;
+use praxis_core::trace::{NoTrace, SpanKind};
 use praxis_core::{
     CallContext, Embedder, ErrorCode, Message, Passage, Query, RerankOption, RerankSettings,
     Retriever, SearchOptions, Span, SpanStatus, TraceSink,
@@ -25,7 +25,6 @@ use praxis_gateway::{Gateway, GatewayConfig};
 use praxis_hub::{Cache, Catalogue};
 use praxis_knowledge::{BaseConfig, Knowledge};
 use praxis_store::Store;
-use tokio_util::sync::CancellationToken;
 
 const SMALL: &str = "smollm2-135m-instruct";
 
@@ -84,7 +83,7 @@ impl Desk {
             Arc::new(move |name: &str| rerankers.reranker(name)),
         );
         knowledge
-            .ingest("docs", &|_| {}, &CancellationToken::new())
+            .ingest("docs", &|_| {}, &CallContext::new(Arc::new(NoTrace)))
             .await
             .unwrap();
         Self {

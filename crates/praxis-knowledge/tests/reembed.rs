@@ -105,10 +105,7 @@ fn write(dir: &Path, number: usize) {
 }
 
 async fn ingest(knowledge: &Knowledge) {
-    knowledge
-        .ingest("docs", &|_| {}, &CancellationToken::new())
-        .await
-        .unwrap();
+    knowledge.ingest("docs", &|_| {}, &cx()).await.unwrap();
 }
 
 async fn finds(knowledge: &Knowledge, query: &str) -> String {
@@ -186,11 +183,7 @@ async fn an_embedder_that_is_changed_in_the_file_empties_nothing() {
     ingest(&opened(dir.path(), "old", &embedded).await).await;
     let changed = opened(dir.path(), "new", &embedded).await;
     for error in [
-        changed
-            .ingest("docs", &|_| {}, &CancellationToken::new())
-            .await
-            .err()
-            .unwrap(),
+        changed.ingest("docs", &|_| {}, &cx()).await.err().unwrap(),
         changed
             .search("docs", &Query::new("aaa", 1), &cx())
             .await

@@ -13,7 +13,6 @@ use praxis_core::trace::NoTrace;
 use praxis_core::{CallContext, Clearance, Embedder, Query, Retriever};
 use praxis_knowledge::{BaseConfig, IngestReport, Knowledge, Label, SearchConfig, SegmentConfig};
 use praxis_store::Store;
-use tokio_util::sync::CancellationToken;
 
 fn cx() -> CallContext {
     CallContext::new(Arc::new(NoTrace))
@@ -46,10 +45,7 @@ async fn opened(dir: &Path, search: SearchConfig) -> Knowledge {
 }
 
 async fn ingested(knowledge: &Knowledge) -> IngestReport {
-    knowledge
-        .ingest("docs", &|_| {}, &CancellationToken::new())
-        .await
-        .unwrap()
+    knowledge.ingest("docs", &|_| {}, &cx()).await.unwrap()
 }
 
 /// URIs of what vectors alone find.
@@ -293,7 +289,7 @@ async fn an_index_of_vectors_that_is_damaged_or_of_another_store_is_made_anew() 
     );
     assert!(knowledge.check("docs").await.unwrap().is_clean());
     assert_eq!(
-        knowledge.rebuild("docs").await.unwrap(),
+        knowledge.rebuild("docs").await.unwrap().chunks,
         near(&knowledge, "heron").await.len()
     );
 }

@@ -56,6 +56,14 @@ impl Embedder for Letters {
     }
 }
 
+fn cx() -> CallContext {
+    CallContext::new(Arc::new(NoTrace))
+}
+
+fn under(cancel: &CancellationToken) -> CallContext {
+    cx().with_cancel(cancel.clone())
+}
+
 /// The base `docs` of a folder, by the text of its file.
 struct Stand {
     knowledge: Knowledge,
@@ -86,10 +94,7 @@ impl Stand {
     }
 
     async fn ingest(&self) -> IngestReport {
-        self.knowledge
-            .ingest("docs", &|_| {}, &CancellationToken::new())
-            .await
-            .unwrap()
+        self.knowledge.ingest("docs", &|_| {}, &cx()).await.unwrap()
     }
 
     async fn uris(&self) -> Vec<String> {
@@ -112,7 +117,7 @@ impl Stand {
     }
 
     async fn first(&self, query: &str) -> String {
-        let cx = CallContext::new(Arc::new(NoTrace));
+        let cx = cx();
         let found = self
             .knowledge
             .search("docs", &Query::new(query, 3), &cx)
@@ -335,7 +340,10 @@ async fn who_waits_for_a_base_can_be_stopped() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         stop.cancel();
     });
-    let stopped = stand.knowledge.ingest("docs", &|_| {}, &cancel).await;
+    let stopped = stand
+        .knowledge
+        .ingest("docs", &|_| {}, &under(&cancel))
+        .await;
     assert_eq!(stopped.unwrap_err().code, ErrorCode::Cancelled);
     let (report, ()) = tokio::join!(stand.ingest(), async move {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -361,9 +369,10 @@ async fn what_cannot_be_had_keeps_its_text_while_all_else_is_cut_anew() {
     std::fs::rename(&away, &manual).unwrap();
     let only = ["manual".to_owned()].into_iter().collect();
     let cancel = CancellationToken::new();
+    let work = under(&cancel);
     let some = stand
         .knowledge
-        .ingest_sources("docs", Some(&only), &|_| {}, &cancel);
+        .ingest_sources("docs", Some(&only), &|_| {}, &work);
     assert_eq!(some.await.unwrap().updated, 1);
     let report = stand.ingest().await;
     assert_eq!((report.updated, report.unchanged), (0, 4), "{report:?}");
@@ -396,7 +405,10 @@ async fn a_base_is_never_empty_while_it_is_cut_anew_however_that_ends() {
             }
             _ => {}
         };
-        let stopped = stand.knowledge.ingest("docs", &progress, &cancel).await;
+        let stopped = stand
+            .knowledge
+            .ingest("docs", &progress, &under(&cancel))
+            .await;
         assert_eq!(stopped.unwrap_err().code, ErrorCode::Cancelled);
         let heads = stand.knowledge.documents("docs", &Clearance::Full).await;
         let heads = heads.unwrap();
@@ -429,7 +441,7 @@ async fn a_fetch_that_fails_while_all_is_cut_anew_keeps_the_text() {
     let cancel = CancellationToken::new();
     let report = stand
         .knowledge
-        .ingest("docs", &told, &cancel)
+        .ingest("docs", &told, &under(&cancel))
         .await
         .unwrap();
     assert_eq!((report.updated, report.failed.len()), (1, 1), "{report:?}");
@@ -450,7 +462,10 @@ async fn the_length_of_vectors_does_not_change_unnoticed() {
     write(&knowledge.join("b.md"), "# B\n\nClean the filter.\n");
     let longer = Stand::with_vectors(dir.path(), "", 64).await;
     let cancel = CancellationToken::new();
-    let refused = longer.knowledge.ingest("docs", &|_| {}, &cancel).await;
+    let refused = longer
+        .knowledge
+        .ingest("docs", &|_| {}, &under(&cancel))
+        .await;
     let refused = refused.unwrap_err();
     assert!(
         refused.message.contains("of 32 dimensions") && refused.message.contains("one of 64"),
@@ -513,7 +528,7 @@ async fn rules_hide_documents_of_a_source_that_fails() {
         let stand = Stand::open(dir.path(), &tighter).await;
         stand
             .knowledge
-            .ingest_sources("docs", only, &|_| {}, &CancellationToken::new())
+            .ingest_sources("docs", only, &|_| {}, &cx())
             .await
             .unwrap();
         assert_eq!(stand.labels().await[1], [label]);
@@ -534,7 +549,7 @@ async fn what_a_file_beside_a_document_says_holds_while_its_folder_is_not_asked(
     let only = ["manual".to_owned()].into_iter().collect();
     let report = stand
         .knowledge
-        .ingest_sources("docs", Some(&only), &|_| {}, &CancellationToken::new())
+        .ingest_sources("docs", Some(&only), &|_| {}, &cx())
         .await
         .unwrap();
     assert_eq!(report.described, 0, "{report:?}");
@@ -548,18 +563,22 @@ async fn chosen_sources_are_looked_at_alone() {
     let stand = Stand::open(dir.path(), THREE).await;
     let only = ["manual".to_owned()].into_iter().collect();
     let cancel = CancellationToken::new();
+    let work = under(&cancel);
     let some = stand
         .knowledge
-        .ingest_sources("docs", Some(&only), &|_| {}, &cancel);
+        .ingest_sources("docs", Some(&only), &|_| {}, &work);
     assert_eq!(some.await.unwrap().added, 1);
     assert_eq!(stand.ingest().await.added, 3);
     let some = stand
         .knowledge
-        .ingest_sources("docs", Some(&only), &|_| {}, &cancel);
+        .ingest_sources("docs", Some(&only), &|_| {}, &work);
     let report = some.await.unwrap();
     assert_eq!((report.removed, report.unchanged), (0, 1), "{report:?}");
     cancel.cancel();
-    let stopped = stand.knowledge.ingest("docs", &|_| {}, &cancel).await;
+    let stopped = stand
+        .knowledge
+        .ingest("docs", &|_| {}, &under(&cancel))
+        .await;
     assert_eq!(stopped.unwrap_err().code, ErrorCode::Cancelled);
     assert_eq!(stand.uris().await.len(), 4);
 }
@@ -585,9 +604,10 @@ async fn a_document_of_two_sources_stays_with_the_first() {
     assert_eq!(owner().await, ["first"]);
     let second = ["second".to_owned()].into_iter().collect();
     let cancel = CancellationToken::new();
+    let work = under(&cancel);
     let some = stand
         .knowledge
-        .ingest_sources("docs", Some(&second), &|_| {}, &cancel);
+        .ingest_sources("docs", Some(&second), &|_| {}, &work);
     assert_eq!(some.await.unwrap().removed, 0);
     assert_eq!(owner().await, ["first"]);
 }

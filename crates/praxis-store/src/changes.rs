@@ -202,7 +202,7 @@ pub(crate) async fn write_chunks(
             .map_err(|e| StoreError::Damaged(e.to_string()))?;
         sqlx::query(
             "INSERT INTO chunks (id, document, ordinal, headings, page, start, \"end\", text, \
-             vector, number, section) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             vector, number, section, context) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(chunk.id.as_str())
         .bind(document)
@@ -215,6 +215,7 @@ pub(crate) async fn write_chunks(
         .bind(encode_vector(&chunk.vector))
         .bind(last + 1 + ordinal)
         .bind(chunk.section.map(i64::from))
+        .bind(&chunk.context)
         .execute(&mut **tx)
         .await?;
     }

@@ -92,6 +92,8 @@ pub struct Chunk {
     pub end: usize,
     /// Those characters.
     pub text: String,
+    /// What a chat model wrote for it to be found by; empty where nothing was. Indexed, never cited.
+    pub context: String,
     /// Its embedding.
     pub vector: Vec<f32>,
 }
@@ -470,7 +472,8 @@ impl Store {
             return Ok(None);
         };
         let rows = sqlx::query(
-            "SELECT id, headings, page, section, start, \"end\", text FROM chunks WHERE document = ? ORDER BY ordinal",
+            "SELECT id, headings, page, section, start, \"end\", text, context FROM chunks WHERE document = ? \
+             ORDER BY ordinal",
         )
         .bind(id.as_str())
         .fetch_all(&self.pool)
@@ -493,8 +496,8 @@ impl Store {
         clearance: &Clearance,
     ) -> Result<Option<FoundChunk>, StoreError> {
         let row = sqlx::query(
-            "SELECT c.id, c.headings, c.page, c.section, c.start, c.\"end\", c.text, c.document, d.uri, d.title, \
-             d.labels FROM chunks c JOIN documents d ON d.id = c.document WHERE c.id = ?",
+            "SELECT c.id, c.headings, c.page, c.section, c.start, c.\"end\", c.text, c.context, c.document, \
+             d.uri, d.title, d.labels FROM chunks c JOIN documents d ON d.id = c.document WHERE c.id = ?",
         )
         .bind(id.as_str())
         .fetch_optional(&self.pool)
@@ -593,6 +596,7 @@ fn chunk(row: &SqliteRow) -> Result<Chunk, StoreError> {
         start: row.try_get::<i64, _>("start")? as usize,
         end: row.try_get::<i64, _>("end")? as usize,
         text: row.try_get("text")?,
+        context: row.try_get("context")?,
         vector: Vec::new(),
     })
 }

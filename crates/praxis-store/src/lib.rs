@@ -6,6 +6,7 @@
 
 mod attributes;
 mod changes;
+mod contexts;
 mod documents;
 mod files;
 mod graph;

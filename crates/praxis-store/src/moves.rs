@@ -19,6 +19,8 @@ pub struct UnmovedChunk {
     pub headings: Vec<String>,
     /// Its text.
     pub text: String,
+    /// What was written for it to be found by.
+    pub context: String,
 }
 
 /// How far a move is.
@@ -96,8 +98,9 @@ impl Store {
         base: &str,
         limit: usize,
     ) -> Result<Vec<UnmovedChunk>, StoreError> {
-        let query =
-            format!("SELECT c.id, d.title, c.headings, c.text {UNMOVED} ORDER BY c.number LIMIT ?");
+        let query = format!(
+            "SELECT c.id, d.title, c.headings, c.text, c.context {UNMOVED} ORDER BY c.number LIMIT ?"
+        );
         let rows = sqlx::query(sqlx::AssertSqlSafe(query))
             .bind(base)
             .bind(limit as i64)
@@ -110,6 +113,7 @@ impl Store {
                     title: row.try_get(1)?,
                     headings: headings(row)?,
                     text: row.try_get(3)?,
+                    context: row.try_get(4)?,
                 })
             })
             .collect()

@@ -7,12 +7,10 @@ use sqlx::Row;
 use crate::documents::{decode_vector, headings, labels, section};
 use crate::{Store, StoreError};
 
-/// A document's vector.
+/// A document's vector, by the generation that wrote the document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DocumentVector {
-    /// The document.
-    pub document: DocumentId,
-    /// The base's generation that wrote it.
+    /// The base's generation that wrote the document, which no other document of the base ever has.
     pub generation: u64,
     /// Embedding of its summary.
     pub vector: Vec<f32>,
@@ -33,26 +31,51 @@ pub struct Neighbour {
     pub text: String,
 }
 
+/// A document that came costs no look at those that were there before.
+pub(crate) const DOCUMENT_VECTORS_AFTER: &str = "SELECT generation, vector FROM documents \
+     WHERE base = ? AND generation > ? AND vector IS NOT NULL ORDER BY generation LIMIT ?";
+
 impl Store {
-    /// The vectors of all documents of a base that have one.
+    /// Up to `limit` vectors of documents that were written after a generation, by the generation that wrote them.
+    /// Documents that have none are left out.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn document_vectors(&self, base: &str) -> Result<Vec<DocumentVector>, StoreError> {
-        let mut rows = sqlx::query(
-            "SELECT id, vector, generation FROM documents WHERE base = ? AND vector IS NOT NULL ORDER BY uri",
-        )
-        .bind(base)
-        .fetch(&self.pool);
-        let mut vectors = Vec::new();
+    pub async fn document_vectors_after(
+        &self,
+        base: &str,
+        generation: u64,
+        limit: usize,
+    ) -> Result<Vec<DocumentVector>, StoreError> {
+        let rows = sqlx::query(DOCUMENT_VECTORS_AFTER)
+            .bind(base)
+            .bind(i64::try_from(generation).unwrap_or(i64::MAX))
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(DocumentVector {
+                    generation: row.try_get::<i64, _>(0)? as u64,
+                    vector: decode_vector(row.try_get(1)?)?,
+                })
+            })
+            .collect()
+    }
+
+    /// The generations that wrote the documents of a base, in no order; read from an index alone.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn document_generations(&self, base: &str) -> Result<Vec<u64>, StoreError> {
+        let mut rows = sqlx::query("SELECT generation FROM documents WHERE base = ?")
+            .bind(base)
+            .fetch(&self.pool);
+        let mut generations = Vec::new();
         while let Some(row) = rows.try_next().await? {
-            vectors.push(DocumentVector {
-                document: DocumentId::from_string(row.try_get::<String, _>(0)?),
-                vector: decode_vector(row.try_get(1)?)?,
-                generation: row.try_get::<i64, _>(2)? as u64,
-            });
+            generations.push(row.try_get::<i64, _>(0)? as u64);
         }
-        Ok(vectors)
+        Ok(generations)
     }
 
     /// A chunk and those up to `reach` before and after it in its document, in order, if they may be read.

@@ -43,6 +43,7 @@ pub(crate) fn document(uri: &str, chunks: usize) -> NewDocument {
                 start: i,
                 end: i + 1,
                 text: format!("文{i}"),
+                context: String::new(),
                 vector: vec![i as f32, -0.5],
             })
             .collect(),
@@ -465,9 +466,50 @@ async fn what_stands_around_a_chunk_is_found() {
     assert_eq!(text(9, 12).await, "");
     let head = store.head(&new.id, &public).await.unwrap().unwrap();
     assert_eq!((head.uri.as_str(), head.chunks), ("a.md", 5));
-    let vectors = store.document_vectors("docs").await.unwrap();
-    assert_eq!(vectors.len(), 2);
-    assert_eq!(vectors[0].vector, [0.5, 0.25]);
+}
+
+#[tokio::test]
+async fn vectors_of_documents_are_read_in_pieces() {
+    let (_dir, store) = store().await;
+    for base in ["docs", "other"] {
+        store.prepare_base(base, "e5@1", "s").await.unwrap();
+    }
+    for (number, uri) in ["a.md", "b.md", "c.md"].into_iter().enumerate() {
+        let mut new = document(uri, 1);
+        new.vector = vec![number as f32, 0.25];
+        store.put_document("docs", &new).await.unwrap();
+    }
+    let mut elsewhere = document("d.md", 1);
+    elsewhere.vector = vec![9.0, 9.0];
+    store.put_document("other", &elsewhere).await.unwrap();
+    let mut unreadable = document("e.md", 0);
+    unreadable.vector = Vec::new();
+    store.put_document("docs", &unreadable).await.unwrap();
+
+    let after = async |generation, limit| {
+        let piece = store
+            .document_vectors_after("docs", generation, limit)
+            .await;
+        piece.unwrap()
+    };
+    let all = after(0, 9).await;
+    let values: Vec<_> = all.iter().map(|v| v.vector[0]).collect();
+    assert_eq!(values, [0.0, 1.0, 2.0]);
+    assert_eq!(after(0, 2).await, all[..2]);
+    assert_eq!(after(all[1].generation, 2).await, all[2..]);
+    assert!(after(all[2].generation, 2).await.is_empty());
+
+    // One that is written anew is another one.
+    let changed = document("a.md", 1);
+    store.put_document("docs", &changed).await.unwrap();
+    let came = after(all[2].generation, 9).await;
+    assert_eq!(came.len(), 1);
+    assert_eq!(came[0].vector, [0.5, 0.25]);
+    let mut generations = store.document_generations("docs").await.unwrap();
+    generations.sort_unstable();
+    assert_eq!(generations.len(), 4);
+    assert!(!generations.contains(&all[0].generation));
+    assert!(generations.contains(&came[0].generation));
 }
 
 fn labelled(uri: &str, labels: &[&str]) -> NewDocument {
@@ -615,15 +657,37 @@ async fn one_changed_document_costs_its_own_chunks_only() {
         .fetch_all(&store.pool)
         .await
         .unwrap();
-    let plan: Vec<String> = rows
-        .iter()
-        .map(|row| sqlx::Row::try_get(row, "detail").unwrap())
-        .collect();
+    let plan = details(&rows);
     assert_eq!(plan.len(), 2, "{plan:?}");
     assert!(
         plan[0].contains("documents_by_generation") && plan[1].contains("(document=?"),
         "{plan:?}"
     );
+
+    let sql = format!(
+        "EXPLAIN QUERY PLAN {}",
+        surroundings::DOCUMENT_VECTORS_AFTER
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind("docs")
+        .bind(0)
+        .bind(9)
+        .fetch_all(&store.pool)
+        .await
+        .unwrap();
+    let plan = details(&rows);
+    assert_eq!(plan.len(), 1, "{plan:?}");
+    assert!(
+        plan[0].contains("documents_by_generation (base=? AND generation>?)"),
+        "{plan:?}"
+    );
+}
+
+/// What a plan of a query says it does.
+fn details(plan: &[sqlx::sqlite::SqliteRow]) -> Vec<String> {
+    plan.iter()
+        .map(|row| sqlx::Row::try_get(row, "detail").unwrap())
+        .collect()
 }
 
 #[tokio::test]

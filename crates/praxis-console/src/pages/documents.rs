@@ -167,6 +167,8 @@ struct DocumentPage {
     cut_before: bool,
     blocks: Vec<Block>,
     cut_after: bool,
+    /// What a chat model wrote about the cited passage, for it to be found by.
+    contexts: Vec<String>,
 }
 
 /// Characters to mark.
@@ -204,7 +206,13 @@ pub(crate) async fn show(
     {
         blocks.remove(0);
     }
+    let cited = document
+        .chunks
+        .iter()
+        .filter(|c| c.start < end && start < c.end && !c.context.is_empty());
+    let contexts = cited.map(|c| c.context.clone()).collect();
     render(&DocumentPage {
+        contexts,
         frame: Frame::new(&state, "documents", document.head.title.clone()),
         base: document.base,
         lang: lang(&text),

@@ -8,9 +8,7 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 use praxis_core::embed::EmbedKind;
 use praxis_core::trace::SpanKind;
-use praxis_core::{
-    CallContext, CallError, EntityId, ErrorCode, ModelError, Priority, SpanStatus, Usage,
-};
+use praxis_core::{CallContext, CallError, EntityId, ErrorCode, ModelError, SpanStatus, Usage};
 use praxis_store::{GraphChunk, NewExtraction, NewMention, NewTriple};
 use serde_json::{Value, json};
 
@@ -21,6 +19,7 @@ use super::resolve::{Bound, aliases};
 use super::{GraphOptions, GraphProgress, GraphReport};
 use crate::config::GraphConfig;
 use crate::knowledge::{Knowledge, internal};
+use crate::search::assistant::Answered;
 
 /// Chunks that are read from the store at a time.
 const PAGE: usize = 128;
@@ -209,16 +208,17 @@ impl Build<'_> {
         let limit: Duration = self.config.timeout();
         let prompt = extraction(on, &self.vocabulary);
         let assistant = self.knowledge.assistant();
-        let asked = assistant.answer(self.model, &prompt, limit, Priority::Batch, &inner);
-        let answered = tokio::time::timeout(limit, asked).await;
+        let answered = assistant
+            .answer_in_batch(self.model, &prompt, limit, &inner)
+            .await;
         let mut new = NewExtraction {
             method: self.method.clone(),
             model: self.model.to_owned(),
             ..NewExtraction::default()
         };
         let mut grounded = Grounded::default();
-        match answered.unwrap_or(Err(ModelError::Timeout(limit))) {
-            Ok(answer) => {
+        match answered {
+            Ok(Answered::Text(answer)) => {
                 new.usage = answer.usage;
                 let claims = read(&answer.text);
                 grounded = ground(&claims, on, &self.vocabulary);
@@ -227,11 +227,8 @@ impl Build<'_> {
                     new.error = Some(format!("the model's answer cannot be used: {said}"));
                 }
             }
-            // These are this chunk's: the next one may do better.
-            Err(error @ (ModelError::Broken(_) | ModelError::ContextLengthExceeded { .. })) => {
-                new.error = Some(error.to_string());
-            }
-            Err(error) if error.is_retryable() => {
+            Ok(Answered::Unfit(error)) => new.error = Some(error.to_string()),
+            Ok(Answered::Not(error)) => {
                 span.close(Value::Null, SpanStatus::Error(error.to_string()));
                 return Ok(Read::Unanswered(error));
             }

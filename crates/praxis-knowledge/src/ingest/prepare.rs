@@ -7,7 +7,7 @@ use praxis_core::{Attribute, ChunkId, DocumentId, Metadata};
 use praxis_sources::{Content, SourceError};
 use praxis_store::{Chunk, DocumentHead, NewDocument};
 
-use super::{FailedDocument, give_vectors, indexed_text, short_hash};
+use super::{FailedDocument, give_vectors, indexed_chunk, short_hash};
 use crate::document::{LoadedDocument, Segment};
 use crate::listing::{Listed, UNREAD};
 use crate::load::ocr::Ocr;
@@ -48,7 +48,7 @@ pub(super) struct Prepared {
     pub from: Listed,
     hash: String,
     /// The settings that it is cut with.
-    settings: String,
+    pub settings: String,
     /// Whether its content is what the store has, cut with the same settings.
     pub unchanged: bool,
     /// What it says of itself.
@@ -57,6 +57,8 @@ pub(super) struct Prepared {
     pub described: Described,
     pub document: Result<LoadedDocument, Unread>,
     pub segments: Vec<Segment>,
+    /// What a chat model wrote about each of them; empty where none was asked.
+    pub contexts: Vec<String>,
     /// What is embedded for the whole document, where that is not its only chunk.
     summary: Option<String>,
 }
@@ -98,6 +100,7 @@ pub(super) fn prepare(
         described: Described::default(),
         document: Ok(LoadedDocument::default()),
         segments: Vec::new(),
+        contexts: Vec::new(),
         summary: None,
     };
     prepared.read(content, before, reading);
@@ -196,9 +199,11 @@ impl Prepared {
 
     pub fn embedded_texts(&self) -> Vec<String> {
         let title = self.document.as_ref().map_or("", |d| d.title.as_str());
+        let contexts = self.contexts.iter().map(String::as_str);
         self.segments
             .iter()
-            .map(|s| indexed_text(title, &s.headings, &s.text))
+            .zip(contexts.chain(std::iter::repeat("")))
+            .map(|(s, context)| indexed_chunk(title, &s.headings, context, &s.text))
             .chain(self.summary.clone())
             .collect()
     }
@@ -211,6 +216,9 @@ impl Prepared {
         let id = DocumentId::from_string(short_hash(&[base, &self.from.entry.uri]));
         let segments = self.segments.into_iter();
         let mut chunks: Vec<Chunk> = segments.map(|s| chunk(&id, &self.hash, s)).collect();
+        for (chunk, context) in chunks.iter_mut().zip(self.contexts) {
+            chunk.context = context;
+        }
         let vector = give_vectors(&mut chunks, self.summary.is_some(), vectors);
         let (title, text, error) = match self.document {
             Ok(document) => (document.title, document.text, None),
@@ -248,6 +256,7 @@ pub(crate) fn chunk(document: &DocumentId, hash: &str, segment: Segment) -> Chun
         start: segment.start,
         end: segment.end,
         text: segment.text,
+        context: String::new(),
         vector: Vec::new(),
     }
 }

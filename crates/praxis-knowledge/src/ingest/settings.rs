@@ -2,13 +2,16 @@
 
 use praxis_core::{CallError, ErrorCode};
 
-use crate::config::{OcrConfig, SegmentConfig};
+use crate::config::{BaseConfig, OcrConfig};
 use crate::knowledge::internal;
 use crate::load::ocr::Ocr;
 use crate::segment::Strategy;
 
 /// The key of what decides how text in pictures is recognized.
 const RECOGNIZED: &str = "ocr";
+
+/// The key of what a chat model writes about chunks.
+const CONTEXT: &str = "context";
 
 /// Whether text in pictures is recognized here, as the settings of a base want it.
 pub(crate) async fn recognition(config: &OcrConfig) -> Result<Ocr, CallError> {
@@ -17,9 +20,11 @@ pub(crate) async fn recognition(config: &OcrConfig) -> Result<Ocr, CallError> {
     ocr.map_err(internal)
 }
 
-/// All that decides what chunks a document becomes. Where nothing is recognized, recognition is not among it: bases
-/// without it need not be read anew.
-pub(super) fn settings(segment: &SegmentConfig, ocr: &Ocr) -> String {
+/// All that decides what chunks a document becomes, and what is written about them. What is off is not among it: bases
+/// without it need not be read anew. Nor is the application's default chat model: another one makes nothing anew by
+/// itself, for it would cost an answer for each chunk.
+pub(super) fn settings(base: &BaseConfig, ocr: &Ocr) -> String {
+    let segment = &base.segment;
     let mut settings = serde_json::json!({
         "max_tokens": segment.max_tokens,
         "min_tokens": segment.min_tokens,
@@ -34,7 +39,25 @@ pub(super) fn settings(segment: &SegmentConfig, ocr: &Ocr) -> String {
         if let Some(recognized) = ocr.settings() {
             settings.insert(RECOGNIZED.to_owned(), recognized);
         }
+        if base.context.enabled {
+            let written = serde_json::json!({
+                "model": base.context.model(),
+                "situate": base.context.situate,
+                "questions": base.context.questions,
+                "window_tokens": base.context.window_tokens,
+                "revision": 1,
+            });
+            settings.insert(CONTEXT.to_owned(), written);
+        }
     }
+    settings.to_string()
+}
+
+/// The settings of a document whose chunks lack some of what a chat model is to write: equal to none that a base can
+/// have, so that the next ingest takes it up again.
+pub(super) fn unfinished(settings: &str) -> String {
+    let mut settings: serde_json::Value = serde_json::from_str(settings).unwrap_or_default();
+    settings[CONTEXT] = serde_json::json!("unfinished");
     settings.to_string()
 }
 
@@ -66,16 +89,20 @@ mod tests {
 
     #[test]
     fn recognized_text_is_not_lost_by_accident() {
-        let plain = settings(&SegmentConfig::default(), &Ocr::off());
+        let plain = settings(&BaseConfig::default(), &Ocr::off());
         assert_eq!(
             plain, r#"{"max_tokens":128,"min_tokens":32,"revision":3}"#,
             "bases without recognition are not read anew"
         );
-        let flowing = SegmentConfig {
-            strategy: Strategy::Sentences,
-            ..SegmentConfig::default()
-        };
+        let mut flowing = BaseConfig::default();
+        flowing.segment.strategy = Strategy::Sentences;
         assert!(settings(&flowing, &Ocr::off()).contains(r#""strategy":"sentences""#));
+        let mut written = BaseConfig::default();
+        written.context.enabled = true;
+        let written = settings(&written, &Ocr::off());
+        assert_ne!(written, plain);
+        assert_ne!(unfinished(&written), written);
+        assert_eq!(unfinished(&unfinished(&written)), unfinished(&written));
         let recognized = r#"{"max_tokens":128,"min_tokens":32,"revision":3,"ocr":{"dpi":300}}"#;
         let wanted = OcrConfig {
             // Nobody has its data.

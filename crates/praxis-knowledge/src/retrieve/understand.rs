@@ -7,7 +7,7 @@ use praxis_core::{CallContext, CallError, ChunkId, Clearance, Query};
 
 use super::{Asked, Opened};
 use crate::config::SearchConfig;
-use crate::ingest::indexed_text;
+use crate::ingest::indexed_chunk;
 use crate::keyword::KeywordQuery;
 use crate::knowledge::{Knowledge, internal};
 use crate::scope::Scope;
@@ -99,7 +99,8 @@ impl Knowledge {
                 None => None,
             };
             texts.push(found.map_or_else(String::new, |found| {
-                indexed_text(&found.title, &found.chunk.headings, &found.chunk.text)
+                let chunk = &found.chunk;
+                indexed_chunk(&found.title, &chunk.headings, &chunk.context, &chunk.text)
             }));
         }
         Ok(texts)

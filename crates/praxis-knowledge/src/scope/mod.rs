@@ -80,10 +80,15 @@ impl Scope {
         self.sets.as_ref().map(|sets| &sets.chunks)
     }
 
+    /// The generations that wrote the documents that count, where not all do.
+    pub fn documents(&self) -> Option<&IdSet> {
+        self.sets.as_ref().map(|sets| &sets.documents)
+    }
+
     /// Whether a document counts, by the generation that wrote it.
     pub fn has_document(&self, generation: u64) -> bool {
-        let sets = self.sets.as_ref();
-        sets.is_none_or(|sets| sets.documents.contains(generation))
+        let documents = self.documents();
+        documents.is_none_or(|documents| documents.contains(generation))
     }
 
     /// The texts of chunks that count, where not all do.

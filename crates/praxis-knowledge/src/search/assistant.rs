@@ -1,5 +1,5 @@
-//! Small questions to chat models on the way of a search: held to a form where the model can be, given up after a
-//! while, and remembered, because the same question comes again and again. Left out: what is asked (`prompts`)
+//! Small questions to chat models, on the way of a search or of an ingest: held to a form where the model can be, given
+//! up after a while, and those of searches remembered, because the same question comes again and again. Left out: what is asked (`prompts`)
 //! and what is made of the answers.
 
 use std::collections::{HashMap, HashSet};
@@ -34,6 +34,17 @@ pub(crate) struct Said<T> {
     pub value: T,
     /// Whether it was said before, and nothing was asked now.
     pub remembered: bool,
+}
+
+/// What came of one of many questions that nobody waits for.
+#[derive(Debug)]
+pub(crate) enum Answered {
+    /// An answer.
+    Text(ChatAnswer),
+    /// The model has none for this question; the next one may do better.
+    Unfit(ModelError),
+    /// The model did not answer; another time it may.
+    Not(ModelError),
 }
 
 impl Assistant {
@@ -132,6 +143,38 @@ impl Assistant {
         };
         collect(begun).await
     }
+
+    /// What `model` (empty: the application's default) answers to one of many questions, within `limit`, after
+    /// those that somebody waits for.
+    ///
+    /// # Errors
+    /// The model's, where no other question would fare better: it is unknown, not here, refuses, or the call was
+    /// cancelled.
+    pub async fn answer_in_batch(
+        &self,
+        model: &str,
+        prompt: &Prompt,
+        limit: Duration,
+        cx: &CallContext,
+    ) -> Result<Answered, ModelError> {
+        let asked = self.answer(model, prompt, limit, Priority::Batch, cx);
+        let answered = tokio::time::timeout(limit, asked).await;
+        match answered.unwrap_or(Err(ModelError::Timeout(limit))) {
+            Ok(answer) => Ok(Answered::Text(answer)),
+            Err(error @ (ModelError::Broken(_) | ModelError::ContextLengthExceeded { .. })) => {
+                Ok(Answered::Unfit(error))
+            }
+            Err(error) if error.is_retryable() => Ok(Answered::Not(error)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Digest of all that a model is asked, in hexadecimal.
+pub(crate) fn digest(model: &str, prompt: &Prompt) -> String {
+    blake3::Hash::from_bytes(key(model, prompt))
+        .to_hex()
+        .to_string()
 }
 
 fn key(model: &str, prompt: &Prompt) -> Key {

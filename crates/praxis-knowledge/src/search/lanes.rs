@@ -8,7 +8,6 @@
 
 use std::collections::HashMap;
 
-use praxis_core::embed::dot;
 use praxis_core::{CallError, ChunkId, DocumentId};
 
 use super::fusion::{Ranked, scale, sorted};
@@ -38,20 +37,10 @@ pub(crate) fn depth(limit: usize) -> usize {
 pub(crate) struct Indexes {
     /// Of chunks.
     pub keywords: KeywordIndex,
-    /// Of chunks.
+    /// Of chunks, and of the documents' summaries.
     pub vectors: VectorIndex,
     /// Of whole documents.
     pub document_keywords: KeywordIndex,
-    /// Vectors of the documents' summaries.
-    pub document_vectors: HashMap<DocumentId, DocumentSummary>,
-}
-
-/// What the vector lane knows of a whole document.
-pub(crate) struct DocumentSummary {
-    /// The generation that wrote the document.
-    pub generation: u64,
-    /// The vector of its summary.
-    pub vector: Vec<f32>,
 }
 
 /// A question as the lanes take it.
@@ -140,22 +129,12 @@ impl Indexes {
         question: &Question,
         depth: usize,
         scope: &Scope,
-    ) -> Ranked<DocumentId> {
-        let query = &question.vector;
-        let mut scored: Vec<(&DocumentId, f32)> = self
-            .document_vectors
-            .iter()
-            .filter(|(_, summary)| summary.vector.len() == query.len())
-            .filter(|(_, summary)| scope.has_document(summary.generation))
-            .map(|(id, summary)| (id, dot(&summary.vector, query)))
-            .collect();
-        if depth < scored.len() {
-            scored.select_nth_unstable_by(depth, |a, b| {
-                b.1.total_cmp(&a.1).then_with(|| a.0.cmp(b.0))
-            });
-            scored.truncate(depth);
-        }
-        sorted(scored.into_iter().map(|(id, score)| (id.clone(), score)))
+    ) -> Result<Ranked<DocumentId>, CallError> {
+        let found = self
+            .vectors
+            .search_documents(&question.vector, depth, scope.documents())
+            .map_err(internal)?;
+        Ok(sorted(found))
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) mod fusion;
 pub(crate) mod lanes;
 pub(crate) mod prompts;
 pub(crate) mod question;
-mod reading;
+pub(crate) mod reading;
 pub(crate) mod rerank;
 
 use std::collections::{HashMap, HashSet};
@@ -101,10 +101,10 @@ impl Search<'_> {
             None => before,
             Some((moved, after, share)) => {
                 let after = self.join_documents(&mix(&ranking.before, after, *share), moved)?;
-                let vectors = &self.indexes.document_vectors;
-                let after = feedback::smoothed(&after[..after.len().min(self.depth)], |id| {
-                    vectors.get(id).map(|summary| summary.vector.as_slice())
-                });
+                let after = &after[..after.len().min(self.depth)];
+                let ids = after.iter().map(|(id, _)| id);
+                let vectors = self.indexes.vectors.of_summaries(ids);
+                let after = feedback::smoothed(after, |id| vectors.get(id).map(Vec::as_slice));
                 mix(&before, &after, *share)
             }
         };
@@ -288,7 +288,7 @@ impl Search<'_> {
         };
         let by_vector = if weights.vector > 0.0 {
             let (indexes, depth) = (self.indexes, self.depth);
-            indexes.documents_by_vector(question, depth, self.scope)
+            indexes.documents_by_vector(question, depth, self.scope)?
         } else {
             Vec::new()
         };

@@ -185,7 +185,7 @@ impl VectorStores {
         let embedder = self.knowledge.embedder_for_ingest(id, &base.config).await?;
         let room = embedder.max_tokens().await?.saturating_sub(HEADING_RESERVE);
         let reading = Reading {
-            options: base.config.segment.options(room),
+            options: base.config.cutting(room),
             room,
             limits: LoadLimits {
                 max_bytes: self.files.limits().max_document_bytes,

@@ -1,4 +1,4 @@
-//! Keeping the index of vectors on the disk up to the store: where it lies, and what it takes over. The
+//! Keeping an index of vectors on the disk up to the store: where it lies, and what it takes over. The
 //! index is derived and may be deleted at any time. It commits before it forgets what it took over, so a
 //! killed process takes over the same again, which changes nothing.
 
@@ -6,19 +6,44 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use praxis_core::CallError;
-use praxis_store::{Base, NumberedVector, Place as Since, Store};
-use praxis_vectors::{Error, Index, has_direction};
+use praxis_store::{Base, Place as Since, Store};
+use praxis_vectors::{Error, Filter, IdSet, Index, SearchOptions, has_direction};
 
 use crate::knowledge::internal;
 
 /// Vectors that are read in one go.
 const PIECE: usize = 2048;
 
+/// What vectors are of, and what their ids are. There is an index for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum VectorKind {
+    /// Chunks, by their numbers.
+    Chunks,
+    /// Summaries of documents, by the generation that wrote the document: one that is written anew has another.
+    Documents,
+}
+
+impl VectorKind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Chunks, Self::Documents];
+
+    /// The folder with the indexes of a base, beside those of its keywords.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Chunks => "vectors",
+            Self::Documents => "document-vectors",
+        }
+    }
+}
+
+/// A vector with its id.
+pub(crate) type Numbered = (u64, Vec<f32>);
+
 /// Where a base's index lies: a folder for one store, one embedder and one dimension, so that nothing of
 /// another is ever found.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
-    /// The folder with all indexes of vectors of the base.
+    /// The folder with all indexes of the base of vectors of this kind.
     root: PathBuf,
     folder: PathBuf,
     dimension: usize,
@@ -61,13 +86,19 @@ impl Place {
             other => other?,
         };
         // This one is locked now, and stays.
-        clear(&self.root);
+        clear_root(&self.root);
         Ok(Some(Arc::new(index)))
     }
 }
 
-/// Removes all indexes below `root` but those that are open somewhere.
-pub(crate) fn clear(root: &Path) {
+/// Removes all indexes of vectors of a base, whose indexes are below `dir`, but those that are open somewhere.
+pub(crate) fn clear(dir: &Path) {
+    for kind in VectorKind::ALL {
+        clear_root(&dir.join(kind.folder()));
+    }
+}
+
+fn clear_root(root: &Path) {
     for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
         let lock = std::fs::File::open(entry.path().join("lock"));
         if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
@@ -89,35 +120,50 @@ fn remove(folder: &Path) -> Result<(), Error> {
 pub(crate) struct Pieces<'a> {
     store: &'a Store,
     name: &'a str,
-    /// Where reading goes on.
-    after: Since,
+    after: After,
+}
+
+/// Where reading goes on.
+enum After {
+    Chunk(Since),
+    /// The generation that wrote it.
+    Document(u64),
 }
 
 impl<'a> Pieces<'a> {
     /// Those after the generation `since`.
-    pub fn since(store: &'a Store, name: &'a str, since: i64) -> Self {
-        Self {
-            store,
-            name,
-            after: Since::after(since),
-        }
+    pub fn since(store: &'a Store, name: &'a str, kind: VectorKind, since: i64) -> Self {
+        let after = match kind {
+            VectorKind::Chunks => After::Chunk(Since::after(since)),
+            VectorKind::Documents => After::Document(u64::try_from(since).unwrap_or_default()),
+        };
+        Self { store, name, after }
     }
 
-    /// The next ones, by number, since numbers grow with generations; `None` at the end.
+    /// The next ones, by id, since numbers of chunks grow with generations; `None` at the end.
     ///
     /// # Errors
     /// A store that fails.
-    pub async fn next(&mut self) -> Result<Option<Vec<NumberedVector>>, CallError> {
-        let piece = self
-            .store
-            .vectors_after(self.name, self.after, PIECE)
-            .await
-            .map_err(internal)?;
-        let Some(last) = piece.last() else {
-            return Ok(None);
+    pub async fn next(&mut self) -> Result<Option<Vec<Numbered>>, CallError> {
+        let (store, name) = (self.store, self.name);
+        let piece: Vec<Numbered> = match &mut self.after {
+            After::Chunk(place) => {
+                let piece = store.vectors_after(name, *place, PIECE).await;
+                let piece = piece.map_err(internal)?;
+                *place = piece.last().map_or(*place, |last| last.place);
+                piece.into_iter().map(|v| (v.number, v.vector)).collect()
+            }
+            After::Document(generation) => {
+                let piece = store.document_vectors_after(name, *generation, PIECE).await;
+                let piece = piece.map_err(internal)?;
+                *generation = piece.last().map_or(*generation, |last| last.generation);
+                piece
+                    .into_iter()
+                    .map(|v| (v.generation, v.vector))
+                    .collect()
+            }
         };
-        self.after = last.place;
-        Ok(Some(piece))
+        Ok((!piece.is_empty()).then_some(piece))
     }
 }
 
@@ -130,6 +176,7 @@ pub(crate) async fn follow(
     store: &Store,
     name: &str,
     base: &Base,
+    kind: VectorKind,
     index: &Arc<Index>,
 ) -> Result<(), CallError> {
     let mut since = i64::try_from(index.watermark()).unwrap_or(i64::MAX);
@@ -144,25 +191,48 @@ pub(crate) async fn follow(
         blocking(index, Index::clear).await?;
         since = 0;
     }
-    let gone = store.removed_chunks(name, since).await.map_err(internal)?;
-    blocking(index, move |index| index.delete(gone).map(|_| ())).await?;
-    let mut pieces = Pieces::since(store, name, since);
+    let gone = match kind {
+        VectorKind::Chunks => store.removed_chunks(name, since).await.map_err(internal)?,
+        // There are few enough to compare them all, so nobody has to note which went.
+        VectorKind::Documents => {
+            let kept = store.document_generations(name).await.map_err(internal)?;
+            let kept: IdSet = kept.into_iter().collect();
+            blocking(index, move |index| beside(index, &kept)).await?
+        }
+    };
+    blocking(index, move |index| index.delete(gone)).await?;
+    let mut pieces = Pieces::since(store, name, kind, since);
     while let Some(piece) = pieces.next().await? {
         blocking(index, move |index| {
-            let fit = piece.iter().filter(|v| v.vector.len() == index.dimension());
+            let fit = piece.iter().filter(|v| v.1.len() == index.dimension());
             // A text whose vector has no direction is found by its words.
-            let fit = fit.filter(|v| has_direction(&v.vector));
-            index.insert(fit.map(|v| (v.number, v.vector.as_slice())))
+            let fit = fit.filter(|v| has_direction(&v.1));
+            index.insert(fit.map(|(id, vector)| (*id, vector.as_slice())))
         })
         .await?;
     }
     let generation = u64::try_from(base.generation).unwrap_or_default();
     blocking(index, move |index| index.commit(generation)).await?;
-    store
-        .forget_removed(name, base.generation)
-        .await
-        .map_err(internal)?;
+    if kind == VectorKind::Chunks {
+        let forgotten = store.forget_removed(name, base.generation).await;
+        forgotten.map_err(internal)?;
+    }
     Ok(())
+}
+
+/// The ids in an index that are none of `kept`. A search with a filter looks at everything: one for as many as
+/// there are finds them all, in whatever direction.
+pub(super) fn beside(index: &Index, kept: &IdSet) -> Result<Vec<u64>, Error> {
+    let mut held = 0;
+    kept.for_each(|id| held += usize::from(index.contains(id)));
+    let others = index.len().saturating_sub(held);
+    let direction = vec![1.0; index.dimension()];
+    let options = SearchOptions {
+        filter: Some(Filter::Except(kept)),
+        ..SearchOptions::default()
+    };
+    let hits = index.search(&direction, others, &options)?;
+    Ok(hits.into_iter().map(|hit| hit.id).collect())
 }
 
 /// Merges what there is to merge of an index: whatever came since it was last done is compared one by one, and
@@ -178,10 +248,10 @@ pub(crate) async fn tidy(index: Arc<Index>) {
 }
 
 /// Runs `work` on the index where it may block.
-async fn blocking(
+async fn blocking<T: Send + 'static>(
     index: &Arc<Index>,
-    work: impl FnOnce(&Index) -> Result<(), Error> + Send + 'static,
-) -> Result<(), CallError> {
+    work: impl FnOnce(&Index) -> Result<T, Error> + Send + 'static,
+) -> Result<T, CallError> {
     let index = Arc::clone(index);
     tokio::task::spawn_blocking(move || work(&index))
         .await

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use praxis_core::suggest::nearest;
-use praxis_core::{CallError, Clearance, VECTOR_STORE};
-use praxis_knowledge::{IngestEvent, IngestReport, Knowledge};
+use praxis_core::{CallContext, CallError, Clearance, VECTOR_STORE};
+use praxis_knowledge::{ContextReport, IngestEvent, IngestReport, Knowledge};
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 use super::watch::{self, Voice};
 use crate::app::App;
@@ -32,7 +31,8 @@ pub async fn run(app: &App, args: Ingest, global: &Global) -> Result<(), Failure
     }
     let mut reports = Vec::new();
     for base in bases {
-        let report = one(&app.knowledge, &base, None, &cancel).await?;
+        let cx = app.context().with_cancel(cancel.clone());
+        let report = one(&app.knowledge, &base, None, &cx).await?;
         if !global.json {
             print(&base, &report);
         }
@@ -49,7 +49,7 @@ pub(super) async fn one(
     knowledge: &Knowledge,
     base: &str,
     only: Option<&BTreeSet<String>>,
-    cancel: &CancellationToken,
+    cx: &CallContext,
 ) -> Result<IngestReport, CallError> {
     let group = ui::progress_group();
     let bar = Mutex::new(ui::count_bar(&group, base, 0));
@@ -62,12 +62,13 @@ pub(super) async fn one(
             IngestEvent::Listed { .. } => {}
             IngestEvent::Planned { files } => bar.set_length(files as u64),
             IngestEvent::Started { uri } => bar.set_message(uri),
+            IngestEvent::Contexts { uri, done, chunks } => {
+                bar.set_message(format!("{uri}: context of chunk {done} of {chunks}"));
+            }
             IngestEvent::Finished { .. } => bar.inc(1),
         }
     };
-    let report = knowledge
-        .ingest_sources(base, only, &progress, cancel)
-        .await;
+    let report = knowledge.ingest_sources(base, only, &progress, cx).await;
     if let Ok(bar) = bar.lock() {
         bar.finish_and_clear();
     }
@@ -142,11 +143,40 @@ pub(super) fn print_problems(base: &str, report: &IngestReport) {
             ui::note(format!("         {}", ui::paint(DIM, hint)));
         }
     }
+    if let Some(contexts) = &report.contexts {
+        print_contexts(base, contexts);
+    }
     for warning in &report.warnings {
         ui::warn(format!(
             "{}: {}",
             ui::paint(BOLD, &warning.uri),
             warning.reason
+        ));
+    }
+}
+
+/// Prints what chat models could not write about chunks.
+fn print_contexts(base: &str, contexts: &ContextReport) {
+    if contexts.missing > 0 {
+        let reason = contexts
+            .reason
+            .as_deref()
+            .unwrap_or("the model did not answer");
+        ui::warn(format!(
+            "{}: {} chunks have no context yet: {reason}",
+            ui::paint(BOLD, base),
+            contexts.missing
+        ));
+        let fix = format!(
+            "they are found by their text alone; `praxis ingest {base}` asks again for what is missing"
+        );
+        ui::note(format!("         {}", ui::paint(DIM, fix)));
+    }
+    if contexts.unusable > 0 {
+        ui::warn(format!(
+            "{}: {} chunks have no context: the model's answers could not be used; `praxis traces show` tells them",
+            ui::paint(BOLD, base),
+            contexts.unusable
         ));
     }
 }
@@ -157,8 +187,18 @@ pub(super) fn summary(base: &str, report: &IngestReport) -> String {
         0 => String::new(),
         some => format!(" ({some} with new metadata)"),
     };
+    let contexts = match &report.contexts {
+        None => String::new(),
+        Some(contexts) => format!(
+            ", {} contexts written ({} known; {} tokens read, {} written)",
+            contexts.written,
+            contexts.known,
+            contexts.usage.input_tokens,
+            contexts.usage.output_tokens
+        ),
+    };
     format!(
-        "{} {base}: {} added, {} updated, {} unchanged{described}, {} removed, {} failed; {} chunks in {:.1} s",
+        "{} {base}: {} added, {} updated, {} unchanged{described}, {} removed, {} failed; {} chunks{contexts} in {:.1} s",
         ui::paint(GREEN, "ok"),
         report.added,
         report.updated,

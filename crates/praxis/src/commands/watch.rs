@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use praxis_core::{CallError, ErrorCode};
+use praxis_core::{CallContext, CallError, Caller, ErrorCode, TraceSink};
 use praxis_knowledge::{BaseConfig, IngestReport, Knowledge};
 use praxis_sources::watch::Changes;
 use serde_json::json;
@@ -37,6 +37,17 @@ pub struct Watched {
     bases: Vec<(String, BaseConfig)>,
     /// What paths of sources are relative to.
     dir: PathBuf,
+    /// Where traces go.
+    sink: Arc<dyn TraceSink>,
+}
+
+impl Watched {
+    /// The context of one ingest, which is a trace of its own.
+    fn context(&self, cancel: &CancellationToken) -> CallContext {
+        CallContext::new(Arc::clone(&self.sink))
+            .with_caller(Caller::full())
+            .with_cancel(cancel.clone())
+    }
 }
 
 /// The bases of an application by those names.
@@ -49,6 +60,7 @@ pub fn watched(app: &App, names: &[String]) -> Watched {
             .cloned()
             .collect(),
         dir: app.project.root.join("knowledge"),
+        sink: app.sink(),
     }
 }
 
@@ -89,7 +101,7 @@ pub async fn run(
         problems: BTreeMap::new(),
     };
     for (base, _) in &watched.bases {
-        match once(&watched.knowledge, base, None, voice, &cancel).await? {
+        match once(&watched, base, None, voice, &cancel).await? {
             Some(report) => teller.tell(base, None, &report),
             None => return Ok(()),
         }
@@ -105,7 +117,7 @@ pub async fn run(
             () = tokio::time::sleep_until(schedule.next()) => schedule.take_due(Instant::now()),
         };
         for (base, only) in &due {
-            match once(&watched.knowledge, base, Some(only), voice, &cancel).await {
+            match once(&watched, base, Some(only), voice, &cancel).await {
                 Ok(Some(report)) => teller.tell(base, Some(only), &report),
                 Ok(None) => return Ok(()),
                 Err(error) => ui::warn(format!("{base}: {error}")),
@@ -123,15 +135,16 @@ async fn changed(changes: Option<&mut Changes>) {
 
 /// Ingests; `None` where it was cancelled.
 async fn once(
-    knowledge: &Knowledge,
+    watched: &Watched,
     base: &str,
     only: Option<&BTreeSet<String>>,
     voice: Voice,
     cancel: &CancellationToken,
 ) -> Result<Option<IngestReport>, CallError> {
+    let (knowledge, cx) = (&watched.knowledge, watched.context(cancel));
     let ingested = match voice {
-        Voice::Log => knowledge.ingest_sources(base, only, &|_| {}, cancel).await,
-        Voice::Terminal | Voice::Json => ingest::one(knowledge, base, only, cancel).await,
+        Voice::Log => knowledge.ingest_sources(base, only, &|_| {}, &cx).await,
+        Voice::Terminal | Voice::Json => ingest::one(knowledge, base, only, &cx).await,
     };
     match ingested {
         Err(_) if cancel.is_cancelled() => Ok(None),

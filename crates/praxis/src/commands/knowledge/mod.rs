@@ -8,12 +8,12 @@ mod tune;
 
 use std::path::Path;
 
-use praxis_knowledge::{BaseConfig, Counting, Preview, preview_file};
+use praxis_knowledge::{BaseConfig, Counting, Preview, RebuildReport, preview_file};
 use serde_json::json;
 
 use crate::app::App;
 use crate::cli::{Asker, Global, Knowledge};
-use crate::ui::{self, BOLD, DIM, Failure, GREEN, RED};
+use crate::ui::{self, BOLD, DIM, Failure, GREEN, RED, YELLOW};
 
 /// Characters of a chunk that are shown, unless all are asked for.
 const SHOWN: usize = 220;
@@ -171,17 +171,38 @@ async fn documents(
     Ok(())
 }
 
+/// Rebuilds. Vectors that another process has open are left as they are, which is a warning, as a document that cannot be
+/// read is one for `praxis ingest`.
 async fn rebuild(app: &App, base: Option<&str>, global: &Global) -> Result<(), Failure> {
     let mut done = Vec::new();
     for base in super::ingest::selected(app, base)? {
-        let chunks = app.knowledge.rebuild(&base).await?;
+        let RebuildReport {
+            chunks,
+            vectors_elsewhere,
+        } = app.knowledge.rebuild(&base).await?;
         if !global.json {
+            let how = if vectors_elsewhere {
+                " by their words"
+            } else {
+                ""
+            };
             ui::out(format!(
-                "{} {base}: {chunks} chunks indexed",
+                "{} {base}: {chunks} chunks indexed{how}",
                 ui::paint(GREEN, "ok")
             ));
+            if vectors_elsewhere {
+                ui::warn(format!(
+                    "{}: the index of vectors was left as it is: another process, such as `praxis serve`, has it open",
+                    ui::paint(BOLD, &base)
+                ));
+                again_without_others("rebuild", &base);
+            }
         }
-        done.push(json!({ "base": base, "chunks": chunks }));
+        done.push(json!({
+            "base": base,
+            "chunks": chunks,
+            "vectors_elsewhere": vectors_elsewhere,
+        }));
     }
     if global.json {
         ui::out_json(&json!({ "bases": done }));
@@ -189,6 +210,8 @@ async fn rebuild(app: &App, base: Option<&str>, global: &Global) -> Result<(), F
     Ok(())
 }
 
+/// Checks. Vectors that another process has open are not looked at, which is no failure: a check beside a server must be
+/// able to pass.
 async fn check(app: &App, base: Option<&str>, global: &Global) -> Result<(), Failure> {
     let mut reports = Vec::new();
     let mut broken = Vec::new();
@@ -198,12 +221,17 @@ async fn check(app: &App, base: Option<&str>, global: &Global) -> Result<(), Fai
             broken.push(base.clone());
         }
         if !global.json {
-            let mark = if report.is_clean() {
-                ui::paint(GREEN, "ok")
-            } else {
+            let mark = if !report.is_clean() {
                 ui::paint(RED, "broken")
+            } else if report.vectors_elsewhere {
+                ui::paint(YELLOW, "ok in part")
+            } else {
+                ui::paint(GREEN, "ok")
             };
             ui::out(format!("{mark} {} {report}", ui::paint(BOLD, &base)));
+            if report.vectors_elsewhere {
+                again_without_others("check", &base);
+            }
         }
         reports.push(json!({ "base": base, "report": report }));
     }
@@ -217,4 +245,12 @@ async fn check(app: &App, base: Option<&str>, global: &Global) -> Result<(), Fai
                 .with_help(format!("praxis knowledge rebuild {base}")),
         ),
     }
+}
+
+/// Says how a command gets at the vectors that another process has open.
+fn again_without_others(command: &str, base: &str) {
+    let fix = format!(
+        "for the vectors too, stop that process and run `praxis knowledge {command} {base}` again"
+    );
+    ui::note(format!("         {}", ui::paint(DIM, fix)));
 }
