@@ -383,7 +383,7 @@ async fn an_answer_that_cannot_be_used_is_told_and_not_asked_for_again() {
         (6, 1),
         "{report:?}"
     );
-    let spans = spans.0.lock().unwrap();
+    let spans = std::mem::take(&mut *spans.0.lock().unwrap());
     let steps: Vec<&Span> = spans.iter().filter(|s| s.kind == SpanKind::Step).collect();
     assert_eq!(steps.iter().filter(|s| s.name == "context").count(), 7);
     let root = steps.iter().find(|s| s.name == "ingest").unwrap();

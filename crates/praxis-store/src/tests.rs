@@ -224,6 +224,8 @@ async fn documents_of_an_older_store_were_cut_with_the_settings_of_their_base() 
     for query in [
         "ALTER TABLE documents DROP COLUMN settings",
         "ALTER TABLE chunks DROP COLUMN section",
+        "ALTER TABLE chunks DROP COLUMN context",
+        "DROP TABLE written_contexts",
         "DELETE FROM _sqlx_migrations WHERE version >= 10",
     ] {
         sqlx::query(query).execute(&store.pool).await.unwrap();
