@@ -1,6 +1,6 @@
 //! Small questions to chat models, on the way of a search or of an ingest: held to a form where the model can be, given
-//! up after a while, and those of searches remembered, because the same question comes again and again. Left out: what is asked (`prompts`)
-//! and what is made of the answers.
+//! up after a while, and those of searches remembered, because the same question comes again and again. Left out: what
+//! is asked (`prompts`), and what is made of the answers.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
