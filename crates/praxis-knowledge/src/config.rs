@@ -1,5 +1,6 @@
 //! `knowledge/NAME.toml`: a knowledge base, declared.
 
+mod checks;
 mod context;
 mod graph;
 mod models;
@@ -138,7 +139,7 @@ impl BaseConfig {
 
     /// How large chunks become for an embedder that reads `room` tokens beside headings and prefix.
     pub(crate) fn cutting(&self, room: usize) -> SegmentOptions {
-        let room = room - crate::ingest::reserve(&self.context, room);
+        let room = room - self.context.reserve(room);
         SegmentOptions {
             strategy: self.segment.strategy,
             max_tokens: self.segment.max_tokens.min(room),

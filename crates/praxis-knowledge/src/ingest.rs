@@ -9,7 +9,6 @@ mod settings;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use futures::StreamExt;
@@ -28,11 +27,10 @@ use crate::load::ocr::Ocr;
 use crate::metadata::Describer;
 pub use context::ContextReport;
 use context::Writer;
-pub(crate) use context::reserve;
 pub(crate) use prepare::chunk;
 use prepare::{Before, Prepared, Reading, fetch, prepare};
 pub(crate) use settings::recognition;
-use settings::{keep_recognized, settings, unfinished};
+use settings::{keep_recognized, settings};
 
 /// Chunks embedded in one call: enough to fill the encoder's batches.
 pub(crate) const EMBED_BATCH: usize = 64;
@@ -327,14 +325,7 @@ impl Knowledge {
             ocr,
         };
         let context = &base.config.context;
-        let writer = context.enabled.then(|| Writer {
-            knowledge: self,
-            base: name,
-            config: context,
-            counter: Arc::clone(&reading.counter),
-            room: reserve(context, room),
-            in_a_row: AtomicU64::new(0),
-        });
+        let writer = Writer::of(self, name, context, &reading.counter, room);
         let mut prepared = stream::iter(files)
             .map(|document| {
                 let before = known.get(&document.entry.uri).map(Before::of);
@@ -363,9 +354,7 @@ impl Knowledge {
                 });
                 if let Some(writer) = &writer {
                     let contexts = report.contexts.get_or_insert_default();
-                    if !writer.write(&mut next, progress, contexts, cx).await? {
-                        next.settings = unfinished(&next.settings);
-                    }
+                    writer.write(&mut next, progress, contexts, cx).await?;
                 }
                 batch.push(next);
             }

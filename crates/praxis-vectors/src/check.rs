@@ -50,18 +50,14 @@ impl Index {
             segments: state.segments.len(),
             ..Report::default()
         };
-        let mut ids: Vec<u64> = Vec::with_capacity(self.len());
-        for chunk in state.delta.chunks() {
-            let all = chunk.ids.iter().enumerate();
-            ids.extend(all.filter(|(at, _)| chunk.is_live(*at)).map(|(_, id)| *id));
-        }
+        let mut ids = state.delta.ids();
         if ids.iter().any(|id| !state.delta.contains(*id)) || ids.len() != report.delta {
             report.problems.push("the delta has lost ids".into());
         }
         for segment in &state.segments {
             report.problems.extend(segment.problems());
             report.dead += segment.dead();
-            ids.extend(segment.live_slots().iter().map(|(_, row)| segment.id(*row)));
+            ids.extend(segment.live_ids());
         }
         report.live = ids.len();
         if self.len() != ids.len() {

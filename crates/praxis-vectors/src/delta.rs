@@ -73,6 +73,16 @@ impl Delta {
         inner.chunks.clone()
     }
 
+    /// The ids of the vectors that are alive.
+    pub fn ids(&self) -> Vec<u64> {
+        let mut ids = Vec::with_capacity(self.live());
+        for chunk in self.chunks() {
+            let all = chunk.ids.iter().enumerate();
+            ids.extend(all.filter(|(at, _)| chunk.is_live(*at)).map(|(_, id)| *id));
+        }
+        ids
+    }
+
     pub fn contains(&self, id: u64) -> bool {
         let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
         inner.places.contains_key(&id)

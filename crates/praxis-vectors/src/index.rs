@@ -151,6 +151,13 @@ impl Index {
         self.len() == 0
     }
 
+    /// The ids of all vectors that can be found, in no order.
+    pub fn ids(&self) -> Vec<u64> {
+        let state = self.state();
+        let in_segments = state.segments.iter().flat_map(|segment| segment.live_ids());
+        state.delta.ids().into_iter().chain(in_segments).collect()
+    }
+
     /// Whether a vector has this id.
     pub fn contains(&self, id: u64) -> bool {
         let state = self.state();

@@ -71,6 +71,11 @@ pub fn note(line: impl AsRef<str>) {
     }
 }
 
+/// Prints the fix below a warning, as [`note`] does.
+pub fn hint(fix: impl std::fmt::Display) {
+    note(format!("         {}", paint(DIM, fix)));
+}
+
 /// Prints a warning.
 pub fn warn(line: impl AsRef<str>) {
     let _ = writeln!(

@@ -7,6 +7,8 @@ use std::time::Duration;
 use praxis_core::Problem;
 use serde::{Deserialize, Serialize};
 
+use super::checks::Checks;
+
 /// How many questions a model may write for a chunk.
 const QUESTIONS: RangeInclusive<usize> = 0..=8;
 
@@ -18,6 +20,10 @@ const CONCURRENCY: RangeInclusive<usize> = 1..=64;
 
 /// How long a model may take for a chunk, in seconds.
 const TIMEOUTS: RangeInclusive<u64> = 1..=3600;
+
+/// Tokens of what is written about a chunk, by the embedder: of the context, and of each question.
+const CONTEXT_TOKENS: usize = 80;
+const QUESTION_TOKENS: usize = 24;
 
 /// `[context]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,44 +68,40 @@ impl ContextConfig {
     pub(crate) fn timeout(&self) -> Duration {
         Duration::from_secs(self.timeout_seconds)
     }
+
+    /// Tokens, of the `room` that an embedder has for a chunk, that are left for what is written about it.
+    pub(crate) fn reserve(&self, room: usize) -> usize {
+        if !self.enabled {
+            return 0;
+        }
+        let situating = usize::from(self.situate) * CONTEXT_TOKENS;
+        (situating + self.questions * QUESTION_TOKENS).min(room / 2)
+    }
 }
 
 /// What is wrong with the table.
 pub(super) fn problems(context: &ContextConfig) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut check = |key: &str, good: bool, value: u64, help: String| {
-        if !good {
-            problems.push(Problem {
-                path: format!("context.{key}"),
-                message: format!("`{key}` is {value}"),
-                help: Some(help),
-            });
-        }
-    };
-    for (key, value, range) in [
-        ("questions", context.questions, QUESTIONS),
-        ("window_tokens", context.window_tokens, WINDOWS),
-        ("concurrency", context.concurrency, CONCURRENCY),
-    ] {
-        let help = format!(
-            "choose a number between {} and {}",
-            range.start(),
-            range.end()
-        );
-        check(key, range.contains(&value), value as u64, help);
-    }
-    let help = format!(
-        "choose a time between {} and {}",
-        TIMEOUTS.start(),
-        TIMEOUTS.end()
+    let mut checks = Checks::of("context");
+    checks.within("questions", &context.questions, &QUESTIONS, "a number");
+    checks.within(
+        "window_tokens",
+        &context.window_tokens,
+        &WINDOWS,
+        "a number",
     );
-    let seconds = context.timeout_seconds;
-    check(
+    checks.within(
+        "concurrency",
+        &context.concurrency,
+        &CONCURRENCY,
+        "a number",
+    );
+    checks.within(
         "timeout_seconds",
-        TIMEOUTS.contains(&seconds),
-        seconds,
-        help,
+        &context.timeout_seconds,
+        &TIMEOUTS,
+        "a time",
     );
+    let mut problems = checks.problems();
     if context.enabled && !context.situate && context.questions == 0 {
         problems.push(Problem {
             path: "context".to_owned(),

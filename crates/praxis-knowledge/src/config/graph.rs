@@ -7,6 +7,8 @@ use std::time::Duration;
 use praxis_core::Problem;
 use serde::{Deserialize, Serialize};
 
+use super::checks::Checks;
+
 /// How many triples a chunk may have.
 const TRIPLES: RangeInclusive<usize> = 1..=40;
 
@@ -72,50 +74,23 @@ impl GraphConfig {
 
 /// What is wrong with the table.
 pub(super) fn problems(graph: &GraphConfig) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut check = |key: &str, good: bool, value: &dyn std::fmt::Display, help: String| {
-        if !good {
-            problems.push(Problem {
-                path: format!("graph.{key}"),
-                message: format!("`{key}` is {value}"),
-                help: Some(help),
-            });
-        }
-    };
-    let between = |low: &dyn std::fmt::Display, high: &dyn std::fmt::Display, what: &str| {
-        format!("choose {what} between {low} and {high}")
-    };
-    check(
-        "max_triples",
-        TRIPLES.contains(&graph.max_triples),
-        &graph.max_triples,
-        between(TRIPLES.start(), TRIPLES.end(), "a number"),
-    );
-    check(
-        "concurrency",
-        CONCURRENCY.contains(&graph.concurrency),
-        &graph.concurrency,
-        between(CONCURRENCY.start(), CONCURRENCY.end(), "a number"),
-    );
-    check(
+    let mut checks = Checks::of("graph");
+    checks.within("max_triples", &graph.max_triples, &TRIPLES, "a number");
+    checks.within("concurrency", &graph.concurrency, &CONCURRENCY, "a number");
+    checks.within(
         "timeout_seconds",
-        TIMEOUTS.contains(&graph.timeout_seconds),
         &graph.timeout_seconds,
-        between(TIMEOUTS.start(), TIMEOUTS.end(), "a time"),
+        &TIMEOUTS,
+        "a time",
     );
-    check(
+    checks.check(
         "weight",
         graph.weight.is_finite() && graph.weight >= 0.0,
         &graph.weight,
         "choose 0, or a weight such as 0.25 beside the 0.5 of the other lanes".to_owned(),
     );
     if let Some(cosine) = graph.alias_cosine {
-        check(
-            "alias_cosine",
-            (0.0..=1.0).contains(&cosine),
-            &cosine,
-            between(&0, &1, "a cosine"),
-        );
+        checks.within("alias_cosine", &cosine, &(0.0..=1.0), "a cosine");
     }
     for (key, terms) in [
         ("entities", &graph.entities),
@@ -123,21 +98,21 @@ pub(super) fn problems(graph: &GraphConfig) -> Vec<Problem> {
     ] {
         let empty = terms.iter().find(|t| crate::graph::term(t).is_empty());
         if let Some(empty) = empty {
-            check(
+            checks.check(
                 key,
                 false,
                 &format!("[.., \"{empty}\", ..]"),
                 "each is a word or two, such as \"works_for\"".to_owned(),
             );
         }
-        check(
+        checks.check(
             key,
             terms.len() <= MOST_TERMS,
             &format!("a list of {}", terms.len()),
             format!("name at most {MOST_TERMS}"),
         );
     }
-    problems
+    checks.problems()
 }
 
 #[cfg(test)]

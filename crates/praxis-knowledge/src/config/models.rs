@@ -7,6 +7,7 @@ use std::time::Duration;
 use praxis_core::{CallError, ErrorCode, Problem, RerankOption, SearchOptions};
 use serde::{Deserialize, Serialize};
 
+use super::checks::Checks;
 use super::{BaseConfig, SearchConfig};
 
 /// The most other wordings of a question.
@@ -166,6 +167,7 @@ impl BaseConfig {
             ("embedder", &self.embedder, ModelUse::Embedding),
             ("search.question.model", &question.model, ModelUse::Chat),
             ("search.rerank.model", &rerank.model, ModelUse::Reranking),
+            ("context.model", &self.context.model, ModelUse::Chat),
             ("graph.model", &self.graph.model, ModelUse::Chat),
         ]
         .into_iter()
@@ -176,57 +178,33 @@ impl BaseConfig {
 
 /// What is wrong with these tables.
 pub(super) fn problems(search: &SearchConfig) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut check = |key: &str, good: bool, value: &dyn std::fmt::Display, help: String| {
-        if !good {
-            let name = key.rsplit('.').next().unwrap_or(key);
-            problems.push(Problem {
-                path: format!("search.{key}"),
-                message: format!("`{name}` is {value}"),
-                help: Some(help),
-            });
-        }
-    };
     let SearchConfig {
         question, rerank, ..
     } = search;
-    let between = |low: &dyn std::fmt::Display, high: &dyn std::fmt::Display, what: &str| {
-        format!("choose {what} between {low} and {high}")
-    };
-    check(
+    let mut checks = Checks::of("search");
+    checks.within(
         "question.queries",
-        question.queries <= MOST_QUERIES,
         &question.queries,
-        between(&0, &MOST_QUERIES, "a number"),
+        &(0..=MOST_QUERIES),
+        "a number",
     );
     for (key, seconds) in [
         ("question.timeout_seconds", question.timeout_seconds),
         ("rerank.timeout_seconds", rerank.timeout_seconds),
     ] {
-        let help = between(TIMEOUTS.start(), TIMEOUTS.end(), "a time");
-        check(key, TIMEOUTS.contains(&seconds), &seconds, help);
+        checks.within(key, &seconds, &TIMEOUTS, "a time");
     }
-    check(
-        "rerank.depth",
-        DEPTHS.contains(&rerank.depth),
-        &rerank.depth,
-        between(DEPTHS.start(), DEPTHS.end(), "a number"),
-    );
-    check(
+    checks.within("rerank.depth", &rerank.depth, &DEPTHS, "a number");
+    checks.within(
         "rerank.passage_tokens",
-        PASSAGE_TOKENS.contains(&rerank.passage_tokens),
         &rerank.passage_tokens,
-        between(PASSAGE_TOKENS.start(), PASSAGE_TOKENS.end(), "a number"),
+        &PASSAGE_TOKENS,
+        "a number",
     );
     if let Some(weight) = rerank.weight {
-        check(
-            "rerank.weight",
-            (0.0..=1.0).contains(&weight),
-            &weight,
-            between(&0, &1, "a share"),
-        );
+        checks.within("rerank.weight", &weight, &(0.0..=1.0), "a share");
     }
-    problems
+    checks.problems()
 }
 
 #[cfg(test)]
@@ -318,11 +296,13 @@ mod tests {
         assert_eq!(config.models(), []);
         config.search.question.model = Some("gpt".to_owned());
         config.search.rerank.model = Some("bge".to_owned());
+        config.context.model = Some("qwen".to_owned());
         assert_eq!(
             config.models(),
             [
                 ("search.question.model", "gpt", ModelUse::Chat),
                 ("search.rerank.model", "bge", ModelUse::Reranking),
+                ("context.model", "qwen", ModelUse::Chat),
             ]
         );
     }

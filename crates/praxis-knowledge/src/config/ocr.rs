@@ -7,6 +7,8 @@ use std::time::Duration;
 use praxis_core::Problem;
 use serde::{Deserialize, Serialize};
 
+use super::checks::Checks;
+
 /// Resolutions that pages are drawn in.
 const DPI: RangeInclusive<u32> = 72..=600;
 
@@ -73,59 +75,33 @@ fn is_language(name: &str) -> bool {
 
 /// What is wrong with the table.
 pub(super) fn problems(ocr: &OcrConfig) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut check = |key: &str, good: bool, value: &dyn std::fmt::Display, help: String| {
-        if !good {
-            problems.push(Problem {
-                path: format!("ocr.{key}"),
-                message: format!("`{key}` is {value}"),
-                help: Some(help),
-            });
-        }
-    };
-    let between = |low: &dyn std::fmt::Display, high: &dyn std::fmt::Display, what: &str| {
-        format!("choose {what} between {low} and {high}")
-    };
-    check(
-        "dpi",
-        DPI.contains(&ocr.dpi),
-        &ocr.dpi,
-        between(DPI.start(), DPI.end(), "a resolution"),
-    );
-    check(
-        "max_pages",
-        PAGES.contains(&ocr.max_pages),
-        &ocr.max_pages,
-        between(PAGES.start(), PAGES.end(), "a number"),
-    );
-    check(
-        "timeout_seconds",
-        TIMEOUTS.contains(&ocr.timeout_seconds),
-        &ocr.timeout_seconds,
-        between(TIMEOUTS.start(), TIMEOUTS.end(), "a time"),
-    );
-    check(
+    let mut checks = Checks::of("ocr");
+    checks.within("dpi", &ocr.dpi, &DPI, "a resolution");
+    checks.within("max_pages", &ocr.max_pages, &PAGES, "a number");
+    checks.within("timeout_seconds", &ocr.timeout_seconds, &TIMEOUTS, "a time");
+    let confidences = 0.0..=100.0;
+    checks.within(
         "min_confidence",
-        (0.0..=100.0).contains(&ocr.min_confidence),
         &ocr.min_confidence,
-        between(&0, &100, "a confidence"),
+        &confidences,
+        "a confidence",
     );
     let languages = &ocr.languages;
-    check(
+    checks.check(
         "languages",
         (1..=MOST_LANGUAGES).contains(&languages.len()),
         &format!("a list of {}", languages.len()),
         format!("name 1 to {MOST_LANGUAGES}, such as [\"eng\", \"chi_sim\"]"),
     );
     if let Some(strange) = languages.iter().find(|name| !is_language(name)) {
-        check(
+        checks.check(
             "languages",
             false,
             &format!("[.., \"{strange}\", ..]"),
             "`tesseract --list-langs` lists the names, such as \"eng\" and \"chi_sim\"".to_owned(),
         );
     }
-    problems
+    checks.problems()
 }
 
 #[cfg(test)]

@@ -19,16 +19,13 @@ use super::resolve::{Bound, aliases};
 use super::{GraphOptions, GraphProgress, GraphReport};
 use crate::config::GraphConfig;
 use crate::knowledge::{Knowledge, internal};
-use crate::search::assistant::Answered;
+use crate::search::assistant::{Answered, MOST_UNANSWERED, unusable};
 
 /// Chunks that are read from the store at a time.
 const PAGE: usize = 128;
 
 /// Names that are embedded at a time.
 const EMBED_BATCH: usize = 64;
-
-/// Chunks in a row that the model may leave without an answer.
-const MOST_UNANSWERED: u64 = 3;
 
 /// One build.
 struct Build<'a> {
@@ -223,8 +220,7 @@ impl Build<'_> {
                 let claims = read(&answer.text);
                 grounded = ground(&claims, on, &self.vocabulary);
                 if !claims.is_answer && grounded.names.is_empty() {
-                    let said: String = answer.text.chars().take(120).collect();
-                    new.error = Some(format!("the model's answer cannot be used: {said}"));
+                    new.error = Some(unusable(&answer.text));
                 }
             }
             Ok(Answered::Unfit(error)) => new.error = Some(error.to_string()),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::ground::{Ground, Vocabulary};
 use super::names::term;
-use crate::search::prompts::Prompt;
+use crate::search::prompts::{Prompt, object, text};
 
 /// Characters of a name, a type or relation, and a quote, as far as the form lets a model write.
 const NAME_CHARS: usize = 60;
@@ -152,25 +152,12 @@ pub(crate) fn extraction(chunk: Ground<'_>, vocabulary: &Vocabulary) -> Prompt {
 }
 
 fn schema(vocabulary: &Vocabulary, most_entities: usize) -> Value {
-    let text = |chars: usize| json!({ "type": "string", "minLength": 1, "maxLength": chars });
     let one_of = |terms: &[String]| {
         if terms.is_empty() {
             text(TERM_CHARS)
         } else {
             json!({ "type": "string", "enum": terms })
         }
-    };
-    let object = |properties: Value| {
-        let required: Vec<String> = properties
-            .as_object()
-            .map(|all| all.keys().cloned().collect())
-            .unwrap_or_default();
-        json!({
-            "type": "object",
-            "properties": properties,
-            "required": required,
-            "additionalProperties": false,
-        })
     };
     let entity = object(json!({ "name": text(NAME_CHARS), "type": one_of(&vocabulary.kinds) }));
     let triple = object(json!({

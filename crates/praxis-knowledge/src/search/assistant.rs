@@ -16,6 +16,9 @@ use super::prompts::Prompt;
 /// Answers that are remembered; the longest have a few kilobytes.
 const REMEMBERED: usize = 1024;
 
+/// Questions of a batch in a row that a model may leave without an answer: after them it is away.
+pub(crate) const MOST_UNANSWERED: u64 = 3;
+
 /// What a question is remembered by: model, messages and form.
 type Key = [u8; 32];
 
@@ -81,10 +84,7 @@ impl Assistant {
         let answer = tokio::time::timeout(limit, answer).await;
         let text = answer.unwrap_or(Err(ModelError::Timeout(limit)))?.text;
         let Some(value) = read(&text) else {
-            let said: String = text.chars().take(120).collect();
-            return Err(ModelError::Broken(format!(
-                "the model's answer cannot be used: {said}"
-            )));
+            return Err(ModelError::Broken(unusable(&text)));
         };
         if let Ok(mut answers) = self.answers.lock() {
             answers.put(key, text);
@@ -168,6 +168,12 @@ impl Assistant {
             Err(error) => Err(error),
         }
     }
+}
+
+/// What is said of an answer that cannot be used.
+pub(crate) fn unusable(answer: &str) -> String {
+    let said: String = answer.chars().take(120).collect();
+    format!("the model's answer cannot be used: {said}")
 }
 
 /// Digest of all that a model is asked, in hexadecimal.

@@ -82,16 +82,22 @@ pub(crate) struct Prompt {
     pub max_tokens: u32,
 }
 
-fn object(key: &str, property: Value) -> Value {
+/// The form of an object that has all of these properties and no others.
+pub(crate) fn object(properties: Value) -> Value {
+    let required: Vec<String> = properties
+        .as_object()
+        .map(|all| all.keys().cloned().collect())
+        .unwrap_or_default();
     json!({
         "type": "object",
-        "properties": { key: property },
-        "required": [key],
+        "properties": properties,
+        "required": required,
         "additionalProperties": false,
     })
 }
 
-fn text(chars: usize) -> Value {
+/// The form of a text that is not empty.
+pub(crate) fn text(chars: usize) -> Value {
     json!({ "type": "string", "minLength": 1, "maxLength": chars })
 }
 
@@ -117,7 +123,7 @@ pub(crate) fn rewrite(question: &str, history: &[Message]) -> Prompt {
     messages.push(Message::user(asked));
     Prompt {
         messages,
-        schema: object("question", text(QUESTION_CHARS)),
+        schema: object(json!({ "question": text(QUESTION_CHARS) })),
         max_tokens: room(QUESTION_CHARS),
     }
 }
@@ -136,7 +142,7 @@ pub(crate) fn wordings(question: &str, count: usize) -> Prompt {
             Message::system(WORDINGS),
             Message::user(format!("Question: {asked}\n\nWrite {count} questions.")),
         ],
-        schema: object("queries", queries),
+        schema: object(json!({ "queries": queries })),
         max_tokens: room(count * QUESTION_CHARS / 2),
     }
 }
@@ -148,7 +154,7 @@ pub(crate) fn passage(question: &str) -> Prompt {
             Message::system(PASSAGE),
             Message::user(format!("Question: {}", cut(question, ASKED_TOKENS))),
         ],
-        schema: object("passage", text(PASSAGE_CHARS)),
+        schema: object(json!({ "passage": text(PASSAGE_CHARS) })),
         max_tokens: room(PASSAGE_CHARS / 2),
     }
 }
@@ -174,7 +180,7 @@ pub(crate) fn ranking(question: &str, passages: &[&str], best: usize) -> Prompt 
     });
     Prompt {
         messages: vec![Message::system(RANKING), Message::user(asked)],
-        schema: object("ranking", ranking),
+        schema: object(json!({ "ranking": ranking })),
         max_tokens: room(best * 5),
     }
 }

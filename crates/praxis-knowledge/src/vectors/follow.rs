@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use praxis_core::CallError;
 use praxis_store::{Base, Place as Since, Store};
-use praxis_vectors::{Error, Filter, IdSet, Index, SearchOptions, has_direction};
+use praxis_vectors::{Error, IdSet, Index, has_direction};
 
 use crate::knowledge::internal;
 
@@ -197,7 +197,7 @@ pub(crate) async fn follow(
         VectorKind::Documents => {
             let kept = store.document_generations(name).await.map_err(internal)?;
             let kept: IdSet = kept.into_iter().collect();
-            blocking(index, move |index| beside(index, &kept)).await?
+            blocking(index, move |index| Ok(beside(index, &kept))).await?
         }
     };
     blocking(index, move |index| index.delete(gone)).await?;
@@ -220,19 +220,11 @@ pub(crate) async fn follow(
     Ok(())
 }
 
-/// The ids in an index that are none of `kept`. A search with a filter looks at everything: one for as many as
-/// there are finds them all, in whatever direction.
-pub(super) fn beside(index: &Index, kept: &IdSet) -> Result<Vec<u64>, Error> {
-    let mut held = 0;
-    kept.for_each(|id| held += usize::from(index.contains(id)));
-    let others = index.len().saturating_sub(held);
-    let direction = vec![1.0; index.dimension()];
-    let options = SearchOptions {
-        filter: Some(Filter::Except(kept)),
-        ..SearchOptions::default()
-    };
-    let hits = index.search(&direction, others, &options)?;
-    Ok(hits.into_iter().map(|hit| hit.id).collect())
+/// The ids in an index that are none of `kept`.
+pub(super) fn beside(index: &Index, kept: &IdSet) -> Vec<u64> {
+    let mut ids = index.ids();
+    ids.retain(|id| !kept.contains(*id));
+    ids
 }
 
 /// Merges what there is to merge of an index: whatever came since it was last done is compared one by one, and

@@ -214,6 +214,12 @@ impl Segment {
         slots
     }
 
+    /// The ids of all vectors that are alive.
+    pub fn live_ids(&self) -> impl Iterator<Item = u64> {
+        let slots = self.live_slots().into_iter();
+        slots.map(|(_, row)| self.id(row))
+    }
+
     /// Slots of all vectors that were deleted.
     pub fn dead_slots(&self) -> Vec<Slot> {
         let blocks = self.starts(Section::BlockStarts);

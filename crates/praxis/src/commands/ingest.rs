@@ -11,7 +11,7 @@ use serde_json::json;
 use super::watch::{self, Voice};
 use crate::app::App;
 use crate::cli::{Global, Ingest};
-use crate::ui::{self, BOLD, DIM, Failure, GREEN};
+use crate::ui::{self, BOLD, Failure, GREEN};
 
 /// Ingests, shows progress, and reports each file and each source that could not be read.
 ///
@@ -130,7 +130,7 @@ pub(super) fn print_problems(base: &str, report: &IngestReport) {
         };
         ui::warn(format!("{}: {}", ui::paint(BOLD, source), problem.reason));
         if let Some(hint) = &problem.hint {
-            ui::note(format!("         {}", ui::paint(DIM, hint)));
+            ui::hint(hint);
         }
     }
     for failed in &report.failed {
@@ -140,7 +140,7 @@ pub(super) fn print_problems(base: &str, report: &IngestReport) {
             failed.reason
         ));
         if let Some(hint) = &failed.hint {
-            ui::note(format!("         {}", ui::paint(DIM, hint)));
+            ui::hint(hint);
         }
     }
     if let Some(contexts) = &report.contexts {
@@ -170,7 +170,7 @@ fn print_contexts(base: &str, contexts: &ContextReport) {
         let fix = format!(
             "they are found by their text alone; `praxis ingest {base}` asks again for what is missing"
         );
-        ui::note(format!("         {}", ui::paint(DIM, fix)));
+        ui::hint(fix);
     }
     if contexts.unusable > 0 {
         ui::warn(format!(

@@ -17,28 +17,13 @@ use serde_json::{Value, json};
 
 use self::prompt::{Parts, lines, prompt};
 use super::prepare::Prepared;
+use super::settings::unfinished;
 use super::{IngestEvent, stopped};
 use crate::config::ContextConfig;
 use crate::document::Segment;
 use crate::knowledge::{Knowledge, internal};
-use crate::search::assistant::{Answered, digest};
+use crate::search::assistant::{Answered, MOST_UNANSWERED, digest, unusable};
 use crate::summary::beginning;
-
-/// Tokens of what is written about a chunk, by the embedder: of the context, and of each question.
-const CONTEXT_TOKENS: usize = 80;
-const QUESTION_TOKENS: usize = 24;
-
-/// Chunks in a row that the model may leave without an answer; after them it is not asked any more.
-const MOST_UNANSWERED: u64 = 3;
-
-/// Tokens, of those that an embedder reads of a chunk, that are left for what is written about it.
-pub(crate) fn reserve(config: &ContextConfig, room: usize) -> usize {
-    if !config.enabled {
-        return 0;
-    }
-    let tokens = usize::from(config.situate) * CONTEXT_TOKENS + config.questions * QUESTION_TOKENS;
-    tokens.min(room / 2)
-}
 
 /// What models wrote about the chunks of an ingest.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -71,14 +56,14 @@ enum Wrote {
 
 /// Who writes about the chunks of one ingest.
 pub(super) struct Writer<'a> {
-    pub knowledge: &'a Knowledge,
-    pub base: &'a str,
-    pub config: &'a ContextConfig,
-    pub counter: TokenCounter,
+    knowledge: &'a Knowledge,
+    base: &'a str,
+    config: &'a ContextConfig,
+    counter: TokenCounter,
     /// The most tokens of what is written about a chunk.
-    pub room: usize,
+    room: usize,
     /// Chunks in a row without an answer.
-    pub in_a_row: AtomicU64,
+    in_a_row: AtomicU64,
 }
 
 /// A document whose chunks are written about.
@@ -90,8 +75,26 @@ struct Subject<'a> {
     known: HashMap<String, String>,
 }
 
-impl Writer<'_> {
-    /// Gives the chunks of a document their contexts; `true` where none is missing.
+impl<'a> Writer<'a> {
+    /// The writer of an ingest, if the base wants one, for an embedder that counts so and has `room` for a chunk.
+    pub fn of(
+        knowledge: &'a Knowledge,
+        base: &'a str,
+        config: &'a ContextConfig,
+        counter: &TokenCounter,
+        room: usize,
+    ) -> Option<Self> {
+        config.enabled.then(|| Self {
+            knowledge,
+            base,
+            config,
+            counter: counter.clone(),
+            room: config.reserve(room),
+            in_a_row: AtomicU64::new(0),
+        })
+    }
+
+    /// Gives the chunks of a document their contexts. Where one is missing, the document's settings say so.
     ///
     /// # Errors
     /// A model that is unknown, not here or refuses, a store that fails, or a call that was cancelled; what was
@@ -102,14 +105,14 @@ impl Writer<'_> {
         progress: &(dyn Fn(IngestEvent) + Sync),
         report: &mut ContextReport,
         cx: &CallContext,
-    ) -> Result<bool, CallError> {
+    ) -> Result<(), CallError> {
         let uri = prepared.from.entry.uri.clone();
         let Ok(document) = &prepared.document else {
-            return Ok(true);
+            return Ok(());
         };
         let segments = &prepared.segments;
         if segments.is_empty() {
-            return Ok(true);
+            return Ok(());
         }
         let known = self.knowledge.store().written_contexts(self.base, &uri);
         let subject = Subject {
@@ -118,11 +121,10 @@ impl Writer<'_> {
             parts: Parts::of(document, segments, self.config.window_tokens),
             known: known.await.map_err(internal)?,
         };
-        let subject = &subject;
-        let chunks = segments.len();
+        let (asked, chunks) = (&subject, segments.len());
         let mut writing = stream::iter(0..chunks)
             // In a box: the compiler does not see by itself that these may move between threads.
-            .map(|chunk| self.one(subject, segments, chunk, cx).boxed())
+            .map(|chunk| self.one(asked, segments, chunk, cx).boxed())
             .buffered(self.config.concurrency);
         let mut contexts = Vec::with_capacity(chunks);
         let mut used = BTreeSet::new();
@@ -138,16 +140,16 @@ impl Writer<'_> {
             });
         }
         drop(writing);
-        let is_whole = report.missing == missing;
-        if is_whole {
-            let stale = subject.known.keys().filter(|d| !used.contains(*d));
-            let stale: Vec<String> = stale.cloned().collect();
-            let store = self.knowledge.store();
-            let forgotten = store.forget_written_contexts(self.base, &uri, &stale);
-            forgotten.await.map_err(internal)?;
-        }
         prepared.contexts = contexts;
-        Ok(is_whole)
+        if report.missing > missing {
+            prepared.settings = unfinished(&prepared.settings);
+            return Ok(());
+        }
+        let stale = subject.known.into_keys().filter(|d| !used.contains(d));
+        let stale: Vec<String> = stale.collect();
+        let store = self.knowledge.store();
+        let forgotten = store.forget_written_contexts(self.base, &uri, &stale);
+        forgotten.await.map_err(internal)
     }
 
     /// What there is about one chunk, by the digest of what is asked; that of a chunk without a question is empty.
@@ -182,10 +184,7 @@ impl Writer<'_> {
         let (text, usage, failure) = match asked.await {
             Ok(Answered::Text(answer)) => {
                 let lines = lines(&answer.text, self.config.questions);
-                let failure = lines.is_empty().then(|| {
-                    let said: String = answer.text.chars().take(120).collect();
-                    format!("the model's answer cannot be used: {said}")
-                });
+                let failure = lines.is_empty().then(|| unusable(&answer.text));
                 (self.fit(lines), answer.usage, failure)
             }
             Ok(Answered::Unfit(error)) => {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::config::ContextConfig;
 use crate::document::{LoadedDocument, Segment, slice};
-use crate::search::prompts::Prompt;
+use crate::search::prompts::{Prompt, object, text};
 use crate::search::reading;
 
 /// Characters of a context and of a question, as far as the form lets a model write.
@@ -131,11 +131,6 @@ impl Parts {
     }
 }
 
-/// Whether a model is asked where a chunk stands: the only chunk of a document is all of it.
-fn situates(config: &ContextConfig, only: bool) -> bool {
-    config.situate && !only
-}
-
 /// What a model is asked of a chunk; `only` where its document has no other. `None` where there is nothing to ask.
 pub(crate) fn prompt(
     part: &str,
@@ -143,7 +138,8 @@ pub(crate) fn prompt(
     only: bool,
     config: &ContextConfig,
 ) -> Option<Prompt> {
-    let situate = situates(config, only);
+    // The only chunk of a document is all of it.
+    let situate = config.situate && !only;
     if !situate && config.questions == 0 {
         return None;
     }
@@ -206,7 +202,6 @@ impl Example {
 }
 
 fn schema(situate: bool, questions: usize) -> Value {
-    let text = |chars: usize| json!({ "type": "string", "minLength": 1, "maxLength": chars });
     let mut properties = serde_json::Map::new();
     if situate {
         properties.insert("context".to_owned(), text(CONTEXT_CHARS));
@@ -220,13 +215,7 @@ fn schema(situate: bool, questions: usize) -> Value {
         });
         properties.insert("questions".to_owned(), list);
     }
-    let required: Vec<String> = properties.keys().cloned().collect();
-    json!({
-        "type": "object",
-        "properties": properties,
-        "required": required,
-        "additionalProperties": false,
-    })
+    object(Value::Object(properties))
 }
 
 /// The lines of an answer, the context first; none where it cannot be used.

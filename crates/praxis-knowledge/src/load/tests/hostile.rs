@@ -8,9 +8,8 @@ use super::docx::docx;
 use super::pdf::{FIXTURES, fixture};
 use super::*;
 
-/// Time that a small file may take, unoptimized, beside other tests and on a slow machine: less than the loader gives
-/// it, so that what never ends is told from what is slow.
-const SOON: Duration = Duration::from_secs(90);
+/// Time that a small file may take, unoptimized and beside other tests.
+const SOON: Duration = Duration::from_secs(20);
 
 /// Files of `tests/fixtures/office`.
 const OFFICE: &[&str] = &[

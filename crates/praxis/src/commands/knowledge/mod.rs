@@ -252,5 +252,5 @@ fn again_without_others(command: &str, base: &str) {
     let fix = format!(
         "for the vectors too, stop that process and run `praxis knowledge {command} {base}` again"
     );
-    ui::note(format!("         {}", ui::paint(DIM, fix)));
+    ui::hint(fix);
 }
