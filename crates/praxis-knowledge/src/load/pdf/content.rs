@@ -11,6 +11,7 @@ use hayro_syntax::page::{Page, Resources};
 
 use super::font::Font;
 use super::glyph::{Glyph, IDENTITY, Matrix, level, readable, replace, then};
+use super::nesting::shallow;
 use super::streams::{Budget, text_entry};
 
 /// Instructions of one page beyond which it is no page that people read: a bound on time.
@@ -28,7 +29,7 @@ pub(super) struct PageText {
     pub unknown: usize,
     /// Pictures shown.
     pub images: usize,
-    /// Whether its content, or a part of it, cannot be unpacked.
+    /// Whether its content, or a part of it, cannot be unpacked, or nests deeper than any page does.
     pub damaged: bool,
 }
 
@@ -125,6 +126,8 @@ impl Reader<'_> {
         let (mut text, mut line) = (IDENTITY, IDENTITY);
         // Fonts without an object of their own, by name.
         let mut own: HashMap<Vec<u8>, Rc<Font>> = HashMap::new();
+        let (content, is_whole) = shallow(content);
+        self.page.damaged |= !is_whole;
         let mut operations = TypedIter::new(content);
         while let Some(operation) = operations.next() {
             self.instructions += 1;

@@ -13,6 +13,7 @@ mod glyph;
 mod layout;
 mod margins;
 mod metrics;
+mod nesting;
 mod prose;
 #[cfg(feature = "ocr")]
 mod recognized;
