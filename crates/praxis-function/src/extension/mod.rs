@@ -117,8 +117,7 @@ impl File<'_> {
             let what = "`must_cite` needs passages to cite: `praxis.knowledge` is missing";
             problems.push(self.at_key("praxis.checks", what));
         }
-        let defaults = Budget::default();
-        let budget = self.read::<BudgetKeys>("budget", &ours, problems);
+        let budget = self.budget(&ours, problems);
         let history = self.read::<HistoryKeys>("history", &ours, problems);
         let history = history.map_or(Ok(History::default()), History::try_from);
         let query = self.query(&ours, input_schema, problems);
@@ -147,11 +146,31 @@ impl File<'_> {
             tool_choice: self.first_call(front, &ours, problems),
             constraint: self.constraint(&ours, problems),
             constrained: self.read("constrained", &ours, problems).unwrap_or(true),
-            budget: budget.map_or(defaults, |given| Budget {
-                questions: given.questions.unwrap_or(defaults.questions).max(1),
-                repairs: given.repairs.unwrap_or(defaults.repairs),
-                tokens: given.tokens.unwrap_or(defaults.tokens),
-            }),
+            budget,
+        }
+    }
+
+    /// `praxis.budget`. A call without a question or a token is none.
+    fn budget(&self, ours: &Map<String, Value>, problems: &mut Vec<Diagnostic>) -> Budget {
+        let defaults = Budget::default();
+        let Some(given) = self.read::<BudgetKeys>("budget", ours, problems) else {
+            return defaults;
+        };
+        for (key, nothing) in [
+            ("questions", given.questions == Some(0)),
+            ("tokens", given.tokens == Some(0)),
+        ] {
+            if nothing {
+                let message = format!("`praxis.budget`: `{key}` must be at least 1");
+                let help = format!("say how many a call may have, or leave `{key}` out");
+                let found = self.at_key_below(&["budget", key], message);
+                problems.push(found.help(help));
+            }
+        }
+        Budget {
+            questions: given.questions.unwrap_or(defaults.questions),
+            repairs: given.repairs.unwrap_or(defaults.repairs),
+            tokens: given.tokens.unwrap_or(defaults.tokens),
         }
     }
 

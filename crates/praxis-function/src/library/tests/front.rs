@@ -44,6 +44,18 @@ fn numbers_out_of_their_range_are_told_with_it() {
                 "leave it out for 5",
             ],
         ),
+        (
+            "praxis.budget:\n  repairs: 0\n  questions: 0",
+            &[
+                "prompts/a.prompt:7:3",
+                "`questions` must be at least 1",
+                "leave `questions` out",
+            ],
+        ),
+        (
+            "praxis.budget: {tokens: 0}",
+            &["prompts/a.prompt:5:8", "`tokens` must be at least 1"],
+        ),
     ] {
         let text = said(keys);
         for part in parts {
@@ -57,6 +69,7 @@ fn numbers_out_of_their_range_are_told_with_it() {
         "praxis.knowledge: docs\npraxis.limit: 1",
         "praxis.knowledge: {base: docs, limit: 50}",
         "praxis.technique: {least_to_most: {max_questions: 20}}",
+        "praxis.budget: {questions: 1, repairs: 0, tokens: 1}",
     ] {
         assert_eq!(said(keys), "", "{keys}");
     }
