@@ -77,6 +77,14 @@ pub struct ChatRequest {
     /// Whether it may want several calls at once; `None`: it may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parallel_tool_calls: Option<bool>,
+    /// How long the model should think before it answers; `None`: as it does unasked. Models that cannot
+    /// think ignore it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_effort: Option<ReasoningEffort>,
+    /// What requests with the same beginning have in common, for providers that route by it to a machine
+    /// that has the beginning in its cache (OpenAI's `prompt_cache_key`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_key: Option<String>,
     /// Who is served first where requests wait for the local engine; providers ignore it.
     #[serde(default)]
     pub priority: Priority,
@@ -85,6 +93,38 @@ pub struct ChatRequest {
     /// own in `praxis.toml`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
+}
+
+/// How long a model thinks before it answers (OpenAI's `reasoning_effort`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReasoningEffort {
+    /// Not at all.
+    None,
+    /// As little as it can.
+    Minimal,
+    /// A little.
+    Low,
+    /// What most questions need.
+    Medium,
+    /// What hard questions need.
+    High,
+    /// As long as it can.
+    XHigh,
+}
+
+impl ReasoningEffort {
+    /// Its name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ReasoningEffort::None => "none",
+            ReasoningEffort::Minimal => "minimal",
+            ReasoningEffort::Low => "low",
+            ReasoningEffort::Medium => "medium",
+            ReasoningEffort::High => "high",
+            ReasoningEffort::XHigh => "xhigh",
+        }
+    }
 }
 
 /// How urgent a request is.
@@ -137,6 +177,8 @@ pub enum ChatChunk {
         /// One entry for each token behind `text`.
         logprobs: Vec<TokenLogprob>,
     },
+    /// More of what the model thinks aloud before it answers; no part of the answer.
+    Reasoning(String),
     /// A piece of a call that the model wants made.
     ToolCall(ToolCallDelta),
     /// The end; always the last chunk of a stream that did not fail.
@@ -168,6 +210,8 @@ pub trait ChatModel: Send + Sync {
 pub struct ChatAnswer {
     /// The text.
     pub text: String,
+    /// What the model thought aloud before it.
+    pub reasoning: String,
     /// Logprobs, where asked for.
     pub logprobs: Vec<TokenLogprob>,
     /// What the model wants called.
@@ -183,7 +227,8 @@ pub struct ChatAnswer {
 /// # Errors
 /// The stream's error, or [`ModelError::Broken`] where it ends without [`ChatChunk::Done`].
 pub async fn collect(mut stream: ChatStream) -> Result<ChatAnswer, ModelError> {
-    let (mut text, mut logprobs, mut calls) = (String::new(), Vec::new(), ToolCalls::default());
+    let (mut text, mut reasoning) = (String::new(), String::new());
+    let (mut logprobs, mut calls) = (Vec::new(), ToolCalls::default());
     while let Some(chunk) = stream.next().await {
         match chunk? {
             ChatChunk::Delta {
@@ -193,6 +238,7 @@ pub async fn collect(mut stream: ChatStream) -> Result<ChatAnswer, ModelError> {
                 text.push_str(&more);
                 logprobs.append(&mut lp);
             }
+            ChatChunk::Reasoning(more) => reasoning.push_str(&more),
             ChatChunk::ToolCall(delta) => calls.push(&delta),
             ChatChunk::Done {
                 finish_reason,
@@ -200,6 +246,7 @@ pub async fn collect(mut stream: ChatStream) -> Result<ChatAnswer, ModelError> {
             } => {
                 return Ok(ChatAnswer {
                     text,
+                    reasoning,
                     logprobs,
                     tool_calls: calls.finish(),
                     finish_reason,

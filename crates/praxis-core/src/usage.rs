@@ -12,12 +12,18 @@ pub struct Usage {
     /// Those of them that came from a cache.
     #[serde(default)]
     pub cached_tokens: u64,
+    /// Those of them that were written into a provider's cache, where it bills that.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cache_write_tokens: u64,
     /// Tokens generated.
     pub output_tokens: u64,
     /// Those of them that a constraint left no choice about: they were read rather than generated,
     /// several in one pass.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub forced_tokens: u64,
+    /// Those of them that the model thought with before it answered.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reasoning_tokens: u64,
 }
 
 #[expect(
@@ -34,8 +40,10 @@ impl Add for Usage {
         Usage {
             input_tokens: self.input_tokens + other.input_tokens,
             cached_tokens: self.cached_tokens + other.cached_tokens,
+            cache_write_tokens: self.cache_write_tokens + other.cache_write_tokens,
             output_tokens: self.output_tokens + other.output_tokens,
             forced_tokens: self.forced_tokens + other.forced_tokens,
+            reasoning_tokens: self.reasoning_tokens + other.reasoning_tokens,
         }
     }
 }

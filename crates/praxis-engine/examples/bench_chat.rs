@@ -61,7 +61,7 @@ async fn run(
     let (mut first, mut last, mut usage) = (None, started, None);
     while let Some(chunk) = stream.next().await {
         match chunk? {
-            ChatChunk::Delta { .. } | ChatChunk::ToolCall(_) => {
+            ChatChunk::Delta { .. } | ChatChunk::Reasoning(_) | ChatChunk::ToolCall(_) => {
                 last = Instant::now();
                 first.get_or_insert(last);
             }

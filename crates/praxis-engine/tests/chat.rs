@@ -65,6 +65,7 @@ async fn a_stream_is_pieces_of_whole_characters_that_end_with_done() {
                 text.push_str(&piece);
                 deltas += 1;
             }
+            ChatChunk::Reasoning(text) => panic!("{text:?} of a model that does not think"),
             ChatChunk::ToolCall(call) => panic!("{call:?} without tools"),
             ChatChunk::Done {
                 finish_reason,

@@ -453,6 +453,7 @@ impl Asking<'_> {
                         break;
                     }
                 }
+                ChatChunk::Reasoning(text) => sink.thought(text, cx).await,
                 ChatChunk::ToolCall(delta) => calls.push(&delta),
                 ChatChunk::Done {
                     finish_reason,

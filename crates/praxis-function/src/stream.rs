@@ -150,6 +150,13 @@ impl<'a> Sink<'a> {
         ControlFlow::Continue(())
     }
 
+    /// Shows what a model thinks that does so of itself. It is no part of what the technique asked for.
+    pub async fn thought(&self, text: String, cx: &CallContext) {
+        if self.show != Show::Nothing && !text.is_empty() {
+            cx.emit(CallEvent::Reasoning { text }).await;
+        }
+    }
+
     /// Whether the reader is told of what happens meanwhile.
     pub fn is_heard(&self) -> bool {
         self.show != Show::Nothing

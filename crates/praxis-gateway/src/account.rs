@@ -14,9 +14,10 @@ use praxis_engine::ChatMemory;
 use serde_json::{Value, json};
 use tokio_util::sync::DropGuard;
 
+use crate::asking::Failures;
 use crate::config::Price;
-use crate::openai::{Piece, Pieces};
 use crate::tokens;
+use crate::wire::{Piece, Pieces};
 
 /// Describes the metrics, for exporters that show descriptions.
 pub(crate) fn describe_metrics() {
@@ -36,6 +37,14 @@ pub(crate) fn describe_metrics() {
     describe_counter!(
         "praxis_model_fallbacks_total",
         "Requests handed to the next model"
+    );
+    describe_counter!(
+        "praxis_model_hedges_total",
+        "Requests to a further model because the first did not begin its answer in time"
+    );
+    describe_counter!(
+        "praxis_model_shadows_total",
+        "Requests to shadow models, and those for which there was no room"
     );
     describe_histogram!(
         "praxis_model_request_seconds",
@@ -87,14 +96,20 @@ pub(crate) struct Account {
     began: Instant,
     prompt_estimate: u64,
     /// What failed before the answer began.
-    failed: Vec<Value>,
+    failed: Failures,
+    /// What else the trace says of how the answer came.
+    notes: serde_json::Map<String, Value>,
     text: String,
+    reasoning: String,
     calls: ToolCalls,
 }
 
 impl Account {
     pub(crate) fn open(model: &str, request: &ChatRequest, cx: &CallContext) -> Self {
         let mut input = json!({ "messages": request.messages, "sampling": request.sampling });
+        if let (Some(effort), Some(map)) = (request.reasoning_effort, input.as_object_mut()) {
+            map.insert("reasoning_effort".to_owned(), effort.as_str().into());
+        }
         if let (Some(n), Some(map)) = (request.top_logprobs, input.as_object_mut()) {
             map.insert("top_logprobs".to_owned(), n.into());
         }
@@ -112,8 +127,10 @@ impl Account {
             price: Price::default(),
             began: Instant::now(),
             prompt_estimate: tokens::estimate_prompt(&request.messages),
-            failed: Vec::new(),
+            failed: Failures::default(),
+            notes: serde_json::Map::new(),
             text: String::new(),
+            reasoning: String::new(),
             calls: ToolCalls::default(),
         }
     }
@@ -124,24 +141,26 @@ impl Account {
         self.price = price;
     }
 
-    /// Notes an attempt that failed.
-    pub(crate) fn attempt_failed(&mut self, error: &ModelError) {
-        self.failed.push(json!({
-            "model": self.model,
-            "code": error.code().as_str(),
-            "error": error.to_string(),
-        }));
+    /// Where attempts that failed are noted.
+    pub(crate) fn failures(&self) -> Failures {
+        self.failed.clone()
+    }
+
+    /// Notes how the answer came.
+    pub(crate) fn note(&mut self, name: &str, value: impl Into<Value>) {
+        self.notes.insert(name.to_owned(), value.into());
     }
 
     fn cost(&self, usage: Usage) -> Money {
-        Money::for_tokens(usage.input_tokens, self.price.input)
-            + Money::for_tokens(usage.output_tokens, self.price.output)
+        self.price.cost(usage)
     }
 
     fn estimate(&self) -> Usage {
         Usage {
             input_tokens: self.prompt_estimate,
-            output_tokens: tokens::estimate(&self.text) + tokens::estimate_calls(&self.calls),
+            output_tokens: tokens::estimate(&self.text)
+                + tokens::estimate(&self.reasoning)
+                + tokens::estimate_calls(&self.calls),
             ..Usage::default()
         }
     }
@@ -151,6 +170,13 @@ impl Account {
             span.first_token();
         }
         self.text.push_str(text);
+    }
+
+    fn thought(&mut self, text: &str) {
+        if let Some(span) = &mut self.span {
+            span.first_token();
+        }
+        self.reasoning.push_str(text);
     }
 
     fn call(&mut self, delta: &ToolCallDelta) {
@@ -175,7 +201,7 @@ impl Account {
 
     /// Closes it with an error. What came of the answer was paid for, so it is charged.
     pub(crate) fn fail(&mut self, error: &ModelError) {
-        let came = !self.text.is_empty() || !self.calls.is_empty();
+        let came = !self.text.is_empty() || !self.reasoning.is_empty() || !self.calls.is_empty();
         let charged = came.then(|| self.estimate());
         let (status, outcome) = match error {
             ModelError::Cancelled => (SpanStatus::Cancelled, "cancelled"),
@@ -197,8 +223,12 @@ impl Account {
         };
         let mut output = serde_json::Map::new();
         output.insert("model".to_owned(), json!(self.model));
+        output.append(&mut self.notes);
         if usage.is_some() {
             output.insert("text".to_owned(), json!(self.text));
+        }
+        if !self.reasoning.is_empty() {
+            output.insert("reasoning".to_owned(), json!(self.reasoning));
         }
         if !self.calls.is_empty() {
             let calls = std::mem::take(&mut self.calls).finish();
@@ -210,11 +240,9 @@ impl Account {
         if estimated && usage.is_some() {
             output.insert("estimated".to_owned(), json!(true));
         }
-        if !self.failed.is_empty() {
-            output.insert(
-                "failed_attempts".to_owned(),
-                Value::Array(std::mem::take(&mut self.failed)),
-            );
+        let failed = self.failed.take();
+        if !failed.is_empty() {
+            output.insert("failed_attempts".to_owned(), Value::Array(failed));
         }
         let usage = usage.unwrap_or_default();
         span.charge(usage, self.cost(usage));
@@ -256,6 +284,10 @@ impl Accounted {
             Ok(Piece::Delta { text, logprobs }) => {
                 self.account.delta(&text);
                 Ok(ChatChunk::Delta { text, logprobs })
+            }
+            Ok(Piece::Reasoning(text)) => {
+                self.account.thought(&text);
+                Ok(ChatChunk::Reasoning(text))
             }
             Ok(Piece::ToolCall(delta)) => {
                 self.account.call(&delta);

@@ -40,6 +40,10 @@ impl Attempts {
     /// Decides after a failure before the first token. `random` in 0..1 shortens the pause by up to
     /// a quarter, so that clients that failed together do not return together.
     pub(crate) fn next(&mut self, error: &ModelError, random: f64) -> Next {
+        if matches!(error, ModelError::Unauthorized(_)) {
+            // It would be refused again, but the next model has a key of its own.
+            return Next::Fallback;
+        }
         if !error.is_retryable() {
             return Next::GiveUp;
         }
@@ -90,7 +94,7 @@ mod tests {
             (
                 vec![ModelError::Unauthorized("401".into())],
                 2,
-                vec![Next::GiveUp],
+                vec![Next::Fallback],
             ),
             (
                 vec![ModelError::InvalidRequest("400".into())],

@@ -1,14 +1,22 @@
-//! The gateway's part of `praxis.toml`: `[models.NAME]` and `[defaults]`. What is wrong with it
+//! The gateway's part of `praxis.toml`: `[models.NAME]`, `[routes]` and `[defaults]`. What is wrong with it
 //! beyond its shape is found in [`crate::validate`].
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
+use praxis_core::chat::ReasoningEffort;
+use praxis_core::suggest::nearest;
+use praxis_core::{Money, Usage};
 use praxis_engine::Device;
 use praxis_hub::{Catalogue, Task};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
+use crate::providers::{self, Dialect};
+use crate::routes::RouteConfig;
 use crate::{DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDER, KeyReference, Period};
 
 /// The models of an application.
@@ -17,6 +25,8 @@ use crate::{DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDER, KeyReference, Period};
 pub struct GatewayConfig {
     /// Declared models by name; those of the catalogue need no declaration.
     pub models: BTreeMap<String, ModelConfig>,
+    /// Other names for chat models, and ways to choose among several.
+    pub routes: BTreeMap<String, RouteConfig>,
     /// What is used where nothing is named.
     pub defaults: Defaults,
 }
@@ -37,29 +47,50 @@ pub struct Defaults {
 pub struct ModelConfig {
     /// Who runs it.
     pub provider: Provider,
-    /// Local: a name of the catalogue, or the path of a GGUF file or model folder. OpenAI: the
+    /// Local: a name of the catalogue, or the path of a GGUF file or model folder. Remote: the
     /// provider's name for the model.
     pub model: String,
     /// What it does; default: what the catalogue says, else chat.
     #[serde(default)]
     pub task: Option<Task>,
-    /// OpenAI: address up to and without `/chat/completions`, e.g. `https://api.openai.com/v1`.
+    /// Remote: where the provider is, up to and without such as `/chat/completions`; default: its own address.
     #[serde(default)]
     pub base_url: Option<String>,
-    /// OpenAI: the key, as `env:NAME`.
+    /// Remote: the key, as `env:NAME`; default: the provider's own variable, at its own address.
     #[serde(default)]
     pub api_key: Option<KeyReference>,
-    /// The longest a whole answer may take; default: 10 minutes for OpenAI, none for local models.
+    /// Remote: where the model runs, for providers that have regions; routes can be held to some.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// Remote: the version of the provider's API, where it has some.
+    #[serde(default)]
+    pub api_version: Option<String>,
+    /// Remote: whether providers that must be told are told to keep prompts in their caches; default: they are.
+    #[serde(default)]
+    pub prompt_cache: Option<bool>,
+    /// Remote: headers that are sent too; a value may be `env:NAME`.
+    #[serde(default)]
+    pub headers: BTreeMap<String, KeyReference>,
+    /// Remote: fields of the body that are sent too; they go before what is sent otherwise.
+    #[serde(default)]
+    pub extra_body: Map<String, Value>,
+    /// Remote: how long the model thinks where a request does not say.
+    #[serde(default)]
+    pub reasoning_effort: Option<ReasoningEffort>,
+    /// Remote: when it is left alone for a while after failures.
+    #[serde(default)]
+    pub breaker: Option<BreakerConfig>,
+    /// The longest a whole answer may take; default: 10 minutes for remote models, none for local ones.
     #[serde(default)]
     pub timeout: Option<Period>,
-    /// The longest wait for the first token; default: 1 minute for OpenAI, none for local models.
+    /// The longest wait for the first token; default: 1 minute for remote models, none for local ones.
     #[serde(default)]
     pub first_token_timeout: Option<Period>,
-    /// The longest silence between two pieces of an answer; default: 1 minute for OpenAI.
+    /// The longest silence between two pieces of an answer; default: 1 minute for remote models.
     #[serde(default)]
     pub idle_timeout: Option<Period>,
-    /// How often a failed request is sent again, if it may succeed then; default: 2 for OpenAI, 0
-    /// for local models.
+    /// How often a failed request is sent again, if it may succeed then; default: 2 for remote
+    /// models, 0 for local ones.
     #[serde(default)]
     pub max_retries: Option<u32>,
     /// Models to ask, in this order, where this one is unavailable.
@@ -103,22 +134,61 @@ pub struct ModelConfig {
     pub passage_prefix: Option<String>,
 }
 
-/// Who runs a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Provider {
+/// Who runs a model: the engine inside Praxis, or a provider behind an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Provider(&'static str);
+
+impl Provider {
     /// The engine inside Praxis.
-    Local,
+    pub const LOCAL: Provider = Provider("local");
     /// An endpoint that speaks OpenAI's API.
-    OpenAi,
+    pub const OPENAI: Provider = Provider("openai");
+    /// No provider: a route, which is listed among the models.
+    pub(crate) const ROUTE: Provider = Provider("route");
+
+    /// All providers, by name.
+    pub fn all() -> impl Iterator<Item = Provider> {
+        let remote = providers::ALL.iter().map(|d| Provider(d.facts().name));
+        std::iter::once(Provider::LOCAL).chain(remote)
+    }
+
+    /// Its name in `praxis.toml`.
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+
+    /// Whether it is the engine inside Praxis.
+    pub fn is_local(self) -> bool {
+        self == Provider::LOCAL
+    }
+
+    /// How it speaks; `None` for the engine inside Praxis.
+    pub(crate) fn dialect(self) -> Option<&'static dyn Dialect> {
+        providers::find(self.0)
+    }
 }
 
 impl fmt::Display for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Provider::Local => "local",
-            Provider::OpenAi => "openai",
-        })
+        f.pad(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Provider {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        if let Some(provider) = Provider::all().find(|p| p.0 == name) {
+            return Ok(provider);
+        }
+        let names: Vec<&str> = Provider::all().map(Provider::as_str).collect();
+        let help = match nearest(&name, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("one of {}", names.join(", ")),
+        };
+        Err(D::Error::custom(format!(
+            "no provider is called `{name}`; {help}"
+        )))
     }
 }
 
@@ -128,9 +198,53 @@ impl fmt::Display for Provider {
 pub struct Price {
     /// Of the prompt.
     pub input: f64,
+    /// Of what of the prompt came from the provider's cache; default: as the rest.
+    #[serde(default)]
+    pub cached_input: Option<f64>,
+    /// Of what of the prompt was written into the provider's cache; default: as the rest.
+    #[serde(default)]
+    pub cache_write: Option<f64>,
     /// Of the answer.
     #[serde(default)]
     pub output: f64,
+}
+
+impl Price {
+    /// What an answer costs.
+    pub fn cost(&self, usage: Usage) -> Money {
+        let special = usage.cached_tokens + usage.cache_write_tokens;
+        let plain = usage.input_tokens.saturating_sub(special);
+        // Dollars for a million tokens are micro-dollars for one.
+        let parts = [
+            (plain, self.input),
+            (usage.cached_tokens, self.cached_input.unwrap_or(self.input)),
+            (
+                usage.cache_write_tokens,
+                self.cache_write.unwrap_or(self.input),
+            ),
+        ];
+        let input: f64 = parts.iter().map(|(n, price)| *n as f64 * price).sum();
+        Money(input.round() as i64) + Money::for_tokens(usage.output_tokens, self.output)
+    }
+}
+
+/// When a model is left alone after failures (Nygard, "Release It!", circuit breaker).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BreakerConfig {
+    /// How many requests in a row have to fail; 0: it is never left alone.
+    pub failures: u32,
+    /// For how long.
+    pub pause: Period,
+}
+
+impl Default for BreakerConfig {
+    fn default() -> Self {
+        Self {
+            failures: 5,
+            pause: Period(Duration::from_secs(30)),
+        }
+    }
 }
 
 impl GatewayConfig {
@@ -149,7 +263,8 @@ impl GatewayConfig {
 
     /// All names that a request or a prompt may use, sorted.
     pub fn known_models(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.models.keys().cloned().collect();
+        let own = self.models.keys().chain(self.routes.keys());
+        let mut names: Vec<String> = own.cloned().collect();
         if let Ok(catalogue) = Catalogue::builtin() {
             names.extend(catalogue.names().map(str::to_owned));
         }
@@ -166,6 +281,7 @@ impl GatewayConfig {
             return Vec::new();
         };
         let mut used: Vec<&str> = vec![self.chat_default()];
+        used.extend(self.routes.values().flat_map(RouteConfig::names));
         used.extend(self.defaults.embedding.as_deref());
         used.extend(self.models.keys().map(String::as_str));
         used.extend(
@@ -176,7 +292,7 @@ impl GatewayConfig {
         let mut names: Vec<String> = Vec::new();
         for name in used {
             let model = match self.models.get(name) {
-                Some(config) if config.provider == Provider::OpenAi => continue,
+                Some(config) if !config.provider.is_local() => continue,
                 Some(config) => config.model.as_str(),
                 None => name,
             };
@@ -192,7 +308,7 @@ impl GatewayConfig {
     #[must_use]
     pub fn rooted(mut self, root: &Path) -> Self {
         for config in self.models.values_mut() {
-            if config.provider == Provider::Local && is_path(&config.model) {
+            if config.provider.is_local() && is_path(&config.model) {
                 config.model = root.join(&config.model).to_string_lossy().into_owned();
             }
             if let Some(adapter) = &mut config.adapter {
@@ -211,9 +327,9 @@ pub(crate) fn is_path(model: &str) -> bool {
 impl ModelConfig {
     /// What it does.
     pub(crate) fn task(&self, catalogue: &Catalogue) -> Task {
-        self.task.unwrap_or_else(|| match self.provider {
-            Provider::Local => catalogue.find(&self.model).map_or(Task::Chat, |e| e.task),
-            Provider::OpenAi => Task::Chat,
+        self.task.unwrap_or_else(|| match self.provider.is_local() {
+            true => catalogue.find(&self.model).map_or(Task::Chat, |e| e.task),
+            false => Task::Chat,
         })
     }
 }

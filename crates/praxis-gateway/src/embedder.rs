@@ -11,11 +11,9 @@ use tokio::sync::OnceCell;
 use crate::account;
 use crate::attempts::{Attempts, Next};
 use crate::local::{LocalEmbedder, prefixes};
-use crate::openai::Endpoint;
 use crate::tokens;
+use crate::wire::Endpoint;
 
-/// Texts in one request to an endpoint: all providers take as many.
-const TEXTS_AT_ONCE: usize = 96;
 /// Tokens of a text where neither the provider nor the configuration says (OpenAI's limit).
 const DEFAULT_MAX_TOKENS: usize = 8191;
 
@@ -169,7 +167,7 @@ impl Embedder for Remote {
         texts: Vec<String>,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
         let mut all = Vec::with_capacity(texts.len());
-        for batch in texts.chunks(TEXTS_AT_ONCE) {
+        for batch in texts.chunks(self.endpoint.dialect.facts().texts_at_once) {
             let batch: Vec<String> = batch.iter().map(|text| self.prepare(kind, text)).collect();
             let mut vectors = self.request(&batch).await?;
             self.accept(&mut vectors)?;

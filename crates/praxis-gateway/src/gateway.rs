@@ -1,37 +1,33 @@
-//! The gateway: names to models, attempts, fallback.
+//! The gateway: names to models, routes, and answers.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
+use praxis_core::chat::collect;
 use praxis_core::suggest::nearest;
 use praxis_core::{
-    CallContext, ChatGateway, ChatRequest, ChatStream, Embedder, Message, ModelError, Reranker,
-    Secret, TokenCount,
+    CallContext, ChatGateway, ChatRequest, ChatStream, Embedder, Message, ModelError, Priority,
+    Reranker, TokenCount,
 };
 use praxis_hub::{Cache, Catalogue, Task};
-use reqwest::{Client, Url};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::account::{self, Account, Accounted};
-use crate::attempts::{Attempts, Next};
-use crate::config::{GatewayConfig, ModelConfig, Price, Provider, is_path};
-use crate::embedder;
+use crate::asking::{ChatTarget, Plan, Runner, begin};
+use crate::builder::{Builder, Remote};
+use crate::config::{GatewayConfig, Provider};
 use crate::error::GatewayError;
-use crate::local::{Engines, LocalChat, LocalEmbedder, Place};
-use crate::openai::{Endpoint, Piece, Pieces, Timeouts};
-use crate::reranker;
+use crate::local::Place;
 
-/// Defaults of remote models; a local one has its own pace, so nothing limits it unasked.
-const TOTAL_TIMEOUT: Duration = Duration::from_secs(600);
-const FIRST_TOKEN_TIMEOUT: Duration = Duration::from_secs(60);
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const REMOTE_RETRIES: u32 = 2;
+/// Requests to shadow models at a time; beyond them requests have no shadow.
+const SHADOWS: usize = 16;
+/// The longest that a shadow's answer may take.
+const SHADOW_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// All models of an application behind their names. Building it costs nothing: local models load
 /// when first used.
@@ -40,36 +36,23 @@ pub struct Gateway {
     cache: Cache,
     catalogue: Catalogue,
     models: BTreeMap<String, Model>,
+    shadows: Arc<Semaphore>,
 }
 
 /// A model behind a name.
-enum Model {
-    Chat(ChatTarget),
+pub(crate) enum Model {
+    Chat(Arc<ChatTarget>),
     Embedder {
-        remote: Option<String>,
+        remote: Option<Remote>,
         embedder: Arc<dyn Embedder>,
         local: Option<Place>,
     },
     Reranker {
-        remote: Option<String>,
+        remote: Option<Remote>,
         reranker: Arc<dyn Reranker>,
         local: Option<Place>,
     },
     Transcription,
-}
-
-/// A chat model with its policy.
-struct ChatTarget {
-    name: String,
-    runner: Runner,
-    price: Price,
-    max_retries: u32,
-    fallback: Vec<String>,
-}
-
-enum Runner {
-    Local(LocalChat),
-    OpenAi(Endpoint),
 }
 
 /// A model as it is listed.
@@ -115,13 +98,7 @@ impl Gateway {
         }
         account::describe_metrics();
         let catalogue = Catalogue::builtin()?;
-        let mut builder = Builder {
-            catalogue: &catalogue,
-            cache: &cache,
-            client: client()?,
-            env,
-            engines: Engines::default(),
-        };
+        let mut builder = Builder::new(&catalogue, &cache, env)?;
         let mut models = BTreeMap::new();
         for entry in catalogue.entries() {
             let place = Place::Catalogue(Box::new(entry.clone()));
@@ -138,30 +115,47 @@ impl Gateway {
             cache,
             catalogue,
             models,
+            shadows: Arc::new(Semaphore::new(SHADOWS)),
         })
     }
 
     /// The model of that name.
     fn model(&self, name: &str) -> Result<&Model, ModelError> {
         self.models.get(name).ok_or_else(|| {
-            let near = nearest(name, self.models.keys().map(String::as_str));
+            let names = self.models.keys().chain(self.config.routes.keys());
+            let near = nearest(name, names.map(String::as_str));
             let hint = near.map_or_else(String::new, |n| format!("; did you mean `{n}`?"));
             ModelError::NotFound(format!("no model is called `{name}`{hint}"))
         })
     }
 
-    fn chat_target(&self, name: &str) -> Result<&ChatTarget, ModelError> {
-        let name = if name.is_empty() {
-            self.config.chat_default()
-        } else {
-            name
-        };
+    /// The name that a request means.
+    fn meant<'a>(&'a self, name: &'a str) -> &'a str {
+        match name {
+            "" => self.config.chat_default(),
+            name => name,
+        }
+    }
+
+    fn chat_target(&self, name: &str) -> Result<&Arc<ChatTarget>, ModelError> {
         match self.model(name)? {
             Model::Chat(target) => Ok(target),
             other => Err(ModelError::InvalidRequest(format!(
                 "`{name}` is a model for {}, not chat",
                 other.task()
             ))),
+        }
+    }
+
+    /// The chat models that a name stands for, as they are listed.
+    fn targets(&self, name: &str) -> Result<Vec<&Arc<ChatTarget>>, ModelError> {
+        let name = self.meant(name);
+        match self.config.routes.get(name) {
+            Some(route) => {
+                let listed = route.targets.iter();
+                listed.map(|t| self.chat_target(&t.model)).collect()
+            }
+            None => Ok(vec![self.chat_target(name)?]),
         }
     }
 
@@ -199,16 +193,19 @@ impl Gateway {
         }
     }
 
-    /// Loads a model before it is asked; a remote one has nothing to load.
+    /// Loads a model before it is asked, or all of a route; a remote one has nothing to load.
     ///
     /// # Errors
     /// [`ModelError::NotPulled`] and whatever else stands in the way of loading.
     pub async fn preload(&self, name: &str) -> Result<(), ModelError> {
+        if self.config.routes.contains_key(name) {
+            for target in self.targets(name)? {
+                target.load().await?;
+            }
+            return Ok(());
+        }
         match self.model(name)? {
-            Model::Chat(ChatTarget {
-                runner: Runner::Local(local),
-                ..
-            }) => local.engine().await.map(|_| ()),
+            Model::Chat(target) => target.load().await,
             Model::Embedder {
                 embedder,
                 local: Some(_),
@@ -218,12 +215,14 @@ impl Gateway {
         }
     }
 
-    /// All models, declared ones and the catalogue's, by name.
+    /// All models, declared ones, routes and the catalogue's, by name.
     pub fn models(&self) -> Vec<ModelInfo> {
-        self.models
-            .iter()
-            .map(|(name, model)| self.info(name, model))
-            .collect()
+        let models = self.models.iter();
+        let models = models.map(|(name, model)| self.info(name, model));
+        let routes = self.config.routes.keys().map(|name| self.route_info(name));
+        let mut all: Vec<ModelInfo> = models.chain(routes).collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
     }
 
     /// The models of the catalogue that the application uses and this machine lacks.
@@ -251,26 +250,30 @@ impl Gateway {
             Model::Chat(target) => match &target.runner {
                 Runner::Local(local) => {
                     let absent = local.absent().map(|e| e.to_string());
-                    (Provider::Local, absent)
+                    (Provider::LOCAL, absent)
                 }
-                Runner::OpenAi(endpoint) => (Provider::OpenAi, endpoint.unavailable()),
+                Runner::Remote(endpoint) => (
+                    declared.map_or(Provider::OPENAI, |d| d.provider),
+                    endpoint.unavailable(),
+                ),
             },
             Model::Embedder {
                 local: Some(place), ..
             }
             | Model::Reranker {
                 local: Some(place), ..
-            } => (Provider::Local, self.absent(place)),
-            Model::Embedder { remote, .. } | Model::Reranker { remote, .. } => {
-                (Provider::OpenAi, remote.clone())
-            }
+            } => (Provider::LOCAL, self.absent(place)),
+            Model::Embedder { remote, .. } | Model::Reranker { remote, .. } => (
+                remote.as_ref().map_or(Provider::OPENAI, |r| r.provider),
+                remote.as_ref().and_then(|r| r.unavailable.clone()),
+            ),
             Model::Transcription => (
-                Provider::Local,
+                Provider::LOCAL,
                 Some("speech is not recognized by this version".to_owned()),
             ),
         };
         let catalogued = match declared {
-            Some(config) if config.provider == Provider::OpenAi => None,
+            Some(config) if !config.provider.is_local() => None,
             Some(config) => self.catalogue.find(&config.model),
             None => self.catalogue.find(name),
         };
@@ -293,52 +296,157 @@ impl Gateway {
         place.path(&self.cache).err().map(|e| e.to_string())
     }
 
-    /// The models to ask, in order: the one asked for, its fallbacks, and theirs.
-    fn chain(&self, name: &str) -> Result<Vec<&ChatTarget>, ModelError> {
-        let mut chain: Vec<&ChatTarget> = Vec::new();
-        let mut waiting = vec![name];
+    fn route_info(&self, name: &str) -> ModelInfo {
+        let infos: Vec<ModelInfo> = self
+            .targets(name)
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|target| Some(self.info(&target.name, self.models.get(&target.name)?)))
+            .collect();
+        let reason = match infos.iter().any(|info| info.available) {
+            true => None,
+            false => infos.first().and_then(|info| info.reason.clone()),
+        };
+        ModelInfo {
+            name: name.to_owned(),
+            provider: Provider::ROUTE,
+            task: Task::Chat,
+            available: infos.iter().any(|info| info.available),
+            reason,
+            context: infos.iter().filter_map(|info| info.context).min(),
+            declared: true,
+        }
+    }
+
+    /// Whom to ask: the models of a route, each before its fallbacks and theirs.
+    fn plan(&self, name: &str) -> Result<Plan, ModelError> {
+        let name = self.meant(name);
+        let route = self.config.routes.get(name);
+        let mut waiting = match route {
+            Some(route) => route.drawn(rand::random::<f64>),
+            None => vec![name],
+        };
+        waiting.reverse();
+        let mut targets: Vec<Arc<ChatTarget>> = Vec::new();
         while let Some(name) = waiting.pop() {
             let target = self.chat_target(name)?;
-            if chain.iter().all(|t| t.name != target.name) {
-                chain.push(target);
+            if targets.iter().all(|t| t.name != target.name) {
+                targets.push(Arc::clone(target));
                 waiting.extend(target.fallback.iter().rev().map(String::as_str));
             }
         }
-        Ok(chain)
+        if let Some(route) = route.filter(|route| !route.regions.is_empty()) {
+            targets.retain(|target| {
+                let region = self.config.models.get(&target.name);
+                let region = region.and_then(|model| model.region.as_ref());
+                region.is_some_and(|region| route.regions.contains(region))
+            });
+        }
+        if targets.is_empty() {
+            return Err(ModelError::Internal(format!(
+                "the route `{name}` has no model"
+            )));
+        }
+        Ok(Plan {
+            targets,
+            hedge_after: route.and_then(|route| route.hedge_after).map(|p| p.0),
+        })
+    }
+
+    /// Sends a request to the shadow of its route too, now and then. Nobody waits for the answer: it is traced, and
+    /// lost.
+    fn shadow(&self, request: &ChatRequest, cx: &CallContext) {
+        let name = self.meant(&request.model);
+        let route = self.config.routes.get(name);
+        let Some(shadow) = route.and_then(|route| route.shadow.as_ref()) else {
+            return;
+        };
+        let Ok(target) = self.chat_target(&shadow.model) else {
+            return;
+        };
+        if rand::random::<f64>() >= shadow.share {
+            return;
+        }
+        let room = Arc::clone(&self.shadows).try_acquire_owned();
+        let outcome = if room.is_ok() { "sent" } else { "no_room" };
+        metrics::counter!("praxis_model_shadows_total", "model" => target.name.clone(), "outcome" => outcome)
+            .increment(1);
+        let Ok(room) = room else { return };
+        let plan = Plan {
+            targets: vec![Arc::clone(target)],
+            hedge_after: None,
+        };
+        let request = ChatRequest {
+            priority: Priority::Batch,
+            ..request.clone()
+        };
+        // Its caller may be gone long before it has its answer.
+        let cx = cx.quiet().with_cancel(CancellationToken::new());
+        let mut account = Account::open(&shadow.model, &request, &cx);
+        account.note("shadow_of", name);
+        tokio::spawn(async move {
+            let _room = room;
+            let answer = async {
+                match answer(&plan, &request, account, CancellationToken::new()).await {
+                    Ok(answer) => drop(collect(answer).await),
+                    Err(error) => tracing::debug!(%error, "a shadow failed"),
+                }
+            };
+            let _ = tokio::time::timeout(SHADOW_TIMEOUT, answer).await;
+        });
+    }
+}
+
+/// An answer of one of the models of a plan.
+async fn answer(
+    plan: &Plan,
+    request: &ChatRequest,
+    mut account: Account,
+    stop: CancellationToken,
+) -> Result<ChatStream, ModelError> {
+    let guard = stop.clone().drop_guard();
+    let begun = tokio::select! {
+        // A caller that is gone already must not cost a request.
+        biased;
+        () = stop.cancelled() => Err(ModelError::Cancelled),
+        begun = begin(plan, request, &mut account, &stop) => begun,
+    };
+    match begun {
+        Ok(first) => {
+            if !first.left_out.is_empty() {
+                account.note("left_out", first.left_out);
+            }
+            if first.hedged {
+                account.note("hedged", true);
+            }
+            Ok(Accounted::new(first.piece, first.rest, account, guard).boxed())
+        }
+        Err(error) => {
+            account.fail(&error);
+            Err(error)
+        }
     }
 }
 
 #[async_trait]
 impl ChatGateway for Gateway {
     async fn chat(&self, request: ChatRequest, cx: &CallContext) -> Result<ChatStream, ModelError> {
-        let chain = self.chain(&request.model)?;
-        let Some(asked) = chain.first() else {
-            return Err(ModelError::Internal("an empty fallback chain".to_owned()));
-        };
-        let mut account = Account::open(&asked.name, &request, cx);
-        let stop = cx.cancel().child_token();
-        let guard = stop.clone().drop_guard();
-        let begun = tokio::select! {
-            // A caller that is gone already must not cost a request.
-            biased;
-            () = stop.cancelled() => Err(ModelError::Cancelled),
-            begun = begin(&chain, &request, &mut account, &stop) => begun,
-        };
-        match begun {
-            Ok((first, rest)) => Ok(Accounted::new(first, rest, account, guard).boxed()),
-            Err(error) => {
-                account.fail(&error);
-                Err(error)
-            }
-        }
+        let plan = self.plan(&request.model)?;
+        let account = Account::open(self.meant(&request.model), &request, cx);
+        self.shadow(&request, cx);
+        answer(&plan, &request, account, cx.cancel().child_token()).await
     }
 
     fn window(&self, model: &str) -> Option<usize> {
-        let target = self.chat_target(model).ok()?;
-        match &target.runner {
-            Runner::Local(local) => Some(local.window()),
-            Runner::OpenAi(_) => self.config.models.get(&target.name)?.context_length,
-        }
+        let windows = self.targets(model).ok()?.into_iter().map(|target| {
+            let declared = self.config.models.get(&target.name);
+            match &target.runner {
+                Runner::Local(local) => Some(local.window()),
+                Runner::Remote(_) => declared?.context_length,
+            }
+        });
+        // Any of a route may answer.
+        windows.flatten().min()
     }
 
     async fn count_tokens(
@@ -346,87 +454,9 @@ impl ChatGateway for Gateway {
         model: &str,
         messages: &[Message],
     ) -> Result<TokenCount, ModelError> {
-        match &self.chat_target(model)?.runner {
-            Runner::Local(local) => local.engine().await?.count_each(messages),
-            Runner::OpenAi(_) => Ok(TokenCount::estimate(messages)),
-        }
-    }
-}
-
-/// Asks along the chain until an answer begins. The first piece is awaited here, because nothing
-/// after it can be retried.
-async fn begin(
-    chain: &[&ChatTarget],
-    request: &ChatRequest,
-    account: &mut Account,
-    stop: &CancellationToken,
-) -> Result<(Piece, Pieces), ModelError> {
-    let mut models = chain.iter().peekable();
-    while let Some(target) = models.next() {
-        account.ask(&target.name, target.price);
-        let mut attempts = Attempts::new(target.max_retries);
-        loop {
-            let error = match target.first_piece(request, stop).await {
-                Ok(begun) => return Ok(begun),
-                Err(error) => error,
-            };
-            match attempts.next(&error, rand::random()) {
-                Next::Retry(pause) => {
-                    account.attempt_failed(&error);
-                    embedder::count_retry(&target.name);
-                    tracing::debug!(model = %target.name, %error, ?pause, "trying again");
-                    tokio::time::sleep(pause).await;
-                }
-                Next::Fallback if models.peek().is_some() => {
-                    account.attempt_failed(&error);
-                    let from = target.name.clone();
-                    metrics::counter!("praxis_model_fallbacks_total", "model" => from).increment(1);
-                    tracing::warn!(model = %target.name, %error, "falling back");
-                    break;
-                }
-                Next::Fallback | Next::GiveUp => return Err(error),
-            }
-        }
-    }
-    Err(ModelError::Internal("an empty fallback chain".to_owned()))
-}
-
-impl ChatTarget {
-    async fn first_piece(
-        &self,
-        request: &ChatRequest,
-        stop: &CancellationToken,
-    ) -> Result<(Piece, Pieces), ModelError> {
-        let begun = async {
-            let mut pieces = match &self.runner {
-                Runner::Local(local) => {
-                    // The engine's errors name the model as the application does.
-                    let request = ChatRequest {
-                        model: self.name.clone(),
-                        ..request.clone()
-                    };
-                    local.chat(request, stop.child_token()).await?
-                }
-                Runner::OpenAi(endpoint) => endpoint.chat(request).await?,
-            };
-            match pieces.next().await {
-                Some(Ok(first)) => Ok((first, pieces)),
-                Some(Err(ModelError::Broken(message))) => Err(ModelError::Unavailable(message)),
-                Some(Err(error)) => Err(error),
-                None => Err(ModelError::Unavailable(format!(
-                    "`{}` gave no answer",
-                    self.name
-                ))),
-            }
-        };
-        match &self.runner {
-            Runner::Local(LocalChat {
-                first_token_timeout: Some(limit),
-                ..
-            }) => tokio::time::timeout(*limit, begun)
-                .await
-                .unwrap_or(Err(ModelError::Timeout(*limit))),
-            _ => begun.await,
+        match self.targets(model)?.first().map(|target| &target.runner) {
+            Some(Runner::Local(local)) => local.engine().await?.count_each(messages),
+            _ => Ok(TokenCount::estimate(messages)),
         }
     }
 }
@@ -439,136 +469,5 @@ impl Model {
             Model::Reranker { .. } => Task::Reranking,
             Model::Transcription => Task::Transcription,
         }
-    }
-}
-
-fn client() -> Result<Client, GatewayError> {
-    // Whoever comes first installs it; an error means that someone did.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
-        .user_agent(concat!("praxis/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_TIMEOUT)
-        .build()
-        .map_err(|e| GatewayError::Http(e.to_string()))
-}
-
-/// Builds models from configuration.
-struct Builder<'a> {
-    catalogue: &'a Catalogue,
-    cache: &'a Cache,
-    client: Client,
-    env: &'a dyn Fn(&str) -> Option<String>,
-    engines: Engines,
-}
-
-impl Builder<'_> {
-    fn declared(&mut self, name: &str, config: &ModelConfig) -> Result<Model, GatewayError> {
-        let task = config.task(self.catalogue);
-        if config.provider == Provider::OpenAi {
-            return self.remote(name, config, task);
-        }
-        let place = if is_path(&config.model) {
-            Place::Path(PathBuf::from(&config.model))
-        } else {
-            Place::Catalogue(Box::new(self.catalogue.get(&config.model)?.clone()))
-        };
-        Ok(self.local(name, place, task, Some(config)))
-    }
-
-    fn local(
-        &mut self,
-        name: &str,
-        place: Place,
-        task: Task,
-        config: Option<&ModelConfig>,
-    ) -> Model {
-        let cache = self.cache.clone();
-        match task {
-            Task::Chat => Model::Chat(ChatTarget {
-                name: name.to_owned(),
-                runner: Runner::Local(LocalChat::new(place, cache, config, &mut self.engines)),
-                price: config.and_then(|c| c.price).unwrap_or_default(),
-                max_retries: config.and_then(|c| c.max_retries).unwrap_or(0),
-                fallback: config.map(|c| c.fallback.clone()).unwrap_or_default(),
-            }),
-            Task::Embedding => {
-                let model = LocalEmbedder::new(name, place.clone(), cache, config);
-                let embedder = Arc::new(embedder::Local {
-                    name: name.to_owned(),
-                    model,
-                });
-                Model::Embedder {
-                    remote: None,
-                    embedder,
-                    local: Some(place),
-                }
-            }
-            Task::Reranking => Model::Reranker {
-                remote: None,
-                reranker: Arc::new(reranker::Local::new(name, place.clone(), cache, config)),
-                local: Some(place),
-            },
-            Task::Transcription => Model::Transcription,
-        }
-    }
-
-    fn remote(&self, name: &str, config: &ModelConfig, task: Task) -> Result<Model, GatewayError> {
-        let base = config.base_url.as_deref().unwrap_or_default();
-        let base_url = Url::parse(base)
-            .map_err(|e| GatewayError::Http(format!("`{name}`: `{base}` is no address: {e}")))?;
-        let key = config
-            .api_key
-            .as_ref()
-            .and_then(|k| k.variable())
-            .map(|variable| {
-                let value = (self.env)(variable).filter(|v| !v.trim().is_empty());
-                (variable.to_owned(), value.map(|v| Secret::new(v.trim())))
-            });
-        let period = |given: Option<crate::Period>, default| given.map_or(default, |p| p.0);
-        let endpoint = Endpoint {
-            name: name.to_owned(),
-            model: config.model.clone(),
-            base_url,
-            key,
-            timeouts: Timeouts {
-                total: period(config.timeout, TOTAL_TIMEOUT),
-                first_token: period(config.first_token_timeout, FIRST_TOKEN_TIMEOUT),
-                idle: period(config.idle_timeout, IDLE_TIMEOUT),
-            },
-            structured_outputs: config.structured_outputs.unwrap_or_default(),
-            client: self.client.clone(),
-        };
-        let max_retries = config.max_retries.unwrap_or(REMOTE_RETRIES);
-        Ok(match task {
-            Task::Chat => Model::Chat(ChatTarget {
-                name: name.to_owned(),
-                runner: Runner::OpenAi(endpoint),
-                price: config.price.unwrap_or_default(),
-                max_retries,
-                fallback: config.fallback.clone(),
-            }),
-            Task::Embedding => Model::Embedder {
-                remote: endpoint.unavailable(),
-                embedder: Arc::new(embedder::Remote {
-                    endpoint,
-                    max_retries,
-                    wanted: config.dimension,
-                    max_tokens: config.context_length,
-                    query_prefix: config.query_prefix.clone().unwrap_or_default(),
-                    passage_prefix: config.passage_prefix.clone().unwrap_or_default(),
-                    dimension: tokio::sync::OnceCell::new(),
-                }),
-                local: None,
-            },
-            Task::Reranking => Model::Reranker {
-                remote: endpoint.unavailable(),
-                reranker: Arc::new(reranker::Remote {
-                    endpoint,
-                    max_retries,
-                }),
-                local: None,
-            },
-            Task::Transcription => Model::Transcription,
-        })
     }
 }

@@ -1,26 +1,32 @@
-//! One interface to chat, embedding and reranking models over the local engine and any OpenAI-compatible endpoint.
+//! One interface to chat, embedding and reranking models over the local engine and the providers of `providers`.
 //!
-//! [`GatewayConfig`] is the gateway's part of `praxis.toml`; [`Gateway`] answers by model name, with
-//! retries, fallback, trace and cost. Left out: limits per caller and providers with a dialect of
-//! their own, which the gateway issue brings.
+//! [`GatewayConfig`] is the gateway's part of `praxis.toml`; [`Gateway`] answers by the name of a model or a route,
+//! with retries, fallback, hedging, trace and cost. Left out: limits per caller.
 
 mod account;
+mod asking;
 mod attempts;
+mod breaker;
+mod builder;
 mod config;
 mod embedder;
 mod error;
 mod gateway;
 mod local;
 mod openai;
+mod providers;
 mod reranker;
+mod routes;
 mod tokens;
 mod validate;
+mod wire;
 
-pub use config::{Defaults, GatewayConfig, ModelConfig, Price, Provider};
+pub use config::{BreakerConfig, Defaults, GatewayConfig, ModelConfig, Price, Provider};
 pub use error::GatewayError;
 pub use gateway::{Gateway, ModelInfo};
 pub use praxis_core::{KeyReference, Period};
 pub use praxis_hub::Task;
+pub use routes::{Order, RouteConfig, Shadow, Target};
 
 /// The chat model of an application that names none.
 pub const DEFAULT_CHAT_MODEL: &str = "qwen2.5-coder-1.5b-instruct";

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::account;
 use crate::config::ModelConfig;
-use crate::openai::{Piece, Pieces};
+use crate::wire::{Piece, Pieces};
 
 /// Where a local model's files are.
 #[derive(Debug, Clone)]
@@ -222,6 +222,7 @@ impl LocalChat {
         let pieces = stream.map(|chunk| {
             chunk.map(|chunk| match chunk {
                 ChatChunk::Delta { text, logprobs } => Piece::Delta { text, logprobs },
+                ChatChunk::Reasoning(text) => Piece::Reasoning(text),
                 ChatChunk::ToolCall(call) => Piece::ToolCall(call),
                 ChatChunk::Done {
                     finish_reason,

@@ -14,8 +14,8 @@ use crate::attempts::{Attempts, Next};
 use crate::config::ModelConfig;
 use crate::embedder::count_retry;
 use crate::local::{Place, load};
-use crate::openai::Endpoint;
 use crate::tokens;
+use crate::wire::Endpoint;
 
 /// A cross-encoder of the engine, loaded with its first use.
 pub(crate) struct Local {

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt};
+use praxis_core::chat::ReasoningEffort;
 use praxis_core::{
     CallEvent, ChatChunk, ChatRequest, Citation, Constraint, FinishReason, Message, ModelError,
     Priority, Sampling, TokenLogprob, ToolCallDelta, ToolCalls, Usage, now_s,
@@ -58,6 +59,8 @@ pub(crate) struct Request {
     tools: Option<Vec<InTool>>,
     tool_choice: Option<InChoice>,
     parallel_tool_calls: Option<bool>,
+    reasoning_effort: Option<ReasoningEffort>,
+    prompt_cache_key: Option<String>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -288,6 +291,8 @@ pub(crate) async fn completions(
                     .map(InChoice::choice)
                     .unwrap_or_default(),
                 parallel_tool_calls: request.parallel_tool_calls,
+                reasoning_effort: request.reasoning_effort,
+                cache_key: request.prompt_cache_key,
                 timeout: None,
             };
             state.chat.chat(chat, &cx).await?.map(of_chunk).boxed()
@@ -308,6 +313,7 @@ pub(crate) async fn completions(
 fn of_chunk(chunk: Result<ChatChunk, ModelError>) -> Piece {
     match chunk {
         Ok(ChatChunk::Delta { text, logprobs }) => Piece::Text { text, logprobs },
+        Ok(ChatChunk::Reasoning(text)) => Piece::Reasoning(text),
         Ok(ChatChunk::ToolCall(delta)) => Piece::ToolCall(delta),
         Ok(ChatChunk::Done {
             finish_reason,
@@ -581,7 +587,13 @@ fn usage_value(usage: Usage) -> Value {
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.input_tokens + usage.output_tokens,
-        "prompt_tokens_details": { "cached_tokens": usage.cached_tokens },
-        "completion_tokens_details": { "forced_tokens": usage.forced_tokens },
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cached_tokens,
+            "cache_write_tokens": usage.cache_write_tokens,
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": usage.reasoning_tokens,
+            "forced_tokens": usage.forced_tokens,
+        },
     })
 }

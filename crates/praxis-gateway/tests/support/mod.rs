@@ -34,7 +34,7 @@ pub struct Request {
 pub struct Response {
     pub status: u16,
     pub headers: Map<String, Value>,
-    /// Chunks as they came; a number is a pause in milliseconds.
+    /// Chunks as they came; a number is a pause in milliseconds, and `{"hex": "…"}` what is no text.
     pub body: Vec<Value>,
     /// Break the connection instead of ending the body.
     #[serde(default)]
@@ -65,18 +65,20 @@ impl Exchange {
     }
 }
 
-/// The exchange of a fixture.
+/// The first exchange of a fixture.
 pub fn fixture(name: &str) -> Exchange {
+    fixtures(name).remove(0)
+}
+
+/// All exchanges of a fixture, in their order.
+pub fn fixtures(name: &str) -> Vec<Exchange> {
     #[derive(Deserialize)]
     struct Fixture {
         exchanges: Vec<Exchange>,
     }
     let path = format!("{}/tests/fixtures/{name}.json", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
-    serde_json::from_str::<Fixture>(&text)
-        .unwrap()
-        .exchanges
-        .remove(0)
+    serde_json::from_str::<Fixture>(&text).unwrap().exchanges
 }
 
 /// A replay server with the times at which requests came.
@@ -190,15 +192,26 @@ async fn answer(mut stream: TcpStream, (waiting, strangers, times): Shared) {
             tokio::time::sleep(Duration::from_millis(ms)).await;
             continue;
         }
-        let text = piece.as_str().unwrap();
-        let chunk = format!("{:x}\r\n{text}\r\n", text.len());
-        let _ = stream.write_all(chunk.as_bytes()).await;
+        let bytes = match piece.get("hex") {
+            Some(hex) => unhex(hex.as_str().unwrap()),
+            None => piece.as_str().unwrap().as_bytes().to_vec(),
+        };
+        let head = format!("{:x}\r\n", bytes.len());
+        let chunk = [head.as_bytes(), &bytes, b"\r\n"].concat();
+        let _ = stream.write_all(&chunk).await;
         let _ = stream.flush().await;
     }
     if !response.breaks {
         let _ = stream.write_all(b"0\r\n\r\n").await;
     }
     let _ = stream.shutdown().await;
+}
+
+/// The bytes of pairs of hexadecimal digits.
+pub fn unhex(digits: &str) -> Vec<u8> {
+    let pairs = digits.as_bytes().chunks(2);
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    pairs.map(byte).collect()
 }
 
 async fn read(stream: &mut TcpStream) -> Option<(String, String, Map<String, Value>, Vec<u8>)> {
@@ -260,6 +273,7 @@ pub fn gateway(toml: &str, url: &str) -> Gateway {
     let env = |name: &str| match name {
         "TEST_KEY" => Some("test-key".to_owned()),
         "WRONG_KEY" => Some("wrong-key".to_owned()),
+        name if name.ends_with("_API_KEY") => Some("test-key".to_owned()),
         _ => None,
     };
     Gateway::with_env(config, Cache::open(None).unwrap(), &env).unwrap()

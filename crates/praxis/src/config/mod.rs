@@ -6,7 +6,7 @@ use std::path::Path;
 
 use praxis_core::access::{MAX_LABEL, is_label};
 use praxis_core::{Diagnostic, Problem};
-use praxis_gateway::{Defaults, GatewayConfig, KeyReference, ModelConfig};
+use praxis_gateway::{Defaults, GatewayConfig, KeyReference, ModelConfig, RouteConfig};
 use praxis_knowledge::FileLimits;
 use serde::Deserialize;
 
@@ -25,6 +25,8 @@ pub struct AppConfig {
     pub defaults: Defaults,
     /// Models by name.
     pub models: std::collections::BTreeMap<String, ModelConfig>,
+    /// Other names for chat models, and ways to choose among several.
+    pub routes: std::collections::BTreeMap<String, RouteConfig>,
     /// The prompts.
     pub prompts: PromptsConfig,
     /// The HTTP server.
@@ -216,6 +218,7 @@ impl AppConfig {
     pub fn gateway(&self) -> GatewayConfig {
         GatewayConfig {
             models: self.models.clone(),
+            routes: self.routes.clone(),
             defaults: self.defaults.clone(),
         }
     }

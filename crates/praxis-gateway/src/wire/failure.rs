@@ -8,11 +8,14 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
+use super::body;
+use crate::providers::Dialect;
+
 /// The longest piece of a provider's own words that is passed on.
 const LONGEST_MESSAGE: usize = 500;
 
 /// A connection that failed.
-pub(super) fn of_transport(name: &str, error: &reqwest::Error) -> ModelError {
+pub(crate) fn of_transport(name: &str, error: &reqwest::Error) -> ModelError {
     let what = if error.is_timeout() {
         "does not answer"
     } else if error.is_connect() {
@@ -24,7 +27,7 @@ pub(super) fn of_transport(name: &str, error: &reqwest::Error) -> ModelError {
 }
 
 /// The innermost cause: the outer ones repeat the URL.
-pub(super) fn cause(error: &dyn std::error::Error) -> String {
+pub(crate) fn cause(error: &dyn std::error::Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
@@ -33,21 +36,28 @@ pub(super) fn cause(error: &dyn std::error::Error) -> String {
 }
 
 /// An answer with an error status.
-pub(super) async fn of_response(name: &str, response: Response) -> ModelError {
+pub(super) async fn of_response(
+    name: &str,
+    dialect: &dyn Dialect,
+    response: Response,
+) -> ModelError {
     let status = response.status();
     let wait = retry_after(response.headers());
-    let body = response.text().await.unwrap_or_default();
-    match of_body(name, Some(status), &body) {
-        ModelError::RateLimited { message, .. } => ModelError::RateLimited {
+    let body = body::of_error(response).await;
+    match dialect.failure(name, Some(status), &body) {
+        ModelError::RateLimited {
             message,
-            retry_after: wait,
+            retry_after,
+        } => ModelError::RateLimited {
+            message,
+            retry_after: wait.or(retry_after),
         },
         error => error,
     }
 }
 
 /// An error by its status and body; inside of a stream there is no status.
-pub(super) fn of_body(name: &str, status: Option<StatusCode>, body: &str) -> ModelError {
+pub(crate) fn of_body(name: &str, status: Option<StatusCode>, body: &str) -> ModelError {
     let json: Value = serde_json::from_str(body).unwrap_or_default();
     let error = json.get("error").filter(|e| !e.is_null()).unwrap_or(&json);
     let code = error
@@ -71,8 +81,12 @@ pub(super) fn of_body(name: &str, status: Option<StatusCode>, body: &str) -> Mod
         (said, "") => format!("`{name}`: {said}"),
         (said, status) => format!("`{name}` answered {status}: {said}"),
     };
+    if code == "insufficient_quota" {
+        // An account without money, told as a rate limit: waiting does not help.
+        return ModelError::Unauthorized(message);
+    }
     match status.map_or(0, |s| s.as_u16()) {
-        401 | 403 => ModelError::Unauthorized(message),
+        401..=403 => ModelError::Unauthorized(message),
         404 => ModelError::NotFound(message),
         408 | 429 => ModelError::RateLimited {
             message,
@@ -164,6 +178,13 @@ mod tests {
                 "Incorrect API key",
             ),
             (403, openai("no access", ""), "unauthorized", "no access"),
+            (402, openai("no money", ""), "unauthorized", "no money"),
+            (
+                429,
+                openai("You exceeded your current quota", "insufficient_quota"),
+                "unauthorized",
+                "current quota",
+            ),
             (
                 404,
                 openai("The model `x` does not exist", "model_not_found"),

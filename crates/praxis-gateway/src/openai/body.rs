@@ -1,0 +1,175 @@
+//! The body of `POST /chat/completions` (OpenAI API reference, "Create chat completion"), as a provider takes it.
+
+use praxis_core::{ChatRequest, Constraint, ModelError};
+use serde_json::{Map, Value, json};
+
+use super::content::wire_messages;
+use super::tools::{wire_choice, wire_tools};
+use super::value;
+use crate::providers::{Chat, Facts};
+use crate::wire::Endpoint;
+
+/// The body of a request, and what of it the provider has no word for.
+///
+/// # Errors
+/// [`ModelError::InvalidRequest`] for a constraint or media that the provider has no word for: without them the
+/// answer would be another one.
+pub(crate) fn body(
+    facts: &Facts,
+    to: &Endpoint,
+    request: &ChatRequest,
+) -> Result<(Map<String, Value>, Vec<&'static str>), ModelError> {
+    let chat = &facts.chat;
+    let mut body = Body {
+        fields: Map::new(),
+        left_out: Vec::new(),
+    };
+    body.set("model", &to.model);
+    body.set("messages", wire_messages(&to.name, &request.messages)?);
+    body.set("stream", true);
+    if chat.stream_options {
+        body.set("stream_options", json!({ "include_usage": true }));
+    }
+    body.sampling(chat, request);
+    body.constraint(facts, to, request)?;
+    if !request.tools.is_empty() {
+        body.set("tools", wire_tools(&request.tools));
+        if let Some(choice) = wire_choice(&request.tool_choice, &request.tools) {
+            body.set("tool_choice", choice);
+        }
+        if let Some(parallel) = request.parallel_tool_calls {
+            body.known(
+                chat.parallel_tool_calls,
+                "parallel_tool_calls",
+                "parallel_tool_calls",
+                parallel,
+            );
+        }
+    }
+    if let Some(effort) = request.reasoning_effort {
+        let word = chat.reasoning_effort.then_some("reasoning_effort");
+        body.known_as(word, "reasoning_effort", effort.as_str());
+    }
+    if let Some(key) = request
+        .cache_key
+        .as_deref()
+        .filter(|_| chat.prompt_cache_key)
+    {
+        body.set("prompt_cache_key", key);
+    }
+    Ok((body.fields, body.left_out))
+}
+
+/// A schema that the answer is held to. `strict`: a provider that cannot hold it has to refuse.
+fn schema_format(schema: &Value) -> Value {
+    json!({
+        "type": "json_schema",
+        "json_schema": { "name": "answer", "strict": true, "schema": schema },
+    })
+}
+
+/// A body as it is written.
+struct Body {
+    fields: Map<String, Value>,
+    left_out: Vec<&'static str>,
+}
+
+impl Body {
+    fn set(&mut self, name: &str, data: impl serde::Serialize) {
+        self.fields.insert(name.to_owned(), value(data));
+    }
+
+    /// Sets a field where the provider has it, by its word for it; else notes that it was left out.
+    fn known_as(&mut self, word: Option<&str>, name: &'static str, data: impl serde::Serialize) {
+        match word {
+            Some(word) => self.set(word, data),
+            None => self.left_out.push(name),
+        }
+    }
+
+    fn known(&mut self, has: bool, word: &str, name: &'static str, data: impl serde::Serialize) {
+        self.known_as(has.then_some(word), name, data);
+    }
+
+    fn sampling(&mut self, chat: &Chat, request: &ChatRequest) {
+        let sampling = &request.sampling;
+        // Widened by way of their decimals: 0.7 stays 0.7.
+        let decimal = |value: f32| value.to_string().parse::<f64>().unwrap_or_default();
+        for (name, has, number) in [
+            ("temperature", true, sampling.temperature),
+            ("top_p", true, sampling.top_p),
+            ("min_p", chat.open_sampling, sampling.min_p),
+            (
+                "repetition_penalty",
+                chat.open_sampling,
+                sampling.repetition_penalty,
+            ),
+            (
+                "frequency_penalty",
+                chat.penalties,
+                sampling.frequency_penalty,
+            ),
+            (
+                "presence_penalty",
+                chat.penalties,
+                sampling.presence_penalty,
+            ),
+        ] {
+            if let Some(number) = number {
+                self.known(has, name, name, decimal(number));
+            }
+        }
+        if let Some(top_k) = sampling.top_k {
+            self.known(chat.open_sampling, "top_k", "top_k", top_k);
+        }
+        if let Some(seed) = sampling.seed {
+            self.known_as(chat.seed, "seed", seed);
+        }
+        if let Some(most) = sampling.max_tokens {
+            self.set(chat.max_tokens, most);
+        }
+        if !sampling.stop.is_empty() {
+            self.set("stop", &sampling.stop);
+        }
+        if let Some(top) = request.top_logprobs {
+            match chat.logprobs {
+                true => {
+                    self.set("logprobs", true);
+                    self.set("top_logprobs", top);
+                }
+                false => self.left_out.push("logprobs"),
+            }
+        }
+    }
+
+    fn constraint(
+        &mut self,
+        facts: &Facts,
+        to: &Endpoint,
+        request: &ChatRequest,
+    ) -> Result<(), ModelError> {
+        match &request.constraint {
+            None => Ok(()),
+            Some(Constraint::JsonSchema(schema)) if facts.chat.json_schema => {
+                self.set("response_format", schema_format(schema));
+                Ok(())
+            }
+            // Its names are vLLM's.
+            Some(other) if to.structured_outputs || facts.chat.structured_outputs => {
+                self.set("structured_outputs", other);
+                Ok(())
+            }
+            Some(other) => Err(ModelError::InvalidRequest(format!(
+                "constraint: `{}` runs behind the API of {}, which knows no `{}`; use {}a local model, or say \
+                 `structured_outputs = true` for an endpoint that takes them as vLLM does",
+                to.name,
+                facts.title,
+                other.kind(),
+                match facts.chat.json_schema {
+                    true => "`json_schema`, ",
+                    false => "",
+                }
+            ))),
+        }
+    }
+}
