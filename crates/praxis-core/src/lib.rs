@@ -15,6 +15,7 @@ pub mod function;
 pub mod ids;
 pub mod knowledge;
 pub mod language;
+pub mod ledger;
 pub mod message;
 pub mod metadata;
 pub mod period;
@@ -43,6 +44,9 @@ pub use knowledge::{
     VECTOR_STORE,
 };
 pub use language::Language;
+pub use ledger::{
+    Claim, Ledger, LedgerError, Limit, Payer, Refusal, Remaining, Reserved, Spent, Subject, Ticket,
+};
 pub use message::{Message, Part, Role};
 pub use metadata::{Attribute, Metadata};
 pub use period::Period;

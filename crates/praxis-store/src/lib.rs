@@ -1,4 +1,5 @@
-//! The one source of truth: documents, chunks, files, vector stores, traces and versions of prompts.
+//! The one source of truth: documents, chunks, files, vector stores, traces, versions of prompts, API keys and what
+//! they use.
 //!
 //! SQLite in WAL mode today; the SQL keeps to one portable dialect so that PostgreSQL can come
 //! behind the same methods. Indexes and caches are derived from here and live elsewhere. Left out:
@@ -10,6 +11,8 @@ mod contexts;
 mod documents;
 mod files;
 mod graph;
+mod keys;
+mod ledger;
 mod members;
 mod moves;
 mod page;
@@ -37,6 +40,8 @@ pub use graph::{
     EntityVector, ExtractionCount, ExtractionTotal, GraphChunk, GraphPlace, GraphRows, HandMerge,
     MentionRow, NewExtraction, NewMention, NewTriple, StoredTriple, UnembeddedEntity,
 };
+pub use keys::{ApiKey, KeyChange, NewKey, Scope, ScopeError, Scopes, hash_of};
+pub use ledger::{Clock, StoreLedger, UsageGroup, UsageSum};
 pub use members::{Added, Cut, FileBatch, Member, MemberStatus, NewMember};
 pub use moves::{MoveProgress, UnmovedChunk};
 pub use page::{Page, Paged};
@@ -68,6 +73,9 @@ pub enum StoreError {
     /// Retry, or mend the disk.
     #[error("the store failed: {0}")]
     Query(#[from] sqlx::Error),
+    /// Mend the system: without random bytes no key can be made.
+    #[error("the system gives no random bytes: {0}")]
+    Random(getrandom::Error),
     /// Report it: a row holds what Praxis never writes.
     #[error("the store holds a damaged row: {0}")]
     Damaged(String),

@@ -226,6 +226,11 @@ async fn documents_of_an_older_store_were_cut_with_the_settings_of_their_base() 
         "ALTER TABLE chunks DROP COLUMN section",
         "ALTER TABLE chunks DROP COLUMN context",
         "DROP TABLE written_contexts",
+        "DROP TABLE api_keys",
+        "DROP TABLE ledger_rates",
+        "DROP TABLE ledger_windows",
+        "DROP TABLE ledger_open",
+        "DROP TABLE usage_daily",
         "DELETE FROM _sqlx_migrations WHERE version >= 10",
     ] {
         sqlx::query(query).execute(&store.pool).await.unwrap();

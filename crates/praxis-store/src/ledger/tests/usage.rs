@@ -1,0 +1,85 @@
+//! What reports say of calls that were settled.
+
+use praxis_core::ledger::Day;
+
+use super::*;
+
+#[tokio::test]
+async fn use_is_summed_by_day_and_by_who_pays() {
+    let (_dir, store) = store().await;
+    let (time, clock) = clock(NOW);
+    let ledger = store.ledger(clock).await.unwrap();
+    let settle = async |claim: Claim, spent: Spent| {
+        let reserved = ledger.reserve(claim).await.unwrap();
+        ledger.settle(reserved.ticket, spent).await;
+    };
+    settle(claim(&[]), spent(10, 5, 100)).await;
+    settle(claim(&[]), spent(20, 5, 200)).await;
+    let other = Payer {
+        key: Some("it".to_owned()),
+        user: Some("li".to_owned()),
+        tags: vec!["search".to_owned(), "night".to_owned()],
+    };
+    let failed = Spent {
+        model: "gpt".to_owned(),
+        failed: true,
+        ..spent(7, 0, 30)
+    };
+    let none: [Limit; 0] = [];
+    settle(Claim::new(&other, &none), failed).await;
+    time.store(NOW + DAY, Ordering::SeqCst);
+    settle(claim(&[]), spent(1, 1, 1)).await;
+    ledger.close().await;
+
+    let (first, last) = (Day::of(NOW), Day::of(NOW + DAY));
+    let sums = async |from, to, group: UsageGroup, model: Option<&'static str>| {
+        let sums = store.usage(from, to, &group, model).await.unwrap();
+        let figures = |s: UsageSum| {
+            let tokens = s.usage.input_tokens + s.usage.output_tokens;
+            let days = s.day.number() - first.number();
+            (days, s.name, s.requests, s.failed, tokens, s.money.0)
+        };
+        sums.into_iter().map(figures).collect::<Vec<_>>()
+    };
+    let row = |day: i64, name: &str, requests: u64, failed: u64, tokens: u64, micros: i64| {
+        (day, name.to_owned(), requests, failed, tokens, micros)
+    };
+    assert_eq!(
+        sums(first, last, UsageGroup::Total(None), None).await,
+        [row(0, "", 3, 1, 47, 330), row(1, "", 1, 0, 2, 1)]
+    );
+    assert_eq!(
+        sums(first, first, UsageGroup::Key, None).await,
+        [row(0, "hr", 2, 0, 40, 300), row(0, "it", 1, 1, 7, 30)]
+    );
+    assert_eq!(
+        sums(first, first, UsageGroup::Model(None), None).await,
+        [row(0, "gpt", 1, 1, 7, 30), row(0, "qwen", 2, 0, 40, 300)]
+    );
+    assert_eq!(
+        sums(first, first, UsageGroup::Tag, Some("gpt")).await,
+        [row(0, "night", 1, 1, 7, 30), row(0, "search", 1, 1, 7, 30)]
+    );
+    let users = UsageGroup::User { key: None };
+    assert_eq!(
+        sums(last, last, users, None).await,
+        [row(1, "hr/li", 1, 0, 2, 1)]
+    );
+    let of_key = UsageGroup::User {
+        key: Some("it".to_owned()),
+    };
+    assert_eq!(
+        sums(first, last, of_key, None).await,
+        [row(0, "it/li", 1, 1, 7, 30)]
+    );
+    let search = UsageGroup::Total(Some(Subject::tag("search")));
+    assert_eq!(
+        sums(first, first, search, None).await,
+        [row(0, "", 3, 1, 47, 330)]
+    );
+    let models = UsageGroup::Model(Some(Subject::key("it")));
+    assert_eq!(
+        sums(first, last, models, None).await,
+        [row(0, "gpt", 1, 1, 7, 30)]
+    );
+}

@@ -1,0 +1,210 @@
+//! What was used, day by day, for reports: sums for each key, user and tag, and for all. They are written with what
+//! settles a call, so they miss none and count none twice. A call counts for the day on which it began, as its
+//! budgets have it. Left out: who may read them.
+
+use std::collections::HashMap;
+
+use praxis_core::ledger::{Day, SubjectKind, user_prefix};
+use praxis_core::{Money, Spent, Subject, Usage};
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+
+use crate::{Store, StoreError};
+
+/// The kind of the rows that sum up all calls.
+const ALL: &str = "all";
+
+/// The most of anything that one call adds to a sum, so that no sum overflows: a million million.
+const MOST: u64 = 1 << 40;
+
+/// How a report is cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UsageGroup {
+    /// Not at all: the calls of all, or those that one pays for.
+    Total(Option<Subject>),
+    /// By model: the calls of all, or those that one pays for.
+    Model(Option<Subject>),
+    /// By key.
+    Key,
+    /// By user: those of all keys, or of one.
+    User {
+        /// The key's name.
+        key: Option<String>,
+    },
+    /// By tag. A call with two counts under both.
+    Tag,
+}
+
+/// What was used on one day within one group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageSum {
+    /// The day.
+    pub day: Day,
+    /// The group: a model, or the name of a key, user (`KEY/USER`) or tag; empty for a total.
+    pub name: String,
+    /// Calls.
+    pub requests: u64,
+    /// Those of them that failed.
+    pub failed: u64,
+    /// Tokens.
+    pub usage: Usage,
+    /// Cost.
+    pub money: Money,
+}
+
+impl Store {
+    /// What was used from one day to another, both included, by day and group; of all models or one.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn usage(
+        &self,
+        from: Day,
+        to: Day,
+        group: &UsageGroup,
+        model: Option<&str>,
+    ) -> Result<Vec<UsageSum>, StoreError> {
+        let (column, kind, name) = match group {
+            UsageGroup::Total(None) => ("''", ALL, Some("")),
+            UsageGroup::Model(None) => ("model", ALL, Some("")),
+            UsageGroup::Total(Some(subject)) => {
+                let (kind, name) = subject.parts();
+                ("''", kind.as_str(), Some(name))
+            }
+            UsageGroup::Model(Some(subject)) => {
+                let (kind, name) = subject.parts();
+                ("model", kind.as_str(), Some(name))
+            }
+            UsageGroup::Key => ("name", SubjectKind::Key.as_str(), None),
+            UsageGroup::User { .. } => ("name", SubjectKind::User.as_str(), None),
+            UsageGroup::Tag => ("name", SubjectKind::Tag.as_str(), None),
+        };
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT day, ");
+        query.push(column).push(
+            " AS part, SUM(requests) AS requests, SUM(failed) AS failed, \
+             SUM(input_tokens) AS input_tokens, SUM(cached_tokens) AS cached_tokens, \
+             SUM(output_tokens) AS output_tokens, SUM(micros) AS micros \
+             FROM usage_daily WHERE day >= ",
+        );
+        query.push_bind(from.number());
+        query.push(" AND day <= ").push_bind(to.number());
+        query.push(" AND kind = ").push_bind(kind);
+        if let Some(name) = name {
+            query.push(" AND name = ").push_bind(name);
+        }
+        if let UsageGroup::User { key: Some(key) } = group {
+            let prefix = user_prefix(key);
+            query.push(" AND substr(name, 1, ");
+            query.push_bind(i64::try_from(prefix.chars().count()).unwrap_or(i64::MAX));
+            query.push(") = ").push_bind(prefix);
+        }
+        if let Some(model) = model {
+            query.push(" AND model = ").push_bind(model);
+        }
+        query.push(" GROUP BY day, part ORDER BY day, part");
+        let rows = query.build().fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| {
+                let count = |column: &str| -> Result<u64, sqlx::Error> {
+                    Ok(u64::try_from(row.try_get::<i64, _>(column)?).unwrap_or(0))
+                };
+                Ok(UsageSum {
+                    day: Day::from_number(row.try_get("day")?),
+                    name: row.try_get("part")?,
+                    requests: count("requests")?,
+                    failed: count("failed")?,
+                    usage: Usage {
+                        input_tokens: count("input_tokens")?,
+                        cached_tokens: count("cached_tokens")?,
+                        output_tokens: count("output_tokens")?,
+                        ..Usage::default()
+                    },
+                    money: Money(row.try_get("micros")?),
+                })
+            })
+            .collect()
+    }
+}
+
+/// Who a sum is of.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Place {
+    day: Day,
+    kind: &'static str,
+    name: String,
+    model: String,
+}
+
+/// What one transaction adds to a sum.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sum {
+    requests: u64,
+    failed: u64,
+    input_tokens: u64,
+    cached_tokens: u64,
+    output_tokens: u64,
+    micros: u64,
+}
+
+/// What one transaction adds to all sums.
+#[derive(Debug, Default)]
+pub(super) struct Uses(HashMap<Place, Sum>);
+
+impl Uses {
+    /// Adds a call that began on a day.
+    pub(super) fn add(&mut self, day: Day, subjects: &[Subject], spent: &Spent) {
+        let payers = subjects.iter().map(|subject| {
+            let (kind, name) = subject.parts();
+            (kind.as_str(), name)
+        });
+        for (kind, name) in payers.chain([(ALL, "")]) {
+            let place = Place {
+                day,
+                kind,
+                name: name.to_owned(),
+                model: spent.model.clone(),
+            };
+            let sum = self.0.entry(place).or_default();
+            sum.requests += 1;
+            sum.failed += u64::from(spent.failed);
+            sum.input_tokens += spent.usage.input_tokens.min(MOST);
+            sum.cached_tokens += spent.usage.cached_tokens.min(MOST);
+            sum.output_tokens += spent.usage.output_tokens.min(MOST);
+            sum.micros += u64::try_from(spent.money.0).unwrap_or(0).min(MOST);
+        }
+    }
+
+    /// Writes them.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub(super) async fn write(&self, tx: &mut SqliteConnection) -> Result<(), StoreError> {
+        let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        for (place, sum) in &self.0 {
+            sqlx::query(
+                "INSERT INTO usage_daily (day, kind, name, model, requests, failed, \
+                 input_tokens, cached_tokens, output_tokens, micros) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+                 ON CONFLICT (day, kind, name, model) DO UPDATE SET \
+                 requests = usage_daily.requests + excluded.requests, \
+                 failed = usage_daily.failed + excluded.failed, \
+                 input_tokens = usage_daily.input_tokens + excluded.input_tokens, \
+                 cached_tokens = usage_daily.cached_tokens + excluded.cached_tokens, \
+                 output_tokens = usage_daily.output_tokens + excluded.output_tokens, \
+                 micros = usage_daily.micros + excluded.micros",
+            )
+            .bind(place.day.number())
+            .bind(place.kind)
+            .bind(&place.name)
+            .bind(&place.model)
+            .bind(whole(sum.requests))
+            .bind(whole(sum.failed))
+            .bind(whole(sum.input_tokens))
+            .bind(whole(sum.cached_tokens))
+            .bind(whole(sum.output_tokens))
+            .bind(whole(sum.micros))
+            .execute(&mut *tx)
+            .await?;
+        }
+        Ok(())
+    }
+}
