@@ -1,16 +1,19 @@
 //! Who may ask a server that has keys: clients that send a key with each request, and browsers,
 //! which cannot: they show it once on the login page and get a pass, a random cookie. A key says who its
-//! caller is, and which documents that caller may read.
+//! caller is, which documents that caller may read, what it is for and what it may use. Keys stand in `praxis.toml`,
+//! by the environment variable that holds them, or in the store, by their hash.
 //!
 //! Passes live in memory, so a restart ends them. Left out: accounts, and how reading is restricted.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, header};
 use blake3::Hash;
-use praxis_core::{Caller, Secret};
+use praxis_core::function::now_ms;
+use praxis_core::{Caller, Limit, Secret};
+use praxis_store::{Scope, Scopes, Store, StoreError, hash_of};
 
 /// How long a pass holds.
 const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -25,56 +28,167 @@ const WRONG_KEYS: usize = 10;
 /// See [`WRONG_KEYS`].
 const WINDOW: Duration = Duration::from_secs(60);
 
+/// For how long the store's word about a key is believed: so long a revoked key may still be used.
+const BELIEVED: Duration = Duration::from_secs(1);
+
+/// Keys whose answers are remembered, wrong ones among them.
+const MOST_SEEN: usize = 4096;
+
 /// Name of the cookie that carries a pass.
 const COOKIE: &str = "praxis-pass";
+
+/// Who has a key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Holder {
+    /// Who that is, and which documents they may read.
+    pub caller: Caller,
+    /// What the key is for.
+    pub scopes: Scopes,
+    /// What it may use.
+    pub limits: Arc<[Limit]>,
+    /// Its id in the store, and when it expires; none for a key of `praxis.toml`.
+    stored: Option<(String, Option<i64>)>,
+}
+
+impl Holder {
+    /// Who has a key of `praxis.toml`, which is for everything.
+    pub fn configured(caller: Caller, limits: Vec<Limit>) -> Self {
+        Self {
+            caller,
+            scopes: Scopes::all(),
+            limits: limits.into(),
+            stored: None,
+        }
+    }
+
+    fn is_valid(&self, now_ms: i64) -> bool {
+        let expires = self.stored.as_ref().and_then(|(_, expires)| *expires);
+        expires.is_none_or(|expires| now_ms < expires)
+    }
+
+    /// Whether the key is for something.
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scopes.allow(scope)
+    }
+}
+
+impl From<Caller> for Holder {
+    fn from(caller: Caller) -> Self {
+        Self::configured(caller, Vec::new())
+    }
+}
 
 /// The server's keys, and the passes given for them.
 pub struct Access {
     /// Hashes compare in constant time, and tell nothing of a key's length.
-    keys: Vec<(Hash, Caller)>,
-    ledger: Mutex<Ledger>,
+    configured: Vec<(Hash, Arc<Holder>)>,
+    store: Option<Store>,
+    /// Limits that hold for all keys, beside their own.
+    limits: Vec<Limit>,
+    passes: Mutex<Passes>,
+    /// What the store said of keys, by their hashes there.
+    seen: Mutex<HashMap<String, Seen>>,
+    /// When keys of the store were last used, by id.
+    used: Mutex<HashMap<String, i64>>,
+}
+
+/// What the store said of a key.
+#[derive(Clone)]
+struct Seen {
+    at: Instant,
+    holder: Option<Arc<Holder>>,
 }
 
 #[derive(Default)]
-struct Ledger {
-    /// When each pass ends, and which of the keys it was given for.
-    passes: HashMap<Hash, (Instant, usize)>,
+struct Passes {
+    /// When each pass ends, and which key it was given for.
+    given: HashMap<Hash, (Instant, Key)>,
     /// The latest wrong keys, oldest first.
     wrong: VecDeque<Instant>,
 }
 
+/// A key that a pass was given for.
+#[derive(Clone)]
+enum Key {
+    /// One of `praxis.toml`.
+    Configured(usize),
+    /// One of the store, by its hash there: it may be revoked.
+    Stored(String),
+}
+
 /// Why no pass was given.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, thiserror::Error)]
 pub enum LoginError {
     /// It is none of the server's keys.
+    #[error("that is not the key")]
     WrongKey,
     /// Too many wrong ones of late; no key is taken for so long.
+    #[error("too many wrong keys")]
     TooManyTries(Duration),
     /// The operating system gives no random numbers.
+    #[error("the system gives no random numbers")]
     NoRandomness,
+    /// The store does not say whose key it is.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl Access {
     /// Access by these keys, each with who has it; of equal ones the first counts.
-    pub fn new(keys: Vec<(Secret, Caller)>) -> Self {
+    pub fn new<H: Into<Holder>>(keys: Vec<(Secret, H)>) -> Self {
         let keys = keys.into_iter();
-        let hashed = |(key, caller): (Secret, Caller)| (hash(key.expose()), caller);
+        let hashed = |(key, holder): (Secret, H)| (hash(key.expose()), Arc::new(holder.into()));
         Self {
-            keys: keys.map(hashed).collect(),
-            ledger: Mutex::default(),
+            configured: keys.map(hashed).collect(),
+            store: None,
+            limits: Vec::new(),
+            passes: Mutex::default(),
+            seen: Mutex::default(),
+            used: Mutex::default(),
         }
     }
 
-    /// Who has this key, if it is one of the server's.
-    pub fn caller_of(&self, sent: &str) -> Option<&Caller> {
-        self.keys.get(self.key(sent)?).map(|(_, caller)| caller)
+    /// The same, and by the keys of the store.
+    #[must_use]
+    pub fn with_store(mut self, store: Store) -> Self {
+        self.store = Some(store);
+        self
     }
 
-    /// Which of the keys this is. All are compared, so that the time tells nothing.
-    fn key(&self, sent: &str) -> Option<usize> {
+    /// The same with limits that hold for all keys, and their users and tags, beside the keys' own.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Vec<Limit>) -> Self {
+        for (_, holder) in &mut self.configured {
+            let own = holder.limits.iter().chain(&limits).cloned();
+            let limits = own.collect();
+            *holder = Arc::new(Holder {
+                limits,
+                ..Holder::clone(holder)
+            });
+        }
+        self.limits = limits;
+        self
+    }
+
+    /// Who has this key, if it is one of the server's and has not expired.
+    ///
+    /// # Errors
+    /// Where the store does not say.
+    pub async fn holder_of(&self, sent: &str) -> Result<Option<Arc<Holder>>, StoreError> {
+        match self.configured(sent) {
+            Some(at) => Ok(self
+                .configured
+                .get(at)
+                .map(|(_, holder)| Arc::clone(holder))),
+            None => self.stored(&hash_of(&Secret::new(sent))).await,
+        }
+    }
+
+    /// Which of the keys of `praxis.toml` this is. All are compared, so that the time tells nothing.
+    fn configured(&self, sent: &str) -> Option<usize> {
         let sent = hash(sent);
         let mut found = None;
-        for (at, (key, _)) in self.keys.iter().enumerate() {
+        for (at, (key, _)) in self.configured.iter().enumerate() {
             if *key == sent && found.is_none() {
                 found = Some(at);
             }
@@ -82,56 +196,146 @@ impl Access {
         found
     }
 
+    /// Who has the key of the store with this hash.
+    async fn stored(&self, hash: &str) -> Result<Option<Arc<Holder>>, StoreError> {
+        let Some(store) = &self.store else {
+            return Ok(None);
+        };
+        let seen = lock(&self.seen).get(hash).cloned();
+        let holder = match seen.filter(|seen| seen.at.elapsed() < BELIEVED) {
+            Some(seen) => seen.holder,
+            None => {
+                let key = store.key_by_hash(hash).await?;
+                let holder = key.map(|key| {
+                    Arc::new(Holder {
+                        caller: Caller {
+                            name: Some(key.name),
+                            clearance: key.clearance,
+                        },
+                        scopes: key.scopes,
+                        limits: key.limits.iter().chain(&self.limits).cloned().collect(),
+                        stored: Some((key.id, key.expires_ms)),
+                    })
+                });
+                let mut seen = lock(&self.seen);
+                if seen.len() >= MOST_SEEN {
+                    seen.clear();
+                }
+                let said = Seen {
+                    at: Instant::now(),
+                    holder: holder.clone(),
+                };
+                seen.insert(hash.to_owned(), said);
+                holder
+            }
+        };
+        let now = now_ms();
+        let holder = holder.filter(|holder| holder.is_valid(now));
+        if let Some((id, _)) = holder.as_ref().and_then(|h| h.stored.as_ref()) {
+            lock(&self.used).insert(id.clone(), now);
+        }
+        Ok(holder)
+    }
+
+    /// Notes in the store which of its keys were used since it was done last. It is for now and then.
+    ///
+    /// # Errors
+    /// Where the store fails; then it is noted the next time.
+    pub async fn note_uses(&self) -> Result<(), StoreError> {
+        let Some(store) = &self.store else {
+            return Ok(());
+        };
+        let uses: Vec<(String, i64)> = lock(&self.used).drain().collect();
+        if uses.is_empty() {
+            return Ok(());
+        }
+        let noted = store.touch_keys(&uses).await;
+        if noted.is_err() {
+            let mut used = lock(&self.used);
+            for (id, at) in uses {
+                used.entry(id).or_insert(at);
+            }
+        }
+        noted
+    }
+
     /// Gives a pass for the key.
     ///
     /// # Errors
     /// See [`LoginError`].
-    pub fn log_in(&self, key: &str, now: Instant) -> Result<String, LoginError> {
-        let mut ledger = self.ledger();
-        while ledger.wrong.front().is_some_and(|t| now - *t >= WINDOW) {
-            ledger.wrong.pop_front();
-        }
-        if ledger.wrong.len() >= WRONG_KEYS
-            && let Some(oldest) = ledger.wrong.front()
+    pub async fn log_in(&self, key: &str, now: Instant) -> Result<String, LoginError> {
         {
-            return Err(LoginError::TooManyTries(WINDOW - (now - *oldest)));
+            let mut passes = lock(&self.passes);
+            while passes.wrong.front().is_some_and(|t| now - *t >= WINDOW) {
+                passes.wrong.pop_front();
+            }
+            if passes.wrong.len() >= WRONG_KEYS
+                && let Some(oldest) = passes.wrong.front()
+            {
+                return Err(LoginError::TooManyTries(WINDOW - (now - *oldest)));
+            }
+            // Counted before it is looked at, so that many at a time are counted too.
+            passes.wrong.push_back(now);
         }
-        let Some(key) = self.key(key) else {
-            ledger.wrong.push_back(now);
+        let key = match self.configured(key) {
+            Some(at) => Some(Key::Configured(at)),
+            None => {
+                let hash = hash_of(&Secret::new(key));
+                self.stored(&hash).await?.map(|_| Key::Stored(hash))
+            }
+        };
+        let mut passes = lock(&self.passes);
+        let Some(key) = key else {
             return Err(LoginError::WrongKey);
         };
+        passes.wrong.pop_back();
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|_| LoginError::NoRandomness)?;
         let pass = Hash::from_bytes(random).to_hex().to_string();
-        ledger.passes.retain(|_, (end, _)| *end > now);
-        if ledger.passes.len() >= MOST_PASSES {
-            let oldest = ledger.passes.iter().min_by_key(|(_, (end, _))| *end);
+        passes.given.retain(|_, (end, _)| *end > now);
+        if passes.given.len() >= MOST_PASSES {
+            let oldest = passes.given.iter().min_by_key(|(_, (end, _))| *end);
             if let Some(oldest) = oldest.map(|(pass, _)| *pass) {
-                ledger.passes.remove(&oldest);
+                passes.given.remove(&oldest);
             }
         }
-        ledger.passes.insert(hash(&pass), (now + LIFETIME, key));
+        passes.given.insert(hash(&pass), (now + LIFETIME, key));
         Ok(pass)
     }
 
     /// Who was given the pass that a request carries, if it holds.
-    pub fn admits(&self, headers: &HeaderMap, now: Instant) -> Option<&Caller> {
-        let pass = hash(pass_of(headers)?);
-        let given = self.ledger().passes.get(&pass).copied();
-        let (_, key) = given.filter(|(end, _)| *end > now)?;
-        self.keys.get(key).map(|(_, caller)| caller)
+    ///
+    /// # Errors
+    /// Where the store does not say.
+    pub async fn admits(
+        &self,
+        headers: &HeaderMap,
+        now: Instant,
+    ) -> Result<Option<Arc<Holder>>, StoreError> {
+        let Some(pass) = pass_of(headers).map(hash) else {
+            return Ok(None);
+        };
+        let given = lock(&self.passes).given.get(&pass).cloned();
+        match given.filter(|(end, _)| *end > now) {
+            None => Ok(None),
+            Some((_, Key::Configured(at))) => Ok(self
+                .configured
+                .get(at)
+                .map(|(_, holder)| Arc::clone(holder))),
+            Some((_, Key::Stored(hash))) => self.stored(&hash).await,
+        }
     }
 
     /// Ends the pass that a request carries.
     pub fn log_out(&self, headers: &HeaderMap) {
         if let Some(pass) = pass_of(headers) {
-            self.ledger().passes.remove(&hash(pass));
+            lock(&self.passes).given.remove(&hash(pass));
         }
     }
+}
 
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// `set-cookie` for a pass. It never leaves over plain HTTP where it was given over HTTPS.
@@ -165,115 +369,4 @@ fn pass_of(headers: &HeaderMap) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::http::HeaderValue;
-    use praxis_core::Clearance;
-
-    use super::*;
-
-    fn access() -> (Access, Instant) {
-        let hr = Caller {
-            name: Some("hr".to_owned()),
-            clearance: Clearance::of(["hr"]),
-        };
-        let keys = vec![
-            (Secret::new("right"), Caller::full()),
-            (Secret::new("also right"), hr),
-        ];
-        (Access::new(keys), Instant::now())
-    }
-
-    fn with(pass: &str) -> HeaderMap {
-        let cookies = format!("theme=dark; {COOKIE}={pass}; other=1");
-        let mut headers = HeaderMap::new();
-        headers.insert(header::COOKIE, HeaderValue::from_str(&cookies).unwrap());
-        headers
-    }
-
-    #[test]
-    fn keys_are_equal_only_whole() {
-        let (access, _) = access();
-        for (sent, is_key) in [
-            ("right", true),
-            ("righ", false),
-            ("rightt", false),
-            ("", false),
-        ] {
-            assert_eq!(access.caller_of(sent).is_some(), is_key, "{sent:?}");
-        }
-    }
-
-    #[test]
-    fn a_pass_is_for_who_has_the_key_that_it_was_given_for() {
-        let (access, now) = access();
-        for key in ["right", "also right"] {
-            let pass = access.log_in(key, now).unwrap();
-            let caller = access.admits(&with(&pass), now);
-            assert_eq!(caller, access.caller_of(key));
-            assert_eq!(
-                caller.unwrap().clearance.permits(&["board"]),
-                key == "right"
-            );
-        }
-    }
-
-    #[test]
-    fn a_pass_holds_until_it_ends_or_is_given_back() {
-        let (access, now) = access();
-        let pass = access.log_in("right", now).unwrap();
-        let other = access.log_in("right", now).unwrap();
-        assert!(pass != other && !pass.contains("right") && pass.len() == 64);
-        assert!(access.admits(&with(&pass), now).is_some());
-        assert!(access.admits(&with(&pass), now + LIFETIME).is_none());
-        assert!(access.admits(&with(&pass[1..]), now).is_none());
-        assert!(access.admits(&with(""), now).is_none());
-        assert!(access.admits(&HeaderMap::new(), now).is_none());
-        access.log_out(&with(&pass));
-        assert!(access.admits(&with(&pass), now).is_none());
-        assert!(access.admits(&with(&other), now).is_some());
-    }
-
-    #[test]
-    fn the_oldest_pass_makes_room() {
-        let (access, now) = access();
-        let passes: Vec<String> = (0..=MOST_PASSES as u64)
-            .map(|n| {
-                access
-                    .log_in("right", now + Duration::from_secs(n))
-                    .unwrap()
-            })
-            .collect();
-        assert!(access.admits(&with(&passes[0]), now).is_none());
-        assert!(access.admits(&with(&passes[1]), now).is_some());
-    }
-
-    #[test]
-    fn keys_cannot_be_tried_out() {
-        let (access, now) = access();
-        for _ in 0..WRONG_KEYS {
-            assert_eq!(access.log_in("wrong", now), Err(LoginError::WrongKey));
-        }
-        let later = now + Duration::from_secs(20);
-        let refused = access.log_in("right", later);
-        assert_eq!(
-            refused,
-            Err(LoginError::TooManyTries(Duration::from_secs(40)))
-        );
-        assert!(access.log_in("right", now + WINDOW).is_ok());
-    }
-
-    #[test]
-    fn a_cookie_is_out_of_reach_of_scripts_and_other_sites() {
-        let mut headers = HeaderMap::new();
-        let plain = cookie("p", &headers);
-        for part in ["praxis-pass=p", "HttpOnly", "SameSite=Strict", "Path=/"] {
-            assert!(plain.contains(part), "{plain}");
-        }
-        assert!(!plain.contains("Secure"));
-        headers.insert(
-            header::ORIGIN,
-            HeaderValue::from_static("https://kb.example"),
-        );
-        assert!(cookie("p", &headers).contains("; Secure"));
-    }
-}
+mod tests;

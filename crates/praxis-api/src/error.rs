@@ -71,7 +71,10 @@ impl From<CallError> for ApiError {
             None => error.message,
         };
         let limited = error.code == ErrorCode::RateLimited;
-        let seconds = error.retry_after.map(|wait| wait.as_secs().max(1));
+        let seconds = error
+            .retry_after
+            .map(|wait| wait.as_millis().div_ceil(1000).max(1));
+        let seconds = seconds.map(|s| u64::try_from(s).unwrap_or(u64::MAX));
         Self {
             details: error.details,
             retry_after: seconds.or(limited.then_some(1)),

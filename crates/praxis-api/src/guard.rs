@@ -1,47 +1,51 @@
 //! What stands between the network and the handlers.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use praxis_core::{Caller, ErrorCode};
+use praxis_core::{CallContext, CallError, Caller, ErrorCode, Payer};
+use praxis_store::Scope;
 
+use crate::access::Holder;
 use crate::error::ApiError;
 use crate::state::ApiState;
 
 /// Lets through who may ask, where the application has a key; all others get an error in JSON.
 pub(crate) async fn api_key(
     State(state): State<ApiState>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
-    if let Some(caller) = admitted(&state, &request) {
-        request.extensions_mut().insert(caller);
-        return next.run(request).await;
+    match let_in(&state, request).await {
+        Ok(Let::In(request)) => next.run(request).await,
+        Ok(Let::Out(_)) => ApiError::new(
+            ErrorCode::Unauthorized,
+            "send the server's key as `Authorization: Bearer KEY`",
+        )
+        .into_response(),
+        Err(error) => error.into_response(),
     }
-    ApiError::new(
-        ErrorCode::Unauthorized,
-        "send the server's key as `Authorization: Bearer KEY`",
-    )
-    .into_response()
 }
 
 /// The same for pages: who may not ask is led to the login page, and from there back. No page stays
 /// behind in the browser for those who come after.
 pub(crate) async fn page_key(
     State(state): State<ApiState>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
-    let mut response = if let Some(caller) = admitted(&state, &request) {
-        request.extensions_mut().insert(caller);
-        next.run(request).await
-    } else {
-        let wanted = request.uri().path_and_query().map_or("/", |p| p.as_str());
-        Redirect::to(&format!("/login?next={}", escaped(wanted))).into_response()
+    let mut response = match let_in(&state, request).await {
+        Ok(Let::In(request)) => next.run(request).await,
+        Ok(Let::Out(uri)) => {
+            let wanted = uri.path_and_query().map_or("/", |p| p.as_str());
+            Redirect::to(&format!("/login?next={}", escaped(wanted))).into_response()
+        }
+        Err(error) => error.into_response(),
     };
     if state.access.is_some() {
         let headers = response.headers_mut();
@@ -50,21 +54,97 @@ pub(crate) async fn page_key(
     response
 }
 
+/// What becomes of a request.
+enum Let {
+    /// It goes on, as its caller's.
+    In(Request),
+    /// It came from nobody, and wanted this.
+    Out(Uri),
+}
+
+async fn let_in(state: &ApiState, request: Request) -> Result<Let, ApiError> {
+    let (mut parts, body) = request.into_parts();
+    match admitted(state, &parts.method, &parts.headers).await? {
+        Some(holder) => {
+            admit(&mut parts, holder)?;
+            Ok(Let::In(Request::from_parts(parts, body)))
+        }
+        None => Ok(Let::Out(parts.uri)),
+    }
+}
+
 /// Who asks, if they may.
-fn admitted(state: &ApiState, request: &Request) -> Option<Admitted> {
+async fn admitted(
+    state: &ApiState,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Option<Arc<Holder>>, ApiError> {
     let Some(access) = &state.access else {
         // Without keys, only this machine may ask, and everything.
-        return Some(Admitted(Caller::full()));
+        return Ok(Some(Arc::new(Caller::full().into())));
     };
-    let headers = request.headers();
-    let caller = match bearer(headers) {
-        Some(key) => access.caller_of(key),
-        None if says_where_from(request.method(), headers) => {
-            access.admits(headers, Instant::now())
-        }
-        None => None,
+    let holder = match bearer(headers) {
+        Some(key) => access.holder_of(key).await,
+        None if says_where_from(method, headers) => access.admits(headers, Instant::now()).await,
+        None => Ok(None),
     };
-    caller.cloned().map(Admitted)
+    holder.map_err(|error| CallError::failure(error).into())
+}
+
+/// Lets a request through as its holder's, if the key is for what it asks.
+fn admit(parts: &mut Parts, holder: Arc<Holder>) -> Result<(), ApiError> {
+    let path = parts.extensions.get::<MatchedPath>();
+    let path = path.map_or_else(|| parts.uri.path(), MatchedPath::as_str);
+    if let Some(scope) = scope_of(path).filter(|scope| !holder.may(*scope)) {
+        let message = format!("this key is not for `{scope}`");
+        return Err(ApiError::new(ErrorCode::Forbidden, message));
+    }
+    let tags = parts.headers.get(TAGS).and_then(|t| t.to_str().ok());
+    let tags = tags.unwrap_or_default().split(',').map(str::trim);
+    let paying = Paying {
+        payer: Payer {
+            key: holder.caller.name.clone(),
+            user: None,
+            tags: tags.filter(|t| !t.is_empty()).map(str::to_owned).collect(),
+        },
+        holder: Arc::clone(&holder),
+    };
+    parts.extensions.insert(Admitted(holder.caller.clone()));
+    parts.extensions.insert(paying);
+    Ok(())
+}
+
+/// The header in which a client says what its calls are counted under, separated by commas.
+const TAGS: &str = "x-praxis-tags";
+
+/// What a key has to be for, by the path's beginning. The first that fits counts.
+const SCOPES: &[(&str, Scope)] = &[
+    ("/v1/models", Scope::Models),
+    ("/v1/chat", Scope::Chat),
+    ("/v1/embeddings", Scope::Embeddings),
+    ("/v1/files", Scope::Files),
+    ("/v1/vector_stores", Scope::VectorStores),
+    ("/v1/organization", Scope::Usage),
+    ("/praxis/v1/functions", Scope::Functions),
+    ("/praxis/v1/knowledge", Scope::Knowledge),
+    ("/praxis/v1/passages", Scope::Knowledge),
+    ("/praxis/v1/traces", Scope::Traces),
+    ("/metrics", Scope::Usage),
+    ("/documents", Scope::Knowledge),
+    ("/knowledge", Scope::Knowledge),
+    ("/graph", Scope::Knowledge),
+    ("/preview", Scope::Knowledge),
+    ("/texts", Scope::Embeddings),
+    ("/traces", Scope::Traces),
+];
+
+fn scope_of(path: &str) -> Option<Scope> {
+    let begins = |begin: &str| {
+        let rest = path.strip_prefix(begin);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let found = SCOPES.iter().find(|(begin, _)| begins(begin));
+    found.map(|(_, scope)| *scope)
 }
 
 /// Who asks, as handlers take it. It comes from the guards alone, and a route that no guard stands before
@@ -77,8 +157,53 @@ impl<S: Send + Sync> FromRequestParts<S> for Admitted {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let admitted = parts.extensions.get::<Self>().cloned();
-        admitted.ok_or_else(|| ApiError::new(ErrorCode::Unauthorized, "nobody was let in here"))
+        admitted.ok_or_else(nobody)
     }
+}
+
+/// Who pays for what is asked, with the limits that hold; as [`Admitted`].
+#[derive(Debug, Clone)]
+pub(crate) struct Paying {
+    payer: Payer,
+    holder: Arc<Holder>,
+}
+
+impl Paying {
+    /// The same for a user of the key, as the client calls it.
+    pub(crate) fn by_user(mut self, user: Option<String>) -> Self {
+        self.payer.user = user;
+        self
+    }
+
+    /// Whether the key is for something.
+    ///
+    /// # Errors
+    /// `forbidden` where it is not.
+    pub(crate) fn is_for(&self, scope: Scope) -> Result<(), ApiError> {
+        if self.holder.may(scope) {
+            return Ok(());
+        }
+        let message = format!("this key is not for `{scope}`");
+        Err(ApiError::new(ErrorCode::Forbidden, message))
+    }
+
+    /// A context whose calls are paid so.
+    pub(crate) fn pays_in(self, cx: CallContext) -> CallContext {
+        cx.with_payer(self.payer, Arc::clone(&self.holder.limits))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Paying {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let paying = parts.extensions.get::<Self>().cloned();
+        paying.ok_or_else(nobody)
+    }
+}
+
+fn nobody() -> ApiError {
+    ApiError::new(ErrorCode::Unauthorized, "nobody was let in here")
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -194,6 +319,21 @@ mod tests {
             headers.insert(header::HOST, HeaderValue::from_static(host));
             headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Bearer x"));
             assert_eq!(foreign_host(&headers).is_some(), foreign, "{host}");
+        }
+    }
+
+    #[test]
+    fn each_route_has_its_scope() {
+        for (path, scope) in [
+            ("/v1/chat/completions", Some(Scope::Chat)),
+            ("/v1/models/{id}", Some(Scope::Models)),
+            ("/v1/files", Some(Scope::Files)),
+            ("/v1/filesystem", None),
+            ("/praxis/v1/functions/{name}/call", Some(Scope::Functions)),
+            ("/praxis/v1/traces/{id}", Some(Scope::Traces)),
+            ("/", None),
+        ] {
+            assert_eq!(scope_of(path), scope, "{path}");
         }
     }
 

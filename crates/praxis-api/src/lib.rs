@@ -46,6 +46,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/embeddings", post(routes::embeddings::create))
         .merge(files(&state))
         .merge(vector_stores())
+        .merge(usage())
         .route("/praxis/v1/functions", get(routes::functions::list))
         .route(
             "/praxis/v1/functions/{name}/call",
@@ -124,6 +125,15 @@ fn vector_stores() -> Router<ApiState> {
             post(batches::cancel),
         )
         .route(&store("/file_batches/{batch}/files"), get(batches::files))
+}
+
+/// Reports of what was used.
+fn usage() -> Router<ApiState> {
+    use routes::usage::{completions, costs, embeddings};
+    Router::new()
+        .route("/v1/organization/usage/completions", get(completions))
+        .route("/v1/organization/usage/embeddings", get(embeddings))
+        .route("/v1/organization/costs", get(costs))
 }
 
 /// Puts a router behind the application's key, if it has one. `/healthz` alone stays open.

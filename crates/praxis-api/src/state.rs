@@ -10,6 +10,7 @@ use praxis_store::Store;
 use serde::Serialize;
 
 use crate::access::Access;
+use crate::guard::Paying;
 
 /// Gives the embedder of a name, or the application's default.
 pub type EmbedderSource =
@@ -74,8 +75,9 @@ pub struct ApiState {
 }
 
 impl ApiState {
-    /// A context for a new call of this caller.
-    pub fn context(&self, caller: Caller) -> CallContext {
-        CallContext::new(Arc::clone(&self.sink)).with_caller(caller)
+    /// A context for a new call of this caller, and of who pays for it.
+    pub(crate) fn context(&self, caller: Caller, paying: Paying) -> CallContext {
+        let cx = CallContext::new(Arc::clone(&self.sink)).with_caller(caller);
+        paying.pays_in(cx)
     }
 }

@@ -41,8 +41,11 @@ pub(crate) async fn form(
     Query(Next { next }): Query<Next>,
     headers: HeaderMap,
 ) -> Response {
-    let inside = |access: &praxis_api::Access| access.admits(&headers, Instant::now()).is_some();
-    if state.access.as_deref().is_none_or(inside) {
+    let inside = match &state.access {
+        Some(access) => access.admits(&headers, Instant::now()).await,
+        None => return Redirect::to(local(&next)).into_response(),
+    };
+    if inside.is_ok_and(|holder| holder.is_some()) {
         return Redirect::to(local(&next)).into_response();
     }
     page(&state, &next, String::new())
@@ -57,7 +60,7 @@ pub(crate) async fn log_in(
     let Some(access) = &state.access else {
         return Redirect::to("/").into_response();
     };
-    match access.log_in(key.trim(), Instant::now()) {
+    match access.log_in(key.trim(), Instant::now()).await {
         Ok(pass) => {
             let cookie = [(header::SET_COOKIE, access::cookie(&pass, &headers))];
             (cookie, Redirect::to(local(&next))).into_response()
@@ -77,6 +80,12 @@ pub(crate) async fn log_in(
         }
         Err(LoginError::NoRandomness) => {
             let problem = "This machine gives no random numbers; nobody can log in.".to_owned();
+            let page = page(&state, &next, problem);
+            (StatusCode::INTERNAL_SERVER_ERROR, page).into_response()
+        }
+        Err(LoginError::Store(error)) => {
+            tracing::error!(%error, "the store does not say whose key it is");
+            let problem = "The store of this server does not answer. Try again.".to_owned();
             let page = page(&state, &next, problem);
             (StatusCode::INTERNAL_SERVER_ERROR, page).into_response()
         }

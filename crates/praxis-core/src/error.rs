@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::function::CallError;
+
 /// A stable error code: what clients may match on. See `docs/errors.md` (generated).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
@@ -26,6 +28,8 @@ pub enum ErrorCode {
     Timeout,
     /// The call needs more than its budget.
     BudgetExceeded,
+    /// A limit of the caller's has no room, and will not have it soon.
+    QuotaExceeded,
     /// The provider or the engine failed.
     Upstream,
     /// The model's output did not keep what the function promises, however often it was asked.
@@ -52,6 +56,7 @@ pub const ERROR_CODES: &[ErrorCode] = &[
     ErrorCode::RateLimited,
     ErrorCode::Timeout,
     ErrorCode::BudgetExceeded,
+    ErrorCode::QuotaExceeded,
     ErrorCode::Upstream,
     ErrorCode::OutputInvalid,
     ErrorCode::OutOfScope,
@@ -123,6 +128,12 @@ impl ErrorCode {
                 422,
                 "invalid_request_error",
                 "Ask for less, or raise the budget that the message names.",
+            ),
+            ErrorCode::QuotaExceeded => (
+                "quota_exceeded",
+                429,
+                "insufficient_quota",
+                "Ask for less, wait for the next day or month of the limit that the message names, or have it raised.",
             ),
             ErrorCode::Upstream => (
                 "upstream_error",
@@ -239,6 +250,9 @@ pub enum ModelError {
     /// The caller stopped it.
     #[error("the call was cancelled")]
     Cancelled,
+    /// A limit of the caller's has no room for it: ask for less, or later.
+    #[error("{0}")]
+    Limited(Box<CallError>),
     /// A defect here.
     #[error("{0}")]
     Internal(String),
@@ -265,6 +279,7 @@ impl ModelError {
             Self::Timeout(_) => ErrorCode::Timeout,
             Self::Unavailable(_) | Self::Broken(_) => ErrorCode::Upstream,
             Self::Cancelled => ErrorCode::Cancelled,
+            Self::Limited(error) => error.code,
             Self::Internal(_) => ErrorCode::Internal,
         }
     }

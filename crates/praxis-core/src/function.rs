@@ -14,6 +14,7 @@ use crate::chat::{FinishReason, TokenLogprob};
 use crate::error::{ErrorCode, ModelError};
 use crate::ids::{SpanId, TraceId};
 use crate::knowledge::{Citation, Retrieval};
+use crate::ledger::{Limit, Payer};
 use crate::tool::ToolCall;
 use crate::trace::{Span, SpanKind, SpanStatus, TraceSink};
 use crate::usage::{Money, Usage};
@@ -153,6 +154,9 @@ impl CallError {
 
 impl From<ModelError> for CallError {
     fn from(error: ModelError) -> Self {
+        if let ModelError::Limited(error) = error {
+            return *error;
+        }
         let retry_after = match &error {
             ModelError::RateLimited { retry_after, .. } => *retry_after,
             _ => None,
@@ -169,6 +173,8 @@ impl From<ModelError> for CallError {
 #[derive(Clone)]
 pub struct CallContext {
     caller: Arc<Caller>,
+    payer: Arc<Payer>,
+    limits: Arc<[Limit]>,
     trace_id: TraceId,
     parent: Option<SpanId>,
     cancel: CancellationToken,
@@ -186,6 +192,8 @@ impl CallContext {
     pub fn new(sink: Arc<dyn TraceSink>) -> Self {
         Self {
             caller: Arc::default(),
+            payer: Arc::default(),
+            limits: Arc::default(),
             trace_id: TraceId::generate(),
             parent: None,
             cancel: CancellationToken::new(),
@@ -235,6 +243,25 @@ impl CallContext {
     /// Who called.
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// The same context with who pays for the call, and the limits that hold for it. Both come from who sent a
+    /// request, as the caller does.
+    #[must_use]
+    pub fn with_payer(mut self, payer: Payer, limits: Arc<[Limit]>) -> Self {
+        self.payer = Arc::new(payer);
+        self.limits = limits;
+        self
+    }
+
+    /// Who pays.
+    pub fn payer(&self) -> &Payer {
+        &self.payer
+    }
+
+    /// The limits that hold for who pays.
+    pub fn limits(&self) -> &[Limit] {
+        &self.limits
     }
 
     /// The same context with events sent to `events` (bounded: a slow reader slows the call).

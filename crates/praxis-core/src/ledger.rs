@@ -40,6 +40,10 @@ pub trait Ledger: Send + Sync {
 
     /// Counts what a call took in the place of what was reserved for it.
     async fn settle(&self, ticket: Ticket, spent: Spent);
+
+    /// Notes what a call took for which nothing was reserved, for reports: no limit holds for these. It keeps what it
+    /// was given as [`settle`](Self::settle) does.
+    async fn note(&self, subjects: Vec<Subject>, spent: Spent);
 }
 
 /// The most characters of a name within a [`Subject`]; what is longer is cut.

@@ -14,6 +14,9 @@ const PER_CALL: usize = 12;
 /// Tokens of an image or recording: about what OpenAI counts for a picture of 512 by 512.
 const PER_MEDIA: usize = 255;
 
+/// The most tokens of a picture: providers bill no more for the largest that they look at.
+const MOST_OF_PICTURE: usize = 6_000;
+
 /// Tokens of a conversation as a model reads it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TokenCount {
@@ -59,6 +62,23 @@ pub fn estimate(text: &str) -> usize {
     text.chars().map(quarters).sum::<usize>().div_ceil(4)
 }
 
+/// The most tokens that a conversation can have as a prompt, whatever the tokenizer: one for each byte of its texts, and
+/// generous ones for what is around them. A medium counts as a large picture, or by its length, as a document does.
+pub fn most(messages: &[Message]) -> usize {
+    let of_message = |message: &Message| {
+        let calls = message.tool_calls.iter();
+        let calls: usize = calls
+            .map(|call| call.name.len() + call.arguments.len() + 4 * PER_CALL)
+            .sum();
+        let media = message.content.iter().map(|part| match part {
+            Part::Text(_) => 0,
+            Part::Media { url, .. } => MOST_OF_PICTURE.max(url.len() / 4),
+        });
+        message.text().len() + calls + 4 * PER_MESSAGE + media.sum::<usize>()
+    };
+    messages.iter().map(of_message).sum()
+}
+
 /// The beginning of a text that has at most about `tokens`.
 pub fn cut(text: &str, tokens: usize) -> &str {
     let mut left = tokens.saturating_mul(4);
@@ -94,5 +114,20 @@ mod tests {
         }
         assert_eq!(cut("藤野先生 is his name", 4), "藤野先生");
         assert_eq!(cut("藤野先生", 0), "");
+    }
+
+    #[test]
+    fn no_prompt_has_more_tokens_than_the_most() {
+        let picture = Part::image("https://a/b.png");
+        let document = Part::Media {
+            url: format!("data:application/pdf;base64,{}", "A".repeat(400_000)),
+            content_type: None,
+        };
+        let with = |part| Message::of_parts(crate::Role::User, vec![part]);
+        let messages = [Message::system("Be brief."), Message::user("藤野先生")];
+        assert_eq!(most(&messages), 9 + 12 + 2 * 4 * PER_MESSAGE);
+        assert!(most(&messages) > TokenCount::estimate(&messages).total());
+        assert!(most(&[with(picture)]) > 6_000);
+        assert!(most(&[with(document)]) > 100_000);
     }
 }

@@ -8,13 +8,14 @@ use futures::{Stream, StreamExt};
 use praxis_core::function::OpenSpan;
 use praxis_core::{
     CallContext, ChatChunk, ChatRequest, FinishReason, ModelError, Money, SpanKind, SpanStatus,
-    ToolCallDelta, ToolCalls, Usage,
+    Spent, ToolCallDelta, ToolCalls, Usage,
 };
 use praxis_engine::ChatMemory;
 use serde_json::{Value, json};
 use tokio_util::sync::DropGuard;
 
 use crate::asking::Failures;
+use crate::claims::Bill;
 use crate::config::Price;
 use crate::tokens;
 use crate::wire::{Piece, Pieces};
@@ -95,6 +96,8 @@ pub(crate) struct Account {
     price: Price,
     began: Instant,
     prompt_estimate: u64,
+    /// What is owed for it.
+    bill: Option<Bill>,
     /// What failed before the answer began.
     failed: Failures,
     /// What else the trace says of how the answer came.
@@ -127,6 +130,7 @@ impl Account {
             price: Price::default(),
             began: Instant::now(),
             prompt_estimate: tokens::estimate_prompt(&request.messages),
+            bill: None,
             failed: Failures::default(),
             notes: serde_json::Map::new(),
             text: String::new(),
@@ -139,6 +143,11 @@ impl Account {
     pub(crate) fn ask(&mut self, model: &str, price: Price) {
         model.clone_into(&mut self.model);
         self.price = price;
+    }
+
+    /// What is owed is paid when it is closed.
+    pub(crate) fn owes(&mut self, bill: Bill) {
+        self.bill = Some(bill);
     }
 
     /// Where attempts that failed are noted.
@@ -245,7 +254,16 @@ impl Account {
             output.insert("failed_attempts".to_owned(), Value::Array(failed));
         }
         let usage = usage.unwrap_or_default();
-        span.charge(usage, self.cost(usage));
+        let money = self.cost(usage);
+        if let Some(bill) = self.bill.take() {
+            bill.pay(Spent {
+                model: self.model.clone(),
+                usage,
+                money,
+                failed: status != SpanStatus::Ok,
+            });
+        }
+        span.charge(usage, money);
         span.close(Value::Object(output), status);
         count(&self.model, outcome, usage, self.began);
     }

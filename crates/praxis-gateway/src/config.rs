@@ -210,6 +210,14 @@ pub struct Price {
 }
 
 impl Price {
+    /// The most that a prompt and an answer of so many tokens can cost.
+    pub fn most(&self, prompt: u64, answer: u64) -> Money {
+        let input = [Some(self.input), self.cached_input, self.cache_write];
+        let input = input.into_iter().flatten().fold(0.0, f64::max);
+        let micros = prompt as f64 * input + answer as f64 * self.output;
+        Money(micros.ceil() as i64)
+    }
+
     /// What an answer costs.
     pub fn cost(&self, usage: Usage) -> Money {
         let special = usage.cached_tokens + usage.cache_write_tokens;

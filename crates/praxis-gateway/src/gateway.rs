@@ -1,7 +1,7 @@
 //! The gateway: names to models, routes, and answers.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,8 +9,8 @@ use futures::StreamExt;
 use praxis_core::chat::collect;
 use praxis_core::suggest::nearest;
 use praxis_core::{
-    CallContext, ChatGateway, ChatRequest, ChatStream, Embedder, Message, ModelError, Priority,
-    Reranker, TokenCount,
+    CallContext, ChatGateway, ChatRequest, ChatStream, Embedder, Ledger, Message, ModelError,
+    Priority, Reranker, TokenCount,
 };
 use praxis_hub::{Cache, Catalogue, Task};
 use serde::Serialize;
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::account::{self, Account, Accounted};
 use crate::asking::{ChatTarget, Plan, Runner, begin};
 use crate::builder::{Builder, Remote};
+use crate::claims::Bill;
 use crate::config::{GatewayConfig, Provider};
 use crate::error::GatewayError;
 use crate::local::Place;
@@ -37,6 +38,7 @@ pub struct Gateway {
     catalogue: Catalogue,
     models: BTreeMap<String, Model>,
     shadows: Arc<Semaphore>,
+    ledger: OnceLock<Arc<dyn Ledger>>,
 }
 
 /// A model behind a name.
@@ -116,7 +118,13 @@ impl Gateway {
             catalogue,
             models,
             shadows: Arc::new(Semaphore::new(SHADOWS)),
+            ledger: OnceLock::new(),
         })
+    }
+
+    /// From now on what callers use is counted in this ledger, and they are held to their limits; the first counts.
+    pub fn counts_in(&self, ledger: Arc<dyn Ledger>) {
+        let _ = self.ledger.set(ledger);
     }
 
     /// The model of that name.
@@ -384,6 +392,10 @@ impl Gateway {
         let cx = cx.quiet().with_cancel(CancellationToken::new());
         let mut account = Account::open(&shadow.model, &request, &cx);
         account.note("shadow_of", name);
+        // Who operates the server pays for it: it counts among all calls, and for no caller.
+        if let Some(ledger) = self.ledger.get() {
+            account.owes(Bill::of_nobody(ledger));
+        }
         tokio::spawn(async move {
             let _room = room;
             let answer = async {
@@ -430,9 +442,22 @@ async fn answer(
 
 #[async_trait]
 impl ChatGateway for Gateway {
-    async fn chat(&self, request: ChatRequest, cx: &CallContext) -> Result<ChatStream, ModelError> {
+    async fn chat(
+        &self,
+        mut request: ChatRequest,
+        cx: &CallContext,
+    ) -> Result<ChatStream, ModelError> {
         let plan = self.plan(&request.model)?;
-        let account = Account::open(self.meant(&request.model), &request, cx);
+        let mut account = Account::open(self.meant(&request.model), &request, cx);
+        if let Some(ledger) = self.ledger.get() {
+            match Bill::open(ledger, &plan, &mut request, cx).await {
+                Ok(bill) => account.owes(bill),
+                Err(error) => {
+                    account.fail(&error);
+                    return Err(error);
+                }
+            }
+        }
         self.shadow(&request, cx);
         answer(&plan, &request, account, cx.cancel().child_token()).await
     }

@@ -8,6 +8,7 @@ mod asking;
 mod attempts;
 mod breaker;
 mod builder;
+mod claims;
 mod config;
 mod embedder;
 mod error;

@@ -1,9 +1,13 @@
 //! The command line, declared. Help texts here are the source of `docs/cli.md`.
 
+mod keys;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use praxis_core::{Caller, Clearance};
+
+pub use self::keys::{By, CreateKey, Keys, UpdateKey, Usage};
 
 /// Everything between a base model and a product, in one binary.
 ///
@@ -69,6 +73,11 @@ pub enum Command {
     /// Look at what calls did.
     #[command(subcommand)]
     Traces(Traces),
+    /// Make, list, change and revoke API keys.
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Show what was used: requests, tokens and cost.
+    Usage(Usage),
     /// Turn texts into vectors.
     Embed(Embed),
     /// Find the texts that are nearest to one, or those that say the same.

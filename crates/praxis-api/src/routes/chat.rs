@@ -13,6 +13,7 @@ use praxis_core::{
     CallEvent, ChatChunk, ChatRequest, Citation, Constraint, FinishReason, Message, ModelError,
     Priority, Sampling, TokenLogprob, ToolCallDelta, ToolCalls, Usage, now_s,
 };
+use praxis_store::Scope;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -21,7 +22,7 @@ use super::messages::InMessage;
 use super::models::FUNCTION_PREFIX;
 use super::tools::{self, InChoice, InTool};
 use crate::error::{ApiError, JsonBody};
-use crate::guard::Admitted;
+use crate::guard::{Admitted, Paying};
 use crate::sse;
 use crate::state::ApiState;
 
@@ -61,6 +62,8 @@ pub(crate) struct Request {
     parallel_tool_calls: Option<bool>,
     reasoning_effort: Option<ReasoningEffort>,
     prompt_cache_key: Option<String>,
+    user: Option<String>,
+    safety_identifier: Option<String>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -249,11 +252,16 @@ enum Piece {
 pub(crate) async fn completions(
     State(state): State<ApiState>,
     Admitted(caller): Admitted,
+    paying: Paying,
     headers: HeaderMap,
     JsonBody(request): JsonBody<Request>,
 ) -> Result<Response, ApiError> {
     request.refuse_unsupported()?;
-    let cx = state.context(caller);
+    if request.model.starts_with(FUNCTION_PREFIX) {
+        paying.is_for(Scope::Functions)?;
+    }
+    let user = request.safety_identifier.clone().or(request.user.clone());
+    let cx = state.context(caller, paying.by_user(user));
     let guard = cx.cancel().clone().drop_guard();
     let envelope = Envelope {
         id: format!("chatcmpl-{}", cx.trace_id()),

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::error::{ApiError, JsonBody};
-use crate::guard::Admitted;
+use crate::guard::{Admitted, Paying};
 use crate::sse::{self, EventStream};
 use crate::state::ApiState;
 
@@ -40,11 +40,12 @@ pub(crate) struct Call {
 pub(crate) async fn call(
     State(state): State<ApiState>,
     Admitted(caller): Admitted,
+    paying: Paying,
     Path(name): Path<String>,
     JsonBody(call): JsonBody<Call>,
 ) -> Result<Json<Value>, ApiError> {
     let function = state.library.function(&name)?;
-    let cx = state.context(caller);
+    let cx = state.context(caller, paying);
     // A client that goes away drops this future, and with it the call.
     let _guard = cx.cancel().clone().drop_guard();
     let trace = cx.trace_id().clone();
@@ -88,11 +89,12 @@ pub(crate) struct Chat {
 pub(crate) async fn chat(
     State(state): State<ApiState>,
     Admitted(caller): Admitted,
+    paying: Paying,
     Path(name): Path<String>,
     JsonBody(chat): JsonBody<Chat>,
 ) -> Result<EventStream, ApiError> {
     let function = state.library.get(&name)?;
-    let cx = with_state(state.context(caller), chat.state);
+    let cx = with_state(state.context(caller, paying), chat.state);
     let trace = cx.trace_id().clone();
     let guard = cx.cancel().clone().drop_guard();
     let events =

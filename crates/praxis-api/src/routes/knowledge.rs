@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::paging::ListParams;
 use crate::error::{ApiError, JsonBody};
-use crate::guard::Admitted;
+use crate::guard::{Admitted, Paying};
 use crate::state::ApiState;
 
 /// Characters shown before and after a passage.
@@ -164,6 +164,7 @@ enum Level {
 pub(crate) async fn search(
     State(state): State<ApiState>,
     Admitted(caller): Admitted,
+    paying: Paying,
     Path(base): Path<String>,
     JsonBody(search): JsonBody<Search>,
 ) -> Result<Response, ApiError> {
@@ -172,7 +173,7 @@ pub(crate) async fn search(
         let message = format!("`limit` must be between 1 and {MAX_LIMIT}");
         return Err(ApiError::invalid("limit", message));
     }
-    let cx = state.context(caller);
+    let cx = state.context(caller, paying);
     let _guard = cx.cancel().clone().drop_guard();
     let knowledge = &state.knowledge;
     let query = Query {

@@ -13,4 +13,5 @@ mod paging;
 pub(crate) mod preview;
 mod tools;
 pub(crate) mod traces;
+pub(crate) mod usage;
 pub(crate) mod vector_stores;

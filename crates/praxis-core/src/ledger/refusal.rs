@@ -92,12 +92,15 @@ pub enum LedgerError {
     Failed(CallError),
 }
 
-/// What waiting helps is `rate_limited`, all else `budget_exceeded`.
+/// How long a client may be told to wait for a rate; whatever takes longer is a budget to it.
+const SOON: Duration = Duration::from_secs(3600);
+
+/// What is soon there again is `rate_limited`, all else `quota_exceeded`.
 impl From<Refusal> for CallError {
     fn from(refusal: Refusal) -> Self {
         let code = match refusal.retry_after {
-            Some(_) => ErrorCode::RateLimited,
-            None => ErrorCode::BudgetExceeded,
+            Some(wait) if wait <= SOON => ErrorCode::RateLimited,
+            _ => ErrorCode::QuotaExceeded,
         };
         Self {
             retry_after: refusal.retry_after,

@@ -248,18 +248,18 @@ fn a_refusal_names_the_limit_who_has_it_what_is_left_and_when_it_is_free() {
         ),
         (
             refusal("5 usd/day", 250_000, 100_000, wait(7_201_000_000)),
-            ErrorCode::RateLimited,
+            ErrorCode::QuotaExceeded,
             "`key:hr` may use 5 usd/day; 0.10 usd left, and this call may need 0.25 usd: there is room in 3 hours",
         ),
         (
             refusal("5 usd", 250_000, 0, None),
-            ErrorCode::BudgetExceeded,
+            ErrorCode::QuotaExceeded,
             "`key:hr` may use 5 usd; 0 usd left, and this call may need 0.25 usd: this limit does not renew itself, \
              have it raised",
         ),
         (
             refusal("100 tokens/minute", 101, 100, None),
-            ErrorCode::BudgetExceeded,
+            ErrorCode::QuotaExceeded,
             "`key:hr` may use 100 tokens/minute, and this call may need 101 tokens at once: ask for less, or have \
              the limit raised",
         ),

@@ -11,7 +11,7 @@ use sqlx::{Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use super::book::{Book, Holding};
 use super::usage::Uses;
-use super::{AGAIN, Answer, Asked, BATCH, Clock, QUEUE, Settlement};
+use super::{AGAIN, Answer, Asked, BATCH, Clock, Noted, QUEUE, Settlement};
 use crate::StoreError;
 
 /// Settlements that are kept while the database fails; what is beyond stays counted as it was reserved.
@@ -53,6 +53,8 @@ pub(super) struct Desk {
     clock: Clock,
     /// Settlements that are not in the database yet.
     pub(super) owed: Vec<Settlement>,
+    /// What was noted and is not in the database yet.
+    pub(super) noted: Vec<Noted>,
     swept_us: i64,
 }
 
@@ -75,6 +77,7 @@ impl Desk {
             options,
             clock,
             owed: Vec::new(),
+            noted: Vec::new(),
             swept_us: i64::MIN,
         })
     }
@@ -82,12 +85,13 @@ impl Desk {
     /// Decides on reservations and settles what is owed.
     pub(super) async fn work(&mut self, mut asked: Vec<Asked>) {
         asked.retain(|one| !one.reply.is_closed());
-        if asked.is_empty() && self.owed.is_empty() {
+        if asked.is_empty() && self.owed.is_empty() && self.noted.is_empty() {
             return;
         }
         match self.attempt(&asked).await {
             Ok(answers) => {
                 self.owed.clear();
+                self.noted.clear();
                 for (one, answer) in asked.into_iter().zip(answers) {
                     if let Err(Ok(Reserved { ticket, .. })) = one.reply.send(answer) {
                         let spent = None;
@@ -108,6 +112,7 @@ impl Desk {
                     tracing::error!(lost, "reservations stay counted in full");
                     self.owed.truncate(OWED);
                 }
+                self.noted.truncate(OWED);
             }
         }
     }
@@ -148,6 +153,9 @@ impl Desk {
                 uses.add(day, &reservation.subjects, spent);
                 report_excess(reservation, spent);
             }
+        }
+        for Noted { subjects, spent } in &self.noted {
+            uses.add(Day::of(now), subjects, spent);
         }
         let mut opened = Vec::with_capacity(asked.len());
         let mut answers = Vec::with_capacity(asked.len());
@@ -192,7 +200,7 @@ impl Desk {
     /// Settles what is owed still, as far as the database lets it.
     pub(super) async fn close(mut self) {
         for attempt in 0..LAST_TRIES {
-            if self.owed.is_empty() {
+            if self.owed.is_empty() && self.noted.is_empty() {
                 break;
             }
             if attempt > 0 {

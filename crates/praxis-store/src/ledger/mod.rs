@@ -14,7 +14,9 @@ mod usage;
 use std::sync::Arc;
 use std::time::Duration;
 
-use praxis_core::{CallError, Claim, ErrorCode, Ledger, LedgerError, Reserved, Spent, Ticket};
+use praxis_core::{
+    CallError, Claim, ErrorCode, Ledger, LedgerError, Reserved, Spent, Subject, Ticket,
+};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -93,7 +95,13 @@ impl Ledger for StoreLedger {
 
     async fn settle(&self, ticket: Ticket, spent: Spent) {
         let spent = Some(spent);
-        if let Some(sending) = hand_over(&self.queue, Settlement { ticket, spent }) {
+        if let Some(sending) = hand_over(&self.queue, Settlement { ticket, spent }.into()) {
+            let _ = sending.await;
+        }
+    }
+
+    async fn note(&self, subjects: Vec<Subject>, spent: Spent) {
+        if let Some(sending) = hand_over(&self.queue, Item::Note(Noted { subjects, spent })) {
             let _ = sending.await;
         }
     }
@@ -117,11 +125,11 @@ fn closed() -> CallError {
     CallError::new(ErrorCode::Internal, message)
 }
 
-/// Puts a settlement into the queue. Where that has no room, a task of its own waits for it, so that it is not lost
-/// with whoever settles.
-fn hand_over(queue: &mpsc::Sender<Item>, settlement: Settlement) -> Option<JoinHandle<()>> {
-    let lost = || tracing::error!("the ledger is closed: a reservation stays counted in full");
-    match queue.try_send(Item::Settle(settlement)) {
+/// Puts what a call took into the queue. Where that has no room, a task of its own waits for it, so that it is not lost
+/// with whoever hands it over.
+fn hand_over(queue: &mpsc::Sender<Item>, item: Item) -> Option<JoinHandle<()>> {
+    let lost = || tracing::error!("the ledger is closed: what a call took is not counted any more");
+    match queue.try_send(item) {
         Ok(()) => None,
         Err(TrySendError::Full(item)) => {
             let queue = queue.clone();
@@ -153,7 +161,7 @@ impl Drop for Waiting<'_> {
         self.answer.close();
         if let Ok(Ok(Reserved { ticket, .. })) = self.answer.try_recv() {
             let spent = None;
-            let _ = hand_over(self.queue, Settlement { ticket, spent });
+            let _ = hand_over(self.queue, Settlement { ticket, spent }.into());
         }
     }
 }
@@ -164,6 +172,7 @@ type Answer = Result<Reserved, LedgerError>;
 enum Item {
     Reserve(Asked),
     Settle(Settlement),
+    Note(Noted),
     Flush(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
 }
@@ -179,12 +188,24 @@ struct Settlement {
     spent: Option<Spent>,
 }
 
+impl From<Settlement> for Item {
+    fn from(settlement: Settlement) -> Self {
+        Self::Settle(settlement)
+    }
+}
+
+/// What a call took for which nothing was reserved.
+struct Noted {
+    subjects: Vec<Subject>,
+    spent: Spent,
+}
+
 async fn serve(mut desk: Desk, mut items: mpsc::Receiver<Item>) {
     let mut batch = Vec::new();
     let mut closing = Vec::new();
     loop {
         let received = items.recv_many(&mut batch, BATCH);
-        let is_open = match desk.owed.is_empty() {
+        let is_open = match desk.owed.is_empty() && desk.noted.is_empty() {
             true => received.await > 0,
             false => match tokio::time::timeout(AGAIN, received).await {
                 Ok(count) => count > 0,
@@ -199,6 +220,7 @@ async fn serve(mut desk: Desk, mut items: mpsc::Receiver<Item>) {
             match item {
                 Item::Reserve(one) => asked.push(one),
                 Item::Settle(settlement) => desk.owed.push(settlement),
+                Item::Note(noted) => desk.noted.push(noted),
                 Item::Flush(done) => flushes.push(done),
                 Item::Close(done) => {
                     items.close();

@@ -135,7 +135,10 @@ impl Rate {
             let full_at = self.full_at(&bucket).max(self.time(now));
             return Some(self.moved(bucket, full_at + over));
         }
-        let bucket = bucket.filter(|bucket| bucket.born_us == then.born_us)?;
+        let bucket = bucket?;
+        if bucket.born_us != then.born_us {
+            return Some(bucket);
+        }
         let since = bucket.given_us.saturating_sub(then.given_us);
         let ahead = self.full_at(then) - self.time(since) - self.time(now);
         let back = (-over).min(ahead).max(0);

@@ -6,6 +6,7 @@ mod chat;
 mod check;
 mod docs;
 mod ingest;
+mod keys;
 mod knowledge;
 mod meaning;
 mod models;
@@ -14,9 +15,12 @@ mod prompts;
 mod search;
 mod serve;
 mod traces;
+mod usage;
 mod watch;
 
 use std::path::Path;
+
+use praxis_store::Store;
 
 use crate::app::{self, App};
 use crate::cli::{Cli, Command, Global, Knowledge};
@@ -34,6 +38,8 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Check => check::run(&global).await,
         Command::Prompts(args) => prompts::run(args, &global).await,
         Command::Models(args) => models::run(args, &global).await,
+        Command::Keys(args) => keys::run(args, &global).await,
+        Command::Usage(args) => usage::run(args, &global).await,
         Command::Embed(args) => meaning::embed(args, &global).await,
         Command::Similar(args) => meaning::similar(args, &global).await,
         Command::Classify(args) => meaning::classify(args, &global).await,
@@ -80,6 +86,16 @@ async fn with_app(
     let outcome = command(&app).await;
     app.close().await;
     outcome
+}
+
+/// The application's store and nothing else of it: a mistake in a prompt must not keep a key from being revoked.
+async fn store_alone(global: &Global) -> Result<Store, Failure> {
+    let state = app::find_root(global.app.as_deref())?.join(app::STATE_DIR);
+    std::fs::create_dir_all(&state).map_err(|e| {
+        Failure::message(format!("cannot create `{}`: {e}", state.display()))
+            .with_help("check the folder's permissions and the free space")
+    })?;
+    Ok(Store::open(&state.join("praxis.db")).await?)
 }
 
 /// The text of a file that the user named; of standard input for `-`.

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
+use praxis_api::access::Holder;
 use praxis_api::{Access, ApiState, AppInfo, ModelInfo};
-use praxis_core::{Caller, Clearance, Secret};
+use praxis_core::function::now_ms;
+use praxis_core::{Caller, Clearance, Ledger, Secret};
 use praxis_gateway::KeyReference;
+use praxis_store::StoreLedger;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +25,9 @@ const DEFAULT_PORT: u16 = 8787;
 
 /// Ports tried from the default on.
 const PORTS: u16 = 20;
+
+/// How often it is noted when keys were last used.
+const NOTE_USES: Duration = Duration::from_secs(60);
 
 /// How long the reading of files may take to stop.
 const LAST_FILE: Duration = Duration::from_secs(10);
@@ -41,18 +47,22 @@ pub async fn run(app: &App, args: Serve, global: &Global) -> Result<(), Failure>
         .host
         .or(config.host)
         .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let keys = keys(config)?;
-    if !host.is_loopback() && keys.is_empty() {
+    let access = access(app, config).await?;
+    if !host.is_loopback() && access.is_none() {
         return Err(Failure::message(format!(
             "{host} is reachable from other machines, and no key is set"
         ))
-        .with_help("set `api_key = \"env:PRAXIS_API_KEY\"` under [server] in praxis.toml"));
+        .with_help(
+            "make one with `praxis keys create NAME`, or set `api_key = \"env:PRAXIS_API_KEY\"` under [server] in \
+             praxis.toml",
+        ));
     }
     let listener = listen(host, args.port.or(config.port)).await?;
     let address = listener
         .local_addr()
         .map_err(|e| Failure::message(e.to_string()))?;
-    let state = state(app, keys)?;
+    let state = state(app, access.clone())?;
+    let ledger = ledger(app).await?;
     let pages = praxis_console::router(state.clone());
     let router = praxis_api::hardened(&state, praxis_api::router(state.clone()).merge(pages));
     announce(app, address, global);
@@ -71,17 +81,62 @@ pub async fn run(app: &App, args: Serve, global: &Global) -> Result<(), Failure>
     // Files of vector stores are read beside the answers, too.
     let (vector_stores, stopped) = (Arc::clone(&app.vector_stores), cancel.clone());
     let reading = tokio::spawn(async move { vector_stores.run(stopped).await });
+    let noting = access.map(|access| tokio::spawn(note_uses(access, cancel.clone())));
     let served = praxis_api::serve(listener, router, stop()).await;
     cancel.cancel();
+    if let Some(noting) = noting {
+        let _ = noting.await;
+    }
     if let Some(watching) = watching {
         let _ = watching.await;
     }
     // What is not done goes on at the next start.
     let _ = tokio::time::timeout(LAST_FILE, reading).await;
+    ledger.close().await;
     served.map_err(|e| Failure::message(format!("the server failed: {e}")))
 }
 
-fn state(app: &App, keys: Vec<(Secret, Caller)>) -> Result<ApiState, Failure> {
+/// Who may ask; none where there is no key at all.
+async fn access(app: &App, config: &ServerConfig) -> Result<Option<Arc<Access>>, Failure> {
+    let keys = keys(config)?;
+    let stored = app.store.api_keys().await;
+    let stored = stored.map_err(|e| Failure::message(format!("the keys cannot be read: {e}")))?;
+    let now = now_ms();
+    if keys.is_empty() && !stored.iter().any(|key| key.is_valid(now)) {
+        return Ok(None);
+    }
+    let access = Access::new(keys)
+        .with_store(app.store.clone())
+        .with_limits(config.limits.clone());
+    Ok(Some(Arc::new(access)))
+}
+
+/// Begins to count what callers use.
+async fn ledger(app: &App) -> Result<Arc<StoreLedger>, Failure> {
+    let clock = Arc::new(|| now_ms().saturating_mul(1000));
+    let ledger = app.store.ledger(clock).await;
+    let ledger =
+        ledger.map_err(|e| Failure::message(format!("what callers use cannot be counted: {e}")))?;
+    let ledger = Arc::new(ledger);
+    app.gateway
+        .counts_in(Arc::clone(&ledger) as Arc<dyn Ledger>);
+    Ok(ledger)
+}
+
+/// Notes now and then, and at the end, when keys were last used.
+async fn note_uses(access: Arc<Access>, stop: CancellationToken) {
+    loop {
+        let stopped = tokio::time::timeout(NOTE_USES, stop.cancelled()).await;
+        if let Err(error) = access.note_uses().await {
+            ui::warn(format!("when keys were used cannot be noted: {error}"));
+        }
+        if stopped.is_ok() {
+            return;
+        }
+    }
+}
+
+fn state(app: &App, access: Option<Arc<Access>>) -> Result<ApiState, Failure> {
     let metrics = PrometheusBuilder::new()
         .set_buckets(BUCKETS)
         .and_then(PrometheusBuilder::install_recorder)
@@ -115,16 +170,16 @@ fn state(app: &App, keys: Vec<(Secret, Caller)>) -> Result<ApiState, Failure> {
         knowledge: Arc::clone(&app.knowledge),
         store: app.store.clone(),
         sink: app.sink(),
-        access: (!keys.is_empty()).then(|| Arc::new(Access::new(keys))),
+        access,
         metrics,
     })
 }
 
 /// The keys that the server takes, each with who has it.
-fn keys(config: &ServerConfig) -> Result<Vec<(Secret, Caller)>, Failure> {
+fn keys(config: &ServerConfig) -> Result<Vec<(Secret, Holder)>, Failure> {
     let mut keys = Vec::new();
     if let Some(reference) = &config.api_key {
-        keys.push((key("server.api_key", reference)?, Caller::full()));
+        keys.push((key("server.api_key", reference)?, Caller::full().into()));
     }
     for given in &config.keys {
         let secret = key("server.keys", &given.key)?;
@@ -139,7 +194,7 @@ fn keys(config: &ServerConfig) -> Result<Vec<(Secret, Caller)>, Failure> {
             name: Some(given.name.clone()),
             clearance: Clearance::of(given.labels.iter().cloned()),
         };
-        keys.push((secret, caller));
+        keys.push((secret, Holder::configured(caller, given.limits.clone())));
     }
     Ok(keys)
 }

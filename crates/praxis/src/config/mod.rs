@@ -5,7 +5,7 @@ pub mod toml_file;
 use std::path::Path;
 
 use praxis_core::access::{MAX_LABEL, is_label};
-use praxis_core::{Diagnostic, Problem};
+use praxis_core::{Diagnostic, Limit, Problem};
 use praxis_gateway::{Defaults, GatewayConfig, KeyReference, ModelConfig, RouteConfig};
 use praxis_knowledge::FileLimits;
 use serde::Deserialize;
@@ -83,6 +83,8 @@ pub struct ServerConfig {
     pub api_key: Option<String>,
     /// Keys of callers who may not read everything: `[[server.keys]]`.
     pub keys: Vec<KeyConfig>,
+    /// What callers may use, such as `60 requests/minute for key:*`; each key may have limits of its own beside.
+    pub limits: Vec<Limit>,
 }
 
 /// `[[server.keys]]`
@@ -96,6 +98,9 @@ pub struct KeyConfig {
     /// Access labels of which a document with labels must have one.
     #[serde(default)]
     pub labels: Vec<String>,
+    /// What it may use, such as `60 requests/minute`.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
 }
 
 impl ServerConfig {

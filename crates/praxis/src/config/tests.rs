@@ -49,7 +49,7 @@ fn mistakes_name_place_text_and_fix() {
         ("[app\nname = 1", &["praxis.toml:1"]),
         (
             "[models.gpt]\nprovider = \"openia\"\nmodel = \"m\"\n",
-            &["praxis.toml:2:12", "openia", "local", "openai"],
+            &["praxis.toml:2:12", "openia", "did you mean `openai`?"],
         ),
         (
             "[models.gpt]\nprovider = \"openai\"\nmodel = \"m\"\nbase_url = \"http://localhost/v1\"\napi_key = \"sk-123\"\n",

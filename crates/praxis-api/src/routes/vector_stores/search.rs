@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::{ApiError, JsonBody};
-use crate::guard::Admitted;
+use crate::guard::{Admitted, Paying};
 use crate::state::ApiState;
 
 /// Hits of a search where the request names no number.
@@ -113,11 +113,12 @@ impl Search {
 pub(crate) async fn search(
     State(state): State<ApiState>,
     Admitted(caller): Admitted,
+    paying: Paying,
     Path(store): Path<String>,
     JsonBody(body): JsonBody<Search>,
 ) -> Result<Json<Value>, ApiError> {
     let query = body.query()?;
-    let cx = state.context(caller);
+    let cx = state.context(caller, paying);
     let _guard = cx.cancel().clone().drop_guard();
     let found = state.vector_stores.search(&store, query, &cx).await?;
     Ok(Json(json!({

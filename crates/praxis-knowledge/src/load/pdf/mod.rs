@@ -47,6 +47,10 @@ pub(super) fn load(bytes: &[u8], name: &str, how: &Loading) -> Result<LoadedDocu
     let limits = how.limits;
     let unpacked = limits.max_bytes.saturating_mul(UNPACKED);
     streams::check_object_streams(bytes, unpacked)?;
+    if nesting::is_abyss(bytes) {
+        let what = "its dictionaries nest deeper than any document's";
+        return Err(LoadError::Damaged(what.to_owned()));
+    }
     let pdf = Pdf::new(bytes.to_vec()).map_err(|error| match error {
         LoadPdfError::Decryption(DecryptionError::PasswordProtected) => LoadError::Encrypted,
         LoadPdfError::Decryption(_) => {
