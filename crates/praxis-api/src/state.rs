@@ -12,9 +12,9 @@ use serde::Serialize;
 use crate::access::Access;
 use crate::guard::Paying;
 
-/// Gives the embedder of a name, or the application's default.
+/// Gives the embedder of a name, or the application's default, for a call.
 pub type EmbedderSource =
-    Arc<dyn Fn(Option<&str>) -> Result<Arc<dyn Embedder>, ModelError> + Send + Sync>;
+    Arc<dyn Fn(Option<&str>, &CallContext) -> Result<Arc<dyn Embedder>, ModelError> + Send + Sync>;
 
 /// Gives the models of the application.
 pub type ModelList = Arc<dyn Fn() -> Vec<ModelInfo> + Send + Sync>;

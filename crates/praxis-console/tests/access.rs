@@ -187,7 +187,7 @@ async fn server() -> Server {
         vector_stores: Arc::new(vector_stores.await.unwrap()),
         app: Arc::new(AppInfo::default()),
         chat: Arc::new(Parrot),
-        embedders: source,
+        embedders: Arc::new(move |name, _| source(name)),
         models: Arc::new(Vec::new),
         library: Arc::new(library(dir.path(), &deps)),
         knowledge: knowledge.clone(),

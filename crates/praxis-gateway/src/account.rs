@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::DropGuard;
 
 use crate::asking::Failures;
+use crate::cache::Storing;
 use crate::claims::Bill;
 use crate::config::Price;
 use crate::tokens;
@@ -98,6 +99,8 @@ pub(crate) struct Account {
     prompt_estimate: u64,
     /// What is owed for it.
     bill: Option<Bill>,
+    /// Whether the answer was kept before: no model is asked for it.
+    kept: bool,
     /// What failed before the answer began.
     failed: Failures,
     /// What else the trace says of how the answer came.
@@ -131,6 +134,7 @@ impl Account {
             began: Instant::now(),
             prompt_estimate: tokens::estimate_prompt(&request.messages),
             bill: None,
+            kept: false,
             failed: Failures::default(),
             notes: serde_json::Map::new(),
             text: String::new(),
@@ -143,6 +147,18 @@ impl Account {
     pub(crate) fn ask(&mut self, model: &str, price: Price) {
         model.clone_into(&mut self.model);
         self.price = price;
+    }
+
+    /// The model that answers.
+    pub(crate) fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// Notes that this model's answer was kept: it costs nothing.
+    pub(crate) fn was_kept(&mut self, model: &str) {
+        self.ask(model, Price::default());
+        self.note("cache", "hit");
+        self.kept = true;
     }
 
     /// What is owed is paid when it is closed.
@@ -265,6 +281,12 @@ impl Account {
         }
         span.charge(usage, money);
         span.close(Value::Object(output), status);
+        // No model read or wrote anything for what was kept.
+        let (outcome, usage) = match (self.kept, outcome) {
+            (true, "ok") => ("cached", Usage::default()),
+            (true, other) => (other, Usage::default()),
+            (false, other) => (other, usage),
+        };
         count(&self.model, outcome, usage, self.began);
     }
 }
@@ -281,6 +303,8 @@ pub(crate) struct Accounted {
     first: Option<Piece>,
     rest: Pieces,
     account: Account,
+    /// Keeps the answer.
+    storing: Option<Storing>,
     ended: bool,
     /// Stops the work when the stream is dropped.
     _stop: DropGuard,
@@ -292,12 +316,22 @@ impl Accounted {
             first: Some(first),
             rest,
             account,
+            storing: None,
             ended: false,
             _stop: stop,
         }
     }
 
+    /// The same, kept when it has come whole.
+    pub(crate) fn storing(mut self, storing: Option<Storing>) -> Self {
+        self.storing = storing;
+        self
+    }
+
     fn pass(&mut self, piece: Result<Piece, ModelError>) -> Result<ChatChunk, ModelError> {
+        if let (Some(storing), Ok(piece)) = (&mut self.storing, &piece) {
+            storing.push(piece);
+        }
         match piece {
             Ok(Piece::Delta { text, logprobs }) => {
                 self.account.delta(&text);
@@ -316,6 +350,12 @@ impl Accounted {
                 usage,
             }) => {
                 self.ended = true;
+                if let Some(storing) = self.storing.take() {
+                    let charged = usage.unwrap_or_else(|| self.account.estimate());
+                    if storing.finish(finish_reason, charged, Instant::now()) {
+                        self.account.note("cache", "stored");
+                    }
+                }
                 let usage = self.account.finish(finish_reason, usage);
                 Ok(ChatChunk::Done {
                     finish_reason,

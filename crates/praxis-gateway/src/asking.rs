@@ -23,7 +23,8 @@ use crate::wire::{Begun, Endpoint, Piece, Pieces};
 pub(crate) struct ChatTarget {
     pub name: String,
     pub runner: Runner,
-    pub price: Price,
+    /// What it costs; `None`: nobody knows.
+    pub price: Option<Price>,
     pub max_retries: u32,
     pub fallback: Vec<String>,
     /// How long it thinks where a request does not say.
@@ -92,7 +93,7 @@ pub(crate) async fn begin(
             let Some(target) = waiting.next() else {
                 return Err(last);
             };
-            account.ask(&target.name, target.price);
+            account.ask(&target.name, target.price.unwrap_or_default());
             asked.push(attempt(target, request, &failures, stop));
         }
         let patience = plan
@@ -119,12 +120,12 @@ pub(crate) async fn begin(
         };
         match begun {
             Ok(mut first) => {
-                account.ask(&target.name, target.price);
+                account.ask(&target.name, target.price.unwrap_or_default());
                 first.hedged = hedged;
                 return Ok(first);
             }
             Err(Ended::ForGood(error)) => {
-                account.ask(&target.name, target.price);
+                account.ask(&target.name, target.price.unwrap_or_default());
                 return Err(error);
             }
             Err(Ended::Here(error)) => {

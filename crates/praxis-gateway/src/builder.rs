@@ -11,10 +11,11 @@ use reqwest::{Client, Url};
 
 use crate::asking::{ChatTarget, Runner};
 use crate::breaker::Breaker;
-use crate::config::{BreakerConfig, ModelConfig, is_path};
+use crate::config::{BreakerConfig, ModelConfig, Price, is_path};
 use crate::error::GatewayError;
 use crate::gateway::Model;
 use crate::local::{Engines, LocalChat, LocalEmbedder, Place};
+use crate::prices::Prices;
 use crate::providers::Dialect;
 use crate::wire::{Endpoint, Timeouts};
 use crate::{embedder, reranker};
@@ -36,6 +37,7 @@ pub(crate) struct Builder<'a> {
     client: Client,
     env: &'a dyn Fn(&str) -> Option<String>,
     engines: Engines,
+    prices: Prices,
 }
 
 impl<'a> Builder<'a> {
@@ -44,8 +46,15 @@ impl<'a> Builder<'a> {
         catalogue: &'a Catalogue,
         cache: &'a Cache,
         env: &'a dyn Fn(&str) -> Option<String>,
+        prices: Option<&Prices>,
     ) -> Result<Self, GatewayError> {
+        let builtin = Prices::builtin().map_err(GatewayError::Prices)?;
+        let prices = match prices {
+            Some(own) => own.clone().before(&builtin),
+            None => builtin,
+        };
         Ok(Self {
+            prices,
             catalogue,
             cache,
             client: client()?,
@@ -83,7 +92,7 @@ impl<'a> Builder<'a> {
             Task::Chat => Model::Chat(Arc::new(ChatTarget {
                 name: name.to_owned(),
                 runner: Runner::Local(LocalChat::new(place, cache, config, &mut self.engines)),
-                price: config.and_then(|c| c.price).unwrap_or_default(),
+                price: Some(config.and_then(|c| c.price).unwrap_or_default()),
                 max_retries: config.and_then(|c| c.max_retries).unwrap_or(0),
                 fallback: config.map(|c| c.fallback.clone()).unwrap_or_default(),
                 reasoning_effort: None,
@@ -103,6 +112,7 @@ impl<'a> Builder<'a> {
                     remote: None,
                     embedder,
                     local: Some(place),
+                    price: Some(config.and_then(|c| c.price).unwrap_or_default()),
                 }
             }
             Task::Reranking => Model::Reranker {
@@ -131,7 +141,7 @@ impl<'a> Builder<'a> {
             Task::Chat => Model::Chat(Arc::new(ChatTarget {
                 name: name.to_owned(),
                 runner: Runner::Remote(Box::new(endpoint)),
-                price: config.price.unwrap_or_default(),
+                price: self.price(config, dialect),
                 max_retries,
                 fallback: config.fallback.clone(),
                 reasoning_effort: config.reasoning_effort,
@@ -149,6 +159,7 @@ impl<'a> Builder<'a> {
                     dimension: tokio::sync::OnceCell::new(),
                 }),
                 local: None,
+                price: self.price(config, dialect),
             },
             Task::Reranking => Model::Reranker {
                 remote: Some(remote),
@@ -160,6 +171,15 @@ impl<'a> Builder<'a> {
             },
             Task::Transcription => Model::Transcription,
         })
+    }
+
+    /// What a model costs, where that is known: names mean the provider's models at its own address only.
+    fn price(&self, config: &ModelConfig, dialect: &dyn Dialect) -> Option<Price> {
+        let own = config.base_url.is_none() || dialect.facts().base_url.is_none();
+        let listed = || self.prices.find(config.provider.as_str(), &config.model);
+        config
+            .price
+            .or_else(|| listed().filter(|_| own).map(|(price, _)| price))
     }
 
     fn endpoint(

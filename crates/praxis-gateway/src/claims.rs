@@ -4,11 +4,14 @@
 use std::sync::Arc;
 
 use futures::FutureExt;
+use praxis_core::ledger::What;
 use praxis_core::{
-    CallContext, ChatRequest, Claim, Ledger, ModelError, Money, Spent, Subject, Ticket, tokens,
+    CallContext, CallError, ChatRequest, Claim, ErrorCode, Ledger, Limit, ModelError, Money, Spent,
+    Subject, Ticket, tokens,
 };
 
 use crate::asking::Plan;
+use crate::config::Price;
 
 /// The longest answer of a request that has limits and does not say how long its answer may be.
 const LONGEST_ANSWER: u32 = 4096;
@@ -19,6 +22,14 @@ pub(crate) struct Bill {
     /// What was reserved; none where no limit holds.
     ticket: Option<Ticket>,
     subjects: Vec<Subject>,
+}
+
+/// Why a model whose price nobody knows is not asked where a limit of money holds: it would not hold.
+fn without_price(model: &str, subject: &Subject, limit: &Limit) -> ModelError {
+    let message = format!("`{subject}` may use {limit}, and nobody knows what `{model}` costs");
+    let error = CallError::new(ErrorCode::QuotaExceeded, message)
+        .with_hint("give the model a `price` in praxis.toml, or take the limit of money away");
+    ModelError::Limited(Box::new(error))
 }
 
 impl Bill {
@@ -34,13 +45,8 @@ impl Bill {
         cx: &CallContext,
     ) -> Result<Self, ModelError> {
         let mut claim = Claim::new(cx.payer(), cx.limits());
-        let mut bill = Self {
-            ledger: Arc::clone(ledger),
-            ticket: None,
-            subjects: claim.subjects.clone(),
-        };
         if claim.limits.is_empty() {
-            return Ok(bill);
+            return Ok(Self::without_limits(ledger, claim));
         }
         let longest = *request.sampling.max_tokens.get_or_insert(LONGEST_ANSWER);
         let tools = serde_json::to_vec(&request.tools).map_or(0, |tools| tools.len());
@@ -50,22 +56,66 @@ impl Bill {
         // A second model that is asked beside the first is paid, too.
         let times = 1 + u64::from(plan.hedge_after.is_some());
         claim.tokens = times * (prompt + answer);
-        let most = plan.targets.iter().map(|t| t.price.most(prompt, answer).0);
+        let is_money = |(_, limit): &(Subject, Limit)| limit.what == What::Money;
+        let unknown = plan.targets.iter().find(|t| t.price.is_none());
+        if let (Some(target), Some((subject, limit))) =
+            (unknown, claim.limits.iter().find(|l| is_money(l)))
+        {
+            return Err(without_price(&target.name, subject, limit));
+        }
+        let prices = plan.targets.iter().filter_map(|t| t.price);
+        let most = prices.map(|price| price.most(prompt, answer).0);
         let most = most.max().unwrap_or_default();
         claim.money = Money(most.saturating_mul(i64::try_from(times).unwrap_or(1)));
+        Self::reserved(ledger, claim).await
+    }
+
+    /// The same for texts that become vectors, of so many tokens at most.
+    ///
+    /// # Errors
+    /// As [`Bill::open`].
+    pub(crate) async fn for_texts(
+        ledger: &Arc<dyn Ledger>,
+        most: u64,
+        price: Option<Price>,
+        model: &str,
+        cx: &CallContext,
+    ) -> Result<Self, ModelError> {
+        let mut claim = Claim::new(cx.payer(), cx.limits());
+        if claim.limits.is_empty() {
+            return Ok(Self::without_limits(ledger, claim));
+        }
+        let money = claim.limits.iter().find(|(_, l)| l.what == What::Money);
+        if let (None, Some((subject, limit))) = (price, money) {
+            return Err(without_price(model, subject, limit));
+        }
+        claim.tokens = most;
+        claim.money = price.unwrap_or_default().most(most, 0);
+        Self::reserved(ledger, claim).await
+    }
+
+    async fn reserved(ledger: &Arc<dyn Ledger>, claim: Claim) -> Result<Self, ModelError> {
+        let subjects = claim.subjects.clone();
         let reserved = ledger.reserve(claim).await;
         let reserved = reserved.map_err(|error| ModelError::Limited(Box::new(error.into())))?;
-        bill.ticket = Some(reserved.ticket);
-        Ok(bill)
+        Ok(Self {
+            ledger: Arc::clone(ledger),
+            ticket: Some(reserved.ticket),
+            subjects,
+        })
+    }
+
+    fn without_limits(ledger: &Arc<dyn Ledger>, claim: Claim) -> Self {
+        Self {
+            ledger: Arc::clone(ledger),
+            ticket: None,
+            subjects: claim.subjects,
+        }
     }
 
     /// What is paid by who operates the server.
     pub(crate) fn of_nobody(ledger: &Arc<dyn Ledger>) -> Self {
-        Self {
-            ledger: Arc::clone(ledger),
-            ticket: None,
-            subjects: Vec::new(),
-        }
+        Self::without_limits(ledger, Claim::default())
     }
 
     /// Pays it. The ledger keeps what it is told when it is asked first, so that nobody has to wait, also where a call

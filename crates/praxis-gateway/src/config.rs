@@ -15,6 +15,8 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use crate::cache::{CacheConfig, CachePolicy};
+use crate::prices::Prices;
 use crate::providers::{self, Dialect};
 use crate::routes::RouteConfig;
 use crate::{DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDER, KeyReference, Period};
@@ -29,6 +31,11 @@ pub struct GatewayConfig {
     pub routes: BTreeMap<String, RouteConfig>,
     /// What is used where nothing is named.
     pub defaults: Defaults,
+    /// How much memory answers take that are kept.
+    pub cache: CacheConfig,
+    /// The application's own table of prices, which goes before the built-in one.
+    #[serde(skip)]
+    pub prices: Option<Prices>,
 }
 
 /// `[defaults]`
@@ -96,7 +103,11 @@ pub struct ModelConfig {
     /// Models to ask, in this order, where this one is unavailable.
     #[serde(default)]
     pub fallback: Vec<String>,
-    /// Price, in US dollars for a million tokens; default: free.
+    /// Chat models: for how long answers are kept and given again to the same request; default: none is.
+    #[serde(default)]
+    pub cache: Option<CachePolicy>,
+    /// Price, in US dollars for a million tokens; default: what the tables of prices say for the provider's own
+    /// address. Local models are free.
     #[serde(default)]
     pub price: Option<Price>,
     /// OpenAI: whether the endpoint takes regular expressions, choices and grammars that answers are held

@@ -13,6 +13,9 @@ pub enum GatewayError {
         /// What is wrong, in the order of the file's keys.
         problems: Vec<Problem>,
     },
+    /// Report it: the built-in table of prices is broken.
+    #[error("the built-in prices: {0}")]
+    Prices(Problem),
     /// Report it: the built-in catalogue is broken.
     #[error(transparent)]
     Hub(#[from] HubError),

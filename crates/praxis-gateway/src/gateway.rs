@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -20,8 +20,10 @@ use tokio_util::sync::CancellationToken;
 use crate::account::{self, Account, Accounted};
 use crate::asking::{ChatTarget, Plan, Runner, begin};
 use crate::builder::{Builder, Remote};
+use crate::cache::{self, Answers, Asked, Looked, Storing};
+use crate::charged::Charged;
 use crate::claims::Bill;
-use crate::config::{GatewayConfig, Provider};
+use crate::config::{GatewayConfig, Price, Provider};
 use crate::error::GatewayError;
 use crate::local::Place;
 
@@ -39,6 +41,7 @@ pub struct Gateway {
     models: BTreeMap<String, Model>,
     shadows: Arc<Semaphore>,
     ledger: OnceLock<Arc<dyn Ledger>>,
+    answers: Arc<Answers>,
 }
 
 /// A model behind a name.
@@ -48,6 +51,8 @@ pub(crate) enum Model {
         remote: Option<Remote>,
         embedder: Arc<dyn Embedder>,
         local: Option<Place>,
+        /// What it costs; `None`: nobody knows.
+        price: Option<Price>,
     },
     Reranker {
         remote: Option<Remote>,
@@ -99,8 +104,9 @@ impl Gateway {
             return Err(GatewayError::Config { problems });
         }
         account::describe_metrics();
+        cache::describe_metrics();
         let catalogue = Catalogue::builtin()?;
-        let mut builder = Builder::new(&catalogue, &cache, env)?;
+        let mut builder = Builder::new(&catalogue, &cache, env, config.prices.as_ref())?;
         let mut models = BTreeMap::new();
         for entry in catalogue.entries() {
             let place = Place::Catalogue(Box::new(entry.clone()));
@@ -113,6 +119,7 @@ impl Gateway {
             models.insert(name.clone(), builder.declared(name, model)?);
         }
         Ok(Self {
+            answers: Answers::new(config.cache),
             config,
             cache,
             catalogue,
@@ -183,6 +190,31 @@ impl Gateway {
                 other.task()
             ))),
         }
+    }
+
+    /// The same for a call of a caller, whose use is traced, counted and held to limits.
+    ///
+    /// # Errors
+    /// As [`Gateway::embedder`].
+    pub fn embedder_for(
+        &self,
+        name: Option<&str>,
+        cx: &CallContext,
+    ) -> Result<Arc<dyn Embedder>, ModelError> {
+        let name = name.filter(|name| !name.is_empty());
+        let name = name.unwrap_or_else(|| self.config.embedding_default());
+        let embedder = self.embedder(Some(name))?;
+        let price = match self.models.get(name) {
+            Some(Model::Embedder { price, .. }) => *price,
+            _ => None,
+        };
+        Ok(Arc::new(Charged {
+            embedder,
+            name: name.to_owned(),
+            price,
+            ledger: self.ledger.get().cloned(),
+            cx: cx.clone(),
+        }))
     }
 
     /// The cross-encoder of that name; `None` for a chat model, which can be asked to rerank. Loading waits
@@ -361,6 +393,21 @@ impl Gateway {
         })
     }
 
+    /// What the cache has for a request to these models.
+    fn kept(&self, plan: &Plan, request: &ChatRequest, cx: &CallContext) -> Looked {
+        let Some(first) = plan.targets.first() else {
+            return Looked::Nothing;
+        };
+        let route = self.config.routes.get(self.meant(&request.model));
+        let model = self.config.models.get(&first.name);
+        let of_model = model.and_then(|model| model.cache);
+        let Some(policy) = route.and_then(|route| route.cache).or(of_model) else {
+            return Looked::Nothing;
+        };
+        let (asked, now) = (Asked::of(first), Instant::now());
+        self.answers.look(policy, &asked, request, cx.caller(), now)
+    }
+
     /// Sends a request to the shadow of its route too, now and then. Nobody waits for the answer: it is traced, and
     /// lost.
     fn shadow(&self, request: &ChatRequest, cx: &CallContext) {
@@ -399,7 +446,7 @@ impl Gateway {
         tokio::spawn(async move {
             let _room = room;
             let answer = async {
-                match answer(&plan, &request, account, CancellationToken::new()).await {
+                match answer(&plan, &request, account, None, CancellationToken::new()).await {
                     Ok(answer) => drop(collect(answer).await),
                     Err(error) => tracing::debug!(%error, "a shadow failed"),
                 }
@@ -414,6 +461,7 @@ async fn answer(
     plan: &Plan,
     request: &ChatRequest,
     mut account: Account,
+    storing: Option<Storing>,
     stop: CancellationToken,
 ) -> Result<ChatStream, ModelError> {
     let guard = stop.clone().drop_guard();
@@ -425,13 +473,15 @@ async fn answer(
     };
     match begun {
         Ok(first) => {
+            let storing = storing.and_then(|s| s.of(account.model(), &first.left_out));
             if !first.left_out.is_empty() {
                 account.note("left_out", first.left_out);
             }
             if first.hedged {
                 account.note("hedged", true);
             }
-            Ok(Accounted::new(first.piece, first.rest, account, guard).boxed())
+            let answer = Accounted::new(first.piece, first.rest, account, guard);
+            Ok(answer.storing(storing).boxed())
         }
         Err(error) => {
             account.fail(&error);
@@ -458,8 +508,19 @@ impl ChatGateway for Gateway {
                 }
             }
         }
+        let storing = match self.kept(&plan, &request, cx) {
+            Looked::Hit(kept) => {
+                account.was_kept(kept.model());
+                let (first, rest) = kept.again();
+                let stop = cx.cancel().child_token().drop_guard();
+                return Ok(Accounted::new(first, rest, account, stop).boxed());
+            }
+            Looked::Miss(storing) => Some(storing),
+            Looked::Nothing => None,
+        };
         self.shadow(&request, cx);
-        answer(&plan, &request, account, cx.cancel().child_token()).await
+        let stop = cx.cancel().child_token();
+        answer(&plan, &request, account, storing, stop).await
     }
 
     fn window(&self, model: &str) -> Option<usize> {

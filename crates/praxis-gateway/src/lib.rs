@@ -8,6 +8,8 @@ mod asking;
 mod attempts;
 mod breaker;
 mod builder;
+mod cache;
+mod charged;
 mod claims;
 mod config;
 mod embedder;
@@ -15,6 +17,7 @@ mod error;
 mod gateway;
 mod local;
 mod openai;
+mod prices;
 mod providers;
 mod reranker;
 mod routes;
@@ -22,11 +25,13 @@ mod tokens;
 mod validate;
 mod wire;
 
+pub use cache::{CacheConfig, CachePolicy};
 pub use config::{BreakerConfig, Defaults, GatewayConfig, ModelConfig, Price, Provider};
 pub use error::GatewayError;
 pub use gateway::{Gateway, ModelInfo};
 pub use praxis_core::{KeyReference, Period};
 pub use praxis_hub::Task;
+pub use prices::{Listed, Prices};
 pub use routes::{Order, RouteConfig, Shadow, Target};
 
 /// The chat model of an application that names none.

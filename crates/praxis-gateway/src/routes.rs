@@ -7,6 +7,7 @@ use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::Period;
+use crate::cache::CachePolicy;
 
 /// A route: another name for a model, or a choice among several.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,8 @@ pub struct RouteConfig {
     pub hedge_after: Option<Period>,
     /// A model that gets a share of the requests too, and whose answers go into traces only.
     pub shadow: Option<Shadow>,
+    /// Which answers are kept; default: as the models say.
+    pub cache: Option<CachePolicy>,
 }
 
 /// In which order the models of a route are asked.
@@ -137,6 +140,8 @@ impl<'de> Deserialize<'de> for RouteConfig {
             hedge_after: Option<Period>,
             #[serde(default)]
             shadow: Option<Shadow>,
+            #[serde(default)]
+            cache: Option<CachePolicy>,
         }
         struct Read;
         impl<'de> Visitor<'de> for Read {
@@ -166,6 +171,7 @@ impl<'de> Deserialize<'de> for RouteConfig {
                     regions: table.regions,
                     hedge_after: table.hedge_after,
                     shadow: table.shadow,
+                    cache: table.cache,
                 })
             }
         }
@@ -182,6 +188,7 @@ impl RouteConfig {
             regions: Vec::new(),
             hedge_after: None,
             shadow: None,
+            cache: None,
         }
     }
 }

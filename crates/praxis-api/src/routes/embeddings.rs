@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::{ApiError, JsonBody};
+use crate::guard::{Admitted, Paying};
 use crate::state::ApiState;
 
 /// The most texts of one request (OpenAI's own limit).
@@ -23,6 +24,8 @@ pub(crate) struct Request {
     encoding_format: Option<String>,
     #[serde(default)]
     dimensions: Option<usize>,
+    #[serde(default)]
+    user: Option<String>,
     /// Ours: `query` or `passage` for embedders that tell them apart; default: the text as it is.
     #[serde(default)]
     input_type: Option<EmbedKind>,
@@ -39,6 +42,8 @@ enum Input {
 /// One vector for each text.
 pub(crate) async fn create(
     State(state): State<ApiState>,
+    Admitted(caller): Admitted,
+    paying: Paying,
     JsonBody(request): JsonBody<Request>,
 ) -> Result<Json<Value>, ApiError> {
     let texts = match request.input {
@@ -66,7 +71,9 @@ pub(crate) async fn create(
             return Err(ApiError::invalid("encoding_format", message));
         }
     };
-    let embedder = (state.embedders)(Some(request.model.as_str()).filter(|m| !m.is_empty()))?;
+    let cx = state.context(caller, paying.by_user(request.user));
+    let model = Some(request.model.as_str()).filter(|m| !m.is_empty());
+    let embedder = (state.embedders)(model, &cx)?;
     let dimension = embedder.dimension().await?;
     if request.dimensions.is_some_and(|d| d != dimension) {
         let message = format!("this model's vectors have {dimension} dimensions");

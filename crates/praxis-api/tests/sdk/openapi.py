@@ -5,7 +5,7 @@
 import re
 import sys
 
-PARTS = ["/files", "/vector_stores"]
+PARTS = ["/files", "/vector_stores", "/organization/usage", "/organization/costs"]
 
 
 def checker(root):

@@ -74,12 +74,13 @@ def serve(app):
 
 
 def setUpModule():
-    global folder, server, url, client, checked
-    server = folder = None
+    global folder, app, server, url, client, checked
+    server = folder = app = None
     url = os.environ.get("PRAXIS_URL")
     if not url:
         folder = tempfile.TemporaryDirectory()
-        server, url = serve(make_application(folder.name))
+        app = make_application(folder.name)
+        server, url = serve(app)
     client = openai.OpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0, timeout=300)
     # The same, whose every answer is held to OpenAI's own description of it.
     hooks = {"response": [openapi.checker(ROOT)]}
@@ -649,6 +650,93 @@ class Errors(unittest.TestCase):
         stranger = openai.OpenAI(base_url=f"{url}/v1", api_key="sk-wrong", max_retries=0)
         with self.assertRaises(openai.AuthenticationError):
             stranger.models.list()
+
+
+class Keys(unittest.TestCase):
+    """Keys that are made while the server runs, what they are for, and what they may use."""
+
+    def key(self, name, *options):
+        if app is None:
+            self.skipTest("SKIPPED: PRAXIS_URL's application is not at hand")
+        command = [BINARY, "keys", "create", name, *options, "--app", app, "--json"]
+        made = subprocess.run(command, check=True, capture_output=True, text=True)
+        key = json.loads(made.stdout)["key"]
+        return openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=300)
+
+    def ask(self, client, **options):
+        options = {"model": MODEL, "messages": user("Say hello."), "max_tokens": 8, **options}
+        return client.chat.completions.create(**options)
+
+    def test_a_key_is_for_what_it_was_made_for(self):
+        chats = self.key("sdk/chats", "--scope", "chat")
+        self.assertTrue(self.ask(chats).choices)
+        for refused in [chats.models.list, lambda: chats.embeddings.create(model=EMBEDDER, input="x"),
+                        lambda: self.ask(chats, model="function:answer")]:
+            with self.assertRaises(openai.PermissionDeniedError) as caught:
+                refused()
+            self.assertEqual(caught.exception.code, "forbidden")
+
+    def test_a_key_that_is_revoked_opens_nothing_a_moment_later(self):
+        lost = self.key("sdk/lost")
+        self.assertTrue(list(lost.models.list()))
+        praxis("keys", "revoke", "sdk/lost", "--app", app)
+        time.sleep(1.5)
+        with self.assertRaises(openai.AuthenticationError):
+            lost.models.list()
+
+    def test_a_rate_is_held_and_says_when_there_is_room(self):
+        slow = self.key("sdk/slow", "--limit", "2 requests/hour")
+        self.ask(slow)
+        stream = self.ask(slow, stream=True)
+        self.assertTrue(list(stream))
+        for stream in [False, True]:
+            with self.assertRaises(openai.RateLimitError) as caught:
+                self.ask(slow, stream=stream)
+            self.assertEqual(caught.exception.code, "rate_limited")
+            self.assertIn("2 requests/hour", str(caught.exception))
+            wait = int(caught.exception.response.headers["retry-after"])
+            self.assertTrue(1 <= wait <= 1800, wait)
+
+    def test_limits_hold_for_vectors_and_functions_too(self):
+        few = self.key("sdk/few", "--limit", "100 tokens")
+        few.embeddings.create(model=EMBEDDER, input="short")
+        for refused in [lambda: few.embeddings.create(model=EMBEDDER, input="long " * 40),
+                        lambda: self.ask(few, max_tokens=101),
+                        lambda: self.ask(few, model="function:answer")]:
+            with self.assertRaises(openai.RateLimitError) as caught:
+                refused()
+            self.assertEqual(caught.exception.code, "quota_exceeded")
+
+    def test_users_have_limits_of_their_own(self):
+        shared = self.key("sdk/shared", "--limit", "1 requests/hour for user:*")
+        self.ask(shared, user="ada")
+        self.ask(shared, safety_identifier="li")
+        with self.assertRaises(openai.RateLimitError) as caught:
+            self.ask(shared, user="ada")
+        self.assertIn("ada", str(caught.exception))
+
+    def test_what_was_used_is_reported_as_openai_does(self):
+        spender = self.key("sdk/spender")
+        answer = self.ask(spender)
+        spender.embeddings.create(model=EMBEDDER, input="counted")
+        start = int(time.time())
+        path = f"/organization/usage/completions?start_time={start}&group_by=api_key_id"
+        results = []
+        for _ in range(50):
+            [bucket] = checked.get(path, cast_to=object)["data"]
+            results = [r for r in bucket["results"] if r["api_key_id"] == "sdk/spender"]
+            if results and results[0]["num_model_requests"] == 2:
+                break
+            time.sleep(0.1)
+        self.assertEqual(results[0]["num_model_requests"], 2)
+        self.assertGreater(results[0]["input_tokens"], answer.usage.prompt_tokens)
+        self.assertEqual(results[0]["output_tokens"], answer.usage.completion_tokens)
+        costs = checked.get(f"/organization/costs?start_time={start}", cast_to=object)
+        self.assertEqual(costs["data"][0]["results"][0]["amount"]["currency"], "usd")
+        # A key that may not read everything sees its own use only.
+        path = f"/organization/usage/completions?start_time={start}"
+        [bucket] = spender.get(path, cast_to=object)["data"]
+        self.assertEqual(bucket["results"][0]["num_model_requests"], 2)
 
 
 if __name__ == "__main__":

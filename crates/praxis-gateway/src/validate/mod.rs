@@ -47,6 +47,7 @@ impl GatewayConfig {
             }
             check.encoder(name, model);
             check.adapter(name, model);
+            check.cache(name, model);
             check.device(name, model);
             check.numbers(name, model);
             check.fallback(name, model);
@@ -157,6 +158,15 @@ impl Check<'_> {
                     "remove it: it is for chat models",
                 );
             }
+        }
+    }
+
+    fn cache(&mut self, name: &str, model: &ModelConfig) {
+        let task = model.task(self.catalogue);
+        if model.cache.is_some() && task != Task::Chat {
+            let message = format!("answers of a model for {task} are not kept");
+            let help = "remove it: it is for chat models";
+            self.report(format!("models.{name}.cache"), message, help);
         }
     }
 

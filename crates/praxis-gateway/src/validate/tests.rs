@@ -52,6 +52,12 @@ fn each_mistake_names_its_key_and_its_fix() {
             "env:NAME",
         ),
         (
+            "[models.e]\nprovider = \"local\"\nmodel = \"all-minilm-l6-v2\"\ncache = \"1h\"",
+            "models.e.cache",
+            "for embedding are not kept",
+            "for chat models",
+        ),
+        (
             &format!("{GPT}price = {{ input = 1, cached_input = -1 }}"),
             "models.gpt.price",
             "negative",

@@ -150,7 +150,7 @@ fn state(app: &App, access: Option<Arc<Access>>) -> Result<ApiState, Failure> {
             suggestions: app.project.config.console.suggestions.clone(),
         }),
         chat: app.gateway.clone(),
-        embedders: Arc::new(move |name| embedders.embedder(name)),
+        embedders: Arc::new(move |name, cx| embedders.embedder_for(name, cx)),
         models: Arc::new(move || {
             models
                 .models()

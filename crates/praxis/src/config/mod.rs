@@ -6,7 +6,9 @@ use std::path::Path;
 
 use praxis_core::access::{MAX_LABEL, is_label};
 use praxis_core::{Diagnostic, Limit, Problem};
-use praxis_gateway::{Defaults, GatewayConfig, KeyReference, ModelConfig, RouteConfig};
+use praxis_gateway::{
+    CacheConfig, Defaults, GatewayConfig, KeyReference, ModelConfig, Prices, RouteConfig,
+};
 use praxis_knowledge::FileLimits;
 use serde::Deserialize;
 
@@ -14,6 +16,9 @@ use self::toml_file::TomlFile;
 
 /// The application's configuration file.
 pub const FILE_NAME: &str = "praxis.toml";
+
+/// The application's table of prices, if it has one of its own.
+const PRICES_NAME: &str = "prices.toml";
 
 /// `praxis.toml`, as written. Every table is optional.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -27,6 +32,8 @@ pub struct AppConfig {
     pub models: std::collections::BTreeMap<String, ModelConfig>,
     /// Other names for chat models, and ways to choose among several.
     pub routes: std::collections::BTreeMap<String, RouteConfig>,
+    /// How much memory answers take that are kept.
+    pub cache: CacheConfig,
     /// The prompts.
     pub prompts: PromptsConfig,
     /// The HTTP server.
@@ -35,6 +42,21 @@ pub struct AppConfig {
     pub files: FilesConfig,
     /// The web console.
     pub console: ConsoleConfig,
+    /// The application's own table of prices, `prices.toml` beside this file.
+    #[serde(skip)]
+    pub prices: Option<Prices>,
+}
+
+/// The table of prices of an application, if it has one.
+fn prices(root: &Path) -> Result<Option<Prices>, Diagnostic> {
+    let path = root.join(PRICES_NAME);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let wrong = |message: String| Diagnostic::error(format!("{PRICES_NAME}: {message}"));
+    let text = std::fs::read_to_string(&path).map_err(|e| wrong(e.to_string()))?;
+    let prices = Prices::read(&text).map_err(|problem| wrong(problem.to_string()))?;
+    Ok(Some(prices))
 }
 
 /// `[app]`
@@ -202,7 +224,8 @@ impl AppConfig {
     /// One diagnostic for a syntax error, else one for each thing that is wrong.
     pub fn load(root: &Path) -> Result<AppConfig, Vec<Diagnostic>> {
         let file = TomlFile::read(&root.join(FILE_NAME), FILE_NAME).map_err(|d| vec![d])?;
-        let config: AppConfig = file.parse().map_err(|d| vec![d])?;
+        let mut config: AppConfig = file.parse().map_err(|d| vec![d])?;
+        config.prices = prices(root).map_err(|d| vec![d])?;
         let problems: Vec<Diagnostic> = config
             .gateway()
             .problems()
@@ -224,6 +247,8 @@ impl AppConfig {
         GatewayConfig {
             models: self.models.clone(),
             routes: self.routes.clone(),
+            cache: self.cache,
+            prices: self.prices.clone(),
             defaults: self.defaults.clone(),
         }
     }

@@ -17,6 +17,7 @@ const SECRETS: &[&str] = &[
     "api_key",
     ".key",
     ".token",
+    ".headers",
     ".access_key",
     ".secret_key",
     ".database",
