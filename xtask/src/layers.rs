@@ -110,7 +110,7 @@ const OWNED: &[(&str, &[&str])] = &[
         "reqwest",
         &["praxis-hub", "praxis-gateway", "praxis-sources"],
     ),
-    ("object_store", &["praxis-sources"]),
+    ("object_store", &["praxis-sources", "praxis-gateway"]),
     ("notify", &["praxis-sources"]),
     ("axum", &["praxis-api", "praxis-console"]),
     ("hyper", &["praxis-api"]),

@@ -1,3 +1,5 @@
+//! Who is let in: keys of `praxis.toml` and of the store, passes, and keys that are tried out.
+
 use axum::http::HeaderValue;
 use praxis_core::Clearance;
 

@@ -1,3 +1,5 @@
+//! What is said of mistakes in a configuration, each with its key and its fix.
+
 use super::*;
 
 fn problems(source: &str) -> Vec<Problem> {

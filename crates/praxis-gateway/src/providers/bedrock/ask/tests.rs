@@ -1,3 +1,5 @@
+//! Questions as Bedrock takes them, by the maker of the model.
+
 use praxis_core::{Message, Sampling, ToolCall, ToolSpec};
 
 use super::*;

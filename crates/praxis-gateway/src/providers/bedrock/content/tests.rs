@@ -1,3 +1,5 @@
+//! Messages as Bedrock takes them.
+
 use super::*;
 
 const MODEL_ID: &str = "anthropic.claude-3-haiku-20240307-v1:0";

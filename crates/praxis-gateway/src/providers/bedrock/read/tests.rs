@@ -1,3 +1,5 @@
+//! Answers as Bedrock gives them.
+
 use super::*;
 
 type Seen = (Vec<Piece>, Option<Piece>);
