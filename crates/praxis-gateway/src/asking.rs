@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use praxis_core::chat::ReasoningEffort;
-use praxis_core::{ChatRequest, ModelError};
+use praxis_core::{ChatRequest, Message, ModelError, tokens};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,9 @@ use crate::config::Price;
 use crate::embedder;
 use crate::local::LocalChat;
 use crate::wire::{Begun, Endpoint, Piece, Pieces};
+
+/// Tokens that a provider may put around a prompt.
+const FRAME: usize = 64;
 
 /// A chat model with its policy.
 pub(crate) struct ChatTarget {
@@ -200,6 +203,18 @@ impl ChatTarget {
             Runner::Local(local) => local.engine().await.map(|_| ()),
             Runner::Remote(_) => Ok(()),
         }
+    }
+
+    /// The most tokens that messages can be as its prompt. A local model counts, since its template may say something
+    /// of its own; what a provider adds is guessed generously.
+    pub(crate) async fn most_of(&self, messages: &[Message]) -> usize {
+        if let Runner::Local(local) = &self.runner
+            && let Ok(engine) = local.engine().await
+            && let Ok(count) = engine.count_each(messages)
+        {
+            return count.total();
+        }
+        tokens::most(messages) + FRAME
     }
 
     fn left_alone(&self, wait: Duration) -> ModelError {

@@ -7,7 +7,7 @@ use futures::FutureExt;
 use praxis_core::ledger::What;
 use praxis_core::{
     CallContext, CallError, ChatRequest, Claim, ErrorCode, Ledger, Limit, ModelError, Money, Spent,
-    Subject, Ticket, tokens,
+    Subject, Ticket,
 };
 
 use crate::asking::Plan;
@@ -51,7 +51,11 @@ impl Bill {
         let longest = *request.sampling.max_tokens.get_or_insert(LONGEST_ANSWER);
         let tools = serde_json::to_vec(&request.tools).map_or(0, |tools| tools.len());
         let form = serde_json::to_vec(&request.constraint).map_or(0, |form| form.len());
-        let prompt = (tokens::most(&request.messages) + tools + form) as u64;
+        let mut messages = 0;
+        for target in &plan.targets {
+            messages = messages.max(target.most_of(&request.messages).await);
+        }
+        let prompt = (messages + tools + form) as u64;
         let answer = u64::from(longest);
         // A second model that is asked beside the first is paid, too.
         let times = 1 + u64::from(plan.hedge_after.is_some());

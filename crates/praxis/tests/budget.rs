@@ -57,7 +57,7 @@ fn answer(mut stream: TcpStream, count: &AtomicUsize) {
     let answer = concat!(
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n",
         "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}\n\n",
-        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":24,\"completion_tokens\":10}}\n\n",
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":88,\"completion_tokens\":10}}\n\n",
         "data: [DONE]\n\n",
     );
     let _ = stream.write_all(answer.as_bytes());
@@ -149,7 +149,7 @@ fn wave(calls: usize, address: &str, key: &str) -> Vec<JoinHandle<(u16, String)>
 fn two_hundred_calls_spend_no_more_than_a_budget_for_fifty_through_two_kills() {
     let upstream = Upstream::start();
     let app = Sandbox::empty();
-    // A call takes all that it may: 24 tokens of its prompt and 10 of its answer, $0.034.
+    // A call takes all that it may: 88 tokens of its prompt and 10 of its answer, $0.098.
     app.write(
         "praxis.toml",
         format!(
@@ -158,7 +158,7 @@ fn two_hundred_calls_spend_no_more_than_a_budget_for_fifty_through_two_kills() {
             upstream.url
         ),
     );
-    let made = app.json(&["keys", "create", "desk", "--limit", "1.70 usd"]);
+    let made = app.json(&["keys", "create", "desk", "--limit", "4.90 usd"]);
     let key = made["key"].as_str().unwrap().to_owned();
     let (mut server, address) = serve(&app, "0");
     let port = address.rsplit_once(':').unwrap().1.to_owned();
@@ -183,7 +183,7 @@ fn two_hundred_calls_spend_no_more_than_a_budget_for_fifty_through_two_kills() {
             (200, _) => good += 1,
             (429, answer) => {
                 assert!(answer.contains("quota_exceeded"), "{answer}");
-                assert!(answer.contains("`key:desk` may use 1.70 usd"), "{answer}");
+                assert!(answer.contains("`key:desk` may use 4.90 usd"), "{answer}");
                 refused += 1;
             }
             (status, answer) => panic!("{status}: {answer}"),

@@ -702,7 +702,7 @@ class Keys(unittest.TestCase):
         few.embeddings.create(model=EMBEDDER, input="short")
         for refused in [lambda: few.embeddings.create(model=EMBEDDER, input="long " * 40),
                         lambda: self.ask(few, max_tokens=101),
-                        lambda: self.ask(few, model="function:answer")]:
+                        lambda: self.ask(few, model="function:answer", messages=user("Who taught anatomy?"))]:
             with self.assertRaises(openai.RateLimitError) as caught:
                 refused()
             self.assertEqual(caught.exception.code, "quota_exceeded")
