@@ -95,6 +95,10 @@ pub(crate) struct Endpoint {
     /// Whether it takes what OpenAI's API has no word for, as vLLM does.
     pub structured_outputs: bool,
     /// Where it runs, for providers that have regions.
+    #[cfg_attr(
+        not(feature = "bedrock"),
+        expect(dead_code, reason = "of all providers, Bedrock alone signs for a region")
+    )]
     pub region: Option<String>,
     /// The version of the provider's API, where it has some.
     pub api_version: Option<String>,
