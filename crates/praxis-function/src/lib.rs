@@ -16,6 +16,7 @@ mod history;
 mod hygiene;
 mod library;
 mod passages;
+pub mod personal;
 mod prompt;
 mod refusal;
 mod run;

@@ -3,6 +3,7 @@
 //! what they said.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use praxis_core::Language;
 use praxis_core::suggest::nearest;
@@ -11,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::path::{self, Path};
-use super::pii;
 use super::schema::one_of;
 use super::violation::{Violation, alternatives, cut, shown};
+use crate::personal::{self, Kind, Kinds};
 
 /// The kinds of checks.
 const KINDS: &[&str] = &[
@@ -30,6 +31,15 @@ const KINDS: &[&str] = &[
 
 /// What may stand beside a kind.
 const BESIDES: &[&str] = &["at", "message"];
+
+/// What `no_pii` forbids.
+const FORBIDDEN: Kinds = Kinds::of(&[
+    Kind::Email,
+    Kind::Phone,
+    Kind::Card,
+    Kind::ResidentId,
+    Kind::Iban,
+]);
 
 /// Bytes of a compiled regular expression.
 const REGEX_SIZE: usize = 1 << 20;
@@ -266,15 +276,14 @@ impl Check {
                         Value::Number(number) if !number.is_f64() => number.to_string().into(),
                         _ => return None,
                     };
-                    let kinds: Vec<String> = pii::find(&text)
-                        .iter()
-                        .map(|k| k.name().to_owned())
-                        .collect();
-                    (!kinds.is_empty()).then_some((path, kinds))
+                    let found = personal::find(&text, &FORBIDDEN);
+                    let kinds: BTreeSet<Kind> = found.iter().map(|f| f.kind).collect();
+                    let names: Vec<&str> = kinds.into_iter().map(Kind::phrase).collect();
+                    (!names.is_empty()).then_some((path, names))
                 });
-                let violation = |(path, kinds): (String, Vec<String>)| {
+                let violation = |(path, names): (String, Vec<&str>)| {
                     let wanted = "the same without personal data: leave it out or write [removed]";
-                    Violation::new(path, kinds.join(" and "), wanted)
+                    Violation::new(path, names.join(" and "), wanted)
                 };
                 with_kinds.map(violation).collect()
             }

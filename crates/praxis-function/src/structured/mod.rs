@@ -11,7 +11,6 @@ pub(crate) mod lenient;
 pub(crate) mod locals;
 pub(crate) mod partial;
 pub(crate) mod path;
-pub(crate) mod pii;
 pub(crate) mod repair;
 pub(crate) mod schema;
 #[cfg(test)]

@@ -97,7 +97,10 @@ pub(crate) struct Endpoint {
     /// Where it runs, for providers that have regions.
     #[cfg_attr(
         not(feature = "bedrock"),
-        expect(dead_code, reason = "of all providers, Bedrock alone signs for a region")
+        expect(
+            dead_code,
+            reason = "of all providers, Bedrock alone signs for a region"
+        )
     )]
     pub region: Option<String>,
     /// The version of the provider's API, where it has some.
