@@ -21,4 +21,4 @@ target/release/praxis models pull smollm2-135m-instruct
 heading "Measuring (some minutes)"
 model="$(target/release/praxis models info smollm2-135m-instruct --json |
     python3 -c 'import json, sys; print(json.load(sys.stdin)["path"])')"
-target/release/examples/maskbench "$model/model.gguf" "$schemas" "$@"
+target/release/examples/maskbench "$model" "$schemas" "$@"

@@ -105,8 +105,10 @@ fn normalize_term(text: &str) -> String {
     let mut spaced = String::new();
     let mut before = ' ';
     for c in text.nfkc() {
-        // `worksFor`, as some models write it.
-        if before.is_lowercase() && c.is_uppercase() {
+        // `worksFor`, as some models write it. Some letters are large ones and have no small one: with them no word
+        // begins, or a term would change when it is read again.
+        let is_large = c.is_uppercase() && !c.to_lowercase().eq([c]);
+        if before.is_lowercase() && is_large {
             spaced.push(' ');
         }
         before = c;
