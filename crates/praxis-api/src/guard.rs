@@ -95,10 +95,7 @@ async fn admitted(
 fn admit(parts: &mut Parts, holder: Arc<Holder>) -> Result<(), ApiError> {
     let path = parts.extensions.get::<MatchedPath>();
     let path = path.map_or_else(|| parts.uri.path(), MatchedPath::as_str);
-    if let Some(scope) = scope_of(path).filter(|scope| !holder.may(*scope)) {
-        let message = format!("this key is not for `{scope}`");
-        return Err(ApiError::new(ErrorCode::Forbidden, message));
-    }
+    let scope = scope_of(path);
     let tags = parts.headers.get(TAGS).and_then(|t| t.to_str().ok());
     let tags = tags.unwrap_or_default().split(',').map(str::trim);
     let paying = Paying {
@@ -109,6 +106,9 @@ fn admit(parts: &mut Parts, holder: Arc<Holder>) -> Result<(), ApiError> {
         },
         holder: Arc::clone(&holder),
     };
+    if let Some(scope) = scope {
+        paying.is_for(scope)?;
+    }
     parts.extensions.insert(Admitted(holder.caller.clone()));
     parts.extensions.insert(paying);
     Ok(())

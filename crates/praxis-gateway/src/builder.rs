@@ -37,7 +37,8 @@ pub(crate) struct Builder<'a> {
     client: Client,
     env: &'a dyn Fn(&str) -> Option<String>,
     engines: Engines,
-    prices: Prices,
+    /// The application's own prices.
+    own_prices: Option<&'a Prices>,
 }
 
 impl<'a> Builder<'a> {
@@ -46,15 +47,10 @@ impl<'a> Builder<'a> {
         catalogue: &'a Catalogue,
         cache: &'a Cache,
         env: &'a dyn Fn(&str) -> Option<String>,
-        prices: Option<&Prices>,
+        own_prices: Option<&'a Prices>,
     ) -> Result<Self, GatewayError> {
-        let builtin = Prices::builtin().map_err(GatewayError::Prices)?;
-        let prices = match prices {
-            Some(own) => own.clone().before(&builtin),
-            None => builtin,
-        };
         Ok(Self {
-            prices,
+            own_prices,
             catalogue,
             cache,
             client: client()?,
@@ -137,11 +133,12 @@ impl<'a> Builder<'a> {
             provider: config.provider,
         };
         let max_retries = config.max_retries.unwrap_or(REMOTE_RETRIES);
+        let price = self.price(config, dialect)?;
         Ok(match task {
             Task::Chat => Model::Chat(Arc::new(ChatTarget {
                 name: name.to_owned(),
                 runner: Runner::Remote(Box::new(endpoint)),
-                price: self.price(config, dialect),
+                price,
                 max_retries,
                 fallback: config.fallback.clone(),
                 reasoning_effort: config.reasoning_effort,
@@ -159,7 +156,7 @@ impl<'a> Builder<'a> {
                     dimension: tokio::sync::OnceCell::new(),
                 }),
                 local: None,
-                price: self.price(config, dialect),
+                price,
             },
             Task::Reranking => Model::Reranker {
                 remote: Some(remote),
@@ -173,13 +170,24 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// What a model costs, where that is known: names mean the provider's models at its own address only.
-    fn price(&self, config: &ModelConfig, dialect: &dyn Dialect) -> Option<Price> {
+    /// What a model costs, where that is known: names mean the provider's models at its own address only. The tables
+    /// are read where they are needed first: most applications ask for none.
+    fn price(
+        &self,
+        config: &ModelConfig,
+        dialect: &dyn Dialect,
+    ) -> Result<Option<Price>, GatewayError> {
         let own = config.base_url.is_none() || dialect.facts().base_url.is_none();
-        let listed = || self.prices.find(config.provider.as_str(), &config.model);
-        config
-            .price
-            .or_else(|| listed().filter(|_| own).map(|(price, _)| price))
+        if config.price.is_some() || !own {
+            return Ok(config.price);
+        }
+        let builtin = Prices::builtin().map_err(GatewayError::Prices)?;
+        let prices = match self.own_prices {
+            Some(own) => own.clone().before(&builtin),
+            None => builtin,
+        };
+        let listed = prices.find(config.provider.as_str(), &config.model);
+        Ok(listed.map(|(price, _)| price))
     }
 
     fn endpoint(

@@ -24,12 +24,34 @@ pub(crate) struct Bill {
     subjects: Vec<Subject>,
 }
 
-/// Why a model whose price nobody knows is not asked where a limit of money holds: it would not hold.
-fn without_price(model: &str, subject: &Subject, limit: &Limit) -> ModelError {
+/// The most that a call may need.
+struct Need {
+    tokens: u64,
+    money: Money,
+}
+
+/// Why a model whose price nobody knows is not asked where a limit of money holds: it would not hold. `None` where none
+/// does.
+fn without_price(model: &str, claim: &Claim) -> Option<ModelError> {
+    let is_money = |(_, limit): &&(Subject, Limit)| limit.what == What::Money;
+    let (subject, limit) = claim.limits.iter().find(is_money)?;
     let message = format!("`{subject}` may use {limit}, and nobody knows what `{model}` costs");
     let error = CallError::new(ErrorCode::QuotaExceeded, message)
         .with_hint("give the model a `price` in praxis.toml, or take the limit of money away");
-    ModelError::Limited(Box::new(error))
+    Some(ModelError::Limited(Box::new(error)))
+}
+
+/// The most that a model may cost, or why it is not asked.
+fn most(
+    model: &str,
+    price: Option<Price>,
+    (prompt, answer): (u64, u64),
+    claim: &Claim,
+) -> Result<Money, ModelError> {
+    match price {
+        Some(price) => Ok(price.most(prompt, answer)),
+        None => without_price(model, claim).map_or(Ok(Money(0)), Err),
+    }
 }
 
 impl Bill {
@@ -44,7 +66,7 @@ impl Bill {
         request: &mut ChatRequest,
         cx: &CallContext,
     ) -> Result<Self, ModelError> {
-        let mut claim = Claim::new(cx.payer(), cx.limits());
+        let claim = Claim::new(cx.payer(), cx.limits());
         if claim.limits.is_empty() {
             return Ok(Self::without_limits(ledger, claim));
         }
@@ -55,23 +77,18 @@ impl Bill {
         for target in &plan.targets {
             messages = messages.max(target.most_of(&request.messages).await);
         }
-        let prompt = (messages + tools + form) as u64;
-        let answer = u64::from(longest);
-        // A second model that is asked beside the first is paid, too.
-        let times = 1 + u64::from(plan.hedge_after.is_some());
-        claim.tokens = times * (prompt + answer);
-        let is_money = |(_, limit): &(Subject, Limit)| limit.what == What::Money;
-        let unknown = plan.targets.iter().find(|t| t.price.is_none());
-        if let (Some(target), Some((subject, limit))) =
-            (unknown, claim.limits.iter().find(|l| is_money(l)))
-        {
-            return Err(without_price(&target.name, subject, limit));
+        let (prompt, answer) = ((messages + tools + form) as u64, u64::from(longest));
+        let mut money = Money(0);
+        for target in &plan.targets {
+            money = money.max(most(&target.name, target.price, (prompt, answer), &claim)?);
         }
-        let prices = plan.targets.iter().filter_map(|t| t.price);
-        let most = prices.map(|price| price.most(prompt, answer).0);
-        let most = most.max().unwrap_or_default();
-        claim.money = Money(most.saturating_mul(i64::try_from(times).unwrap_or(1)));
-        Self::reserved(ledger, claim).await
+        // A second model that is asked beside the first is paid, too.
+        let times: u32 = if plan.hedge_after.is_some() { 2 } else { 1 };
+        let need = Need {
+            tokens: u64::from(times) * (prompt + answer),
+            money: Money(money.0.saturating_mul(i64::from(times))),
+        };
+        Self::reserved(ledger, claim, need).await
     }
 
     /// The same for texts that become vectors, of so many tokens at most.
@@ -80,25 +97,29 @@ impl Bill {
     /// As [`Bill::open`].
     pub(crate) async fn for_texts(
         ledger: &Arc<dyn Ledger>,
-        most: u64,
+        tokens: u64,
         price: Option<Price>,
         model: &str,
         cx: &CallContext,
     ) -> Result<Self, ModelError> {
-        let mut claim = Claim::new(cx.payer(), cx.limits());
+        let claim = Claim::new(cx.payer(), cx.limits());
         if claim.limits.is_empty() {
             return Ok(Self::without_limits(ledger, claim));
         }
-        let money = claim.limits.iter().find(|(_, l)| l.what == What::Money);
-        if let (None, Some((subject, limit))) = (price, money) {
-            return Err(without_price(model, subject, limit));
-        }
-        claim.tokens = most;
-        claim.money = price.unwrap_or_default().most(most, 0);
-        Self::reserved(ledger, claim).await
+        let money = most(model, price, (tokens, 0), &claim)?;
+        Self::reserved(ledger, claim, Need { tokens, money }).await
     }
 
-    async fn reserved(ledger: &Arc<dyn Ledger>, claim: Claim) -> Result<Self, ModelError> {
+    async fn reserved(
+        ledger: &Arc<dyn Ledger>,
+        claim: Claim,
+        need: Need,
+    ) -> Result<Self, ModelError> {
+        let claim = Claim {
+            tokens: need.tokens,
+            money: need.money,
+            ..claim
+        };
         let subjects = claim.subjects.clone();
         let reserved = ledger.reserve(claim).await;
         let reserved = reserved.map_err(|error| ModelError::Limited(Box::new(error.into())))?;

@@ -7,7 +7,7 @@ use super::content::wire_messages;
 use super::tools::{wire_choice, wire_tools};
 use super::value;
 use crate::providers::{Chat, Facts};
-use crate::wire::Endpoint;
+use crate::wire::{Endpoint, decimal, refused};
 
 /// The body of a request, and what of it the provider has no word for.
 ///
@@ -93,8 +93,6 @@ impl Body {
 
     fn sampling(&mut self, chat: &Chat, request: &ChatRequest) {
         let sampling = &request.sampling;
-        // Widened by way of their decimals: 0.7 stays 0.7.
-        let decimal = |value: f32| value.to_string().parse::<f64>().unwrap_or_default();
         for (name, has, number) in [
             ("temperature", true, sampling.temperature),
             ("top_p", true, sampling.top_p),
@@ -159,17 +157,18 @@ impl Body {
                 self.set("structured_outputs", other);
                 Ok(())
             }
-            Some(other) => Err(ModelError::InvalidRequest(format!(
-                "constraint: `{}` runs behind the API of {}, which knows no `{}`; use {}a local model, or say \
-                 `structured_outputs = true` for an endpoint that takes them as vLLM does",
-                to.name,
-                facts.title,
-                other.kind(),
-                match facts.chat.json_schema {
-                    true => "`json_schema`, ",
-                    false => "",
-                }
-            ))),
+            Some(other) => {
+                let what = format!(
+                    "knows no `{}`; use {}a local model, or say `structured_outputs = true` for an endpoint that takes \
+                     them as vLLM does",
+                    other.kind(),
+                    match facts.chat.json_schema {
+                        true => "`json_schema`, ",
+                        false => "",
+                    }
+                );
+                Err(refused("constraint", &to.name, &facts.api(), &what))
+            }
         }
     }
 }

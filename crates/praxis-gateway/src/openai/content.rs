@@ -4,6 +4,7 @@ use praxis_core::{Message, ModelError, Part, Role};
 use serde::Serialize;
 
 use super::tools::{WireCall, wire_calls};
+use crate::wire::refused;
 
 /// A message as it is sent.
 #[derive(Serialize)]
@@ -84,10 +85,7 @@ fn wire_part<'a>(name: &str, part: &'a Part) -> Result<WirePart<'a>, ModelError>
             },
         });
     };
-    let refused = |what: String| {
-        let message = format!("messages: `{name}` runs behind OpenAI's API, which {what}");
-        Err(ModelError::InvalidRequest(message))
-    };
+    let refused = |what: String| Err(refused("messages", name, "OpenAI's API", &what));
     match part.media_type() {
         // What has no type is an image: by far the most of what is sent, and the endpoint will say.
         None => Ok(image(url)),

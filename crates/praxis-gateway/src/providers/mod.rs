@@ -8,6 +8,7 @@ mod anthropic;
 mod azure;
 #[cfg(feature = "bedrock")]
 mod bedrock;
+mod claude;
 mod deepseek;
 mod errors;
 mod gemini;
@@ -28,14 +29,14 @@ mod vllm;
 mod zhipu;
 
 use async_trait::async_trait;
-use praxis_core::{ChatRequest, ModelError, Relevance, RerankRequest, Usage};
+use praxis_core::{ChatRequest, Constraint, ModelError, Relevance, RerankRequest, ToolCall, Usage};
 use praxis_hub::Task;
 use reqwest::header::AUTHORIZATION;
 use reqwest::{Request, StatusCode};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::openai as words;
-use crate::wire::{Endpoint, Framing, Question, Read, failure, secret_header};
+use crate::wire::{Endpoint, Framing, Question, Read, failure, refused, secret_header};
 
 /// All providers, by name.
 pub(crate) static ALL: &[&dyn Dialect] = &[
@@ -84,6 +85,13 @@ pub(crate) struct Facts {
     pub texts_at_once: usize,
     /// What of OpenAI's chat completions it takes.
     pub chat: Chat,
+}
+
+impl Facts {
+    /// Its API, as messages name it.
+    pub(crate) fn api(&self) -> String {
+        format!("the API of {}", self.title)
+    }
 }
 
 /// Texts that nearly all providers embed at a time.
@@ -232,6 +240,21 @@ pub(crate) trait Dialect: Send + Sync {
     /// Where it is no such answer.
     fn ranked(&self, bytes: &[u8]) -> Result<Vec<Relevance>, serde_json::Error> {
         words::ranked(bytes)
+    }
+}
+
+/// Why an answer is not held to a constraint by an API that knows schemas alone.
+fn schema_alone(name: &str, api: &str, constraint: &Constraint) -> ModelError {
+    let kind = constraint.kind();
+    let what = format!("knows no `{kind}`; use `json_schema`, or a local model");
+    refused("constraint", name, api, &what)
+}
+
+/// The arguments of a call as an object, which some APIs insist on; what a model wrote that is none stands inside of one.
+fn arguments(call: &ToolCall) -> Value {
+    match call.parsed() {
+        Ok(arguments @ Value::Object(_)) => arguments,
+        _ => json!({ "arguments": call.arguments }),
     }
 }
 

@@ -58,9 +58,8 @@ impl Dialect for OpenRouter {
         Ok(())
     }
 
-    fn reader(&self, to: &Endpoint, _request: &ChatRequest) -> Box<dyn Read> {
+    fn reader(&self, _to: &Endpoint, _request: &ChatRequest) -> Box<dyn Read> {
         Box::new(Answer {
-            name: to.name.clone(),
             events: words::Events::default(),
             calls: thoughts::Calls::default(),
             details: Vec::new(),
@@ -104,7 +103,6 @@ fn meaning(name: &str, status: Option<StatusCode>, body: &str, error: &Value) ->
 
 /// Reads an answer as OpenAI's, and keeps the thoughts that have to go back with its calls.
 struct Answer {
-    name: String,
     events: words::Events,
     calls: thoughts::Calls,
     details: Vec<Value>,
@@ -119,13 +117,10 @@ impl Read for Answer {
         data: &str,
         pieces: &mut VecDeque<Piece>,
     ) -> Result<Flow, Fault> {
-        // What is no JSON is the end, or the reader of events finds out.
-        let event: Value = serde_json::from_str(data).unwrap_or_default();
-        if let Some(error) = event.get("error").filter(|error| !error.is_null()) {
-            return Err(Fault::Said(meaning(&self.name, None, data, error)));
-        }
         let before = pieces.len();
         let flow = self.events.event(kind, data, pieces)?;
+        // What is no JSON is the end.
+        let event: Value = serde_json::from_str(data).unwrap_or_default();
         for piece in pieces.iter_mut().skip(before) {
             if let Piece::ToolCall(delta) = piece {
                 self.calls.rename(delta);

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::errors;
 use super::{Chat, Dialect, Facts, TEXTS_AT_ONCE, vllm};
 use crate::openai as words;
-use crate::wire::{Endpoint, failure};
+use crate::wire::{Endpoint, failure, refused};
 
 pub(super) struct SgLang;
 
@@ -89,11 +89,11 @@ pub(super) fn pattern(
             let texts: Vec<String> = texts.iter().map(|text| escaped(text)).collect();
             Ok(Some(format!("({})", texts.join("|"))))
         }
-        Some(Constraint::Grammar(_)) => Err(ModelError::InvalidRequest(format!(
-            "constraint: `{}` runs behind the API of {}, which knows no `grammar` in Lark's notation; use a local \
-             model, or one behind vLLM",
-            to.name, facts.title
-        ))),
+        Some(Constraint::Grammar(_)) => {
+            let what =
+                "knows no `grammar` in Lark's notation; use a local model, or one behind vLLM";
+            Err(refused("constraint", &to.name, &facts.api(), what))
+        }
     }
 }
 

@@ -94,8 +94,7 @@ impl Check<'_> {
     fn default(&mut self, key: &str, name: Option<&str>, task: Task) {
         let Some(name) = name else { return };
         let path = format!("defaults.{key}");
-        let of_route = self.config.routes.get(name).map(|_| Task::Chat);
-        match of_route.or_else(|| self.task_of(name)) {
+        match self.config.task_of(name) {
             None => {
                 let (message, help) = self.unknown(name);
                 self.report(path, message, help);

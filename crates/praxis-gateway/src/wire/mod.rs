@@ -240,6 +240,19 @@ impl Endpoint {
     }
 }
 
+/// Why a part of a request cannot be sent: `behind` says whose API the model runs behind, `what` what that does not do,
+/// and the fix.
+pub(crate) fn refused(part: &str, name: &str, behind: &str, what: &str) -> ModelError {
+    ModelError::InvalidRequest(format!(
+        "{part}: `{name}` runs behind {behind}, which {what}"
+    ))
+}
+
+/// A number as JSON has it, widened by way of its decimals: 0.7 stays 0.7.
+pub(crate) fn decimal(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or_default()
+}
+
 /// The value of a header that holds a key: it is not shown where headers are.
 pub(crate) fn secret_header(name: &str, value: &str) -> Result<HeaderValue, ModelError> {
     let mut value = HeaderValue::from_str(value).map_err(|_| {

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::messages;
 use super::thinking::{Asked, Mind};
-use crate::providers::Facts;
-use crate::wire::{Endpoint, Question};
+use crate::providers::{Facts, schema_alone};
+use crate::wire::{Endpoint, Question, decimal};
 
 /// The most tokens of an answer, which the API has to be told. All models that are served write 64,000 and more. What
 /// a model thinks counts too, so fewer would cut answers off; those that are not written cost nothing.
@@ -140,8 +140,6 @@ fn sampling(
     thinks: bool,
     sampling: &Sampling,
 ) -> (Vec<(&'static str, Value)>, Vec<&'static str>) {
-    // Widened by way of their decimals: 0.7 stays 0.7.
-    let decimal = |value: f32| value.to_string().parse::<f64>().unwrap_or_default();
     // 0 keeps all tokens, as saying nothing does.
     let top_k = sampling.top_k.filter(|k| *k > 0);
     let taken = mind.sampled && !thinks;
@@ -173,11 +171,7 @@ fn sampling(
 fn format(facts: &Facts, name: &str, constraint: &Constraint) -> Result<Value, ModelError> {
     match constraint {
         Constraint::JsonSchema(schema) => Ok(json!({ "type": "json_schema", "schema": schema })),
-        other => Err(ModelError::InvalidRequest(format!(
-            "constraint: `{name}` runs behind the API of {}, which knows no `{}`; use `json_schema`, or a local model",
-            facts.title,
-            other.kind()
-        ))),
+        other => Err(schema_alone(name, &facts.api(), other)),
     }
 }
 

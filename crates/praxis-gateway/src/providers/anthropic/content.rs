@@ -4,6 +4,8 @@
 use praxis_core::{Message, ModelError, Part};
 use serde_json::{Value, json};
 
+use crate::wire;
+
 /// Images that the API takes.
 const IMAGES: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
 
@@ -60,9 +62,7 @@ fn block(name: &str, part: &Part) -> Result<Option<Value>, ModelError> {
 
 /// Why a message cannot be sent.
 pub(super) fn refused(name: &str, what: &str) -> ModelError {
-    ModelError::InvalidRequest(format!(
-        "messages: `{name}` runs behind Anthropic's API, which {what}"
-    ))
+    wire::refused("messages", name, "Anthropic's API", what)
 }
 
 #[cfg(test)]

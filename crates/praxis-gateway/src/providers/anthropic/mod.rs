@@ -59,7 +59,7 @@ impl Dialect for Anthropic {
 
     fn reader(&self, to: &Endpoint, request: &ChatRequest) -> Box<dyn Read> {
         let mark = Thread::mark_of(&to.name, &to.model, request);
-        Box::new(read::Events::new(&to.name, mark))
+        Box::new(read::Events::new(mark))
     }
 
     async fn authorize(&self, to: &Endpoint, request: &mut Request) -> Result<(), ModelError> {

@@ -10,14 +10,11 @@ use praxis_core::{ToolCallDelta, ids};
 use serde_json::{Value, json};
 
 use super::events::{Block, Counts, Delta, Event, finish_reason};
-use super::meaning;
 use super::thread::{self, Memory};
 use crate::wire::{Fault, Flow, Piece, Read};
 
 /// The state of one answer.
 pub(super) struct Events {
-    /// The model's name, for messages.
-    name: String,
     /// That of the conversation, with which the answer is remembered.
     mark: u64,
     /// The block that comes now, with its index.
@@ -51,9 +48,8 @@ enum Open {
 
 impl Events {
     /// Nothing came yet.
-    pub(super) fn new(name: &str, mark: u64) -> Self {
+    pub(super) fn new(mark: u64) -> Self {
         Self {
-            name: name.to_owned(),
             mark,
             open: None,
             calls: 0,
@@ -210,7 +206,7 @@ impl Read for Events {
         data: &str,
         pieces: &mut VecDeque<Piece>,
     ) -> Result<Flow, Fault> {
-        let failed = || Fault::Said(meaning(&self.name, None, data));
+        let failed = || Fault::Told(data.to_owned());
         if kind == "error" {
             return Err(failed());
         }
@@ -256,7 +252,7 @@ mod tests {
 
     /// The pieces of these events, the last of which may be `Done`.
     fn read(events: &[Value]) -> Vec<Piece> {
-        let (mut reader, mut pieces) = (Events::new("m", 7), VecDeque::new());
+        let (mut reader, mut pieces) = (Events::new(7), VecDeque::new());
         for event in events {
             reader.event("", &event.to_string(), &mut pieces).unwrap();
         }
@@ -334,7 +330,7 @@ mod tests {
 
     #[test]
     fn blocks_are_gathered_as_the_api_has_them() {
-        let mut reader = Events::new("m", 7);
+        let mut reader = Events::new(7);
         for event in [
             begin(json!({"type": "thinking", "thinking": "", "signature": ""})),
             add(json!({"type": "thinking_delta", "thinking": "So."})),

@@ -8,6 +8,8 @@
 use praxis_core::chat::ReasoningEffort;
 use serde_json::{Value, json};
 
+use crate::providers::claude::{self, Version, version};
+
 /// The version of a Claude whose name has none: no older one has such a name.
 const NEWEST: (u32, u32) = (u32::MAX, 0);
 
@@ -33,8 +35,8 @@ pub(super) struct Mind {
     /// It thinks where nobody asks for it.
     unasked: bool,
     off: Off,
-    /// Its word for the longest that is asked for here.
-    longest: &'static str,
+    /// That of its name; none for what is no Claude, too.
+    version: Option<Version>,
     /// Whether it takes `temperature`, `top_p` and `top_k`; none of them while it thinks.
     pub sampled: bool,
     /// Whether it takes `temperature` and `top_p` at once.
@@ -71,12 +73,13 @@ impl Mind {
                 budget: true,
                 unasked: false,
                 off: Off::Unsaid,
-                longest: "max",
+                version: None,
                 sampled: true,
                 both: true,
             };
         };
-        let version = version(claude).unwrap_or(NEWEST);
+        let named = version(claude);
+        let version = named.unwrap_or(NEWEST);
         let is = |family: &str| claude.contains(family);
         Self {
             budget: version < (4, 6),
@@ -88,10 +91,7 @@ impl Mind {
                 (5, 5) if is("sonnet") => Off::Said("between_tools"),
                 _ => Off::Never,
             },
-            longest: match version < (4, 7) || version == NEWEST {
-                true => "max",
-                false => "xhigh",
-            },
+            version: named,
             sampled: version < (4, 7),
             both: false,
         }
@@ -131,28 +131,11 @@ impl Mind {
             }
             _ => Told {
                 thinking: adaptive(),
-                effort: Some(match effort {
-                    ReasoningEffort::Medium => "medium",
-                    ReasoningEffort::High => "high",
-                    ReasoningEffort::XHigh => self.longest,
-                    _ => "low",
-                }),
+                effort: Some(claude::effort(self.version, effort)),
                 otherwise: false,
             },
         }
     }
-}
-
-/// The version in a name such as `claude-opus-4-5-20251101` or `claude-3-7-sonnet`: its first number that is no date,
-/// and the one behind it.
-fn version(name: &str) -> Option<(u32, u32)> {
-    let number = |part: &str| {
-        let short = (1..=2).contains(&part.len());
-        part.parse::<u32>().ok().filter(|_| short)
-    };
-    let mut parts = name.split(|c: char| !c.is_ascii_alphanumeric());
-    let major = parts.find_map(number)?;
-    Some((major, parts.next().and_then(number).unwrap_or(0)))
 }
 
 /// Tokens to think with, of which the API wants fewer than the answer may have: a quarter is left for the answer

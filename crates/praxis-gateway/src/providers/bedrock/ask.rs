@@ -7,10 +7,10 @@ use praxis_core::tool::no_parameters;
 use praxis_core::{ChatRequest, Constraint, ModelError, ToolChoice};
 use serde_json::{Map, Value, json};
 
-use super::To;
 use super::content::{Conversation, Turn};
 use super::model::{Model, Thinking};
-use crate::wire::Question;
+use super::{API, To};
+use crate::wire::{Question, decimal, refused};
 
 /// The fewest tokens that Claude can be told to think at most.
 const LEAST_THOUGHTS: u32 = 1024;
@@ -62,13 +62,7 @@ enum Held<'a> {
 }
 
 fn held<'a>(to: To<'_>, request: &'a ChatRequest) -> Result<Held<'a>, ModelError> {
-    let refused = |what: String| {
-        let message = format!(
-            "constraint: `{}` runs behind Amazon Bedrock, which {what}",
-            to.name
-        );
-        Err(ModelError::InvalidRequest(message))
-    };
+    let refused = |what: String| Err(refused("constraint", to.name, API, &what));
     let schema = match &request.constraint {
         None => return Ok(Held::No),
         Some(Constraint::JsonSchema(schema)) => schema,
@@ -282,10 +276,8 @@ impl Body<'_> {
             ("top_p", "topP", samples && both, sampling.top_p),
         ] {
             match number {
-                // Widened by way of its decimals: 0.7 stays 0.7.
                 Some(number) if taken => {
-                    let decimal: f64 = number.to_string().parse().unwrap_or_default();
-                    config.insert(word.to_owned(), decimal.into());
+                    config.insert(word.to_owned(), decimal(number).into());
                 }
                 Some(_) => self.left_out.push(name),
                 None => {}

@@ -8,7 +8,8 @@ use praxis_core::{Message, ModelError, Part, Role, ToolCall};
 use serde_json::{Value, json};
 
 use super::To;
-use crate::providers::recall;
+use crate::providers::{arguments, recall};
+use crate::wire;
 
 /// The longest id of a call.
 const LONGEST_ID: usize = 64;
@@ -102,7 +103,7 @@ impl Conversation {
             let called = json!({
                 "toolUseId": call_id(&call.id),
                 "name": call.name,
-                "input": input(call),
+                "input": arguments(call),
             });
             self.say(MODEL, vec![json!({ "toolUse": called })]);
             if !self.called.contains(&call.name) {
@@ -164,14 +165,6 @@ fn call_id(id: &str) -> Cow<'_, str> {
         return Cow::Borrowed(id);
     }
     Cow::Owned(blake3::hash(id.as_bytes()).to_hex().to_string())
-}
-
-/// The arguments of a call, which have to be an object, whatever the model wrote.
-fn input(call: &ToolCall) -> Value {
-    match call.parsed() {
-        Ok(arguments @ Value::Object(_)) => arguments,
-        _ => json!({ "arguments": call.arguments }),
-    }
 }
 
 /// What a message says.
@@ -263,10 +256,7 @@ fn media(
 }
 
 fn refused<T>(to: To<'_>, what: &str) -> Result<T, ModelError> {
-    Err(ModelError::InvalidRequest(format!(
-        "messages: `{}` runs behind Amazon Bedrock, which {what}",
-        to.name
-    )))
+    Err(wire::refused("messages", to.name, super::API, what))
 }
 
 #[cfg(test)]

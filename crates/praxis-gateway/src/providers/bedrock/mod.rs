@@ -20,6 +20,9 @@ use crate::wire::{Endpoint, Framing, Question, Read, secret_header};
 
 pub(super) struct Bedrock;
 
+/// Its API, as messages name it.
+const API: &str = "Amazon Bedrock";
+
 static FACTS: Facts = Facts {
     name: "bedrock",
     title: "Amazon Bedrock",

@@ -5,6 +5,8 @@
 
 use praxis_core::chat::ReasoningEffort;
 
+use crate::providers::claude::{self, Version, version};
+
 /// A model by its id.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Model<'a> {
@@ -20,8 +22,6 @@ enum Maker {
     MistralLarge,
     Other,
 }
-
-type Version = (u32, u32);
 
 /// How a model is told to think.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,36 +129,11 @@ impl<'a> Model<'a> {
 
     /// Its word for how much it tries.
     pub fn effort(self, effort: ReasoningEffort) -> &'static str {
-        match effort {
-            ReasoningEffort::None | ReasoningEffort::Minimal | ReasoningEffort::Low => "low",
-            ReasoningEffort::Medium => "medium",
-            ReasoningEffort::High => "high",
-            ReasoningEffort::XHigh => match self.maker {
-                Maker::Claude(Some(version)) if version >= (4, 7) => "xhigh",
-                _ => "max",
-            },
+        match self.maker {
+            Maker::Claude(version) => claude::effort(version, effort),
+            _ => claude::effort(None, effort),
         }
     }
-}
-
-/// The version in an id: `claude-3-7-sonnet-20250219-v1:0` and `claude-opus-4-6-v1` have theirs at different places,
-/// and the first models wrote `claude-v2:1`.
-fn version(id: &str) -> Option<Version> {
-    let (_, name) = id.split_once("claude-")?;
-    let number = |word: &str| {
-        let short = matches!(word.len(), 1 | 2) && word.bytes().all(|b| b.is_ascii_digit());
-        short.then(|| word.parse().ok()).flatten()
-    };
-    let mut words = name.split(['-', '.', ':']);
-    while let Some(word) = words.next() {
-        if let Some(major) = number(word) {
-            return Some((major, words.next().and_then(number).unwrap_or(0)));
-        }
-        if let Some(old) = word.strip_prefix('v').and_then(number) {
-            return Some((old, 0));
-        }
-    }
-    None
 }
 
 #[cfg(test)]

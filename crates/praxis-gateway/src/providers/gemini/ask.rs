@@ -4,8 +4,9 @@
 use praxis_core::{ChatRequest, Constraint, ModelError, ToolChoice, ToolSpec};
 use serde_json::{Map, Value, json};
 
-use super::contents;
 use super::thinking::Thinking;
+use super::{API, contents};
+use crate::wire::{decimal, refused};
 
 /// The body of a request, and what of it the API has no word for.
 ///
@@ -66,8 +67,6 @@ fn left_out(request: &ChatRequest) -> Vec<&'static str> {
 /// How tokens are chosen and reported ("GenerationConfig").
 fn sampling(request: &ChatRequest) -> Map<String, Value> {
     let sampling = &request.sampling;
-    // Widened by way of their decimals: 0.7 stays 0.7.
-    let decimal = |value: f32| value.to_string().parse::<f64>().unwrap_or_default();
     let mut config = Map::new();
     let mut set = |word: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -115,11 +114,11 @@ fn constrain(
             ("text/x.enum", "responseSchema", schema)
         }
         other => {
-            return Err(ModelError::InvalidRequest(format!(
-                "constraint: `{name}` runs behind the API of Google Gemini, which knows no `{}`; use `json_schema`, \
-                 `choice`, or a local model",
+            let what = format!(
+                "knows no `{}`; use `json_schema`, `choice`, or a local model",
                 other.kind()
-            )));
+            );
+            return Err(refused("constraint", name, API, &what));
         }
     };
     config.insert("responseMimeType".to_owned(), kind.into());

@@ -7,7 +7,8 @@ use praxis_core::{Message, ModelError, Part, Role, ToolCall};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::providers::recall;
+use crate::providers::{arguments, recall};
+use crate::wire;
 
 /// What stands for the signature of a call that the model did not make, or whose own is forgotten ("Thought
 /// signatures"): Gemini 3 refuses calls without any.
@@ -79,9 +80,7 @@ impl Conversation {
 }
 
 fn refused(name: &str, what: &str) -> ModelError {
-    ModelError::InvalidRequest(format!(
-        "messages: `{name}` runs behind the API of Google Gemini, which {what}"
-    ))
+    wire::refused("messages", name, super::API, what)
 }
 
 /// The parts of a content; empty texts are none.
@@ -154,14 +153,6 @@ pub(super) fn remember(call: &str, signature: String) {
 fn recalled(call: &str) -> Option<Value> {
     let signature = recall::of(call)?.get("thoughtSignature")?.clone();
     signature.is_string().then_some(signature)
-}
-
-/// The arguments as the object that the API takes; what a model wrote that is none is passed on inside of one.
-fn arguments(call: &ToolCall) -> Value {
-    match call.parsed() {
-        Ok(Value::Object(arguments)) => Value::Object(arguments),
-        _ => json!({ "arguments": call.arguments }),
-    }
 }
 
 /// What a tool gave; media follow it as parts of their own.

@@ -21,6 +21,9 @@ use crate::wire::{Endpoint, Question, Read, secret_header};
 
 pub(super) struct Gemini;
 
+/// Its API, as messages name it.
+const API: &str = "the API of Google Gemini";
+
 /// The header of the key (Gemini API reference, "Authentication").
 const KEY: &str = "x-goog-api-key";
 

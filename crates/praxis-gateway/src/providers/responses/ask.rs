@@ -4,10 +4,11 @@ use praxis_core::chat::ReasoningEffort;
 use praxis_core::{ChatRequest, Constraint, ModelError, Sampling, ToolChoice, ToolSpec};
 use serde_json::{Value, json};
 
+use super::API;
 use super::before::before;
 use super::input::input;
-use crate::providers::Facts;
-use crate::wire::{Endpoint, Question};
+use crate::providers::{Facts, schema_alone};
+use crate::wire::{Endpoint, Question, decimal, refused};
 
 /// The question for a streamed answer that is not stored.
 ///
@@ -78,13 +79,9 @@ fn sampling(
 ) -> Result<Vec<&'static str>, ModelError> {
     if !sampling.stop.is_empty() {
         // Left out, the answer would go on where it should have ended.
-        return Err(ModelError::InvalidRequest(format!(
-            "stop: `{name}` runs behind OpenAI's Responses API, which knows no stop strings; leave them out, or use \
-             `provider = \"openai\"` for a model that takes them"
-        )));
+        let what = "knows no stop strings; leave them out, or use `provider = \"openai\"` for a model that takes them";
+        return Err(refused("stop", name, API, what));
     }
-    // Widened by way of their decimals: 0.7 stays 0.7.
-    let decimal = |value: f32| value.to_string().parse::<f64>().unwrap_or_default();
     for (word, number) in [
         ("temperature", sampling.temperature),
         ("top_p", sampling.top_p),
@@ -117,12 +114,7 @@ fn held_to(facts: &Facts, to: &Endpoint, constraint: &Constraint) -> Result<Valu
             "strict": true,
             "schema": schema,
         })),
-        other => Err(ModelError::InvalidRequest(format!(
-            "constraint: `{}` runs behind the API of {}, which knows no `{}`; use `json_schema`, or a local model",
-            to.name,
-            facts.title,
-            other.kind()
-        ))),
+        other => Err(schema_alone(&to.name, &facts.api(), other)),
     }
 }
 

@@ -5,6 +5,7 @@ use praxis_core::{Message, ModelError, Part, Role, ToolCall};
 use serde_json::{Value, json};
 
 use super::before::Before;
+use crate::wire;
 
 /// The messages as items. System messages stay where they are, with their role: `instructions` would take one text
 /// at the beginning only, and servers other than OpenAI's do not all know `developer`, which it takes for the same.
@@ -161,9 +162,7 @@ fn content(name: &str, part: &Part) -> Result<Value, ModelError> {
 }
 
 fn refused(name: &str, what: &str) -> ModelError {
-    ModelError::InvalidRequest(format!(
-        "messages: `{name}` runs behind OpenAI's Responses API, which {what}"
-    ))
+    wire::refused("messages", name, super::API, what)
 }
 
 #[cfg(test)]

@@ -17,6 +17,9 @@ use crate::wire::{Endpoint, Question, Read};
 
 pub(super) struct Responses;
 
+/// Its API, as messages name it.
+const API: &str = "OpenAI's Responses API";
+
 static FACTS: Facts = Facts {
     name: "openai-responses",
     title: "OpenAI Responses",
