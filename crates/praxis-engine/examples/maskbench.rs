@@ -8,6 +8,7 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints")]
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use praxis_core::Constraint;
@@ -63,6 +64,7 @@ fn main() -> Result<(), Failure> {
             let written = Written {
                 engine: &engine,
                 constraint: &constraint,
+                wrong: Cell::new(0),
             };
             let anew = !walk.accepted && written.accepts(&test.data)?;
             valid += usize::from(test.valid);
@@ -98,80 +100,105 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// A value as the constraint takes it, if it takes it in any order of its members.
+/// Beginnings that are not taken, at most, until an order of an instance's members is found.
+const MOST_WRONG: u32 = 1000;
+
+/// What a beginning goes on with; whether all of it was taken then.
+type Then<'a> = &'a mut dyn FnMut(String) -> Result<bool, Failure>;
+
+/// A value as the constraint takes it, if it takes it in any order of its members. Alternatives of a schema may begin
+/// with the same members, so that what was taken at first is given up where nothing follows it.
 struct Written<'a> {
     engine: &'a ChatEngine,
     constraint: &'a Constraint,
+    wrong: Cell<u32>,
 }
 
 impl Written<'_> {
     fn accepts(&self, value: &Value) -> Result<bool, Failure> {
-        let Some(text) = self.put(String::new(), value)? else {
-            return Ok(false);
-        };
-        Ok(self.engine.walk(self.constraint, &text)?.accepted)
+        self.put(String::new(), value, &mut |text| {
+            Ok(self.engine.walk(self.constraint, &text)?.accepted)
+        })
     }
 
-    /// `text` with the value behind it, where that is the beginning of what is taken.
-    fn put(&self, text: String, value: &Value) -> Result<Option<String>, Failure> {
+    /// Goes on with the value behind `text`, in each way that is the beginning of what is taken, until one is taken
+    /// whole.
+    fn put(&self, text: String, value: &Value, then: Then<'_>) -> Result<bool, Failure> {
         match value {
-            Value::Object(members) => self.put_members(text, &members.iter().collect::<Vec<_>>()),
-            Value::Array(items) => {
-                let mut text = text + "[";
-                for (i, item) in items.iter().enumerate() {
-                    text += if i > 0 { ", " } else { "" };
-                    match self.put(text, item)? {
-                        Some(longer) => text = longer,
-                        None => return Ok(None),
-                    }
-                }
-                self.taken(text + "]")
+            Value::Object(members) => {
+                self.put_members(text + "{", true, &members.iter().collect::<Vec<_>>(), then)
             }
+            Value::Array(items) => self.put_items(text + "[", true, items, then),
             Value::Number(number) => {
                 let whole = number
                     .as_f64()
                     .filter(|n| n.fract() == 0.0 && n.abs() < 1e15);
                 let forms = [Some(number.to_string()), whole.map(|n| format!("{n:.0}"))];
                 for form in forms.into_iter().flatten() {
-                    if let Some(text) = self.taken(format!("{text}{form}"))? {
-                        return Ok(Some(text));
+                    if self.go_on(format!("{text}{form}"), then)? {
+                        return Ok(true);
                     }
                 }
-                Ok(None)
+                Ok(false)
             }
-            other => self.taken(text + &one_line(other)?),
+            other => self.go_on(text + &one_line(other)?, then),
         }
+    }
+
+    fn put_items(
+        &self,
+        text: String,
+        first: bool,
+        items: &[Value],
+        then: Then<'_>,
+    ) -> Result<bool, Failure> {
+        let Some((item, rest)) = items.split_first() else {
+            return self.go_on(text + "]", then);
+        };
+        let comma = if first { "" } else { ", " };
+        self.put(text + comma, item, &mut |text| {
+            self.put_items(text, false, rest, then)
+        })
     }
 
     fn put_members(
         &self,
         text: String,
+        first: bool,
         members: &[(&String, &Value)],
-    ) -> Result<Option<String>, Failure> {
-        let mut rest = members.to_vec();
-        let mut text = text + "{";
-        'members: while !rest.is_empty() {
-            for (i, (name, value)) in rest.iter().enumerate() {
-                let comma = if rest.len() < members.len() { ", " } else { "" };
-                let key = format!("{text}{comma}{}: ", one_line(&Value::from(name.as_str()))?);
-                let Some(key) = self.taken(key)? else {
-                    continue;
-                };
-                if let Some(longer) = self.put(key, value)? {
-                    text = longer;
-                    rest.remove(i);
-                    continue 'members;
-                }
-            }
-            return Ok(None);
+        then: Then<'_>,
+    ) -> Result<bool, Failure> {
+        if members.is_empty() {
+            return self.go_on(text + "}", then);
         }
-        self.taken(text + "}")
+        let comma = if first { "" } else { ", " };
+        for (i, (name, value)) in members.iter().enumerate() {
+            let mut rest = members.to_vec();
+            rest.remove(i);
+            let key = format!("{text}{comma}{}: ", one_line(&Value::from(name.as_str()))?);
+            let found = self.go_on(key, &mut |text| {
+                self.put(text, value, &mut |text| {
+                    self.put_members(text, false, &rest, then)
+                })
+            })?;
+            if found {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
-    /// The text, if it is the beginning of what is taken.
-    fn taken(&self, text: String) -> Result<Option<String>, Failure> {
-        let walk = self.engine.walk(self.constraint, &text)?;
-        Ok(walk.begins.then_some(text))
+    /// Goes on from the text, if it is the beginning of what is taken.
+    fn go_on(&self, text: String, then: Then<'_>) -> Result<bool, Failure> {
+        let wrong = self.wrong.get();
+        if wrong == MOST_WRONG {
+            return Ok(false);
+        }
+        if self.engine.walk(self.constraint, &text)?.begins {
+            return then(text);
+        }
+        self.wrong.set(wrong + 1);
+        Ok(false)
     }
 }
 
