@@ -43,6 +43,26 @@ fn mistakes_name_place_text_and_fix() {
             ],
         ),
         (
+            "[server]\ncors_origins = [\"https://app.example/\"]\nmax_connections = 2\nmax_connections_per_address = 0\n",
+            &[
+                "praxis.toml:2:16",
+                "`https://app.example/` is no origin of a page",
+                "write it as browsers do: \"https://app.example\"",
+                "praxis.toml:3:19",
+                "2 connections at a time are too few",
+                "praxis.toml:4:31",
+                "lets nobody in",
+            ],
+        ),
+        (
+            "[server]\ntls = { certificate = \"cert.pem\" }\n",
+            &["praxis.toml:2", "missing field `key`"],
+        ),
+        (
+            "[server]\ndrain = \"20\"\n",
+            &["praxis.toml:2", "is not a span of time"],
+        ),
+        (
             "[server]\nport = \"x\"\n",
             &["praxis.toml:2:8", "expected u16"],
         ),
@@ -118,4 +138,17 @@ fn a_secret_written_into_the_file_is_not_printed() {
             diagnostics[0]
         );
     }
+}
+
+#[test]
+fn bounds_of_the_server_are_the_usual_ones_where_nothing_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(FILE_NAME);
+    std::fs::write(&path, "[server]\ndrain = \"5s\"\nmax_connections = 64\n").unwrap();
+    let bounds = AppConfig::load(dir.path()).unwrap().server.bounds();
+    let usual = praxis_api::Bounds::default();
+    assert_eq!(bounds.drain, std::time::Duration::from_secs(5));
+    assert_eq!(bounds.connections, 64);
+    assert_eq!(bounds.write, usual.write);
+    assert_eq!(bounds.per_address, usual.per_address);
 }
