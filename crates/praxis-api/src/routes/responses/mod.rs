@@ -1,0 +1,318 @@
+//! `/v1/responses` (OpenAI API reference, "Responses"): a request becomes a response, now, as a stream or in the
+//! background. Handlers read and shape; the making is `crate::responses`.
+
+mod input;
+mod kept;
+pub(crate) mod request;
+mod tools;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::sse::Event;
+use axum::response::{IntoResponse, Response as HttpResponse};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use praxis_core::{CallContext, Caller, ErrorCode};
+use praxis_store::{ResponseStatus, Scope};
+use serde_json::{Value, json};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use self::input::{Entry, InItem};
+pub(super) use self::kept::{Shown, paged};
+pub(crate) use self::kept::{cancel, delete, input_items, retrieve};
+use self::request::{Before, Create};
+use self::tools::{Offered, offered};
+use super::chat::{PATIENCE, origin};
+use crate::error::{ApiError, JsonBody};
+use crate::guard::{Admitted, Paying};
+use crate::responses::background::Chance;
+use crate::responses::event::Line;
+use crate::responses::item::Item;
+use crate::responses::prompt::prompt;
+use crate::responses::record::{Failure, Outcome, Response};
+use crate::responses::run::{Job, Target, World, perform, perform_in_turn};
+use crate::responses::search::Searcher;
+use crate::responses::tell::{Log, Teller};
+use crate::responses::trim::of_tools;
+use crate::responses::turn::Turn;
+use crate::sse;
+use crate::state::ApiState;
+
+/// Items of one request, at most, and those of them that are references.
+const MOST_ITEMS: usize = 2000;
+const MOST_REFERENCES: usize = 100;
+
+/// Makes a response.
+pub(crate) async fn create(
+    State(state): State<ApiState>,
+    Admitted(caller): Admitted,
+    paying: Paying,
+    headers: HeaderMap,
+    JsonBody(mut request): JsonBody<Create>,
+) -> Result<HttpResponse, ApiError> {
+    request.check()?;
+    if request.model.is_none() {
+        return Err(ApiError::invalid("model", "`model` is missing"));
+    }
+    let offered = offered(request.tools.as_deref(), request.tool_choice.as_ref())?;
+    if request.function().is_some() {
+        paying.is_for(Scope::Functions)?;
+    }
+    if offered.search.is_some() {
+        paying.is_for(Scope::VectorStores)?;
+    }
+    let cx = state.context(caller, paying.by_user(request.payer()));
+    let (is_streamed, in_background) = (request.is_streamed(), request.is_background());
+    let job = job(&state, &mut request, &offered, cx, origin(&headers)).await?;
+    match in_background {
+        true => begin_in_background(&state, job, is_streamed).await,
+        false => wait_for(&state, job, is_streamed).await,
+    }
+}
+
+/// Counts the tokens of a request.
+pub(crate) async fn input_tokens(
+    State(state): State<ApiState>,
+    Admitted(caller): Admitted,
+    JsonBody(mut request): JsonBody<Create>,
+) -> Result<Json<Value>, ApiError> {
+    request.check()?;
+    if request.function().is_some() {
+        let message = "the prompt of a function is made when it is called: name a model";
+        return Err(ApiError::invalid("model", message));
+    }
+    let offered = offered(request.tools.as_deref(), request.tool_choice.as_ref())?;
+    let include = request.included()?;
+    let ask = request.ask(Target::Model, &offered, include, String::new());
+    let (before, input) = items(&state, &mut request, &caller).await?;
+    let all = [before, input].concat();
+    let room = ask.room(&*state.chat);
+    let prompt = prompt(request.instructions.as_deref(), &all, room);
+    let prompt = prompt.map_err(|what| ApiError::invalid("input", what))?;
+    let count = state
+        .chat
+        .count_tokens(&ask.model, &prompt.messages)
+        .await?;
+    let tokens = count.total() + of_tools(&ask.offered(false));
+    Ok(Json(
+        json!({ "object": "response.input_tokens", "input_tokens": tokens }),
+    ))
+}
+
+/// A request as a response that is to be made.
+async fn job(
+    state: &ApiState,
+    request: &mut Create,
+    offered: &Offered,
+    cx: CallContext,
+    origin: String,
+) -> Result<Job, ApiError> {
+    let target = match request.function() {
+        Some(name) => Target::Function(state.library.get(name)?),
+        None => Target::Model,
+    };
+    let include = request.included()?;
+    let ask = request.ask(target, offered, include, origin);
+    let clearance = &cx.caller().clearance;
+    for store in offered.search.iter().flat_map(|search| &search.stores) {
+        let found = state.vector_stores.get(store, clearance).await;
+        found.map_err(|error| ApiError::from(error).about("tools"))?;
+    }
+    let (before, input) = items(state, request, cx.caller()).await?;
+    let all = [before, input.clone()].concat();
+    if all.is_empty() {
+        return Err(ApiError::invalid("input", "`input` is missing"));
+    }
+    let room = ask.room(&*state.chat);
+    let prompt = prompt(request.instructions.as_deref(), &all, room);
+    let (previous, conversation) = match request.before() {
+        Before::Nothing => (None, None),
+        Before::Response(id) => (Some(id), None),
+        Before::Conversation(id) => (None, Some(id)),
+    };
+    let mut outcome = Outcome::default();
+    let trace = json!(cx.trace_id());
+    outcome.praxis.insert("trace_id".to_owned(), trace);
+    Ok(Job {
+        response: Response {
+            id: format!("resp_{}", cx.trace_id()),
+            status: ResponseStatus::InProgress,
+            created: state.responses.now(),
+            ended: None,
+            background: false,
+            streamed: false,
+            previous,
+            conversation,
+            echo: request.echo(offered),
+            outcome,
+            output: Vec::new(),
+        },
+        prompt: prompt.map_err(|what| ApiError::invalid("input", what))?,
+        ask,
+        input,
+        kept: request.is_kept(),
+        cx,
+    })
+}
+
+/// What came before a request, and what it brings.
+async fn items(
+    state: &ApiState,
+    request: &mut Create,
+    caller: &Caller,
+) -> Result<(Vec<Item>, Vec<Item>), ApiError> {
+    let before = match request.before() {
+        Before::Nothing => Vec::new(),
+        Before::Response(id) => state.responses.before(&id, caller).await?,
+        Before::Conversation(id) => state.responses.said_in(&id, caller).await?,
+    };
+    let input = read_items(state, request.items(), "input", caller).await?;
+    Ok((before, input))
+}
+
+/// Items that a client sent as the field `place`, those that it refers to among them.
+///
+/// # Errors
+/// Where something is wrong, and what.
+pub(super) async fn read_items(
+    state: &ApiState,
+    sent: Vec<Value>,
+    place: &str,
+    caller: &Caller,
+) -> Result<Vec<Item>, ApiError> {
+    if sent.len() > MOST_ITEMS {
+        let message = format!("`{place}` has at most {MOST_ITEMS} items");
+        return Err(ApiError::invalid(place, message));
+    }
+    let (mut items, mut references) = (Vec::with_capacity(sent.len()), 0);
+    for (i, value) in sent.into_iter().enumerate() {
+        let at = format!("{place}[{i}]");
+        let item: InItem = serde_json::from_value(value)
+            .map_err(|error| ApiError::invalid(&at, format!("`{at}`: {error}")))?;
+        let entry = item
+            .entry()
+            .map_err(|(inside, what)| ApiError::invalid(&format!("{at}{inside}"), what))?;
+        items.push(match entry {
+            Entry::Item(item) => item,
+            Entry::Reference(_) if references == MOST_REFERENCES => {
+                let message = format!("`{place}` refers to at most {MOST_REFERENCES} items");
+                return Err(ApiError::invalid(place, message));
+            }
+            Entry::Reference(id) => {
+                references += 1;
+                let found = state.responses.item(&id, caller).await;
+                found.map_err(|error| error.about(&at))?
+            }
+        });
+    }
+    match twice(&items) {
+        None => Ok(items),
+        Some(id) => {
+            let message = format!("two items have the id `{id}`");
+            Err(ApiError::invalid(place, message))
+        }
+    }
+}
+
+/// An id that two items have.
+fn twice(items: &[Item]) -> Option<String> {
+    let mut ids = HashSet::new();
+    let mut all = items.iter().map(Item::id);
+    all.find(|id| !ids.insert(*id)).map(str::to_owned)
+}
+
+fn world(state: &ApiState) -> World {
+    World {
+        chat: Arc::clone(&state.chat),
+        searcher: Arc::clone(&state.vector_stores) as Arc<dyn Searcher>,
+        responses: Arc::clone(&state.responses),
+    }
+}
+
+/// Makes a response that the client waits for.
+async fn wait_for(state: &ApiState, job: Job, is_streamed: bool) -> Result<HttpResponse, ApiError> {
+    let guard = job.cx.cancel().clone().drop_guard();
+    let (world, include) = (world(state), job.ask.include);
+    if !is_streamed {
+        let response = perform(job, &world, Teller::nobody()).await?;
+        drop(guard);
+        return Ok(Json(response.shown(include)).into_response());
+    }
+    let (teller, heard) = Teller::client();
+    tokio::spawn(async move {
+        // What went wrong was told.
+        let _ = perform(job, &world, teller).await;
+    });
+    // An error that comes before the first piece has its own status, as clients expect it.
+    let begun = tokio::time::timeout(PATIENCE, heard.begun).await;
+    match begun {
+        Ok(Ok(Err(error))) => Err(error),
+        _ => Ok(streamed(heard.lines, guard)),
+    }
+}
+
+/// Begins a response that nobody waits for.
+async fn begin_in_background(
+    state: &ApiState,
+    mut job: Job,
+    is_streamed: bool,
+) -> Result<HttpResponse, ApiError> {
+    if let Target::Model = job.ask.target {
+        let is_there = |name: &str| (state.models)().iter().any(|model| model.id == name);
+        if !job.ask.model.is_empty() && !is_there(&job.ask.model) {
+            let message = format!("no model is called `{}`", job.ask.model);
+            return Err(ApiError::new(ErrorCode::NotFound, message).about("model"));
+        }
+    }
+    let background = state.responses.background();
+    let (place, cancel) = (background.admit()?, background.token());
+    job.cx = job.cx.with_cancel(cancel.clone());
+    job.response.status = ResponseStatus::Queued;
+    job.response.background = true;
+    job.response.streamed = is_streamed;
+    let put = state
+        .responses
+        .put(&job.response, &job.input, true, job.cx.caller());
+    put.await?;
+    let log = is_streamed.then(|| Arc::new(Log::default()));
+    let mut teller = match &log {
+        Some(log) => Teller::log(Arc::clone(log)),
+        None => Teller::nobody(),
+    };
+    let include = job.ask.include;
+    let begun =
+        ["response.created", "response.queued"].map(|kind| job.response.told(kind, include));
+    teller.tell(begun.into()).await;
+    let shown = job.response.shown(include);
+    let (id, broken) = (job.response.id.clone(), job.response.clone());
+    let (world, responses) = (world(state), Arc::clone(&state.responses));
+    let run = move |chance: Chance| async move {
+        perform_in_turn(job, &world, teller, chance).await;
+    };
+    let note = move || async move {
+        let mut broken = broken;
+        let failure = Failure::of_server("the response met a defect of Praxis");
+        broken.fail(failure, Turn::default(), responses.now());
+        if let Err(error) = responses.end(&broken, &[], Vec::new()).await {
+            tracing::error!(why = error.message(), "a response was not noted as failed");
+        }
+    };
+    background.start(place, &id, cancel, log.clone(), run, note);
+    match log {
+        None => Ok(Json(shown).into_response()),
+        Some(log) => {
+            let guard = CancellationToken::new().drop_guard();
+            Ok(streamed(log.follow(None).boxed(), guard))
+        }
+    }
+}
+
+/// Events on their way to a client. Who goes away drops `guard`.
+fn streamed(lines: BoxStream<'static, Line>, guard: DropGuard) -> HttpResponse {
+    let event = |line: Line| Event::default().event(&*line.kind).data(&*line.data);
+    sse::stream(lines.map(event), guard).into_response()
+}
