@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, header};
 use blake3::Hash;
 use praxis_core::function::now_ms;
 use praxis_core::{Caller, Limit, Secret};
-use praxis_store::{Scope, Scopes, Store, StoreError, hash_of};
+use praxis_store::{ApiKey, Maker, Scope, Scopes, Store, StoreError, hash_of};
 
 /// How long a pass holds.
 const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -64,6 +64,14 @@ impl Holder {
     fn is_valid(&self, now_ms: i64) -> bool {
         let expires = self.stored.as_ref().and_then(|(_, expires)| *expires);
         expires.is_none_or(|expires| now_ms < expires)
+    }
+
+    /// Which key it has, to find it again by: [`Access::holder_again`].
+    pub fn maker(&self) -> Maker {
+        match &self.stored {
+            Some((id, _)) => Maker::Stored(id.clone()),
+            None => Maker::Configured(self.caller.name.clone()),
+        }
     }
 
     /// Whether the key is for something.
@@ -206,17 +214,7 @@ impl Access {
             Some(seen) => seen.holder,
             None => {
                 let key = store.key_by_hash(hash).await?;
-                let holder = key.map(|key| {
-                    Arc::new(Holder {
-                        caller: Caller {
-                            name: Some(key.name),
-                            clearance: key.clearance,
-                        },
-                        scopes: key.scopes,
-                        limits: key.limits.iter().chain(&self.limits).cloned().collect(),
-                        stored: Some((key.id, key.expires_ms)),
-                    })
-                });
+                let holder = key.map(|key| Arc::new(self.has(key)));
                 let mut seen = lock(&self.seen);
                 if seen.len() >= MOST_SEEN {
                     seen.clear();
@@ -229,12 +227,48 @@ impl Access {
                 holder
             }
         };
+        Ok(self.used_now(holder))
+    }
+
+    /// Who has a key of the store.
+    fn has(&self, key: ApiKey) -> Holder {
+        Holder {
+            caller: Caller {
+                name: Some(key.name),
+                clearance: key.clearance,
+            },
+            scopes: key.scopes,
+            limits: key.limits.iter().chain(&self.limits).cloned().collect(),
+            stored: Some((key.id, key.expires_ms)),
+        }
+    }
+
+    /// Whoever has a key that has not expired, which counts as a use of it.
+    fn used_now(&self, holder: Option<Arc<Holder>>) -> Option<Arc<Holder>> {
         let now = now_ms();
         let holder = holder.filter(|holder| holder.is_valid(now));
         if let Some((id, _)) = holder.as_ref().and_then(|h| h.stored.as_ref()) {
             lock(&self.used).insert(id.clone(), now);
         }
-        Ok(holder)
+        holder
+    }
+
+    /// Who has a key by now that made something earlier; nothing where it is a key no more.
+    ///
+    /// # Errors
+    /// Where the store does not say.
+    pub async fn holder_again(&self, maker: &Maker) -> Result<Option<Arc<Holder>>, StoreError> {
+        match (maker, &self.store) {
+            (Maker::Configured(name), _) => {
+                let mut holders = self.configured.iter().map(|(_, holder)| holder);
+                Ok(holders.find(|holder| holder.caller.name == *name).cloned())
+            }
+            (Maker::Stored(id), Some(store)) => {
+                let key = store.key_by_id(id).await?;
+                Ok(self.used_now(key.map(|key| Arc::new(self.has(key)))))
+            }
+            (Maker::Nobody, _) | (Maker::Stored(_), None) => Ok(None),
+        }
     }
 
     /// Notes in the store which of its keys were used since it was done last. It is for now and then.

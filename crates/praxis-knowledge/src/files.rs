@@ -1,7 +1,11 @@
 //! Files that clients send: bytes on the disk by their hash, and what is known of them in the store. A file is
 //! there whole or not at all: it is written under a name of its own, brought to the disk, renamed, and only
-//! then noted. Left out: what becomes of a file (`vector_stores`).
+//! then noted. A file may come in parts (`parts`), and the server writes some itself. Left out: what becomes of a
+//! file (`vector_stores`).
 
+mod parts;
+
+use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -11,6 +15,8 @@ use tempfile::TempPath;
 use tokio::io::AsyncWriteExt;
 
 use crate::knowledge::internal;
+
+pub use parts::{NewUpload, UploadError};
 
 /// What ids of files begin with.
 const FILE: &str = "file-";
@@ -64,13 +70,28 @@ pub struct NewFile {
     pub expires_after: Option<i64>,
 }
 
-/// A file on its way. Dropped, it leaves nothing behind.
+/// A file, or a part of one, on its way. Dropped, it leaves nothing behind.
 pub struct Upload {
     file: tokio::fs::File,
     path: TempPath,
     hasher: blake3::Hasher,
     bytes: u64,
-    limit: u64,
+    most: Most,
+}
+
+/// How much may come, and what is said to who sends more.
+#[derive(Debug, Clone, Copy)]
+struct Most {
+    bytes: u64,
+    what: &'static str,
+    fix: &'static str,
+}
+
+impl Most {
+    fn exceeded(self) -> CallError {
+        let message = format!("the {} is larger than {} bytes", self.what, self.bytes);
+        CallError::new(ErrorCode::TooLarge, message).with_hint(self.fix)
+    }
 }
 
 impl Upload {
@@ -80,19 +101,51 @@ impl Upload {
     /// `too_large`, or a disk that fails.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), CallError> {
         self.bytes += bytes.len() as u64;
-        if self.bytes > self.limit {
-            return Err(too_large(self.limit));
+        if self.bytes > self.most.bytes {
+            return Err(self.most.exceeded());
         }
         self.hasher.update(bytes);
         self.file.write_all(bytes).await.map_err(internal)
     }
+
+    /// Brings what came to the disk.
+    async fn sync(&mut self) -> Result<(), CallError> {
+        self.file.flush().await.map_err(internal)?;
+        self.file.sync_all().await.map_err(internal)
+    }
 }
 
-/// The error of a file over the limit.
-fn too_large(limit: u64) -> CallError {
-    let message = format!("the file is larger than {limit} bytes");
-    CallError::new(ErrorCode::TooLarge, message)
-        .with_hint("send a smaller one, or raise `max_file_bytes` under [files] in praxis.toml")
+/// Who has what is made: the name of the key, and the labels of which a reader needs one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Owned {
+    /// Name of the key; none for one that may read everything.
+    pub owner: Option<String>,
+    /// The labels.
+    pub labels: Vec<String>,
+}
+
+impl Owned {
+    /// What this caller makes is owned so.
+    pub fn by(caller: &Caller) -> Self {
+        Self {
+            owner: owner(caller),
+            labels: caller.clearance.labels(),
+        }
+    }
+}
+
+/// Whole files whose bytes are in their places, and that are yet to be noted in the store. As long as it is there,
+/// nobody removes bytes, so it is to be dropped soon.
+pub struct Placed {
+    files: Vec<StoredFile>,
+    _lock: std::fs::File,
+}
+
+impl Placed {
+    /// The files, in the order in which they were given.
+    pub fn files(&self) -> &[StoredFile] {
+        &self.files
+    }
 }
 
 impl Files {
@@ -116,6 +169,28 @@ impl Files {
     /// # Errors
     /// A disk that fails.
     pub async fn receive(&self) -> Result<Upload, CallError> {
+        self.arriving(Most {
+            bytes: self.limits.max_file_bytes,
+            what: "file",
+            fix: "send a smaller one, or raise `max_file_bytes` under [files] in praxis.toml",
+        })
+        .await
+    }
+
+    /// The same for a file that the server writes, which only the limit of all files together holds for.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub async fn write_own(&self) -> Result<Upload, CallError> {
+        self.arriving(Most {
+            bytes: self.limits.max_total_bytes,
+            what: "file",
+            fix: "raise `max_total_bytes` under [files] in praxis.toml",
+        })
+        .await
+    }
+
+    async fn arriving(&self, most: Most) -> Result<Upload, CallError> {
         let folder = self.root.join(ARRIVING);
         let made = tokio::task::spawn_blocking(move || {
             std::fs::create_dir_all(&folder)?;
@@ -131,7 +206,7 @@ impl Files {
             path,
             hasher: blake3::Hasher::new(),
             bytes: 0,
-            limit: self.limits.max_file_bytes,
+            most,
         })
     }
 
@@ -141,42 +216,103 @@ impl Files {
     /// `too_large` where all files together would be, or a disk or a store that fails; then nothing is kept.
     pub async fn keep(
         &self,
-        mut upload: Upload,
+        upload: Upload,
         new: NewFile,
         caller: &Caller,
     ) -> Result<StoredFile, CallError> {
-        upload.file.flush().await.map_err(internal)?;
-        upload.file.sync_all().await.map_err(internal)?;
-        let now = (self.clock)();
-        let file = StoredFile {
-            id: ids::generate(FILE),
-            hash: upload.hasher.finalize().to_hex().to_string(),
-            bytes: upload.bytes,
-            filename: new.filename,
-            purpose: new.purpose,
-            created: now,
-            expires: new.expires_after.map(|seconds| now.saturating_add(seconds)),
-            owner: owner(caller),
-            labels: caller.clearance.labels(),
+        let placed = self.place(vec![(upload, new)], &Owned::by(caller)).await?;
+        let Some(file) = placed.files.first() else {
+            return Err(internal("a file was lost on its way"));
         };
-        let (target, temporary) = (self.path(&file.hash), upload.path);
-        // Nobody may remove equal bytes between here and the note of the file.
-        let _lock = self.lock().await?;
-        let placed = tokio::task::spawn_blocking(move || place(temporary, &target));
-        placed.await.map_err(internal)?.map_err(internal)?;
-        let most = self.limits.max_total_bytes;
-        let kept = self.store.put_file(&file, most).await;
-        match kept {
-            Ok(true) => Ok(file),
+        match self.store.put_file(file, self.limits.max_total_bytes).await {
+            Ok(true) => Ok(file.clone()),
             refused => {
-                self.drop_bytes(&file.hash).await;
+                self.withdraw(placed).await;
                 refused.map_err(internal)?;
-                let message = format!("all files together would be larger than {most} bytes");
-                Err(CallError::new(ErrorCode::TooLarge, message).with_hint(
-                    "delete some, or raise `max_total_bytes` under [files] in praxis.toml",
-                ))
+                Err(self.no_room())
             }
         }
+    }
+
+    /// Brings the bytes of whole files to their places. Who calls it notes the files in the store, or withdraws them.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub async fn place(
+        &self,
+        whole: Vec<(Upload, NewFile)>,
+        owned: &Owned,
+    ) -> Result<Placed, CallError> {
+        let now = (self.clock)();
+        let (mut files, mut moves) = (Vec::new(), Vec::new());
+        for (mut upload, new) in whole {
+            upload.sync().await?;
+            let file = StoredFile {
+                id: ids::generate(FILE),
+                hash: upload.hasher.finalize().to_hex().to_string(),
+                bytes: upload.bytes,
+                filename: new.filename,
+                purpose: new.purpose,
+                created: now,
+                expires: new.expires_after.map(|seconds| now.saturating_add(seconds)),
+                owner: owned.owner.clone(),
+                labels: owned.labels.clone(),
+            };
+            moves.push((upload.path, self.path(&file.hash)));
+            files.push(file);
+        }
+        // Nobody may remove equal bytes between here and the note of the files.
+        let lock = self.lock().await?;
+        let placed = tokio::task::spawn_blocking(move || {
+            let mut moves = moves.into_iter();
+            moves.try_for_each(|(temporary, target)| place(temporary, &target))
+        });
+        placed.await.map_err(internal)?.map_err(internal)?;
+        Ok(Placed { files, _lock: lock })
+    }
+
+    /// Lets go of files that were not noted.
+    pub async fn withdraw(&self, placed: Placed) {
+        for file in &placed.files {
+            self.drop_bytes(&file.hash).await;
+        }
+    }
+
+    /// The error of a file that there is no room for beside all others.
+    pub fn no_room(&self) -> CallError {
+        let most = self.limits.max_total_bytes;
+        let message = format!("all files together would be larger than {most} bytes");
+        CallError::new(ErrorCode::TooLarge, message)
+            .with_hint("delete some, or raise `max_total_bytes` under [files] in praxis.toml")
+    }
+
+    /// Removes bytes that were kept for something that has ended, unless a file has them.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub async fn release(&self, hash: &str) -> Result<(), CallError> {
+        let _lock = self.lock().await?;
+        self.drop_bytes(hash).await;
+        Ok(())
+    }
+
+    /// Claims work of this name on these files for this process, until what is given is dropped or the process ends,
+    /// however it does; nothing where another process has it.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub async fn claim(&self, work: &str) -> Result<Option<std::fs::File>, CallError> {
+        let (root, name) = (self.root.clone(), format!("{work}.lock"));
+        let claimed = tokio::task::spawn_blocking(move || {
+            std::fs::create_dir_all(&root)?;
+            let file = std::fs::File::create(root.join(name))?;
+            match file.try_lock() {
+                Ok(()) => Ok(Some(file)),
+                Err(TryLockError::WouldBlock) => Ok(None),
+                Err(TryLockError::Error(error)) => Err(error),
+            }
+        });
+        claimed.await.map_err(internal)?.map_err(internal)
     }
 
     /// A file that the caller may read.
@@ -245,11 +381,12 @@ impl Files {
         Ok(())
     }
 
-    /// Removes files that have expired.
+    /// Removes files that have expired, and parts of uploads that have.
     ///
     /// # Errors
     /// A store that fails.
     pub(crate) async fn expire(&self) -> Result<(), CallError> {
+        self.expire_parts().await?;
         loop {
             let expired = self.store.expired_files((self.clock)(), SWEPT).await;
             let expired = expired.map_err(internal)?;
@@ -262,7 +399,7 @@ impl Files {
         }
     }
 
-    /// Removes what killed processes left: bytes of no file, and files that never came whole.
+    /// Removes what killed processes left: bytes of no file or part, and files that never came whole.
     ///
     /// # Errors
     /// A store that fails.
@@ -276,7 +413,7 @@ impl Files {
             let _lock = self.lock().await?;
             self.drop_bytes(&hash).await;
         }
-        Ok(())
+        self.sweep_parts().await
     }
 
     /// Removes bytes that no file has. The caller holds the lock.
@@ -292,7 +429,7 @@ impl Files {
     }
 
     /// Where the bytes of a hash are.
-    pub(crate) fn path(&self, hash: &str) -> PathBuf {
+    pub fn path(&self, hash: &str) -> PathBuf {
         let folder = hash.get(..2).unwrap_or("00");
         self.root.join(folder).join(hash)
     }

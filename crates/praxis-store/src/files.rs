@@ -2,7 +2,7 @@
 
 use praxis_core::Clearance;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite};
+use sqlx::{QueryBuilder, Row, Sqlite, Transaction};
 
 use crate::attributes::{read_labels, write_labels};
 use crate::documents::{next_generation, remove_document};
@@ -52,30 +52,9 @@ impl Store {
     /// Where the database fails.
     pub async fn put_file(&self, file: &StoredFile, most: u64) -> Result<bool, StoreError> {
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let row = sqlx::query("SELECT COALESCE(SUM(bytes), 0) FROM files")
-            .fetch_one(&mut *tx)
-            .await?;
-        let held = row.try_get::<i64, _>(0)? as u64;
-        if held.saturating_add(file.bytes) > most {
-            return Ok(false);
-        }
-        sqlx::query(
-            "INSERT INTO files (id, hash, bytes, filename, purpose, created, expires, owner, labels) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(&file.id)
-        .bind(&file.hash)
-        .bind(file.bytes as i64)
-        .bind(&file.filename)
-        .bind(&file.purpose)
-        .bind(file.created)
-        .bind(file.expires)
-        .bind(&file.owner)
-        .bind(write_labels(&file.labels)?)
-        .execute(&mut *tx)
-        .await?;
+        let added = add_file(&mut tx, file, most).await?;
         tx.commit().await?;
-        Ok(true)
+        Ok(added)
     }
 
     /// A file that has not expired at `now`, if it may be read.
@@ -181,17 +160,51 @@ impl Store {
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
-    /// Whether a file has these bytes.
+    /// Whether a file has these bytes, or an open batch was made of them.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn has_bytes(&self, hash: &str) -> Result<bool, StoreError> {
-        let row = sqlx::query("SELECT EXISTS (SELECT 1 FROM files WHERE hash = ?)")
-            .bind(hash)
-            .fetch_one(&self.pool)
-            .await?;
+        let row = sqlx::query(
+            "SELECT EXISTS (SELECT 1 FROM files WHERE hash = ?1) \
+             OR EXISTS (SELECT 1 FROM batches WHERE hash = ?1 AND ended IS NULL)",
+        )
+        .bind(hash)
+        .fetch_one(&self.pool)
+        .await?;
         Ok(row.try_get::<i64, _>(0)? != 0)
     }
+}
+
+/// Adds a file, unless all files together would then have more than `most` bytes: then `false`.
+pub(crate) async fn add_file(
+    tx: &mut Transaction<'_, Sqlite>,
+    file: &StoredFile,
+    most: u64,
+) -> Result<bool, StoreError> {
+    let row = sqlx::query("SELECT COALESCE(SUM(bytes), 0) FROM files")
+        .fetch_one(&mut **tx)
+        .await?;
+    let held = row.try_get::<i64, _>(0)? as u64;
+    if held.saturating_add(file.bytes) > most {
+        return Ok(false);
+    }
+    sqlx::query(
+        "INSERT INTO files (id, hash, bytes, filename, purpose, created, expires, owner, labels) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(&file.id)
+    .bind(&file.hash)
+    .bind(file.bytes as i64)
+    .bind(&file.filename)
+    .bind(&file.purpose)
+    .bind(file.created)
+    .bind(file.expires)
+    .bind(&file.owner)
+    .bind(write_labels(&file.labels)?)
+    .execute(&mut **tx)
+    .await?;
+    Ok(true)
 }
 
 fn read(row: &SqliteRow, clearance: &Clearance) -> Result<Option<StoredFile>, StoreError> {

@@ -181,3 +181,43 @@ async fn keys_of_the_store_open_until_they_are_revoked_or_expire() {
         None
     );
 }
+
+#[tokio::test]
+async fn who_made_something_is_found_again_until_the_key_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("praxis.db")).await.unwrap();
+    let new = |name: &str, expires_ms| praxis_store::NewKey {
+        name: name.to_owned(),
+        scopes: Scopes::from_iter([Scope::Batches]),
+        clearance: Clearance::of(["hr"]),
+        limits: Vec::new(),
+        expires_ms,
+    };
+    let now = now_ms();
+    let desk = store.create_key(new("desk", None), now).await.unwrap();
+    let (desk, secret) = desk.unwrap();
+    let old = store.create_key(new("old", Some(now)), now).await.unwrap();
+    let (old, _) = old.unwrap();
+    let (mut access, _) = access();
+    access = access
+        .with_store(store.clone())
+        .with_limits(vec!["9 requests/minute".parse().unwrap()]);
+    for key in ["right", "also right", secret.expose()] {
+        let holder = access.holder_of(key).await.unwrap();
+        let maker = holder.as_ref().unwrap().maker();
+        assert_eq!(access.holder_again(&maker).await.unwrap(), holder, "{key}");
+    }
+    let stored = |id: &str| Maker::Stored(id.to_owned());
+    for gone in [
+        Maker::Nobody,
+        Maker::Configured(Some("else".to_owned())),
+        stored(&old.id),
+        stored("key-none"),
+    ] {
+        assert_eq!(access.holder_again(&gone).await.unwrap(), None, "{gone:?}");
+    }
+    // At once: nothing of it is remembered.
+    assert!(store.revoke_key("desk", now_ms()).await.unwrap());
+    let again = access.holder_again(&stored(&desk.id)).await.unwrap();
+    assert_eq!(again, None);
+}
