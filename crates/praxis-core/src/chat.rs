@@ -60,6 +60,9 @@ pub struct ChatRequest {
     pub model: String,
     /// The conversation, oldest first.
     pub messages: Vec<Message>,
+    /// What the messages are to the model.
+    #[serde(default, skip_serializing_if = "Layout::is_chat")]
+    pub layout: Layout,
     /// How tokens are chosen.
     pub sampling: Sampling,
     /// How many alternatives to report per token (OpenAI's `top_logprobs`); `None`: no logprobs.
@@ -95,8 +98,37 @@ pub struct ChatRequest {
     pub timeout: Option<Duration>,
 }
 
+/// What the messages of a request are to the model that is asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// A conversation, which the model's chat template lays out.
+    #[default]
+    Chat,
+    /// A text ([`raw_text`]) that the model goes on with as it stands, with nothing around it but the token that
+    /// begins a text where the model wants one. What it spells of the model's control tokens is those.
+    Raw,
+    /// The text before a gap that the model fills. Nothing of it, nor of the suffix, is a control token.
+    Infill {
+        /// The text behind the gap.
+        suffix: String,
+    },
+}
+
+impl Layout {
+    /// Whether it is a conversation.
+    pub fn is_chat(&self) -> bool {
+        *self == Self::Chat
+    }
+}
+
+/// The text of messages that are no conversation: one after the other, with nothing between.
+pub fn raw_text(messages: &[Message]) -> String {
+    messages.iter().map(Message::text).collect()
+}
+
 /// How long a model thinks before it answers (OpenAI's `reasoning_effort`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ReasoningEffort {
     /// Not at all.
@@ -128,7 +160,7 @@ impl ReasoningEffort {
 }
 
 /// How urgent a request is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
     /// Someone waits for the answer (OpenAI's service tiers `default` and `priority`).
@@ -140,7 +172,7 @@ pub enum Priority {
 }
 
 /// Why an answer ended (OpenAI's `finish_reason`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
     /// The model ended its turn, or a stop string came.
@@ -154,7 +186,7 @@ pub enum FinishReason {
 }
 
 /// A token of the answer with its natural-log probability.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TokenLogprob {
     /// The token's text; incomplete UTF-8 is shown lossily, the exact bytes are in `bytes`.
     pub token: String,

@@ -5,6 +5,7 @@
 mod calendar;
 mod limit;
 mod refusal;
+mod told;
 
 use std::any::Any;
 use std::fmt;
@@ -19,6 +20,7 @@ use crate::usage::{Money, Usage};
 pub use calendar::{Day, DayError, Window};
 pub use limit::{Limit, LimitError, MAX_AMOUNT, Pattern, Per, What};
 pub use refusal::{Figures, LedgerError, Refusal, Remaining};
+pub use told::Told;
 
 /// Where reservations are kept. Contract:
 ///

@@ -7,18 +7,19 @@ use std::time::Instant;
 use futures::{Stream, StreamExt};
 use praxis_core::function::OpenSpan;
 use praxis_core::{
-    CallContext, ChatChunk, ChatRequest, FinishReason, ModelError, Money, SpanKind, SpanStatus,
-    Spent, ToolCallDelta, ToolCalls, Usage,
+    CallContext, ChatChunk, ChatRequest, FinishReason, Message, ModelError, Money, SpanKind,
+    SpanStatus, Spent, ToolCallDelta, ToolCalls, Usage,
 };
 use praxis_engine::ChatMemory;
 use serde_json::{Value, json};
 use tokio_util::sync::DropGuard;
 
-use crate::asking::Failures;
+use crate::asking::{ChatTarget, Failures};
 use crate::cache::Storing;
 use crate::claims::Bill;
 use crate::config::Price;
 use crate::tokens;
+use crate::vocabulary::Vocabulary;
 use crate::wire::{Piece, Pieces};
 
 /// Describes the metrics, for exporters that show descriptions.
@@ -96,7 +97,10 @@ pub(crate) struct Account {
     model: String,
     price: Price,
     began: Instant,
-    prompt_estimate: u64,
+    /// What it is asked, for its tokens where the provider does not tell them.
+    prompt: Vec<Message>,
+    /// The tokenizer of the model that answers, where it is known.
+    vocabulary: Option<Vocabulary>,
     /// What is owed for it.
     bill: Option<Bill>,
     /// Whether the answer was kept before: no model is asked for it.
@@ -116,6 +120,9 @@ impl Account {
         if let (Some(effort), Some(map)) = (request.reasoning_effort, input.as_object_mut()) {
             map.insert("reasoning_effort".to_owned(), effort.as_str().into());
         }
+        if let (false, Some(map)) = (request.layout.is_chat(), input.as_object_mut()) {
+            map.insert("layout".to_owned(), json!(request.layout));
+        }
         if let (Some(n), Some(map)) = (request.top_logprobs, input.as_object_mut()) {
             map.insert("top_logprobs".to_owned(), n.into());
         }
@@ -132,7 +139,8 @@ impl Account {
             model: model.to_owned(),
             price: Price::default(),
             began: Instant::now(),
-            prompt_estimate: tokens::estimate_prompt(&request.messages),
+            prompt: request.messages.clone(),
+            vocabulary: None,
             bill: None,
             kept: false,
             failed: Failures::default(),
@@ -144,9 +152,10 @@ impl Account {
     }
 
     /// Notes which model is asked now.
-    pub(crate) fn ask(&mut self, model: &str, price: Price) {
-        model.clone_into(&mut self.model);
-        self.price = price;
+    pub(crate) fn ask(&mut self, target: &ChatTarget) {
+        target.name.clone_into(&mut self.model);
+        self.price = target.price.unwrap_or_default();
+        self.vocabulary = target.vocabulary();
     }
 
     /// The model that answers.
@@ -156,7 +165,8 @@ impl Account {
 
     /// Notes that this model's answer was kept: it costs nothing.
     pub(crate) fn was_kept(&mut self, model: &str) {
-        self.ask(model, Price::default());
+        model.clone_into(&mut self.model);
+        self.price = Price::default();
         self.note("cache", "hit");
         self.kept = true;
     }
@@ -180,11 +190,20 @@ impl Account {
         self.price.cost(usage)
     }
 
+    /// What was used, where the provider did not tell: by the model's tokenizer, or about.
     fn estimate(&self) -> Usage {
+        let count = |text: &str| match self.vocabulary {
+            Some(vocabulary) => vocabulary.count(text) as u64,
+            None => tokens::estimate(text),
+        };
+        let prompt = match self.vocabulary {
+            Some(vocabulary) => vocabulary.count_prompt(&self.prompt).total() as u64,
+            None => tokens::estimate_prompt(&self.prompt),
+        };
         Usage {
-            input_tokens: self.prompt_estimate,
-            output_tokens: tokens::estimate(&self.text)
-                + tokens::estimate(&self.reasoning)
+            input_tokens: prompt,
+            output_tokens: count(&self.text)
+                + count(&self.reasoning)
                 + tokens::estimate_calls(&self.calls),
             ..Usage::default()
         }

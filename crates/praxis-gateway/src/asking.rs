@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use praxis_core::chat::ReasoningEffort;
-use praxis_core::{ChatRequest, Message, ModelError, tokens};
+use praxis_core::chat::{Layout, ReasoningEffort};
+use praxis_core::{ChatRequest, ModelError, tokens};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +17,7 @@ use crate::breaker::Breaker;
 use crate::config::Price;
 use crate::embedder;
 use crate::local::LocalChat;
+use crate::vocabulary::Vocabulary;
 use crate::wire::{Begun, Endpoint, Piece, Pieces};
 
 /// Tokens that a provider may put around a prompt.
@@ -96,7 +97,7 @@ pub(crate) async fn begin(
             let Some(target) = waiting.next() else {
                 return Err(last);
             };
-            account.ask(&target.name, target.price.unwrap_or_default());
+            account.ask(target);
             asked.push(attempt(target, request, &failures, stop));
         }
         let patience = plan
@@ -123,12 +124,12 @@ pub(crate) async fn begin(
         };
         match begun {
             Ok(mut first) => {
-                account.ask(&target.name, target.price.unwrap_or_default());
+                account.ask(target);
                 first.hedged = hedged;
                 return Ok(first);
             }
             Err(Ended::ForGood(error)) => {
-                account.ask(&target.name, target.price.unwrap_or_default());
+                account.ask(target);
                 return Err(error);
             }
             Err(Ended::Here(error)) => {
@@ -197,6 +198,14 @@ async fn attempt<'a>(
 }
 
 impl ChatTarget {
+    /// The tokenizer of a model that others run, where it is known.
+    pub(crate) fn vocabulary(&self) -> Option<Vocabulary> {
+        match &self.runner {
+            Runner::Local(_) => None,
+            Runner::Remote(endpoint) => Vocabulary::of(&endpoint.model),
+        }
+    }
+
     /// Loads it before it is asked.
     pub(crate) async fn load(&self) -> Result<(), ModelError> {
         match &self.runner {
@@ -205,16 +214,20 @@ impl ChatTarget {
         }
     }
 
-    /// The most tokens that messages can be as its prompt. A local model counts, since its template may say something
-    /// of its own; what a provider adds is guessed generously.
-    pub(crate) async fn most_of(&self, messages: &[Message]) -> usize {
+    /// The most tokens that a request can be as its prompt, tools and constraints aside. A local model counts, since
+    /// its template may say something of its own; what a provider adds is guessed generously.
+    pub(crate) async fn most_of(&self, request: &ChatRequest) -> usize {
         if let Runner::Local(local) = &self.runner
             && let Ok(engine) = local.engine().await
-            && let Ok(count) = engine.count_each(messages)
+            && let Ok(count) = engine.count_prompt(request)
         {
-            return count.total();
+            return count;
         }
-        tokens::most(messages) + FRAME
+        let suffix = match &request.layout {
+            Layout::Chat | Layout::Raw => 0,
+            Layout::Infill { suffix } => suffix.len(),
+        };
+        tokens::most(&request.messages) + suffix + FRAME
     }
 
     fn left_alone(&self, wait: Duration) -> ModelError {

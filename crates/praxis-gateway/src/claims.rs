@@ -1,13 +1,14 @@
 //! What a request may take of its payer's limits, before it is sent: the most that it can, so that no budget is overrun
-//! however many are sent at a time. Left out: keeping count (`praxis_core::Ledger`).
+//! however many are sent at a time. What is left is told to who made the call. Left out: keeping count
+//! (`praxis_core::Ledger`).
 
 use std::sync::Arc;
 
 use futures::FutureExt;
 use praxis_core::ledger::What;
 use praxis_core::{
-    CallContext, CallError, ChatRequest, Claim, ErrorCode, Ledger, Limit, ModelError, Money, Spent,
-    Subject, Ticket,
+    CallContext, CallError, ChatRequest, Claim, ErrorCode, Ledger, LedgerError, Limit, ModelError,
+    Money, Spent, Subject, Ticket,
 };
 
 use crate::asking::Plan;
@@ -75,7 +76,7 @@ impl Bill {
         let form = serde_json::to_vec(&request.constraint).map_or(0, |form| form.len());
         let mut messages = 0;
         for target in &plan.targets {
-            messages = messages.max(target.most_of(&request.messages).await);
+            messages = messages.max(target.most_of(request).await);
         }
         let (prompt, answer) = ((messages + tools + form) as u64, u64::from(longest));
         let mut money = Money(0);
@@ -88,7 +89,7 @@ impl Bill {
             tokens: u64::from(times) * (prompt + answer),
             money: Money(money.0.saturating_mul(i64::from(times))),
         };
-        Self::reserved(ledger, claim, need).await
+        Self::reserved(ledger, claim, need, cx).await
     }
 
     /// The same for texts that become vectors, of so many tokens at most.
@@ -107,13 +108,14 @@ impl Bill {
             return Ok(Self::without_limits(ledger, claim));
         }
         let money = most(model, price, (tokens, 0), &claim)?;
-        Self::reserved(ledger, claim, Need { tokens, money }).await
+        Self::reserved(ledger, claim, Need { tokens, money }, cx).await
     }
 
     async fn reserved(
         ledger: &Arc<dyn Ledger>,
         claim: Claim,
         need: Need,
+        cx: &CallContext,
     ) -> Result<Self, ModelError> {
         let claim = Claim {
             tokens: need.tokens,
@@ -122,6 +124,11 @@ impl Bill {
         };
         let subjects = claim.subjects.clone();
         let reserved = ledger.reserve(claim).await;
+        match &reserved {
+            Ok(reserved) => cx.told().note(reserved.remaining),
+            Err(LedgerError::Refused(refusal)) => cx.told().note(refusal.remaining),
+            Err(LedgerError::Failed(_)) => {}
+        }
         let reserved = reserved.map_err(|error| ModelError::Limited(Box::new(error.into())))?;
         Ok(Self {
             ledger: Arc::clone(ledger),

@@ -12,6 +12,7 @@ use crate::account;
 use crate::attempts::{Attempts, Next};
 use crate::local::{LocalEmbedder, prefixes};
 use crate::tokens;
+use crate::vocabulary::Vocabulary;
 use crate::wire::Endpoint;
 
 /// Tokens of a text where neither the provider nor the configuration says (OpenAI's limit).
@@ -177,9 +178,11 @@ impl Embedder for Remote {
     }
 
     async fn token_counter(&self) -> Result<TokenCounter, ModelError> {
-        Ok(Arc::new(|text| {
-            usize::try_from(tokens::estimate(text)).unwrap_or(usize::MAX)
-        }))
+        let counter: TokenCounter = match Vocabulary::of(&self.endpoint.model) {
+            Some(vocabulary) => Arc::new(move |text| vocabulary.count(text)),
+            None => Arc::new(|text| usize::try_from(tokens::estimate(text)).unwrap_or(usize::MAX)),
+        };
+        Ok(counter)
     }
 }
 

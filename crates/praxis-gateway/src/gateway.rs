@@ -497,6 +497,7 @@ impl ChatGateway for Gateway {
         mut request: ChatRequest,
         cx: &CallContext,
     ) -> Result<ChatStream, ModelError> {
+        request.priority = request.priority.max(cx.priority());
         let plan = self.plan(&request.model)?;
         let mut account = Account::open(self.meant(&request.model), &request, cx);
         if let Some(ledger) = self.ledger.get() {
@@ -540,10 +541,17 @@ impl ChatGateway for Gateway {
         model: &str,
         messages: &[Message],
     ) -> Result<TokenCount, ModelError> {
-        match self.targets(model)?.first().map(|target| &target.runner) {
-            Some(Runner::Local(local)) => local.engine().await?.count_each(messages),
-            _ => Ok(TokenCount::estimate(messages)),
+        let targets = self.targets(model)?;
+        let Some(target) = targets.first() else {
+            return Ok(TokenCount::estimate(messages));
+        };
+        if let Runner::Local(local) = &target.runner {
+            return local.engine().await?.count_each(messages);
         }
+        Ok(match target.vocabulary() {
+            Some(vocabulary) => vocabulary.count_prompt(messages),
+            None => TokenCount::estimate(messages),
+        })
     }
 }
 

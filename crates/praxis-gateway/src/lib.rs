@@ -23,6 +23,7 @@ mod reranker;
 mod routes;
 mod tokens;
 mod validate;
+mod vocabulary;
 mod wire;
 
 pub use cache::{CacheConfig, CachePolicy};

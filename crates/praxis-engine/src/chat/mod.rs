@@ -8,6 +8,7 @@ mod alone;
 mod answer;
 mod lookup;
 mod prefixes;
+mod prompt;
 mod queue;
 mod running;
 mod tool_calls;
@@ -21,7 +22,6 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use praxis_core::{
     ChatChunk, ChatModel, ChatRequest, ChatStream, Constraint, Message, ModelError, TokenCount,
-    ToolSpec,
 };
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -131,7 +131,8 @@ fn local_date(format: &str) -> Option<String> {
 struct Model {
     tokenizer: Arc<TextTokenizer>,
     constraints: Constraints,
-    template: ChatTemplate,
+    /// None of a base model, which goes on with texts alone.
+    template: Option<ChatTemplate>,
     context: usize,
 }
 
@@ -151,14 +152,14 @@ impl Model {
             )));
         }
         let key = "tokenizer.chat_template";
-        let source = file.optional_text(key)?.ok_or_else(|| {
-            file.unsupported(format!(
-                "it has no chat template (`{key}`): is it a base model?"
-            ))
-        })?;
         let today: Today = options.today;
-        let template = ChatTemplate::compile(source, tokenizer.names().clone(), today)
-            .map_err(|e| file.damaged(format!("`{key}`: {e}")))?;
+        let template = file
+            .optional_text(key)?
+            .map(|source| {
+                ChatTemplate::compile(source, tokenizer.names().clone(), today)
+                    .map_err(|e| file.damaged(format!("`{key}`: {e}")))
+            })
+            .transpose()?;
         let tokenizer = Arc::new(tokenizer);
         Ok(Self {
             constraints: Constraints::new(Arc::clone(&tokenizer)),
@@ -166,23 +167,6 @@ impl Model {
             template,
             context,
         })
-    }
-
-    fn prompt(&self, messages: &[Message], tools: &[ToolSpec]) -> Result<Vec<u32>, ModelError> {
-        if messages.is_empty() {
-            return Err(ModelError::InvalidRequest("messages: there is none".into()));
-        }
-        let rendered = self.template.render(messages, tools, &self.tokenizer)?;
-        let tokens = self
-            .tokenizer
-            .encode_template(&rendered.text, rendered.sentinel)
-            .map_err(|e| ModelError::Internal(format!("the tokenizer failed: {e}")))?;
-        if tokens.is_empty() {
-            return Err(ModelError::InvalidRequest(
-                "messages: the model's chat template makes no prompt of them".into(),
-            ));
-        }
-        Ok(tokens)
     }
 }
 
@@ -362,6 +346,15 @@ impl ChatEngine {
         self.handle.model.context
     }
 
+    /// Tokens that the prompt of a request has, whatever its layout.
+    ///
+    /// # Errors
+    /// [`ModelError::InvalidRequest`] where no prompt can be made of it.
+    pub fn count_prompt(&self, request: &ChatRequest) -> Result<usize, ModelError> {
+        let (layout, messages) = (&request.layout, &request.messages);
+        Ok(self.handle.model.prompt_of(layout, messages, &[])?.len())
+    }
+
     /// Tokens that a conversation takes as a prompt, with all that the chat template adds.
     ///
     /// # Errors
@@ -486,6 +479,7 @@ impl ChatModel for ChatEngine {
             .map_err(|e| ModelError::Internal(e.to_string()))?;
         let model = Arc::clone(&self.handle.model);
         let (messages, constraint) = (request.messages, request.constraint);
+        let layout = request.layout;
         // A long prompt takes milliseconds to tokenize, and a constraint as long to compile.
         let prepare = move || -> Result<_, ModelError> {
             let guide = match &constraint {
@@ -494,7 +488,8 @@ impl ChatModel for ChatEngine {
                 None if tools.is_empty() => None,
                 None => Some(model.constraints.tool_guide(&tools, None)?),
             };
-            Ok((model.prompt(&messages, &tools.specs)?, guide))
+            let prompt = model.prompt_of(&layout, &messages, &tools.specs)?;
+            Ok((prompt, guide))
         };
         let (prompt, guide) = tokio::task::spawn_blocking(prepare)
             .await

@@ -2,7 +2,7 @@
 //! written with its length or its kind before it, so that no two requests are written alike. What is taken apart here
 //! is taken apart whole: a field that is added to a request does not compile until it is decided what it changes.
 
-use praxis_core::chat::ReasoningEffort;
+use praxis_core::chat::{Layout, ReasoningEffort};
 use praxis_core::{
     Caller, ChatRequest, Clearance, Constraint, Message, Part, Sampling, ToolCall, ToolChoice,
     ToolSpec,
@@ -134,6 +134,7 @@ impl Writer {
             // The model that is asked stands for it: a route may have chosen it.
             model: _,
             messages,
+            layout,
             sampling,
             top_logprobs,
             constraint,
@@ -147,6 +148,7 @@ impl Writer {
             timeout: _,
         } = request;
         self.list(messages, Self::message);
+        self.layout(layout);
         self.sampling(sampling);
         self.maybe(*top_logprobs, |w, n| w.number(u64::from(n)));
         self.maybe(constraint.as_ref(), Self::constraint);
@@ -168,6 +170,17 @@ impl Writer {
         self.list(content, Self::part);
         self.list(tool_calls, Self::call);
         self.maybe(tool_call_id.as_deref(), Self::text);
+    }
+
+    fn layout(&mut self, layout: &Layout) {
+        match layout {
+            Layout::Chat => self.number(0),
+            Layout::Raw => self.number(1),
+            Layout::Infill { suffix } => {
+                self.number(2);
+                self.text(suffix);
+            }
+        }
     }
 
     fn part(&mut self, part: &Part) {

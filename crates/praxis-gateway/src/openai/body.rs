@@ -1,6 +1,6 @@
 //! The body of `POST /chat/completions` (OpenAI API reference, "Create chat completion"), as a provider takes it.
 
-use praxis_core::{ChatRequest, Constraint, ModelError};
+use praxis_core::{ChatRequest, Constraint, ModelError, Sampling};
 use serde_json::{Map, Value, json};
 
 use super::content::wire_messages;
@@ -20,10 +20,7 @@ pub(crate) fn body(
     request: &ChatRequest,
 ) -> Result<(Map<String, Value>, Vec<&'static str>), ModelError> {
     let chat = &facts.chat;
-    let mut body = Body {
-        fields: Map::new(),
-        left_out: Vec::new(),
-    };
+    let mut body = Body::default();
     body.set("model", &to.model);
     body.set("messages", wire_messages(&to.name, &request.messages)?);
     body.set("stream", true);
@@ -69,13 +66,14 @@ fn schema_format(schema: &Value) -> Value {
 }
 
 /// A body as it is written.
-struct Body {
-    fields: Map<String, Value>,
-    left_out: Vec<&'static str>,
+#[derive(Default)]
+pub(super) struct Body {
+    pub(super) fields: Map<String, Value>,
+    pub(super) left_out: Vec<&'static str>,
 }
 
 impl Body {
-    fn set(&mut self, name: &str, data: impl serde::Serialize) {
+    pub(super) fn set(&mut self, name: &str, data: impl serde::Serialize) {
         self.fields.insert(name.to_owned(), value(data));
     }
 
@@ -87,12 +85,34 @@ impl Body {
         }
     }
 
-    fn known(&mut self, has: bool, word: &str, name: &'static str, data: impl serde::Serialize) {
+    pub(super) fn known(
+        &mut self,
+        has: bool,
+        word: &str,
+        name: &'static str,
+        data: impl serde::Serialize,
+    ) {
         self.known_as(has.then_some(word), name, data);
     }
 
     fn sampling(&mut self, chat: &Chat, request: &ChatRequest) {
-        let sampling = &request.sampling;
+        self.choices(chat, &request.sampling);
+        if let Some(most) = request.sampling.max_tokens {
+            self.set(chat.max_tokens, most);
+        }
+        if let Some(top) = request.top_logprobs {
+            match chat.logprobs {
+                true => {
+                    self.set("logprobs", true);
+                    self.set("top_logprobs", top);
+                }
+                false => self.left_out.push("logprobs"),
+            }
+        }
+    }
+
+    /// How tokens are chosen, and what ends the answer: the words that chats and texts have in common.
+    pub(super) fn choices(&mut self, chat: &Chat, sampling: &Sampling) {
         for (name, has, number) in [
             ("temperature", true, sampling.temperature),
             ("top_p", true, sampling.top_p),
@@ -123,20 +143,8 @@ impl Body {
         if let Some(seed) = sampling.seed {
             self.known_as(chat.seed, "seed", seed);
         }
-        if let Some(most) = sampling.max_tokens {
-            self.set(chat.max_tokens, most);
-        }
         if !sampling.stop.is_empty() {
             self.set("stop", &sampling.stop);
-        }
-        if let Some(top) = request.top_logprobs {
-            match chat.logprobs {
-                true => {
-                    self.set("logprobs", true);
-                    self.set("top_logprobs", top);
-                }
-                false => self.left_out.push("logprobs"),
-            }
         }
     }
 

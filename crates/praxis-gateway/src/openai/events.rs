@@ -22,7 +22,7 @@ pub(crate) struct Events {
 }
 
 /// Ends of an answer that is none: the server gave up.
-const GIVEN_UP: [&str; 5] = [
+pub(super) const GIVEN_UP: [&str; 5] = [
     "error",
     "abort",
     "aborted",
@@ -201,7 +201,7 @@ impl From<WireUsage> for Usage {
 }
 
 /// OpenAI's `finish_reason`; servers invent more, which all mean that the model ended its turn.
-fn finish_reason(text: &str) -> FinishReason {
+pub(super) fn finish_reason(text: &str) -> FinishReason {
     match text {
         "length" | "max_tokens" | "model_length" | "model_context_window_exceeded" => {
             FinishReason::Length

@@ -1,7 +1,8 @@
-//! The words of OpenAI's chat completions, embeddings, and `/rerank` as Cohere, Jina, vLLM and others add it: what
-//! most providers speak, each with changes of its own (`providers`).
+//! The words of OpenAI's chat completions, completions, embeddings, and `/rerank` as Cohere, Jina, vLLM and others add
+//! it: what most providers speak, each with changes of its own (`providers`).
 
 mod body;
+mod completions;
 mod content;
 mod events;
 mod tools;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 pub(crate) use self::body::body;
+pub(crate) use self::completions::{Texts, completion};
 pub(crate) use self::events::{Events, WireUsage};
 use crate::wire::{Endpoint, Question};
 

@@ -21,6 +21,7 @@ use serde_json::{Map, Value};
 use self::answer::{Answer, Deadlines};
 pub(crate) use self::answer::{Fault, Flow, Read};
 pub(crate) use self::frames::Framing;
+use crate::openai as words;
 use crate::providers::Dialect;
 
 /// A piece of an answer, from any provider. Unlike a `ChatChunk` it may lack the usage.
@@ -118,13 +119,20 @@ impl Endpoint {
     /// Starts an answer.
     pub(crate) async fn chat(&self, request: &ChatRequest) -> Result<Begun, ModelError> {
         let deadlines = Deadlines::start(self.timeouts);
-        let mut question = self.dialect.ask(self, request)?;
+        let is_chat = request.layout.is_chat();
+        let mut question = match is_chat {
+            true => self.dialect.ask(self, request)?,
+            false => words::completion(self.dialect.facts(), self, request)?,
+        };
         let left_out = std::mem::take(&mut question.left_out);
         let sent = self.send(question);
         let response = tokio::time::timeout(self.timeouts.first_token, sent)
             .await
             .map_err(|_| ModelError::Timeout(self.timeouts.first_token))??;
-        let reader = self.dialect.reader(self, request);
+        let reader: Box<dyn Read> = match is_chat {
+            true => self.dialect.reader(self, request),
+            false => Box::new(words::Texts::default()),
+        };
         let answer = Answer::new(self.name.clone(), self.dialect, response, reader, deadlines)?;
         Ok(Begun {
             pieces: answer.pieces(),

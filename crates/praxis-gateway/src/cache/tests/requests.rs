@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use praxis_core::chat::ReasoningEffort;
+use praxis_core::chat::{Layout, ReasoningEffort};
 use praxis_core::{Clearance, Constraint, Part, Priority, Role, ToolChoice, ToolSpec};
 use serde_json::json;
 
@@ -71,6 +71,17 @@ fn whatever_changes_an_answer_makes_another_request() {
         |r| r.messages[1].tool_calls.push(wanted("a")),
         |r| r.messages[1].tool_calls.push(wanted("b")),
         |r| r.messages[1].tool_call_id = Some("a".to_owned()),
+        |r| r.layout = Layout::Raw,
+        |r| {
+            r.layout = Layout::Infill {
+                suffix: String::new(),
+            };
+        },
+        |r| {
+            r.layout = Layout::Infill {
+                suffix: "a".to_owned(),
+            };
+        },
         |r| r.sampling.seed = None,
         |r| r.sampling.seed = Some(8),
         |r| r.sampling.temperature = Some(0.0),
