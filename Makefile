@@ -2,7 +2,7 @@
 # The work is in scripts/; each script says what it does.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ocr test-aarch64 build check check-cuda docs bench bench-engine bench-maskbench bench-retrieval bench-search bench-answers bench-faults bench-graph bench-knowledge bench-structured bench-reasoning fuzz soak lint-deps
+.PHONY: help demo test test-ocr test-aarch64 test-interchange build check check-cuda docs bench bench-engine bench-maskbench bench-retrieval bench-search bench-answers bench-faults bench-gateway bench-graph bench-knowledge bench-structured bench-reasoning fuzz schemathesis soak lint-deps
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -18,6 +18,9 @@ test-ocr: ## Run the tests of scanned pages (feature ocr); installs Tesseract wh
 
 test-aarch64: ## Run the kernels' tests on an emulated Arm; needs a cross compiler and qemu
 	@scripts/test-aarch64.sh
+
+test-interchange: ## litellm asks Praxis, and Praxis asks llama.cpp's server; builds that server once
+	@scripts/test-interchange.sh
 
 build: ## Build the release binary, target/release/praxis
 	@scripts/setup.sh build
@@ -71,8 +74,14 @@ bench-graph: ## Measure the extraction of knowledge graphs, and which names are 
 bench-faults: ## Kill ingests at random moments, ROUNDS=200 by default, and fill the disk; look for what is lost
 	@scripts/bench-faults.sh all $(or $(ROUNDS),200)
 
+bench-gateway: ## Measure what the gateway adds, beside litellm's proxy; memory over many requests; a client that floods
+	@scripts/bench-gateway.sh
+
 fuzz: ## Give each loader of documents changed files, MINUTES=10 by default for each format
 	@MINUTES=$(or $(MINUTES),10) scripts/fuzz.sh
+
+schemathesis: ## Put CASES=10000 generated requests to the server, and hold its answers to the documents of its API
+	@scripts/schemathesis.sh $(or $(CASES),10000)
 
 soak: ## Hold the server under mixed load, MINUTES=60 by default
 	@cargo build --release --locked

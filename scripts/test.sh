@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The whole test suite, as CI runs it: format, lints, repository checks, tests, and the real binary
-# driven by the official SDK and by a browser. With PRAXIS_TEST_OCR=1 also what the feature `ocr` adds, which is
+# driven by the official SDKs and by a browser. With PRAXIS_TEST_OCR=1 also what the feature `ocr` adds, which is
 # built anew for it.
 
 source "$(dirname "$0")/lib/common.sh"
@@ -43,9 +43,9 @@ examples() {
     done
 }
 
-# The driver of the browser is installed once, and again when the lock file changes.
-browser_tests() {
-    cd crates/praxis-console/tests/browser
+# node_tests FOLDER: what they need is installed once, and again when the lock file changes.
+node_tests() {
+    cd "$1"
     [ node_modules/.package-lock.json -nt package-lock.json ] ||
         npm ci --silent --no-audit --no-fund --prefer-offline
     PRAXIS_CHROMIUM="$(browser)" npm test --silent
@@ -61,8 +61,9 @@ step "Examples" examples
 step "Lints" cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 step "Tests" cargo nextest run --locked --workspace
 step "Documentation tests" cargo test --locked --workspace --doc --quiet
-step "OpenAI SDK against the real binary" sdk
-step "Browser against the real binary" browser_tests
+step "OpenAI SDK for Python against the real binary" sdk
+step "OpenAI SDK for Node against the real binary" node_tests crates/praxis-api/tests/sdk/node
+step "Browser against the real binary" node_tests crates/praxis-console/tests/browser
 [ -z "${PRAXIS_TEST_OCR:-}" ] || step "Text of scans" scripts/test-ocr.sh
 
 heading "All passed in $((SECONDS / 60)) min $((SECONDS % 60)) s"
