@@ -22,7 +22,7 @@ pub struct Document {
 }
 
 /// Generates all documents. `praxis` is a built binary; without one, cargo builds it.
-pub fn generate(root: &Path, praxis: Option<&Path>) -> [Document; 3] {
+pub fn generate(root: &Path, praxis: Option<&Path>) -> [Document; 4] {
     [
         Document {
             path: "docs/errors.md",
@@ -34,7 +34,11 @@ pub fn generate(root: &Path, praxis: Option<&Path>) -> [Document; 3] {
         },
         Document {
             path: "docs/cli.md",
-            text: command_line(root, praxis),
+            text: printed(root, praxis, "cli"),
+        },
+        Document {
+            path: "docs/openapi.json",
+            text: printed(root, praxis, "openapi"),
         },
     ]
 }
@@ -136,7 +140,8 @@ fn model_table(catalogue: &str) -> Result<String> {
     Ok(text)
 }
 
-fn command_line(root: &Path, praxis: Option<&Path>) -> Result<String> {
+/// What `praxis docs WHAT` prints.
+fn printed(root: &Path, praxis: Option<&Path>, what: &str) -> Result<String> {
     let mut command = match praxis {
         Some(binary) => Command::new(binary),
         None => {
@@ -147,16 +152,16 @@ fn command_line(root: &Path, praxis: Option<&Path>) -> Result<String> {
         }
     };
     let output = command
-        .args(["docs", "cli"])
+        .args(["docs", what])
         .current_dir(root)
         // The help shows what a variable is set to.
         .env_remove("PRAXIS_APP")
         .output()
-        .context("cannot run `praxis docs cli`")?;
+        .with_context(|| format!("cannot run `praxis docs {what}`"))?;
     let stderr = String::from_utf8_lossy(&output.stderr);
     ensure!(
         output.status.success(),
-        "`praxis docs cli` failed: {stderr}"
+        "`praxis docs {what}` failed: {stderr}"
     );
     Ok(format!(
         "{}\n",

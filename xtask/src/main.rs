@@ -25,7 +25,7 @@ commands:
   docs   write the generated documents
 
 options:
-  --praxis PATH   a built `praxis` binary for docs/cli.md (default: build one)";
+  --praxis PATH   a built `praxis` binary for docs/cli.md and docs/openapi.json (default: build one)";
 
 /// One thing that is wrong in the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]

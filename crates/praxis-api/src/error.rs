@@ -23,6 +23,16 @@ pub struct ApiError {
 }
 
 impl ApiError {
+    /// Its code.
+    pub fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// What it says.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// An error of that code.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
@@ -123,9 +133,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
             let message = "send the body with `content-type: application/json`";
             return Err(invalid(message.to_owned()));
         }
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection| invalid(rejection.body_text()))?;
+        let bytes = Bytes::from_request(request, state).await;
+        let bytes = bytes.map_err(|rejection| {
+            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                let message =
+                    "the body is larger than this address takes, as it is sent or unpacked";
+                return ApiError::new(ErrorCode::TooLarge, message);
+            }
+            invalid(rejection.body_text())
+        })?;
         parse(&bytes).map(Self)
     }
 }

@@ -8,28 +8,46 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use praxis_core::{CallContext, CallError, Caller, ErrorCode, Payer};
+use praxis_core::ledger::Told;
+use praxis_core::{CallContext, CallError, Caller, ErrorCode, Payer, Priority};
 use praxis_store::Scope;
 
 use crate::access::Holder;
 use crate::error::ApiError;
+use crate::headers;
+use crate::server::Peer;
 use crate::state::ApiState;
 
-/// Lets through who may ask, where the application has a key; all others get an error in JSON.
+/// Lets through who may ask, where the application has a key; all others get an error in JSON. Answers say what is left
+/// of their caller's limits.
 pub(crate) async fn api_key(
     State(state): State<ApiState>,
     request: Request,
     next: Next,
 ) -> Response {
-    match let_in(&state, request).await {
-        Ok(Let::In(request)) => next.run(request).await,
-        Ok(Let::Out(_)) => ApiError::new(
-            ErrorCode::Unauthorized,
-            "send the server's key as `Authorization: Bearer KEY`",
-        )
-        .into_response(),
-        Err(error) => error.into_response(),
+    let began = Instant::now();
+    let is_openai = request.uri().path().starts_with("/v1/");
+    let (mut response, told) = match let_in(&state, request).await {
+        Ok(Let::In(request)) => {
+            let paying = request.extensions().get::<Paying>();
+            let told = paying.map(|paying| paying.told.clone());
+            (next.run(request).await, told)
+        }
+        Ok(Let::Out(_)) => {
+            let message = "send the server's key as `Authorization: Bearer KEY`";
+            let error = ApiError::new(ErrorCode::Unauthorized, message);
+            (error.into_response(), None)
+        }
+        Err(error) => (error.into_response(), None),
+    };
+    // A stream's answer begins when its claim was decided on: what is told then is told in time.
+    if let Some(remaining) = told.and_then(|told| told.latest()) {
+        headers::tell_limits(response.headers_mut(), &remaining);
     }
+    if is_openai {
+        headers::tell_openai(response.headers_mut(), began.elapsed());
+    }
+    response
 }
 
 /// The same for pages: who may not ask is led to the login page, and from there back. No page stays
@@ -64,9 +82,16 @@ enum Let {
 
 async fn let_in(state: &ApiState, request: Request) -> Result<Let, ApiError> {
     let (mut parts, body) = request.into_parts();
-    match admitted(state, &parts.method, &parts.headers).await? {
+    let (holder, priority) = match parts.extensions.remove::<OnBehalf>() {
+        Some(OnBehalf(holder)) => (Some(holder), Priority::Batch),
+        None => {
+            let holder = admitted(state, &parts.method, &parts.headers).await?;
+            (holder, Priority::Interactive)
+        }
+    };
+    match holder {
         Some(holder) => {
-            admit(&mut parts, holder)?;
+            admit(&mut parts, holder, priority)?;
             Ok(Let::In(Request::from_parts(parts, body)))
         }
         None => Ok(Let::Out(parts.uri)),
@@ -92,7 +117,7 @@ async fn admitted(
 }
 
 /// Lets a request through as its holder's, if the key is for what it asks.
-fn admit(parts: &mut Parts, holder: Arc<Holder>) -> Result<(), ApiError> {
+fn admit(parts: &mut Parts, holder: Arc<Holder>, priority: Priority) -> Result<(), ApiError> {
     let path = parts.extensions.get::<MatchedPath>();
     let path = path.map_or_else(|| parts.uri.path(), MatchedPath::as_str);
     let scope = scope_of(path);
@@ -105,6 +130,8 @@ fn admit(parts: &mut Parts, holder: Arc<Holder>) -> Result<(), ApiError> {
             tags: tags.filter(|t| !t.is_empty()).map(str::to_owned).collect(),
         },
         holder: Arc::clone(&holder),
+        told: Told::default(),
+        priority,
     };
     if let Some(scope) = scope {
         paying.is_for(scope)?;
@@ -115,14 +142,20 @@ fn admit(parts: &mut Parts, holder: Arc<Holder>) -> Result<(), ApiError> {
 }
 
 /// The header in which a client says what its calls are counted under, separated by commas.
-const TAGS: &str = "x-praxis-tags";
+pub(crate) const TAGS: &str = "x-praxis-tags";
 
 /// What a key has to be for, by the path's beginning. The first that fits counts.
 const SCOPES: &[(&str, Scope)] = &[
     ("/v1/models", Scope::Models),
     ("/v1/chat", Scope::Chat),
+    ("/v1/completions", Scope::Chat),
+    ("/v1/responses", Scope::Responses),
+    ("/v1/conversations", Scope::Responses),
     ("/v1/embeddings", Scope::Embeddings),
+    ("/v1/moderations", Scope::Moderations),
     ("/v1/files", Scope::Files),
+    ("/v1/uploads", Scope::Files),
+    ("/v1/batches", Scope::Batches),
     ("/v1/vector_stores", Scope::VectorStores),
     ("/v1/organization", Scope::Usage),
     ("/praxis/v1/functions", Scope::Functions),
@@ -138,7 +171,7 @@ const SCOPES: &[(&str, Scope)] = &[
     ("/traces", Scope::Traces),
 ];
 
-fn scope_of(path: &str) -> Option<Scope> {
+pub(crate) fn scope_of(path: &str) -> Option<Scope> {
     let begins = |begin: &str| {
         let rest = path.strip_prefix(begin);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -161,11 +194,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Admitted {
     }
 }
 
+/// In whose name the server makes a request of itself, for work that was brought earlier and that nobody waits for. The
+/// guards let it in as that holder's. No request from outside has it: extensions do not come over a connection.
+#[derive(Debug, Clone)]
+pub(crate) struct OnBehalf(pub(crate) Arc<Holder>);
+
 /// Who pays for what is asked, with the limits that hold; as [`Admitted`].
 #[derive(Debug, Clone)]
 pub(crate) struct Paying {
     payer: Payer,
     holder: Arc<Holder>,
+    /// What its calls are told of its limits.
+    told: Told,
+    /// How urgent its calls are at most.
+    priority: Priority,
 }
 
 impl Paying {
@@ -189,7 +231,13 @@ impl Paying {
 
     /// A context whose calls are paid so.
     pub(crate) fn pays_in(self, cx: CallContext) -> CallContext {
-        cx.with_payer(self.payer, Arc::clone(&self.holder.limits))
+        let cx = cx.with_payer(self.payer, Arc::clone(&self.holder.limits));
+        cx.with_told(self.told).with_priority(self.priority)
+    }
+
+    /// Who has the key.
+    pub(crate) fn holder(&self) -> &Holder {
+        &self.holder
     }
 }
 
@@ -230,25 +278,34 @@ fn escaped(path: &str) -> String {
     })
 }
 
-/// Refuses what another site's page sends with a browser: a page that a user happens to visit must
-/// not reach a server on the user's own machine.
+/// Refuses what another site's page sends with a browser, unless its origin is listed: a page that a user happens to
+/// visit must not reach a server on the user's own machine.
 pub(crate) async fn same_origin(
     State(state): State<ApiState>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
+    // No browser asks at the socket, whose clients call the server what they like.
+    let at_socket = request.extensions().get::<Peer>() == Some(&Peer::Socket);
     if state.access.is_none()
+        && !at_socket
+        && request.extensions().get::<OnBehalf>().is_none()
         && let Some(host) = foreign_host(request.headers())
     {
         let message = format!("this server does not answer for the host `{host}` without a key");
         return ApiError::new(ErrorCode::Unauthorized, message).into_response();
     }
     match foreign_origin(request.headers()) {
+        None => next.run(request).await,
+        Some(origin) if state.cors.allows(&origin) => {
+            // What a browser has of this server's own pages never counts for another site's.
+            request.headers_mut().remove(header::COOKIE);
+            next.run(request).await
+        }
         Some(origin) => {
             let message = format!("pages of {origin} may not call this server");
             ApiError::new(ErrorCode::Unauthorized, message).into_response()
         }
-        None => next.run(request).await,
     }
 }
 
@@ -326,7 +383,9 @@ mod tests {
     fn each_route_has_its_scope() {
         for (path, scope) in [
             ("/v1/chat/completions", Some(Scope::Chat)),
+            ("/v1/completions", Some(Scope::Chat)),
             ("/v1/models/{id}", Some(Scope::Models)),
+            ("/v1/responses/{id}/cancel", Some(Scope::Responses)),
             ("/v1/files", Some(Scope::Files)),
             ("/v1/filesystem", None),
             ("/praxis/v1/functions/{name}/call", Some(Scope::Functions)),

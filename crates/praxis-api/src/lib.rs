@@ -4,8 +4,15 @@
 //! product logic lives here.
 
 pub mod access;
+mod batches;
+mod cors;
+mod encoding;
 mod error;
 mod guard;
+mod headers;
+mod idempotency;
+pub mod openapi;
+mod responses;
 mod routes;
 mod server;
 mod sse;
@@ -18,15 +25,22 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware;
 use axum::routing::{get, post};
+use praxis_knowledge::Files;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
 pub use access::Access;
+pub use batches::Batches;
+pub use cors::{Cors, InvalidOrigin};
 pub use error::ApiError;
 pub use guard::Admitted;
-pub use server::serve;
+use openapi::Routes;
+pub use responses::Responses;
+pub use server::{Bounds, Listening, Peer, Tls, TlsError, serve};
+#[cfg(unix)]
+pub use server::{Socket, SocketError};
 pub use state::{ApiState, AppInfo, EmbedderSource, ModelInfo, ModelList};
 
 /// The most bytes of a request's body.
@@ -37,15 +51,43 @@ const BODY_PAUSE: Duration = Duration::from_secs(30);
 
 /// All routes of the API.
 pub fn router(state: ApiState) -> Router {
-    let open = Router::new().route("/healthz", get(routes::health::healthz));
-    let keyed = Router::new()
+    let (open, keyed) = (open().into_router(), keyed(&state).into_router());
+    // Who asks is known before: keys of two callers are two.
+    let answers = idempotency::Idempotency::new(state.store.clone());
+    let keyed = keyed.layer(middleware::from_fn_with_state(answers, idempotency::once));
+    let keyed = keyed_by(&state, keyed.with_state(state.clone()));
+    open.with_state(state).merge(keyed)
+}
+
+/// All routes, for the test that compares them with the document.
+#[cfg(test)]
+fn all_routes(state: &ApiState) -> Routes {
+    open().merge(keyed(state))
+}
+
+/// Routes that anybody may ask.
+fn open() -> Routes {
+    Routes::new()
+        .route("/healthz", get(routes::health::healthz))
+        .route("/readyz", get(routes::health::readyz))
+}
+
+/// Routes that need a key where there are keys.
+fn keyed(state: &ApiState) -> Routes {
+    Routes::new()
+        .route("/openapi.json", get(openapi::show))
         .route("/metrics", get(routes::health::metrics))
         .route("/v1/models", get(routes::models::list))
         .route("/v1/models/{id}", get(routes::models::retrieve))
         .route("/v1/chat/completions", post(routes::chat::completions))
+        .route("/v1/completions", post(routes::completions::create))
         .route("/v1/embeddings", post(routes::embeddings::create))
-        .merge(files(&state))
+        .route("/v1/moderations", post(routes::moderations::create))
+        .merge(files(state))
         .merge(vector_stores())
+        .merge(responses())
+        .merge(batches())
+        .merge(in_parts())
         .merge(usage())
         .route("/praxis/v1/functions", get(routes::functions::list))
         .route(
@@ -67,15 +109,13 @@ pub fn router(state: ApiState) -> Router {
         )
         .route(
             "/praxis/v1/knowledge/{base}/preview",
-            post(routes::preview::preview).layer(uploads(&state)),
+            post(routes::preview::preview).layer(uploads(state)),
         )
         .route(
             "/praxis/v1/passages/{chunk}",
             get(routes::knowledge::passage),
         )
-        .route("/praxis/v1/traces/{id}", get(routes::traces::show));
-    let keyed = keyed_by(&state, keyed.with_state(state.clone()));
-    open.with_state(state).merge(keyed)
+        .route("/praxis/v1/traces/{id}", get(routes::traces::show))
 }
 
 /// The limit of a body that is a file, where alone bodies may be large.
@@ -86,9 +126,9 @@ fn uploads(state: &ApiState) -> DefaultBodyLimit {
 }
 
 /// Files.
-fn files(state: &ApiState) -> Router<ApiState> {
+fn files(state: &ApiState) -> Routes {
     let upload = post(routes::files::create).layer(uploads(state));
-    Router::new()
+    Routes::new()
         .route("/v1/files", upload.get(routes::files::list))
         .route(
             "/v1/files/{file}",
@@ -97,11 +137,64 @@ fn files(state: &ApiState) -> Router<ApiState> {
         .route("/v1/files/{file}/content", get(routes::files::content))
 }
 
+/// Responses and conversations.
+fn responses() -> Routes {
+    use routes::{conversations, responses};
+    Routes::new()
+        .route("/v1/responses", post(responses::create))
+        .route("/v1/responses/input_tokens", post(responses::input_tokens))
+        .route(
+            "/v1/responses/{id}",
+            get(responses::retrieve).delete(responses::delete),
+        )
+        .route("/v1/responses/{id}/cancel", post(responses::cancel))
+        .route(
+            "/v1/responses/{id}/input_items",
+            get(responses::input_items),
+        )
+        .route("/v1/conversations", post(conversations::create))
+        .route(
+            "/v1/conversations/{conversation}",
+            get(conversations::retrieve)
+                .post(conversations::update)
+                .delete(conversations::delete),
+        )
+        .route(
+            "/v1/conversations/{conversation}/items",
+            get(conversations::list_items).post(conversations::add_items),
+        )
+        .route(
+            "/v1/conversations/{conversation}/items/{item}",
+            get(conversations::retrieve_item).delete(conversations::delete_item),
+        )
+}
+
+/// Batches.
+fn batches() -> Routes {
+    use routes::batches::{cancel, create, list, retrieve};
+    Routes::new()
+        .route("/v1/batches", get(list).post(create))
+        .route("/v1/batches/{batch}", get(retrieve))
+        .route("/v1/batches/{batch}/cancel", post(cancel))
+}
+
+/// Files that come in parts.
+fn in_parts() -> Routes {
+    use routes::uploads::{add_part, cancel, complete, create};
+    let most = Files::MAX_PART.saturating_mul(2);
+    let most = DefaultBodyLimit::max(usize::try_from(most).unwrap_or(usize::MAX));
+    Routes::new()
+        .route("/v1/uploads", post(create))
+        .route("/v1/uploads/{upload}/parts", post(add_part).layer(most))
+        .route("/v1/uploads/{upload}/complete", post(complete))
+        .route("/v1/uploads/{upload}/cancel", post(cancel))
+}
+
 /// Vector stores, the files in them, batches of files, and searches.
-fn vector_stores() -> Router<ApiState> {
+fn vector_stores() -> Routes {
     use routes::vector_stores::{batches, files, search, stores};
     let store = |rest: &str| format!("/v1/vector_stores/{{store}}{rest}");
-    Router::new()
+    Routes::new()
         .route("/v1/vector_stores", get(stores::list).post(stores::create))
         .route(
             &store(""),
@@ -128,9 +221,9 @@ fn vector_stores() -> Router<ApiState> {
 }
 
 /// Reports of what was used.
-fn usage() -> Router<ApiState> {
+fn usage() -> Routes {
     use routes::usage::{completions, costs, embeddings};
-    Router::new()
+    Routes::new()
         .route("/v1/organization/usage/completions", get(completions))
         .route("/v1/organization/usage/embeddings", get(embeddings))
         .route("/v1/organization/costs", get(costs))
@@ -155,7 +248,7 @@ pub fn pages_keyed_by(state: &ApiState, router: Router) -> Router {
 /// Wraps a router (the API's, or the API's and the console's) in what every request goes through.
 pub fn hardened(state: &ApiState, router: Router) -> Router {
     let request_id = HeaderName::from_static("x-request-id");
-    router
+    let router = router
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::wrong_method)
         .layer(middleware::from_fn_with_state(
@@ -163,13 +256,19 @@ pub fn hardened(state: &ApiState, router: Router) -> Router {
             guard::same_origin,
         ))
         .layer(middleware::from_fn(guard::measure))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(DefaultBodyLimit::max(MAX_BODY));
+    // Bodies are unpacked outside of whoever reads them, so that limits count what comes out.
+    let router = encoding::over(router)
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
-        ))
+        ));
+    // Errors, too, must be readable for the pages that may call.
+    state
+        .cors
+        .over(router)
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
 }

@@ -10,7 +10,10 @@ use praxis_store::Store;
 use serde::Serialize;
 
 use crate::access::Access;
+use crate::batches::Batches;
+use crate::cors::Cors;
 use crate::guard::Paying;
+use crate::responses::Responses;
 
 /// Gives the embedder of a name, or the application's default, for a call.
 pub type EmbedderSource =
@@ -64,12 +67,18 @@ pub struct ApiState {
     pub files: Arc<Files>,
     /// Vector stores, whose work in the background is the server's to run.
     pub vector_stores: Arc<VectorStores>,
+    /// Responses and conversations, whose work in the background is the server's to end.
+    pub responses: Arc<Responses>,
+    /// Batches, whose work in the background is the server's to run.
+    pub batches: Arc<Batches>,
     /// The store, for traces.
     pub store: Store,
     /// Where spans go.
     pub sink: Arc<dyn TraceSink>,
     /// Who may ask, where the application has keys.
     pub access: Option<Arc<Access>>,
+    /// Which pages of other sites may ask.
+    pub cors: Cors,
     /// The metrics of this process.
     pub metrics: PrometheusHandle,
 }

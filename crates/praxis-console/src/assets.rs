@@ -16,6 +16,11 @@ const ASSETS: &[(&str, &str, &str)] = &[
         "text/css; charset=utf-8",
         include_str!("../assets/console.css"),
     ),
+    (
+        "reference.css",
+        "text/css; charset=utf-8",
+        include_str!("../assets/reference.css"),
+    ),
     ("theme.js", SCRIPT, include_str!("../assets/theme.js")),
     ("page.js", SCRIPT, include_str!("../assets/page.js")),
     ("chat.js", SCRIPT, include_str!("../assets/chat.js")),

@@ -7,6 +7,7 @@ mod assets;
 mod login;
 mod pages;
 mod reading;
+mod reference;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -26,6 +27,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/documents/graph/{base}", get(pages::graph::show))
         .route("/documents/{id}", get(pages::documents::show))
         .route("/texts", get(pages::texts::show))
+        .route("/reference", get(reference::index))
+        .route("/reference/{operation}", get(reference::show))
         .route("/traces", get(pages::traces::list))
         .route("/traces/{id}", get(pages::traces::show));
     let keyed = praxis_api::pages_keyed_by(&state, keyed.with_state(state.clone()));

@@ -11,14 +11,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::StreamExt;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use praxis_api::{Access, ApiState, AppInfo};
+use praxis_api::{Access, ApiState, AppInfo, Batches, Cors, Responses};
 use praxis_core::embed::{EmbedKind, TokenCounter, normalize};
 use praxis_core::trace::NoTrace;
 use praxis_core::{
     CallContext, Caller, ChatChunk, ChatGateway, ChatRequest, ChatStream, Clearance, Embedder,
     EntityId, FinishReason, ModelError, Retriever, Secret, Usage, now_s,
 };
-use praxis_function::{Deps, Functions, Known, Library};
+use praxis_function::{Deps, Functions, Known, Library, Moderator};
 use praxis_knowledge::{
     BaseConfig, FileLimits, Files, FolderConfig, GraphConfig, Knowledge, MetadataRule,
     VectorStores, functions,
@@ -163,6 +163,7 @@ async fn server() -> Server {
         retriever,
         embedder,
         functions: Functions::with_built_in(built_in),
+        moderator: Arc::new(Moderator::new(None)),
     };
     let traces = Arc::new(TraceWriter::start(store.clone()));
     let caller = |name: &str, labels: &[&str]| Caller {
@@ -182,7 +183,11 @@ async fn server() -> Server {
     );
     let files = Arc::new(files);
     let vector_stores = VectorStores::open(knowledge.clone(), files.clone(), now_s);
+    let batches = Batches::new(store.clone(), files.clone(), None, now_s);
     let state = ApiState {
+        batches: Arc::new(batches),
+        responses: Arc::new(Responses::new(store.clone(), now_s)),
+        cors: Cors::default(),
         files,
         vector_stores: Arc::new(vector_stores.await.unwrap()),
         app: Arc::new(AppInfo::default()),

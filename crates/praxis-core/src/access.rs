@@ -21,7 +21,7 @@ pub fn is_label(text: &str) -> bool {
 
 /// Which documents a caller may read. A document without labels is for every caller, one with labels for
 /// those that have at least one of them.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(into = "Option<BTreeSet<String>>", from = "Option<BTreeSet<String>>")]
 pub enum Clearance {
     /// All documents, whatever their labels.
@@ -91,7 +91,7 @@ impl Clearance {
 }
 
 /// Who asks.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Caller {
     /// What its key is called, for traces.
     pub name: Option<String>,

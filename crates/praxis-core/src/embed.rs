@@ -9,7 +9,7 @@ use crate::error::ModelError;
 
 /// What a text is to an asymmetric embedder: E5 prefixes queries and passages differently
 /// (Wang et al. 2022). Symmetric models ignore it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EmbedKind {
     /// A question or search phrase.

@@ -32,6 +32,12 @@ pub enum ErrorCode {
     QuotaExceeded,
     /// The provider or the engine failed.
     Upstream,
+    /// A request with the same `Idempotency-Key` runs.
+    IdempotencyConflict,
+    /// Another request had this `Idempotency-Key`.
+    IdempotencyMismatch,
+    /// A guard lets an input or an answer not through.
+    ContentBlocked,
     /// The model's output did not keep what the function promises, however often it was asked.
     OutputInvalid,
     /// The function is not for such a question, and its output has no place to say so.
@@ -58,6 +64,9 @@ pub const ERROR_CODES: &[ErrorCode] = &[
     ErrorCode::BudgetExceeded,
     ErrorCode::QuotaExceeded,
     ErrorCode::Upstream,
+    ErrorCode::IdempotencyConflict,
+    ErrorCode::IdempotencyMismatch,
+    ErrorCode::ContentBlocked,
     ErrorCode::OutputInvalid,
     ErrorCode::OutOfScope,
     ErrorCode::Cancelled,
@@ -140,6 +149,25 @@ impl ErrorCode {
                 502,
                 "server_error",
                 "Send the request again; name a `fallback` in `praxis.toml` to survive outages.",
+            ),
+            ErrorCode::IdempotencyConflict => (
+                "idempotency_conflict",
+                409,
+                "invalid_request_error",
+                "Wait as `Retry-After` says and send the request again: it gets the answer of the first one.",
+            ),
+            ErrorCode::IdempotencyMismatch => (
+                "idempotency_mismatch",
+                422,
+                "invalid_request_error",
+                "Send another request with another `Idempotency-Key`, and the same one with the same body, byte for byte.",
+            ),
+            ErrorCode::ContentBlocked => (
+                "content_blocked",
+                422,
+                "invalid_request_error",
+                "Look at `details`, which says what was found: leave it out of the request, or change `praxis.guard` of \
+                 the function.",
             ),
             ErrorCode::OutputInvalid => (
                 "output_invalid",

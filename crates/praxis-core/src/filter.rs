@@ -25,7 +25,7 @@ const SHOWN_KEYS: usize = 20;
 const TYPES: &str = "eq, ne, gt, gte, lt, lte, in, nin, and, or";
 
 /// Which documents count.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(into = "Value", try_from = "Value")]
 pub enum Filter {
     /// Those that a comparison holds of.

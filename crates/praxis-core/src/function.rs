@@ -10,17 +10,17 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Caller;
-use crate::chat::{FinishReason, TokenLogprob};
+use crate::chat::{FinishReason, Priority, TokenLogprob};
 use crate::error::{ErrorCode, ModelError};
 use crate::ids::{SpanId, TraceId};
 use crate::knowledge::{Citation, Retrieval};
-use crate::ledger::{Limit, Payer};
+use crate::ledger::{Limit, Payer, Told};
 use crate::tool::ToolCall;
 use crate::trace::{Span, SpanKind, SpanStatus, TraceSink};
 use crate::usage::{Money, Usage};
 
 /// What a function is called, takes and gives.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Signature {
     /// Its name, unique in the application.
     pub name: String,
@@ -175,6 +175,8 @@ pub struct CallContext {
     caller: Arc<Caller>,
     payer: Arc<Payer>,
     limits: Arc<[Limit]>,
+    told: Told,
+    priority: Priority,
     trace_id: TraceId,
     parent: Option<SpanId>,
     cancel: CancellationToken,
@@ -194,6 +196,8 @@ impl CallContext {
             caller: Arc::default(),
             payer: Arc::default(),
             limits: Arc::default(),
+            told: Told::default(),
+            priority: Priority::default(),
             trace_id: TraceId::generate(),
             parent: None,
             cancel: CancellationToken::new(),
@@ -262,6 +266,30 @@ impl CallContext {
     /// The limits that hold for who pays.
     pub fn limits(&self) -> &[Limit] {
         &self.limits
+    }
+
+    /// The same context, whose calls note here what they are told of the limits.
+    #[must_use]
+    pub fn with_told(mut self, told: Told) -> Self {
+        self.told = told;
+        self
+    }
+
+    /// The same context for calls that are no more urgent than this.
+    #[must_use]
+    pub fn with_priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// How urgent its calls are at most.
+    pub fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// Where calls note what they are told of the limits.
+    pub fn told(&self) -> &Told {
+        &self.told
     }
 
     /// The same context with events sent to `events` (bounded: a slow reader slows the call).

@@ -61,7 +61,7 @@ pub struct SearchOptions {
 }
 
 /// Reranking as a query asks for it: `true`, `false`, or settings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(
     untagged,
     expecting = "must be true, false, or an object with `model`, `depth` or `weight`"
@@ -74,7 +74,7 @@ pub enum RerankOption {
 }
 
 /// Settings of a rerank that outrank those of the base.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RerankSettings {
     /// A cross-encoder or a chat model.
@@ -86,7 +86,7 @@ pub struct RerankSettings {
 }
 
 /// A passage that a search found, with all that is needed to cite it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Passage {
     /// The chunk.
     pub chunk: ChunkId,
@@ -114,7 +114,7 @@ pub struct Passage {
 }
 
 /// What a search returns.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Retrieval {
     /// Passages, best first.
     pub passages: Vec<Passage>,
@@ -135,7 +135,7 @@ impl Retrieval {
 }
 
 /// A mark such as `[1]` in an answer, resolved to where it points.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Citation {
     /// The number in the answer's text, from 1.
     pub number: u32,

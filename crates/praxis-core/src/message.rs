@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::tool::ToolCall;
 
 /// Who wrote a message (OpenAI API reference, "Chat completions").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Instructions of the application.
@@ -35,8 +35,9 @@ impl Role {
 }
 
 /// A piece of a message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(from = "StoredPart", into = "StoredPart")]
+#[schemars(rename = "MessagePart")]
 pub enum Part {
     /// Text.
     Text(String),
@@ -50,25 +51,34 @@ pub enum Part {
 }
 
 /// The shape of a part in traces and requests.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[schemars(rename = "StoredMessagePart")]
 enum StoredPart {
+    /// A text.
     Text {
+        /// The text.
         text: String,
     },
+    /// An image, a recording, or what else a model may take.
     Media {
+        /// Where it is; a `data:` URL holds the content itself.
         url: String,
+        /// Its MIME type, where it is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         content_type: Option<String>,
     },
     /// OpenAI's word for an image; read, never written.
     ImageUrl {
+        /// The image.
         image_url: ImageUrl,
     },
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "MessageImage")]
 struct ImageUrl {
+    /// Where it is; a `data:` URL holds the content itself.
     url: String,
 }
 
@@ -117,12 +127,13 @@ fn data_type(url: &str) -> Option<&str> {
 }
 
 /// One turn of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Message {
     /// Who wrote it.
     pub role: Role,
     /// What it says. In JSON a plain string where it is one text, else a list of parts; both are read.
     #[serde(serialize_with = "write_content", deserialize_with = "read_content")]
+    #[schemars(schema_with = "content_schema")]
     pub content: Vec<Part>,
     /// What the model wants called; of the model's messages only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -137,6 +148,12 @@ fn write_content<S: Serializer>(content: &[Part], serializer: S) -> Result<S::Ok
         [Part::Text(text)] => serializer.serialize_str(text),
         parts => parts.serialize(serializer),
     }
+}
+
+/// What [`write_content`] writes and [`read_content`] reads.
+fn content_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let parts = generator.subschema_for::<Vec<Part>>();
+    schemars::json_schema!({ "anyOf": [{ "type": "string" }, parts] })
 }
 
 fn read_content<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Part>, D::Error> {

@@ -61,7 +61,7 @@ pub enum ToolChoice {
 }
 
 /// A call that a model wants made.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ToolCall {
     /// Tells it apart from the others of the conversation; its result carries the same.
     pub id: String,

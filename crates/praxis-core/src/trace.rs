@@ -8,7 +8,7 @@ use crate::ids::{SpanId, TraceId};
 use crate::usage::{Money, Usage};
 
 /// What a span measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SpanKind {
     /// A function's call.
@@ -54,7 +54,7 @@ impl SpanKind {
 }
 
 /// How a span ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "status", content = "message")]
 pub enum SpanStatus {
     /// As hoped.
@@ -66,7 +66,7 @@ pub enum SpanStatus {
 }
 
 /// One finished step of a trace.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Span {
     /// The trace it belongs to.
     pub trace_id: TraceId,

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::held::Unheld;
 use crate::library::Deps;
+use crate::moderation::veil::Veil;
 use crate::refusal::SENTINEL;
 use crate::run::Budget;
 use crate::stream::{Reply, Show, Sink};
@@ -42,6 +43,8 @@ const NO_MORE_TOOLS: &str = "\n\n[No more tools can be called. Answer with what 
 /// What all questions of one call have in common.
 pub(crate) struct Asking<'a> {
     pub deps: &'a Deps,
+    /// What keeps personal data from models, traces and the functions that are called.
+    pub veil: Option<&'a Veil>,
     pub cx: &'a CallContext,
     /// The function's name.
     pub name: &'a str,
@@ -93,7 +96,9 @@ impl Asking<'_> {
         let (span, cx) = self.cx.span(SpanKind::Step, &ask.step, about);
         let answer = self.answer(ask, &cx).await;
         match &answer {
-            Ok(answer) => span.finish(json!({ "text": answer.text, "output": answer.output })),
+            Ok(answer) => {
+                span.finish(self.traced(json!({ "text": answer.text, "output": answer.output })));
+            }
             Err(error) => span.fail(error),
         }
         answer
@@ -185,8 +190,8 @@ impl Asking<'_> {
                 Verdict::Valid(output, mended) => {
                     if !mended.is_empty() {
                         is_as_written = false;
-                        let (span, _) = cx.span(SpanKind::Step, "mend", json!(text));
-                        span.finish(json!({ "output": output, "mended": mended }));
+                        let (span, _) = cx.span(SpanKind::Step, "mend", self.traced(json!(text)));
+                        span.finish(self.traced(json!({ "output": output, "mended": mended })));
                     }
                     break output;
                 }
@@ -218,7 +223,7 @@ impl Asking<'_> {
             let (span, inner) = cx.span(
                 SpanKind::Step,
                 REPAIR,
-                json!({ "attempt": repairs, "violations": violations }),
+                self.traced(json!({ "attempt": repairs, "violations": violations })),
             );
             // Who was asked to reason may do so again before what is mended.
             let sink = || Sink::new(self, &ask.form, Show::Nothing);
@@ -226,7 +231,7 @@ impl Asking<'_> {
             let answer = self.outputs.ask(self.name, request.clone(), again).await;
             let answer = answer.map(|reply| reply.or_whole(self));
             match &answer {
-                Ok(answer) => span.finish(json!(answer.text)),
+                Ok(answer) => span.finish(self.traced(json!(answer.text))),
                 Err(error) => span.fail(error),
             }
             reply = answer.map_err(|error| repair.beside(error))?;
@@ -475,8 +480,29 @@ impl Asking<'_> {
     /// `not_found`, and the function's own.
     pub async fn call(&self, function: &str, input: Value) -> Result<Value, CallError> {
         let function = self.deps.functions.get(function)?;
+        let input = match self.veil {
+            Some(veil) => veil.handed(&input),
+            None => input,
+        };
         // Boxed: a function may call others that call others.
-        Box::pin(function.call(input, &self.cx.nested()?)).await
+        let given = Box::pin(function.call(input, &self.cx.nested()?)).await?;
+        Ok(self.restored(given))
+    }
+
+    /// What another function gave, as this one works on it.
+    pub fn restored(&self, value: Value) -> Value {
+        match self.veil {
+            Some(veil) => veil.restored(&value),
+            None => value,
+        }
+    }
+
+    /// A value as traces have it.
+    pub fn traced(&self, value: Value) -> Value {
+        match self.veil {
+            Some(veil) => veil.traced(&value),
+            None => value,
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! A prompt as a function: validate, retrieve, render, run its technique, cite.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use futures::future::{Either, select};
 use praxis_core::filter::is_unknown_key;
 use praxis_core::trace::{SpanKind, SpanStatus};
 use praxis_core::{
@@ -20,6 +22,9 @@ use crate::extension::{FirstCall, KnowledgeUse};
 use crate::held::Unheld;
 use crate::history::Asked;
 use crate::library::Deps;
+use crate::moderation::guard::{Guarding, Watch};
+use crate::moderation::policy::Rules;
+use crate::moderation::veil::Veil;
 use crate::passages;
 use crate::prompt::Prompt;
 use crate::refusal::{self, Reason, SENTINEL};
@@ -61,14 +66,20 @@ pub struct PromptFunction {
     pub(crate) deps: Deps,
 }
 
-/// What a caller may add to a call beside its input.
-#[derive(Debug, Default)]
-struct Extras {
-    past: Vec<Message>,
+/// The most events of a call that wait to be judged.
+const WAITING: usize = 64;
+
+/// What a call has beside its input: what its caller may add, and what it reaches the world through.
+pub(crate) struct Extras {
+    pub past: Vec<Message>,
     sampling: Sampling,
     top_logprobs: Option<u8>,
     /// Tokens that models have written for this call.
-    written: AtomicU64,
+    pub written: AtomicU64,
+    /// The function's, with personal data masked where its guard says so.
+    pub deps: Deps,
+    /// What masks it.
+    pub veil: Option<Arc<Veil>>,
 }
 
 #[async_trait]
@@ -78,7 +89,7 @@ impl Function for PromptFunction {
     }
 
     async fn call(&self, input: Value, cx: &CallContext) -> Result<Value, CallError> {
-        self.traced(input, Extras::default(), cx).await
+        self.traced(input, self.extras(Vec::new()), cx).await
     }
 }
 
@@ -136,10 +147,9 @@ impl PromptFunction {
         })?;
         messages.retain(|m| m.role != Role::System);
         let extras = Extras {
-            past: messages,
             sampling,
             top_logprobs,
-            ..Extras::default()
+            ..self.extras(messages)
         };
         self.traced(json!({ key: last.text() }), extras, cx).await
     }
@@ -166,26 +176,48 @@ impl PromptFunction {
         }
     }
 
+    /// What a call has beside its input, after what was said before.
+    pub(crate) fn extras(&self, past: Vec<Message>) -> Extras {
+        let guard = self.prompt.ours.guard.as_ref();
+        let json = self.output.format == OutputFormat::Json;
+        let veil = guard.and_then(|guard| Veil::of(Rules::of(&guard.input), json));
+        let deps = veil.as_ref().map(|veil| veil.over(&self.deps));
+        Extras {
+            past,
+            sampling: Sampling::default(),
+            top_logprobs: None,
+            written: AtomicU64::new(0),
+            deps: deps.unwrap_or_else(|| self.deps.clone()),
+            veil,
+        }
+    }
+
     async fn traced(
         &self,
         input: Value,
         extras: Extras,
         cx: &CallContext,
     ) -> Result<Value, CallError> {
-        let mut shown = json!({ "input": input, "version": self.version });
+        let veil = extras.veil.clone();
+        let hidden = |value: Value| match &veil {
+            Some(veil) => veil.traced(&value),
+            None => value,
+        };
+        let mut shown = json!({ "input": hidden(input.clone()), "version": self.version });
         if !cx.data().is_empty() {
-            shown["context"] = json!(cx.data());
+            shown["context"] = hidden(json!(cx.data()));
         }
         let (span, inner) = cx.span(SpanKind::Function, &self.signature.name, shown);
-        match self.run(input, extras, &inner).await {
+        match self.guarded(input, extras, &inner).await {
             Ok(output) => {
-                span.finish(output.traced());
+                span.finish(hidden(output.traced()));
                 Ok(output.value)
             }
             Err(error) => {
+                let told = veil.as_ref().map(|veil| veil.traced_text(&error.message));
                 let status = match error.code {
                     ErrorCode::Cancelled => SpanStatus::Cancelled,
-                    _ => SpanStatus::Error(error.message.clone()),
+                    _ => SpanStatus::Error(told.unwrap_or_else(|| error.message.clone())),
                 };
                 span.close(Value::Null, status);
                 Err(error)
@@ -193,17 +225,83 @@ impl PromptFunction {
         }
     }
 
-    async fn run(
+    /// Runs it within its guard, if it has one.
+    async fn guarded(
         &self,
         input: Value,
         extras: Extras,
         cx: &CallContext,
     ) -> Result<Output, CallError> {
+        let Some(guard) = &self.prompt.ours.guard else {
+            return self.run(input, &extras, cx).await;
+        };
+        let mut guarding = Guarding::new(guard, &self.signature.name, &extras.deps);
+        guarding.let_in(&input, &extras.past, cx).await?;
+        if guard.output.is_empty() {
+            return self.run(input, &extras, cx).await;
+        }
+        let (span, judging) = cx.span(SpanKind::Step, "guard", json!({ "side": "output" }));
+        let mut watch = guarding.watch(self.output.format == OutputFormat::Json);
+        let outcome = self.watched(input, &extras, &mut watch, (cx, &judging));
+        let outcome = outcome.await;
+        watch.end(span, outcome)
+    }
+
+    /// Runs it under the eyes of its guard, which is the second to get its events: what a caller hears is judged.
+    async fn watched(
+        &self,
+        input: Value,
+        extras: &Extras,
+        watch: &mut Watch<'_>,
+        (cx, judging): (&CallContext, &CallContext),
+    ) -> Result<Output, CallError> {
+        let relayed = watch.holds_back() && cx.is_heard();
+        let mut output = if relayed {
+            let (send, events) = tokio::sync::mpsc::channel(WAITING);
+            let heard = cx.clone().with_events(send);
+            let run = pin!(async move {
+                // Dropped when the call is done, which ends the events.
+                let heard = heard;
+                self.run(input, extras, &heard).await
+            });
+            let relay = pin!(watch.relay(events, cx));
+            match select(run, relay).await {
+                Either::Left((output, relay)) => {
+                    relay.await?;
+                    output?
+                }
+                // What still runs is dropped, which stops the model.
+                Either::Right((Err(blocked), _)) => return Err(blocked),
+                Either::Right((Ok(()), run)) => run.await?,
+            }
+        } else {
+            self.run(input, extras, cx).await?
+        };
+        // Citations are of documents, not of the model.
+        let answer = match self.prompt.ours.knowledge {
+            Some(_) => output.value.get_mut("answer"),
+            None => Some(&mut output.value),
+        };
+        if let Some(answer) = answer {
+            let heard = relayed.then_some(cx);
+            let whole = answer.take();
+            *answer = watch
+                .settle(whole, &mut output.reasoning, heard, judging)
+                .await?;
+        }
+        Ok(output)
+    }
+
+    async fn run(
+        &self,
+        input: Value,
+        extras: &Extras,
+        cx: &CallContext,
+    ) -> Result<Output, CallError> {
         let input = self.validated(input)?;
         if let Some(scene) = &self.prompt.ours.scene {
             let question = text_input(&input, &scene.query);
-            let (past, written) = (&extras.past, &extras.written);
-            let verdict = self.judged(&question, past, written, cx).await?;
+            let verdict = self.judged(&question, extras, cx).await?;
             if verdict.is_some_and(|verdict| !verdict.inside) {
                 let value = self.declined(&question, cx).await?;
                 return Ok(Output {
@@ -213,21 +311,21 @@ impl PromptFunction {
             }
         }
         let Some(knowledge) = &self.prompt.ours.knowledge else {
-            let conclusion = self.conclude(&input, &[], &extras, cx).await?;
+            let conclusion = self.conclude(&input, &[], extras, cx).await?;
             return Ok(Output::of(conclusion));
         };
         let question = text_input(&input, &knowledge.query);
         let filter = knowledge.filter.as_ref();
         let filter = filter.map_or(Ok(None), |filter| filter.fill(&input))?;
         let retrieval = self
-            .retrieve(knowledge, &question, filter, &extras.past, cx)
+            .retrieve(knowledge, &question, filter, extras, cx)
             .await?;
         cx.emit(CallEvent::Retrieved(retrieval.clone())).await;
         let passages = &retrieval.passages;
         let mut output = if knowledge.scoped && !retrieval.is_relevant() {
             Output::default()
         } else {
-            Output::of(self.conclude(&input, passages, &extras, cx).await?)
+            Output::of(self.conclude(&input, passages, extras, cx).await?)
         };
         let refused = output.value.is_null() || output.value == SENTINEL;
         if refused {
@@ -275,7 +373,8 @@ impl PromptFunction {
             .messages(input, passages, extras, (sampling.max_tokens, beside), cx)
             .await?;
         let asking = Asking {
-            deps: &self.deps,
+            deps: &extras.deps,
+            veil: extras.veil.as_deref(),
             cx,
             name: &self.signature.name,
             model: &self.prompt.model,
@@ -329,10 +428,11 @@ impl PromptFunction {
     ) -> Result<Vec<Message>, CallError> {
         let history = &self.prompt.ours.history;
         let asked = Asked {
-            chat: self.deps.chat.as_ref(),
+            chat: extras.deps.chat.as_ref(),
             model: &self.prompt.model,
             written: &extras.written,
             tools,
+            veil: extras.veil.as_deref(),
             cx,
         };
         let past = history.latest(extras.past.clone(), &asked).await?;
@@ -343,7 +443,7 @@ impl PromptFunction {
         {
             messages.insert(0, Message::system(scene.role.clone()));
         }
-        let turns = self.example_turns(input, cx).await?;
+        let turns = self.example_turns(input, &extras.deps, cx).await?;
         let last = messages.iter().rposition(|m| m.role == Role::User);
         let at = last.unwrap_or(messages.len());
         messages.splice(at..at, turns);
@@ -359,6 +459,7 @@ impl PromptFunction {
     async fn example_turns(
         &self,
         input: &Map<String, Value>,
+        deps: &Deps,
         cx: &CallContext,
     ) -> Result<Vec<Message>, CallError> {
         let Some(examples) = &self.examples else {
@@ -366,7 +467,7 @@ impl PromptFunction {
         };
         let steps = Steps::new(self.leaves_no_room_to_think());
         let mut turns = Vec::new();
-        for example in examples.choose(input, self.deps.embedder.as_ref()).await? {
+        for example in examples.choose(input, deps.embedder.as_ref()).await? {
             let given = match &example.input {
                 Value::Object(map) => map.clone(),
                 one => Map::from_iter([(self.question_input().unwrap_or_default(), one.clone())]),
@@ -460,9 +561,11 @@ impl PromptFunction {
         knowledge: &KnowledgeUse,
         question: &str,
         filter: Option<Filter>,
-        past: &[Message],
+        extras: &Extras,
         cx: &CallContext,
     ) -> Result<Retrieval, CallError> {
+        let past = extras.past.as_slice();
+        let deps = &extras.deps;
         let mut query = Query {
             text: question.to_owned(),
             limit: knowledge.limit,
@@ -470,7 +573,7 @@ impl PromptFunction {
             filter,
             ..Query::default()
         };
-        let found = self.search(knowledge, &query, cx).await?;
+        let found = search(deps, knowledge, &query, cx).await?;
         let before = past.iter().rev().find(|m| m.role == Role::User);
         if let Some(before) = before
             && found.question.is_none()
@@ -478,54 +581,55 @@ impl PromptFunction {
         {
             query.text = format!("{}\n{question}", before.text());
             query.history = Vec::new();
-            let wider = self.search(knowledge, &query, cx).await?;
+            let wider = search(deps, knowledge, &query, cx).await?;
             if wider.is_relevant() {
                 return Ok(wider);
             }
         }
         Ok(found)
     }
+}
 
-    async fn search(
-        &self,
-        knowledge: &KnowledgeUse,
-        query: &Query,
-        cx: &CallContext,
-    ) -> Result<Retrieval, CallError> {
-        let mut all = Retrieval {
-            threshold: 1.0,
-            ..Retrieval::default()
+/// Searches all bases.
+async fn search(
+    deps: &Deps,
+    knowledge: &KnowledgeUse,
+    query: &Query,
+    cx: &CallContext,
+) -> Result<Retrieval, CallError> {
+    let mut all = Retrieval {
+        threshold: 1.0,
+        ..Retrieval::default()
+    };
+    let mut questions = Vec::new();
+    let mut without_key = Vec::new();
+    for base in &knowledge.bases {
+        let found = match deps.retriever.search(base, query, cx).await {
+            // Nothing of this base fits; another one may have what is filtered by.
+            Err(error) if is_unknown_key(&error) => {
+                without_key.push(error);
+                continue;
+            }
+            found => found?,
         };
-        let mut questions = Vec::new();
-        let mut without_key = Vec::new();
-        for base in &knowledge.bases {
-            let found = match self.deps.retriever.search(base, query, cx).await {
-                // Nothing of this base fits; another one may have what is filtered by.
-                Err(error) if is_unknown_key(&error) => {
-                    without_key.push(error);
-                    continue;
-                }
-                found => found?,
-            };
-            questions.extend(found.question);
-            all.threshold = all.threshold.min(found.threshold);
-            all.passages.extend(found.passages);
-        }
-        if without_key.len() == knowledge.bases.len()
-            && let Some(error) = without_key.pop()
-        {
-            return Err(error);
-        }
-        if knowledge.bases.len() > 1 {
-            all.passages
-                .sort_by(|a, b| b.relevance.total_cmp(&a.relevance));
-            all.passages.truncate(knowledge.limit);
-        }
-        if questions.len() == knowledge.bases.len() {
-            all.question = questions.pop();
-        }
-        Ok(all)
+        questions.extend(found.question);
+        all.threshold = all.threshold.min(found.threshold);
+        all.passages.extend(found.passages);
     }
+    if without_key.len() == knowledge.bases.len()
+        && let Some(error) = without_key.pop()
+    {
+        return Err(error);
+    }
+    if knowledge.bases.len() > 1 {
+        all.passages
+            .sort_by(|a, b| b.relevance.total_cmp(&a.relevance));
+        all.passages.truncate(knowledge.limit);
+    }
+    if questions.len() == knowledge.bases.len() {
+        all.question = questions.pop();
+    }
+    Ok(all)
 }
 
 /// What a call gives, and how it came about.

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::hygiene::{Fitted, Policy, Room, fit, keep_latest};
+use crate::moderation::veil::Veil;
 
 /// Earlier messages that a prompt sees where it does not say: a model on a CPU reads slowly.
 const MOST: usize = 12;
@@ -90,6 +91,8 @@ pub(crate) struct Asked<'a> {
     pub written: &'a AtomicU64,
     /// Tokens of the prompt beside its messages: its tools.
     pub tools: usize,
+    /// What keeps personal data from traces.
+    pub veil: Option<&'a Veil>,
     pub cx: &'a CallContext,
 }
 
@@ -164,9 +167,10 @@ impl Asked<'_> {
         let left_out: Vec<Message> = latest.iter().map(|i| messages[*i].clone()).collect();
         match self.summary(&left_out, room, summary.tokens, &cx).await {
             Ok(text) if !text.is_empty() => {
+                let shown = self.veil.map(|veil| veil.traced_text(&text));
                 span.finish(json!({
                     "messages": kept.len(),
-                    "summary": text,
+                    "summary": shown.as_ref().unwrap_or(&text),
                     "summarized_messages": latest,
                 }));
                 let text = format!("What was said before, in short: {text}");

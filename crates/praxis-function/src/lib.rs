@@ -1,7 +1,7 @@
 //! Prompt functions: a `.prompt` file (Dotprompt) becomes a [`praxis_core::Function`].
 //!
-//! A call validates its input, asks whether it belongs to the prompt's scene, retrieves passages where the
-//! prompt names a knowledge base, renders the messages, and runs the prompt's technique, whose answers are
+//! A call passes its guard, validates its input, asks whether it belongs to the prompt's scene, retrieves passages
+//! where the prompt names a knowledge base, renders the messages, and runs the prompt's technique, whose answers are
 //! held to what the prompt promises. The model may call other functions meanwhile (`tools`). Left out:
 //! tools that are no functions of the application.
 
@@ -13,8 +13,9 @@ mod extension;
 mod function;
 mod held;
 mod history;
-mod hygiene;
+pub mod hygiene;
 mod library;
+pub mod moderation;
 mod passages;
 pub mod personal;
 mod prompt;
@@ -32,5 +33,6 @@ pub mod version;
 pub use ask::REPAIR;
 pub use function::PromptFunction;
 pub use library::{Deps, Functions, Known, Library, check, check_sources};
+pub use moderation::Moderator;
 pub use scope::Verdict;
 pub use version::Sources;

@@ -16,6 +16,7 @@ use crate::dotprompt::{Flaw, Templates};
 use crate::examples::ExampleSet;
 use crate::function::PromptFunction;
 use crate::held::Unheld;
+use crate::moderation::{self, CATEGORIES, Moderator};
 use crate::passages;
 use crate::prompt::{Prompt, parse, places_output, places_passages};
 use crate::schemas::Schemas;
@@ -37,6 +38,8 @@ pub struct Deps {
     pub embedder: Arc<dyn Embedder>,
     /// The functions that are loaded: those that call others find them here.
     pub functions: Functions,
+    /// What texts are judged by.
+    pub moderator: Arc<Moderator>,
 }
 
 /// The functions of an application, as they call each other by name. Cloning gives the same ones; a
@@ -112,6 +115,8 @@ pub struct Known {
     pub knowledge: Vec<String>,
     /// Functions that are there beside those of the prompts that are loaded.
     pub functions: Vec<String>,
+    /// Categories of the application's own classifier, beside those of the OpenAI API.
+    pub categories: Vec<String>,
     /// The application's folder: data files that prompts name are relative to it.
     pub root: PathBuf,
 }
@@ -121,6 +126,7 @@ pub struct Library {
     functions: BTreeMap<String, Arc<PromptFunction>>,
     /// The same and those without a file, by name.
     all: Functions,
+    moderator: Arc<Moderator>,
 }
 
 /// A prompt file, or another one of a version, that has been read.
@@ -248,9 +254,11 @@ impl Library {
             .collect();
         deps.functions.put(&functions);
         ask::describe_metrics();
+        moderation::describe_metrics();
         Ok(Self {
             functions,
             all: deps.functions.clone(),
+            moderator: Arc::clone(&deps.moderator),
         })
     }
 
@@ -263,6 +271,11 @@ impl Library {
             Some(prompt) => Ok(Arc::clone(prompt) as Arc<dyn Function>),
             None => self.all.get(name),
         }
+    }
+
+    /// What texts are judged by, here and at `/v1/moderations`.
+    pub fn moderator(&self) -> &Moderator {
+        &self.moderator
     }
 
     /// Signatures of the functions that are there without a file, by name.
@@ -536,6 +549,16 @@ fn references(source: &Source, prompt: &Prompt, known: &Known, problems: &mut Ve
     };
     if !prompt.model.is_empty() {
         check("model", &prompt.model, &known.models);
+    }
+    if let Some(guard) = &prompt.ours.guard {
+        for judge in guard.judges() {
+            check("model", judge, &known.models);
+        }
+        let named = CATEGORIES.iter().map(|c| (*c).to_owned());
+        let categories: Vec<String> = named.chain(known.categories.iter().cloned()).collect();
+        for category in guard.classified() {
+            check("category", category, &categories);
+        }
     }
     if let Some(knowledge) = &prompt.ours.knowledge {
         for base in &knowledge.bases {

@@ -7,7 +7,7 @@
 mod embedding;
 mod model;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use praxis_core::chat::collect;
 use praxis_core::{
@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 
 use crate::extension::{Judge, Scene};
-use crate::function::PromptFunction;
+use crate::function::{Extras, PromptFunction};
 use crate::held::Unheld;
 use crate::refusal::{self, Reason};
 use crate::structured::repair::OutputFormat;
@@ -68,30 +68,35 @@ impl PromptFunction {
         past: &[Message],
         cx: &CallContext,
     ) -> Result<Option<Verdict>, CallError> {
-        self.judged(question, past, &AtomicU64::new(0), cx).await
+        self.judged(question, &self.extras(past.to_vec()), cx).await
     }
 
-    /// The same; the tokens that the model writes for it are added to `written`.
+    /// The same for a call; the tokens that the model writes for it are counted.
     pub(crate) async fn judged(
         &self,
         question: &str,
-        past: &[Message],
-        written: &AtomicU64,
+        extras: &Extras,
         cx: &CallContext,
     ) -> Result<Option<Verdict>, CallError> {
         let Some(scene) = &self.prompt.ours.scene else {
             return Ok(None);
         };
-        let about = json!({ "question": question, "by": scene.by.name() });
+        let veil = extras.veil.as_ref();
+        let shown = veil.map(|veil| veil.traced_text(question));
+        let shown = shown.unwrap_or_else(|| question.to_owned());
+        let about = json!({ "question": shown, "by": scene.by.name() });
         let (span, inner) = cx.span(SpanKind::Step, "scope", about);
-        let before = past.iter().rfind(|m| m.role == Role::User);
+        let before = extras.past.iter().rfind(|m| m.role == Role::User);
         let before = before.map(Message::text);
         let verdict = match scene.by {
             Judge::Model => {
-                self.by_model(scene, question, before.as_deref(), written, &inner)
+                self.by_model(scene, question, before.as_deref(), extras, &inner)
                     .await
             }
-            Judge::Embedding => self.by_embedding(scene, question, before.as_deref()).await,
+            Judge::Embedding => {
+                self.by_embedding(scene, question, before.as_deref(), extras)
+                    .await
+            }
         };
         match &verdict {
             Ok(verdict) => span.finish(json!({ "inside": verdict.inside, "why": verdict.why })),
@@ -157,7 +162,7 @@ impl PromptFunction {
         scene: &Scene,
         question: &str,
         before: Option<&str>,
-        written: &AtomicU64,
+        extras: &Extras,
         cx: &CallContext,
     ) -> Result<Verdict, CallError> {
         let sorting = model::Sorting::of(scene);
@@ -172,21 +177,10 @@ impl PromptFunction {
             constraint: Some(Constraint::Choice(sorting.choices())),
             ..ChatRequest::default()
         };
-        let answered = |request| self.answered(request, written, cx);
+        let answered = |request| answered(request, extras, cx);
         let choices = &self.gate.choices;
         let answer = choices.ask(&self.signature.name, request, answered).await?;
         Ok(sorting.read(&answer))
-    }
-
-    async fn answered(
-        &self,
-        request: ChatRequest,
-        written: &AtomicU64,
-        cx: &CallContext,
-    ) -> Result<String, CallError> {
-        let answer = collect(self.deps.chat.chat(request, cx).await?).await?;
-        written.fetch_add(answer.usage.output_tokens, Ordering::Relaxed);
-        Ok(answer.text)
     }
 
     async fn by_embedding(
@@ -194,8 +188,9 @@ impl PromptFunction {
         scene: &Scene,
         question: &str,
         before: Option<&str>,
+        extras: &Extras,
     ) -> Result<Verdict, CallError> {
-        let embedder = self.deps.embedder.as_ref();
+        let embedder = extras.deps.embedder.as_ref();
         let prototypes = self
             .gate
             .prototypes
@@ -205,4 +200,15 @@ impl PromptFunction {
             .judge(question, before, scene.threshold, embedder)
             .await
     }
+}
+
+async fn answered(
+    request: ChatRequest,
+    extras: &Extras,
+    cx: &CallContext,
+) -> Result<String, CallError> {
+    let answer = collect(extras.deps.chat.chat(request, cx).await?).await?;
+    let tokens = answer.usage.output_tokens;
+    extras.written.fetch_add(tokens, Ordering::Relaxed);
+    Ok(answer.text)
 }

@@ -147,7 +147,7 @@ impl Asking<'_> {
         if heard {
             cx.emit(CallEvent::ToolCalled(call.clone())).await;
         }
-        let (span, inner) = cx.span(SpanKind::Tool, &call.name, json!(call));
+        let (span, inner) = cx.span(SpanKind::Tool, &call.name, self.traced(json!(call)));
         let result = if made {
             self.tool_result(call, &inner).await
         } else {
@@ -156,7 +156,7 @@ impl Asking<'_> {
         };
         let (text, failed) = match result {
             Ok(value) => {
-                span.finish(value.clone());
+                span.finish(self.traced(value.clone()));
                 (shortened(&written(&value), room), false)
             }
             Err(error) => {
@@ -198,8 +198,13 @@ impl Asking<'_> {
             ))
         })?;
         let function = self.deps.functions.get(function)?;
+        let arguments = match self.veil {
+            Some(veil) => veil.handed(&arguments),
+            None => arguments,
+        };
         // Boxed: a function may call others that call others.
-        Box::pin(function.call(arguments, &cx.nested()?)).await
+        let given = Box::pin(function.call(arguments, &cx.nested()?)).await?;
+        Ok(self.restored(given))
     }
 }
 

@@ -137,7 +137,7 @@ pub struct Knowledge {
 }
 
 /// A passage in its surroundings.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Excerpt {
     /// The base.
     pub base: String,

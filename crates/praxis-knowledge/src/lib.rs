@@ -40,7 +40,7 @@ pub use config::{
 };
 pub use document::{Block, BlockKind, LoadedDocument, Segment};
 pub use documents::BaseDocuments;
-pub use files::{FileLimits, Files, NewFile, Upload};
+pub use files::{FileLimits, Files, NewFile, NewUpload, Owned, Placed, Upload, UploadError};
 pub use functions::{PREFIX as FUNCTION_PREFIX, function_names, functions};
 pub use graph::{
     ExtractionStats, GraphAnswer, GraphEntity, GraphFormat, GraphOptions, GraphProgress,

@@ -18,7 +18,7 @@ use crate::load::{Format, LoadError, Loading, load_file, load_guarded};
 use crate::segment::{Strategy, segment};
 
 /// What a file would become.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Preview {
     /// Its title.
     pub title: String,
@@ -43,7 +43,7 @@ pub struct Preview {
 }
 
 /// A chunk, as it would be stored.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct PreviewChunk {
     /// Headings above it, outermost first.
     pub headings: Vec<String>,

@@ -34,7 +34,7 @@ use crate::search::rerank::reranked;
 use understand::Understood;
 
 /// A document that a search found.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct FoundDocument {
     /// The document.
     pub document: DocumentId,
@@ -49,7 +49,7 @@ pub struct FoundDocument {
 }
 
 /// Documents of a search, best first.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct FoundDocuments {
     /// The documents.
     pub documents: Vec<FoundDocument>,

@@ -30,7 +30,7 @@ pub struct Base {
 }
 
 /// Where a document comes from.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Origin {
     /// The source of its base that lists it; empty for the base's folder.
     pub source: String,
@@ -112,7 +112,7 @@ pub struct FoundChunk {
 }
 
 /// All of a document but its text and chunks.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct DocumentHead {
     /// Its id.
     pub id: DocumentId,
@@ -141,6 +141,7 @@ pub struct DocumentHead {
     pub chunks: u64,
     /// What is known of it.
     #[serde(serialize_with = "plainly")]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub metadata: Metadata,
     /// Its access labels, as far as the reader has them.
     pub labels: Vec<String>,
@@ -153,7 +154,7 @@ pub struct DocumentHead {
 }
 
 /// How many documents of a base a reader may know of.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct DocumentCounts {
     /// All of them.
     pub documents: u64,

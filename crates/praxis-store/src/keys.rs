@@ -162,6 +162,19 @@ impl Store {
         row.as_ref().map(read).transpose()
     }
 
+    /// The key of this id, unless it is revoked. As [`Store::key_by_hash`], it does not ask whether it has expired.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn key_by_id(&self, id: &str) -> Result<Option<ApiKey>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM api_keys WHERE id = ? AND revoked_ms IS NULL");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(id)
+            .fetch_optional(&self.pool)
+            .await?;
+        row.as_ref().map(read).transpose()
+    }
+
     /// Revokes the key of this name for good. Returns whether there was one.
     ///
     /// # Errors

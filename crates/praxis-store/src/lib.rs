@@ -6,18 +6,23 @@
 //! what a document means, and how it is searched.
 
 mod attributes;
+mod batches;
 mod changes;
 mod contexts;
+mod conversations;
 mod documents;
 mod files;
 mod graph;
+mod idempotency;
 mod keys;
 mod ledger;
 mod members;
 mod moves;
 mod page;
+mod responses;
 mod spans;
 mod surroundings;
+mod uploads;
 mod vector_stores;
 mod versions;
 mod waiting;
@@ -31,7 +36,12 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 pub use attributes::{NewAttributes, ValueRange};
+pub use batches::{
+    Batch, BatchAdded, BatchAnswer, BatchBounds, BatchError, BatchFiles, BatchStatus, BatchTimes,
+    Ended, LineOutcome, Maker, RequestCounts,
+};
 pub use changes::{ChunkEntry, NumberedVector, Place};
+pub use conversations::{Conversation, ConversationBounds, ItemsAdded, StoredItem};
 pub use documents::{
     Base, Chunk, Document, DocumentCounts, DocumentHead, FoundChunk, NewDocument, Origin,
 };
@@ -40,12 +50,17 @@ pub use graph::{
     EntityVector, ExtractionCount, ExtractionTotal, GraphChunk, GraphPlace, GraphRows, HandMerge,
     MentionRow, NewExtraction, NewMention, NewTriple, StoredTriple, UnembeddedEntity,
 };
+pub use idempotency::{Attempt, Begun, KeptAnswer, MostKept};
 pub use keys::{ApiKey, KeyChange, NewKey, Scope, ScopeError, Scopes, hash_of};
 pub use ledger::{Clock, StoreLedger, UsageGroup, UsageSum};
 pub use members::{Added, Cut, FileBatch, Member, MemberStatus, NewMember};
 pub use moves::{MoveProgress, UnmovedChunk};
 pub use page::{Page, Paged};
+pub use responses::{
+    Chain, ChainBounds, ResponseEnd, ResponseItems, ResponseStatus, StoredEvents, StoredResponse,
+};
 pub use surroundings::{DocumentVector, Neighbour};
+pub use uploads::{StoredUpload, UploadBounds, UploadPart, UploadStatus, UploadStep};
 pub use vector_stores::{FileCounts, VectorStore, VectorStoreChange};
 pub use versions::{PromptVersion, VersionUse};
 pub use waiting::Finished;

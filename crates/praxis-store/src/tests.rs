@@ -231,6 +231,7 @@ async fn documents_of_an_older_store_were_cut_with_the_settings_of_their_base() 
         "DROP TABLE ledger_windows",
         "DROP TABLE ledger_open",
         "DROP TABLE usage_daily",
+        "DROP TABLE idempotency",
         "DELETE FROM _sqlx_migrations WHERE version >= 10",
     ] {
         sqlx::query(query).execute(&store.pool).await.unwrap();

@@ -290,7 +290,7 @@ fn counts(row: &SqliteRow) -> Result<FileCounts, StoreError> {
     })
 }
 
-fn write_texts(texts: &BTreeMap<String, String>) -> Result<String, StoreError> {
+pub(crate) fn write_texts(texts: &BTreeMap<String, String>) -> Result<String, StoreError> {
     serde_json::to_string(texts).map_err(|e| StoreError::Damaged(e.to_string()))
 }
 

@@ -9,7 +9,7 @@ use praxis_core::{
     CallContext, Caller, Diagnostic, Function, Problem, Retriever, Severity, TraceSink,
     VECTOR_STORE,
 };
-use praxis_function::{Deps, Functions, Known, Library, PromptFunction};
+use praxis_function::{Deps, Functions, Known, Library, Moderator, PromptFunction};
 use praxis_gateway::{Gateway, GatewayConfig, Task};
 use praxis_hub::Cache;
 use praxis_knowledge::{
@@ -34,6 +34,8 @@ pub struct Project {
     pub config: AppConfig,
     /// Its knowledge bases: name and configuration.
     pub bases: Vec<(String, BaseConfig)>,
+    /// What texts are judged by.
+    pub moderator: Arc<Moderator>,
 }
 
 /// A running application.
@@ -99,11 +101,17 @@ impl Project {
         // Without a sound praxis.toml nobody knows which models there are.
         let models = problems.is_empty().then(|| config.gateway());
         let bases = load_bases(&root, models.as_ref(), &mut problems);
+        let moderator = config.moderation.moderator(&root);
+        let moderator = moderator.unwrap_or_else(|problem| {
+            problems.push(problem);
+            Moderator::new(None)
+        });
         if problems.is_empty() {
             Ok(Project {
                 root,
                 config,
                 bases,
+                moderator: Arc::new(moderator),
             })
         } else {
             Err(problems)
@@ -127,6 +135,7 @@ impl Project {
             models: self.config.gateway().known_models(),
             knowledge: self.bases.iter().map(|(name, _)| name.clone()).collect(),
             functions: function_names(self.bases.iter().map(|(name, _)| name.as_str())),
+            categories: self.moderator.categories(),
             root: self.root.clone(),
         }
     }
@@ -278,6 +287,7 @@ impl App {
             retriever,
             embedder,
             functions: Functions::with_built_in(built_in),
+            moderator: Arc::clone(&project.moderator),
         };
         let known = project.known();
         let mut library =

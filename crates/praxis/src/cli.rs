@@ -1,6 +1,7 @@
 //! The command line, declared. Help texts here are the source of `docs/cli.md`.
 
 mod keys;
+mod moderation;
 
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use praxis_core::{Caller, Clearance};
 
 pub use self::keys::{By, CreateKey, Keys, UpdateKey, Usage};
+pub use self::moderation::{EvalModeration, Moderation, Split, TrainModeration};
 
 /// Everything between a base model and a product, in one binary.
 ///
@@ -76,8 +78,13 @@ pub enum Command {
     /// Make, list, change and revoke API keys.
     #[command(subcommand)]
     Keys(Keys),
+    /// Make classifiers for moderation of labelled texts, and measure them.
+    #[command(subcommand)]
+    Moderation(Moderation),
     /// Show what was used: requests, tokens and cost.
     Usage(Usage),
+    /// Print the API of the server as an OpenAPI document: with the functions of the application, where there is one.
+    Openapi,
     /// Turn texts into vectors.
     Embed(Embed),
     /// Find the texts that are nearest to one, or those that say the same.
@@ -221,6 +228,15 @@ pub struct Serve {
     /// Port (default: `server.port`, or 8787 and the next free one if that is taken).
     #[arg(long)]
     pub port: Option<u16>,
+    /// Listen at this Unix socket instead of a port; with --host, --port or a certificate, at both.
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// PEM file of the server's certificate, for HTTPS (default: `server.tls`).
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file of the certificate's key.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
     /// Ingest the knowledge bases, and again what changes, as `praxis ingest --watch` does.
     #[arg(long)]
     pub watch: bool,
@@ -665,4 +681,6 @@ pub struct Recommend {
 pub enum Docs {
     /// The command line as Markdown.
     Cli,
+    /// The API, without any application.
+    Openapi,
 }

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt};
-use praxis_core::chat::ReasoningEffort;
+use praxis_core::chat::{Layout, ReasoningEffort};
 use praxis_core::{
     CallEvent, ChatChunk, ChatRequest, Citation, Constraint, FinishReason, Message, ModelError,
     Priority, Sampling, TokenLogprob, ToolCallDelta, ToolCalls, Usage, now_s,
@@ -28,11 +28,12 @@ use crate::state::ApiState;
 
 /// How long a stream may wait for the first piece of its answer before it begins with status 200. An
 /// error that comes earlier has its own status, as clients expect it.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A request. Fields that are not listed are ignored if they change nothing, and refused by
 /// [`Request::refuse_unsupported`] if they would.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "ChatCompletionRequest")]
 pub(crate) struct Request {
     model: String,
     messages: Vec<InMessage>,
@@ -69,38 +70,50 @@ pub(crate) struct Request {
 }
 
 /// What the answer must be, in OpenAI's words.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ResponseFormat {
+    /// Any text.
     Text,
+    /// Any JSON object.
     JsonObject,
-    JsonSchema { json_schema: NamedSchema },
+    /// JSON of a schema.
+    JsonSchema {
+        /// The schema.
+        json_schema: NamedSchema,
+    },
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "ResponseFormatSchema")]
 struct NamedSchema {
     schema: Value,
 }
 
 /// What the answer must be, in vLLM's words, which say more.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum StructuredOutputs {
+    /// JSON of a schema.
     Json(Value),
+    /// A text that matches, in the syntax of Rust's `regex`.
     Regex(String),
+    /// One of these texts.
     Choice(Vec<String>),
+    /// A text of a grammar, in Lark's notation.
     Grammar(String),
 }
 
-#[derive(Deserialize)]
-struct StreamOptions {
+#[derive(Deserialize, schemars::JsonSchema)]
+pub(super) struct StreamOptions {
     #[serde(default)]
-    include_usage: bool,
+    pub(super) include_usage: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(untagged, expecting = "must be a string or an array of strings")]
-enum OneOrMany {
+#[schemars(rename = "Stop")]
+pub(super) enum OneOrMany {
     One(String),
     Many(Vec<String>),
 }
@@ -174,14 +187,6 @@ impl Request {
         }
     }
 
-    /// OpenAI's cheap tier is for requests that nobody waits for.
-    fn priority(&self) -> Priority {
-        match self.service_tier.as_deref() {
-            Some("flex") => Priority::Batch,
-            _ => Priority::Interactive,
-        }
-    }
-
     fn messages(&self) -> Result<Vec<Message>, ApiError> {
         self.messages
             .iter()
@@ -225,8 +230,16 @@ impl Request {
     }
 }
 
+/// OpenAI's cheap tier is for requests that nobody waits for.
+pub(crate) fn priority(service_tier: Option<&str>) -> Priority {
+    match service_tier {
+        Some("flex") => Priority::Batch,
+        _ => Priority::Interactive,
+    }
+}
+
 /// A piece of an answer, of a model or of a function.
-enum Piece {
+pub(crate) enum Piece {
     Text {
         text: String,
         logprobs: Vec<TokenLogprob>,
@@ -283,9 +296,10 @@ pub(crate) async fn completions(
         None => {
             let chat = ChatRequest {
                 constraint: request.constraint(),
-                priority: request.priority(),
+                priority: priority(request.service_tier.as_deref()),
                 model: request.model,
                 messages,
+                layout: Layout::Chat,
                 sampling,
                 top_logprobs: top,
                 tools: request
@@ -318,7 +332,8 @@ pub(crate) async fn completions(
     Ok(Json(envelope.whole(pieces).await?).into_response())
 }
 
-fn of_chunk(chunk: Result<ChatChunk, ModelError>) -> Piece {
+/// A piece of a model's answer.
+pub(crate) fn of_chunk(chunk: Result<ChatChunk, ModelError>) -> Piece {
     match chunk {
         Ok(ChatChunk::Delta { text, logprobs }) => Piece::Text { text, logprobs },
         Ok(ChatChunk::Reasoning(text)) => Piece::Reasoning(text),
@@ -336,7 +351,9 @@ fn of_chunk(chunk: Result<ChatChunk, ModelError>) -> Piece {
 }
 
 /// A function's steps as pieces; what its model said of the end goes into the last of them.
-fn of_steps(steps: impl Stream<Item = Step> + Send + 'static) -> impl Stream<Item = Piece> + Send {
+pub(crate) fn of_steps(
+    steps: impl Stream<Item = Step> + Send + 'static,
+) -> impl Stream<Item = Piece> + Send {
     let (mut finish, mut total) = (FinishReason::Stop, Usage::default());
     steps.filter_map(move |step| {
         let piece = match step {
@@ -376,7 +393,7 @@ fn of_steps(steps: impl Stream<Item = Step> + Send + 'static) -> impl Stream<Ite
 }
 
 /// This server's address as the client wrote it, for links that the client can open.
-fn origin(headers: &HeaderMap) -> String {
+pub(crate) fn origin(headers: &HeaderMap) -> String {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
     let scheme = text("x-forwarded-proto").filter(|s| *s == "https");
     let host = text(header::HOST.as_str()).unwrap_or_default();
@@ -557,29 +574,52 @@ impl Envelope {
     }
 }
 
-/// Each mark such as `[1]` of the text as OpenAI's URL citation: a link to the passage in the
-/// console, and the mark's characters in the text.
-fn annotations(origin: &str, text: &str, citations: &[Citation]) -> Value {
+/// A mark such as `[1]` in a text: its characters, and the passage that it links to.
+pub(crate) struct Mark {
+    pub start: usize,
+    pub end: usize,
+    pub title: String,
+    pub url: String,
+}
+
+/// The marks of a text, with links to their passages in the console.
+pub(crate) fn marks(origin: &str, text: &str, citations: &[Citation]) -> Vec<Mark> {
     let mut found = Vec::new();
     for Citation { number, passage } in citations {
         let mark = format!("[{number}]");
         for (at, _) in text.match_indices(&mark) {
             let start = text[..at].chars().count();
-            found.push(json!({
-                "type": "url_citation",
-                "url_citation": {
-                    "start_index": start,
-                    "end_index": start + mark.len(),
-                    "title": passage.title,
-                    "url": format!(
-                        "{origin}/documents/{}?start={}&end={}#passage",
-                        passage.document, passage.start, passage.end
-                    ),
-                },
-            }));
+            found.push(Mark {
+                start,
+                end: start + mark.len(),
+                title: passage.title.clone(),
+                url: format!(
+                    "{origin}/documents/{}?start={}&end={}#passage",
+                    passage.document, passage.start, passage.end
+                ),
+            });
         }
     }
-    Value::Array(found)
+    found
+}
+
+/// Each mark of the text as OpenAI's URL citation.
+fn annotations(origin: &str, text: &str, citations: &[Citation]) -> Value {
+    let annotation = |mark: Mark| {
+        json!({
+            "type": "url_citation",
+            "url_citation": {
+                "start_index": mark.start,
+                "end_index": mark.end,
+                "title": mark.title,
+                "url": mark.url,
+            },
+        })
+    };
+    marks(origin, text, citations)
+        .into_iter()
+        .map(annotation)
+        .collect()
 }
 
 fn logprobs_value(logprobs: &[TokenLogprob]) -> Value {
@@ -590,7 +630,7 @@ fn logprobs_value(logprobs: &[TokenLogprob]) -> Value {
     }
 }
 
-fn usage_value(usage: Usage) -> Value {
+pub(super) fn usage_value(usage: Usage) -> Value {
     json!({
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,

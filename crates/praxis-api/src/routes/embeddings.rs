@@ -12,10 +12,11 @@ use crate::guard::{Admitted, Paying};
 use crate::state::ApiState;
 
 /// The most texts of one request (OpenAI's own limit).
-const MAX_INPUTS: usize = 2048;
+pub(crate) const MAX_INPUTS: usize = 2048;
 
 /// A request; fields that change nothing here are ignored.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "EmbeddingRequest")]
 pub(crate) struct Request {
     #[serde(default)]
     model: String,
@@ -31,11 +32,13 @@ pub(crate) struct Request {
     input_type: Option<EmbedKind>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(untagged)]
+#[schemars(rename = "EmbeddingInput")]
 enum Input {
     One(String),
     Many(Vec<String>),
+    #[schemars(skip)]
     Other(serde::de::IgnoredAny),
 }
 

@@ -19,7 +19,7 @@ use crate::guard::Admitted;
 use crate::state::ApiState;
 
 /// What files are sent for.
-const PURPOSES: &[&str] = &[
+pub(crate) const PURPOSES: &[&str] = &[
     "assistants",
     "batch",
     "fine-tune",
@@ -35,7 +35,7 @@ const MAX_FIELD: usize = 4096;
 const MAX_FIELDS: usize = 16;
 
 /// How long a file may be kept, in seconds.
-const LIFETIMES: std::ops::RangeInclusive<i64> = 3600..=2_592_000;
+pub(crate) const LIFETIMES: std::ops::RangeInclusive<i64> = 3600..=2_592_000;
 
 /// Bytes that are read from the disk in one go.
 const PIECE: usize = 64 << 10;
@@ -198,7 +198,7 @@ pub(crate) async fn content(
 }
 
 /// A file as it is answered.
-fn shape(file: &StoredFile) -> Value {
+pub(super) fn shape(file: &StoredFile) -> Value {
     let mut shown = json!({
         "id": file.id,
         "object": "file",

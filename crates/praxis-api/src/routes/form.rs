@@ -77,7 +77,7 @@ pub(super) fn file_name(field: &Field<'_>) -> Result<String, ApiError> {
 }
 
 /// The last part of a path, without what would not show.
-fn base_name(name: &str) -> String {
+pub(super) fn base_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let shown = last.chars().filter(|c| !c.is_control());
     let name: String = shown.take(MAX_NAME).collect();

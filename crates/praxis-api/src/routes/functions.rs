@@ -26,8 +26,9 @@ pub(crate) async fn list(State(state): State<ApiState>) -> Json<Value> {
 }
 
 /// A call by signature.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "FunctionCall")]
 pub(crate) struct Call {
     input: Value,
     /// What prompts read as `@state`.
@@ -75,8 +76,9 @@ pub(crate) async fn call(
 }
 
 /// A conversation.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "FunctionChat")]
 pub(crate) struct Chat {
     messages: Vec<Message>,
     /// What prompts read as `@state`.

@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header;
-use axum::response::IntoResponse;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::state::ApiState;
@@ -23,6 +23,18 @@ pub(crate) async fn healthz(State(state): State<ApiState>) -> Json<Value> {
         "models": models.len() - missing.len(),
         "missing_models": missing,
     }))
+}
+
+/// That the store answers, too: whether requests should be sent here.
+pub(crate) async fn readyz(State(state): State<ApiState>) -> Response {
+    match state.store.key_by_hash("").await {
+        Ok(_) => Json(json!({ "status": "ready" })).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the store does not answer");
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            (status, Json(json!({ "status": "unavailable" }))).into_response()
+        }
+    }
 }
 
 /// Prometheus text format.

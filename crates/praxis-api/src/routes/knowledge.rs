@@ -22,20 +22,20 @@ use crate::state::ApiState;
 const AROUND: usize = 600;
 
 /// Passages of a search where the request names no number.
-const DEFAULT_LIMIT: usize = 10;
+pub(crate) const DEFAULT_LIMIT: usize = 10;
 
 /// The most passages of one search.
-const MAX_LIMIT: usize = 100;
+pub(crate) const MAX_LIMIT: usize = 100;
 
 /// Triples, or entities, of a graph where the request names no number, and at most.
-const DEFAULT_TRIPLES: usize = 30;
-const MAX_TRIPLES: usize = 1000;
+pub(crate) const DEFAULT_TRIPLES: usize = 30;
+pub(crate) const MAX_TRIPLES: usize = 1000;
 
 /// Triples of the way from one entity to another at most, where the request names no number.
-const DEFAULT_DEPTH: usize = 4;
+pub(crate) const DEFAULT_DEPTH: usize = 4;
 
 /// How many documents a list may give, and gives.
-const DOCUMENTS: (RangeInclusive<usize>, usize) = (1..=1000, 100);
+pub(crate) const DOCUMENTS: (RangeInclusive<usize>, usize) = (1..=1000, 100);
 
 /// The bases that the caller may know of, each with its first documents that the caller may read, so many in all; or
 /// one base, with those after a document.
@@ -83,7 +83,7 @@ pub(crate) async fn passage(
 }
 
 /// A question to a graph.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GraphQuery {
     /// A name; without one, the most frequent entities are shown.
@@ -131,8 +131,9 @@ pub(crate) async fn graph(
 }
 
 /// A search.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "KnowledgeSearch")]
 pub(crate) struct Search {
     query: String,
     limit: Option<usize>,
@@ -152,8 +153,9 @@ pub(crate) struct Search {
 }
 
 /// What a search ranks.
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "SearchLevel")]
 enum Level {
     #[default]
     Passage,

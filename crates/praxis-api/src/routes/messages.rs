@@ -5,7 +5,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// A message as it came.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "ChatMessage")]
 pub(super) struct InMessage {
     role: Role,
     /// Null where the model only called tools.
@@ -14,14 +15,16 @@ pub(super) struct InMessage {
     tool_call_id: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(untagged, expecting = "must be a string or an array of content parts")]
+#[schemars(rename = "ChatContent")]
 enum Content {
     Text(String),
     Parts(Vec<InPart>),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "ChatPart")]
 struct InPart {
     #[serde(rename = "type")]
     kind: String,
@@ -30,18 +33,21 @@ struct InPart {
     image_url: Option<ImageUrl>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "ChatImage")]
 struct ImageUrl {
     url: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "ChatToolCall")]
 struct InCall {
     id: String,
     function: Called,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "ChatToolCallFunction")]
 struct Called {
     name: String,
     /// A text; the object itself is taken too.

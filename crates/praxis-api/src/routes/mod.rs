@@ -1,6 +1,9 @@
 //! Handlers, a module for each resource.
 
+pub(crate) mod batches;
 pub(crate) mod chat;
+pub(crate) mod completions;
+pub(crate) mod conversations;
 pub(crate) mod embeddings;
 pub(crate) mod files;
 mod form;
@@ -9,9 +12,12 @@ pub(crate) mod health;
 pub(crate) mod knowledge;
 mod messages;
 pub(crate) mod models;
-mod paging;
+pub(crate) mod moderations;
+pub(crate) mod paging;
 pub(crate) mod preview;
+pub(crate) mod responses;
 mod tools;
 pub(crate) mod traces;
+pub(crate) mod uploads;
 pub(crate) mod usage;
 pub(crate) mod vector_stores;

@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use crate::error::ApiError;
 
 /// How many items a list of vector stores or their files may give, and gives.
-pub(super) const SHORT: (RangeInclusive<usize>, usize) = (1..=100, 20);
+pub(crate) const SHORT: (RangeInclusive<usize>, usize) = (1..=100, 20);
 
 /// The same of files.
-pub(super) const LONG: (RangeInclusive<usize>, usize) = (1..=10_000, 10_000);
+pub(crate) const LONG: (RangeInclusive<usize>, usize) = (1..=10_000, 10_000);
 
 /// The parameters of a list. Those that it does not know say nothing.
 #[derive(Debug)]

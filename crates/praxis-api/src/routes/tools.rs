@@ -6,8 +6,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// A tool as a client offers it.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[schemars(rename = "ChatTool")]
 pub(super) enum InTool {
     /// One that the client runs.
     Function {
@@ -18,7 +19,8 @@ pub(super) enum InTool {
 
 /// A function of the client's. Its `strict` says nothing here: arguments are always held to the schema
 /// where a local model writes them.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "ChatToolFunction")]
 pub(super) struct InFunction {
     name: String,
     description: Option<String>,
@@ -38,11 +40,12 @@ impl InTool {
 }
 
 /// What a client wants called.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(
     untagged,
     expecting = "must be \"auto\", \"none\", \"required\" or {\"type\": \"function\", \"function\": {\"name\": ...}}"
 )]
+#[schemars(rename = "ChatToolChoice")]
 pub(super) enum InChoice {
     /// One of the words.
     Word(Word),
@@ -53,15 +56,17 @@ pub(super) enum InChoice {
     },
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ChatToolChoiceWord")]
 pub(super) enum Word {
     Auto,
     None,
     Required,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "ChatToolChoiceName")]
 pub(super) struct Name {
     name: String,
 }

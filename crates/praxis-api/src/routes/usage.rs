@@ -9,7 +9,7 @@
 //! sees what its own key used, and no tags, which belong to all keys. Left out: widths other than a day, groups by two
 //! fields at once, and fields that are not counted, such as tokens of audio.
 
-mod params;
+pub(crate) mod params;
 mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,10 +2,15 @@
 `shared/conformance/openai-openapi.yaml` beside the repository. Without it, answers are read by the SDK alone.
 """
 
+import json
 import re
 import sys
 
-PARTS = ["/files", "/vector_stores", "/organization/usage", "/organization/costs"]
+PARTS = [
+    "/audio", "/batches", "/chat/completions", "/completions", "/conversations", "/embeddings", "/files",
+    "/models", "/moderations", "/organization/usage", "/organization/costs", "/responses", "/uploads",
+    "/vector_stores",
+]
 
 
 def checker(root):
@@ -21,12 +26,32 @@ def checker(root):
         description = yaml.load(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     # Paths without parameters come first: `/files/{id}` must not stand for others.
     paths = [p for p in description["paths"] if any(p.startswith(part) for part in PARTS)]
+    paths.sort(key=lambda p: "{" in p)
     patterns = [(re.compile("/v1" + re.sub(r"{\w+}", "[^/]+", p) + "$"), p) for p in paths]
+
+    # The schema of each event of a stream, by its type.
+    events, schemas = {}, description["components"]["schemas"]
+    for option in schemas["ResponseStreamEvent"]["anyOf"]:
+        [kind] = schemas[option["$ref"].rsplit("/", 1)[1]]["properties"]["type"]["enum"]
+        held = {"$ref": option["$ref"], "components": description["components"]}
+        events[kind] = jsonschema.Draft202012Validator(held)
+
+    def check_events(response):
+        response.read()
+        for line in response.text.split("\n"):
+            if line.startswith("data:"):
+                event = json.loads(line[len("data:") :])
+                errors = [f"{e.json_path}: {e.message}" for e in events[event["type"]].iter_errors(event)]
+                assert not errors, f"{event['type']}: {errors}: {line}"
 
     def check(response):
         if response.status_code != 200:
             return
         request = response.request
+        if response.headers.get("content-type", "").startswith("text/event-stream"):
+            if request.url.path.startswith("/v1/responses"):
+                check_events(response)
+            return
         for pattern, path in patterns:
             if not pattern.match(request.url.path):
                 continue

@@ -52,7 +52,7 @@ struct ErrorPage {
 }
 
 /// The page that says why another is not shown.
-fn failed(state: &ApiState, error: &CallError) -> Response {
+pub(crate) fn failed(state: &ApiState, error: &CallError) -> Response {
     let status =
         StatusCode::from_u16(error.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let heading = if status.is_server_error() {
@@ -88,7 +88,7 @@ pub(crate) fn render(page: &impl Template) -> Response {
 }
 
 /// A number with its noun.
-fn count(number: u64, noun: &str) -> String {
+pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
@@ -102,7 +102,7 @@ fn lang(text: &str) -> &'static str {
 }
 
 /// A text as a part of an address.
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             out.push(char::from(byte));

@@ -4,6 +4,7 @@
 
 mod constraint;
 mod filter;
+mod guard;
 mod knowledge;
 mod scope;
 
@@ -14,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::history::{History, HistoryKeys};
+use crate::moderation::policy::Guard;
 use crate::prompt::File;
 use crate::run::Budget;
 use crate::structured::checks::Checks;
@@ -37,6 +39,7 @@ const KEYS: &[&str] = &[
     "budget",
     "history",
     "tool_choice",
+    "guard",
 ];
 
 /// `praxis.tool_choice`: what the model does first.
@@ -74,6 +77,8 @@ pub(crate) struct Extension {
     pub history: History,
     /// Whether the model has to call a tool before it answers.
     pub tool_choice: FirstCall,
+    /// What is done about what goes in and what comes out.
+    pub guard: Option<Guard>,
 }
 
 /// `praxis.budget`.
@@ -144,6 +149,7 @@ impl File<'_> {
                 History::default()
             }),
             tool_choice: self.first_call(front, &ours, problems),
+            guard: self.guard(&ours, problems),
             constraint: self.constraint(&ours, problems),
             constrained: self.read("constrained", &ours, problems).unwrap_or(true),
             budget,

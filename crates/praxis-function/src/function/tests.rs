@@ -14,7 +14,9 @@ use praxis_core::{
 
 use super::*;
 use crate::library::{Functions, Known, Library};
+use crate::moderation::Moderator;
 
+mod guard;
 mod promises;
 mod scope;
 mod tools;
@@ -134,10 +136,26 @@ struct Called {
     spans: Vec<Span>,
 }
 
+/// What a function is called with.
+enum Given {
+    Input(Value),
+    Chat(Vec<Message>),
+}
+
 /// Calls `f` of an application with these prompts.
 async fn call(
     prompts: &[(&str, &str)],
     input: Value,
+    script: impl Fn(&ChatRequest, usize) -> Result<String, ModelError> + Send + Sync + 'static,
+) -> Called {
+    call_judged(prompts, Given::Input(input), Moderator::default(), script).await
+}
+
+/// The same, where texts are judged by `moderator`.
+async fn call_judged(
+    prompts: &[(&str, &str)],
+    given: Given,
+    moderator: Moderator,
     script: impl Fn(&ChatRequest, usize) -> Result<String, ModelError> + Send + Sync + 'static,
 ) -> Called {
     let dir = tempfile::tempdir().unwrap();
@@ -160,16 +178,26 @@ async fn call(
         retriever: Arc::new(NoDocuments),
         embedder: Arc::new(Words),
         functions: Functions::default(),
+        moderator: Arc::new(moderator),
     };
     let known = Known {
         knowledge: vec!["docs".to_owned()],
+        models: vec!["judge".to_owned()],
+        categories: vec!["brand".to_owned()],
         ..Known::default()
     };
     let library = Library::load(&folder, &known, &deps).unwrap();
     let spans = Arc::new(Spans::default());
     let (send, mut receive) = tokio::sync::mpsc::channel(10_000);
     let cx = CallContext::new(spans.clone()).with_events(send);
-    let output = library.get("f").unwrap().call(input, &cx).await;
+    let function = library.get("f").unwrap();
+    let output = match given {
+        Given::Input(input) => function.call(input, &cx).await,
+        Given::Chat(messages) => {
+            let sampling = Sampling::default();
+            function.call_chat(messages, sampling, None, &cx).await
+        }
+    };
     drop(cx);
     let mut called = Called {
         output,

@@ -106,6 +106,7 @@ async fn became(
         model: "m",
         written: &written,
         tools,
+        veil: None,
         cx: &cx,
     };
     let texts = make(&asked).await;

@@ -19,6 +19,7 @@ use crate::function::tests::Words;
 
 mod data;
 mod front;
+mod guard;
 
 #[derive(Default)]
 struct Replay {
@@ -134,6 +135,7 @@ fn library_over(
         retriever: Arc::new(shelf),
         embedder: Arc::new(Words),
         functions: Functions::default(),
+        moderator: Arc::default(),
     };
     let library = Library::load(&folder(files).path().join("prompts"), &known(), &deps).unwrap();
     (library, chat)
@@ -702,6 +704,7 @@ proptest::proptest! {
             retriever: Arc::new(Shelf::default()),
             embedder: Arc::new(Words),
             functions: Functions::default(),
+            moderator: Arc::default(),
         };
         if let Ok(library) = Library::from_sources(&sources.into(), "prompts", &known(), &deps) {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -90,6 +90,20 @@ impl Masked {
         unmasked
     }
 
+    /// The same values as they are written inside of a JSON text.
+    #[must_use]
+    pub fn in_json(&self) -> Self {
+        let escaped = |(key, value): (&String, &String)| {
+            let text = serde_json::Value::from(value.as_str()).to_string();
+            let bare = text.get(1..text.len().saturating_sub(1));
+            (key.clone(), bare.unwrap_or_default().to_owned())
+        };
+        Self {
+            values: self.values.iter().map(escaped).collect(),
+            ..self.clone()
+        }
+    }
+
     /// Whether nothing was masked.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()

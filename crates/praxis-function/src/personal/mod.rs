@@ -182,6 +182,17 @@ impl Kinds {
         Self(bits)
     }
 
+    /// These and others.
+    #[must_use]
+    pub const fn with(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// Whether it is none.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// Whether a kind is one of them.
     pub const fn has(self, kind: Kind) -> bool {
         self.0 & (1u32 << (kind as u32)) != 0

@@ -31,7 +31,7 @@ pub(crate) use names::term;
 pub(crate) use views::Views;
 
 /// An entity of a graph.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct GraphEntity {
     /// As it is written most often.
     pub name: String,
@@ -47,7 +47,7 @@ pub struct GraphEntity {
 }
 
 /// A triple with where it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct GraphTriple {
     /// Of whom it is said.
     pub subject: String,
@@ -66,7 +66,7 @@ pub struct GraphTriple {
 }
 
 /// The words of a document that state a triple.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Provenance {
     /// The chunk that they stand in.
     pub chunk: ChunkId,
@@ -83,7 +83,7 @@ pub struct Provenance {
 }
 
 /// What a graph says of a name.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct GraphAnswer {
     /// The entities of that name, one for each type; without a name, the most frequent entities.
     pub entities: Vec<GraphEntity>,

@@ -15,7 +15,9 @@ use crate::document::{Block, BlockKind, LoadedDocument, Segment};
 use units::Unit;
 
 /// Where chunks begin and end.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Strategy {
     /// Along sections, tables, pieces of code and sentences.

@@ -14,6 +14,7 @@ use crate::ui::{self, Failure};
 pub fn run(args: &Docs) -> Result<(), Failure> {
     match args {
         Docs::Cli => ui::out(cli_reference()),
+        Docs::Openapi => return super::openapi::bare(),
     }
     Ok(())
 }

@@ -10,7 +10,9 @@ mod keys;
 mod knowledge;
 mod meaning;
 mod models;
+mod moderation;
 mod new;
+mod openapi;
 mod prompts;
 mod search;
 mod serve;
@@ -36,8 +38,11 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::New(args) => new::run(&args, &global),
         Command::Docs(args) => docs::run(&args),
         Command::Check => check::run(&global).await,
+        Command::Openapi if app::find_root(global.app.as_deref()).is_err() => openapi::bare(),
+        Command::Openapi => with_app(&global, async |app| openapi::run(app)).await,
         Command::Prompts(args) => prompts::run(args, &global).await,
         Command::Models(args) => models::run(args, &global).await,
+        Command::Moderation(args) => moderation::run(args, &global).await,
         Command::Keys(args) => keys::run(args, &global).await,
         Command::Usage(args) => usage::run(args, &global).await,
         Command::Embed(args) => meaning::embed(args, &global).await,

@@ -1,36 +1,34 @@
-//! `praxis serve`: the console and the API on one port.
+//! `praxis serve`: the console and the API, at a port and at a socket.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+mod listen;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use praxis_api::access::Holder;
-use praxis_api::{Access, ApiState, AppInfo, ModelInfo};
+use praxis_api::{Access, ApiState, AppInfo, Batches, Cors, ModelInfo, Responses};
 use praxis_core::function::now_ms;
-use praxis_core::{Caller, Clearance, Ledger, Secret};
+use praxis_core::{Caller, Clearance, Ledger, Secret, now_s};
 use praxis_gateway::KeyReference;
 use praxis_store::StoreLedger;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::listen::Places;
 use super::watch::{self, Voice};
 use crate::app::App;
 use crate::cli::{Global, Serve};
 use crate::config::ServerConfig;
 use crate::ui::{self, BOLD, CYAN, DIM, Failure};
 
-/// The port where nothing else is said; where it is taken, the next free one.
-const DEFAULT_PORT: u16 = 8787;
-
-/// Ports tried from the default on.
-const PORTS: u16 = 20;
-
 /// How often it is noted when keys were last used.
 const NOTE_USES: Duration = Duration::from_secs(60);
 
 /// How long the reading of files may take to stop.
 const LAST_FILE: Duration = Duration::from_secs(10);
+
+/// How long responses in the background may take to stop.
+const LAST_RESPONSES: Duration = Duration::from_secs(15);
 
 /// Upper bounds of the latency histograms, in seconds.
 const BUCKETS: &[f64] = &[
@@ -40,32 +38,20 @@ const BUCKETS: &[f64] = &[
 /// Serves until Ctrl-C or SIGTERM.
 ///
 /// # Errors
-/// A port that is taken, or a key that is not set.
+/// A port or a socket that is taken, a certificate that cannot be used, or a key that is not set.
 pub async fn run(app: &App, args: Serve, global: &Global) -> Result<(), Failure> {
     let config = &app.project.config.server;
-    let host = args
-        .host
-        .or(config.host)
-        .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let access = access(app, config).await?;
-    if !host.is_loopback() && access.is_none() {
-        return Err(Failure::message(format!(
-            "{host} is reachable from other machines, and no key is set"
-        ))
-        .with_help(
-            "make one with `praxis keys create NAME`, or set `api_key = \"env:PRAXIS_API_KEY\"` under [server] in \
-             praxis.toml",
-        ));
-    }
-    let listener = listen(host, args.port.or(config.port)).await?;
-    let address = listener
-        .local_addr()
-        .map_err(|e| Failure::message(e.to_string()))?;
-    let state = state(app, access.clone())?;
+    let cors = cors(config, access.is_some())?;
+    let places = listen::open(app, &args, access.is_some()).await?;
+    let state = state(app, access.clone(), cors)?;
+    // What a killed server left unfinished has failed, and is noted before the first request.
+    let unfinished = state.responses.recover().await;
+    unfinished.map_err(|e| Failure::message(format!("the responses cannot be read: {e}")))?;
     let ledger = ledger(app).await?;
     let pages = praxis_console::router(state.clone());
     let router = praxis_api::hardened(&state, praxis_api::router(state.clone()).merge(pages));
-    announce(app, address, global);
+    announce(app, &places, global);
     let cancel = CancellationToken::new();
     let watching = args.watch.then(|| {
         let watched = watch::watched(app, &super::ingest::selected(app, None)?);
@@ -81,9 +67,17 @@ pub async fn run(app: &App, args: Serve, global: &Global) -> Result<(), Failure>
     // Files of vector stores are read beside the answers, too.
     let (vector_stores, stopped) = (Arc::clone(&app.vector_stores), cancel.clone());
     let reading = tokio::spawn(async move { vector_stores.run(stopped).await });
+    let (responses, stopped) = (Arc::clone(&state.responses), cancel.clone());
+    let responding = tokio::spawn(async move { responses.run(stopped).await });
+    // Requests of batches go through the API alone, with all that every request goes through.
+    let alone = praxis_api::hardened(&state, praxis_api::router(state.clone()));
+    let (batches, stopped) = (Arc::clone(&state.batches), cancel.clone());
+    let batching = tokio::spawn(async move { batches.run(alone, stopped).await });
     let noting = access.map(|access| tokio::spawn(note_uses(access, cancel.clone())));
-    let served = praxis_api::serve(listener, router, stop()).await;
+    let served = praxis_api::serve(places.listening, router, stop()).await;
     cancel.cancel();
+    let _ = batching.await;
+    let _ = tokio::time::timeout(LAST_RESPONSES, responding).await;
     if let Some(noting) = noting {
         let _ = noting.await;
     }
@@ -136,13 +130,28 @@ async fn note_uses(access: Arc<Access>, stop: CancellationToken) {
     }
 }
 
-fn state(app: &App, access: Option<Arc<Access>>) -> Result<ApiState, Failure> {
+/// The pages of other sites that may call the API.
+fn cors(config: &ServerConfig, has_keys: bool) -> Result<Cors, Failure> {
+    let cors = Cors::new(&config.cors_origins);
+    let cors = cors.map_err(|e| Failure::message(e.to_string()).with_help(e.help))?;
+    if cors.is_for_any() && !has_keys {
+        return Err(Failure::message(
+            "`cors_origins = [\"*\"]` lets every page that somebody here visits ask everything, and no key is set",
+        )
+        .with_help("name the origins of your pages, or make a key with `praxis keys create NAME`"));
+    }
+    Ok(cors)
+}
+
+fn state(app: &App, access: Option<Arc<Access>>, cors: Cors) -> Result<ApiState, Failure> {
     let metrics = PrometheusBuilder::new()
         .set_buckets(BUCKETS)
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(|e| Failure::message(format!("cannot start the metrics: {e}")))?;
     let info = &app.project.config.app;
     let (models, embedders) = (Arc::clone(&app.gateway), Arc::clone(&app.gateway));
+    let (files, owners) = (Arc::clone(&app.files), access.clone());
+    let batches = Batches::new(app.store.clone(), files, owners, now_s);
     Ok(ApiState {
         app: Arc::new(AppInfo {
             title: info.title.clone().unwrap_or_else(|| app.project.name()),
@@ -167,10 +176,13 @@ fn state(app: &App, access: Option<Arc<Access>>) -> Result<ApiState, Failure> {
         library: Arc::clone(&app.library),
         files: Arc::clone(&app.files),
         vector_stores: Arc::clone(&app.vector_stores),
+        responses: Arc::new(Responses::new(app.store.clone(), now_s)),
+        batches: Arc::new(batches),
         knowledge: Arc::clone(&app.knowledge),
         store: app.store.clone(),
         sink: app.sink(),
         access,
+        cors,
         metrics,
     })
 }
@@ -215,42 +227,35 @@ fn key(place: &str, reference: &str) -> Result<Secret, Failure> {
     }
 }
 
-async fn listen(host: IpAddr, port: Option<u16>) -> Result<TcpListener, Failure> {
-    if let Some(port) = port {
-        return TcpListener::bind((host, port)).await.map_err(|e| {
-            Failure::message(format!("cannot listen on {host}:{port}: {e}"))
-                .with_help("choose another with --port, or leave it out to take the next free one")
-        });
-    }
-    for port in DEFAULT_PORT..DEFAULT_PORT + PORTS {
-        match TcpListener::bind((host, port)).await {
-            Ok(listener) => return Ok(listener),
-            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => {}
-            Err(e) => {
-                return Err(Failure::message(format!(
-                    "cannot listen on {host}:{port}: {e}"
-                )));
-            }
-        }
-    }
-    Err(Failure::message(format!(
-        "the ports {DEFAULT_PORT} to {} are taken",
-        DEFAULT_PORT + PORTS - 1
-    ))
-    .with_help("name a free one with --port"))
-}
-
-fn announce(app: &App, address: SocketAddr, global: &Global) {
+fn announce(app: &App, places: &Places, global: &Global) {
+    let socket = places.socket.as_ref().map(|path| path.to_string_lossy());
     if global.json {
-        ui::out_json(&serde_json::json!({ "url": format!("http://{address}") }));
+        let mut said = serde_json::Map::new();
+        if let Some(url) = &places.url {
+            said.insert("url".to_owned(), url.as_str().into());
+        }
+        if let Some(socket) = &socket {
+            said.insert("socket".to_owned(), socket.to_string().into());
+        }
+        ui::out_json(&said.into());
         return;
     }
-    let url = format!("http://{address}");
-    ui::out(format!(
-        "{} is at {}",
-        ui::paint(BOLD, app.project.name()),
-        ui::paint(CYAN, &url)
-    ));
+    let name = app.project.name();
+    if let Some(url) = &places.url {
+        ui::out(format!(
+            "{} is at {}",
+            ui::paint(BOLD, &name),
+            ui::paint(CYAN, url)
+        ));
+    }
+    if let Some(socket) = &socket {
+        ui::out(format!(
+            "{} is at the socket {}",
+            ui::paint(BOLD, &name),
+            ui::paint(CYAN, socket)
+        ));
+    }
+    let url = places.url.as_deref().unwrap_or_default();
     ui::note(ui::paint(
         DIM,
         format_args!("OpenAI API at {url}/v1, Ctrl-C stops"),

@@ -1,17 +1,18 @@
 //! `praxis.toml`: what it may say, and diagnostics that point at what it should not.
 
+mod server;
 pub mod toml_file;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use praxis_core::access::{MAX_LABEL, is_label};
-use praxis_core::{Diagnostic, Limit, Problem};
-use praxis_gateway::{
-    CacheConfig, Defaults, GatewayConfig, KeyReference, ModelConfig, Prices, RouteConfig,
-};
+use praxis_core::{Diagnostic, Problem};
+use praxis_function::Moderator;
+use praxis_function::moderation::Classifier;
+use praxis_gateway::{CacheConfig, Defaults, GatewayConfig, ModelConfig, Prices, RouteConfig};
 use praxis_knowledge::FileLimits;
 use serde::Deserialize;
 
+pub use self::server::ServerConfig;
 use self::toml_file::TomlFile;
 
 /// The application's configuration file.
@@ -40,6 +41,8 @@ pub struct AppConfig {
     pub server: ServerConfig,
     /// Files that clients send.
     pub files: FilesConfig,
+    /// What texts are judged by.
+    pub moderation: ModerationConfig,
     /// The web console.
     pub console: ConsoleConfig,
     /// The application's own table of prices, `prices.toml` beside this file.
@@ -71,6 +74,38 @@ pub struct AppInfo {
     pub description: Option<String>,
 }
 
+/// `[moderation]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModerationConfig {
+    /// A classifier of the application's own, as `praxis moderation train` makes it, relative to the application's folder.
+    pub classifier: Option<PathBuf>,
+}
+
+impl ModerationConfig {
+    /// What texts are judged by: what comes with the program, and the application's own classifier.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or is none.
+    pub fn moderator(&self, root: &Path) -> Result<Moderator, Diagnostic> {
+        let Some(path) = &self.classifier else {
+            return Ok(Moderator::new(None));
+        };
+        let wrong = |problem: String| {
+            let shown = path.display();
+            Diagnostic::error(format!(
+                "praxis.toml: `moderation.classifier`: `{shown}` {problem}"
+            ))
+            .help("make one with `praxis moderation train`, or leave it out")
+        };
+        let bytes = std::fs::read(root.join(path))
+            .map_err(|error| wrong(format!("cannot be read: {error}")))?;
+        let own = Classifier::parse(&bytes)
+            .map_err(|error| wrong(format!("is no classifier: {error}")))?;
+        Ok(Moderator::new(Some(own)))
+    }
+}
+
 /// `[prompts]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -89,84 +124,6 @@ impl PromptsConfig {
             })
         };
         self.pin.iter().filter_map(wrong).collect()
-    }
-}
-
-/// `[server]`
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ServerConfig {
-    /// Address to listen on; default 127.0.0.1: this machine only.
-    pub host: Option<std::net::IpAddr>,
-    /// Port; default 8787, or the next free one.
-    pub port: Option<u16>,
-    /// Key that clients must send, as `env:NAME`; who has it may read everything. Default: none, which only a
-    /// loopback address may have, unless there are `keys`.
-    pub api_key: Option<String>,
-    /// Keys of callers who may not read everything: `[[server.keys]]`.
-    pub keys: Vec<KeyConfig>,
-    /// What callers may use, such as `60 requests/minute for key:*`; each key may have limits of its own beside.
-    pub limits: Vec<Limit>,
-}
-
-/// `[[server.keys]]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KeyConfig {
-    /// What traces call who has it.
-    pub name: String,
-    /// The key, as `env:NAME`.
-    pub key: String,
-    /// Access labels of which a document with labels must have one.
-    #[serde(default)]
-    pub labels: Vec<String>,
-    /// What it may use, such as `60 requests/minute`.
-    #[serde(default)]
-    pub limits: Vec<Limit>,
-}
-
-impl ServerConfig {
-    fn problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let mut report = |path: &str, message: String, help: &str| {
-            problems.push(Problem {
-                path: path.to_owned(),
-                message,
-                help: Some(help.to_owned()),
-            });
-        };
-        for (at, key) in self.keys.iter().enumerate() {
-            if key.name.trim().is_empty() || key.name.chars().count() > MAX_LABEL {
-                report(
-                    "server",
-                    format!("key {} of `server.keys` has no name", at + 1),
-                    "name it after who has it: name = \"hr\"",
-                );
-            }
-            if self.keys[..at].iter().any(|other| other.name == key.name) {
-                report(
-                    "server",
-                    format!("two of `server.keys` are called `{}`", key.name),
-                    "give each a name of its own: callers see the traces of their name",
-                );
-            }
-            // A key that was written into the file must not be printed.
-            if KeyReference::new(&key.key).variable().is_none() {
-                report(
-                    &format!("server.keys.{at}.key"),
-                    format!("the key `{}` must name an environment variable", key.name),
-                    "write `key = \"env:HR_KEY\"`: keys do not belong into files",
-                );
-            }
-            for label in key.labels.iter().filter(|label| !is_label(label)) {
-                report(
-                    "server",
-                    format!("`{label}` of the key `{}` is no label", key.name),
-                    "labels have up to 64 letters, digits and `-_.:/`",
-                );
-            }
-        }
-        problems
     }
 }
 

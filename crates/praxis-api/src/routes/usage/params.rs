@@ -14,17 +14,17 @@ use praxis_core::{ErrorCode, Subject};
 use crate::error::ApiError;
 
 /// How many days a page may have. OpenAI's own limit is 180 for costs, and less for usage.
-const LIMITS: RangeInclusive<usize> = 1..=180;
+pub(crate) const LIMITS: RangeInclusive<usize> = 1..=180;
 
 /// How many it has where nothing is said.
-const USUAL: usize = 7;
+pub(crate) const USUAL: usize = 7;
 
 /// What cursors begin with.
 const CURSOR: &str = "page_";
 
 /// By what results are grouped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum By {
+pub(crate) enum By {
     /// By model.
     Model,
     /// By key, user or tag.
@@ -32,7 +32,7 @@ pub(super) enum By {
 }
 
 /// What `group_by` may name.
-pub(super) const FIELDS: &[(&str, By)] = &[
+pub(crate) const FIELDS: &[(&str, By)] = &[
     ("model", By::Model),
     ("api_key_id", By::Payer(SubjectKind::Key)),
     ("user_id", By::Payer(SubjectKind::User)),
@@ -40,7 +40,7 @@ pub(super) const FIELDS: &[(&str, By)] = &[
 ];
 
 /// The same of costs.
-pub(super) const FIELDS_OF_COSTS: &[(&str, By)] = &[
+pub(crate) const FIELDS_OF_COSTS: &[(&str, By)] = &[
     ("line_item", By::Model),
     ("model", By::Model),
     ("api_key_id", By::Payer(SubjectKind::Key)),

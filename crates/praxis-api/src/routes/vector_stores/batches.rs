@@ -19,8 +19,9 @@ use crate::state::ApiState;
 const MOST_FILES: usize = 2000;
 
 /// Files to be added: by id, all alike, or each with its own settings.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "VectorStoreFileBatchRequest")]
 pub(crate) struct Create {
     file_ids: Option<Vec<String>>,
     files: Option<Vec<CreateFile>>,

@@ -15,8 +15,9 @@ use crate::routes::paging::{ListParams, SHORT, listed};
 use crate::state::ApiState;
 
 /// A file to be added.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "VectorStoreFileRequest")]
 pub(crate) struct Create {
     file_id: String,
     #[serde(default)]
@@ -36,8 +37,9 @@ impl Create {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "VectorStoreFileChange")]
 pub(crate) struct Update {
     attributes: Option<Map<String, Value>>,
 }

@@ -14,11 +14,12 @@ use serde_json::{Map, Value, json};
 use crate::error::ApiError;
 
 /// Tokens of a chunk that a client may ask for.
-const CHUNK_TOKENS: std::ops::RangeInclusive<u32> = 100..=4096;
+pub(crate) const CHUNK_TOKENS: std::ops::RangeInclusive<u32> = 100..=4096;
 
 /// How a client wants a file cut.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[schemars(rename = "ChunkingStrategy")]
 enum Chunking {
     /// As bases have it.
     Auto {},
@@ -30,8 +31,9 @@ enum Chunking {
     },
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ChunkSizes")]
 struct Sizes {
     max_chunk_size_tokens: u32,
     chunk_overlap_tokens: u32,

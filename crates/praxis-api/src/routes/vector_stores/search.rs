@@ -12,19 +12,20 @@ use crate::guard::{Admitted, Paying};
 use crate::state::ApiState;
 
 /// Hits of a search where the request names no number.
-const USUAL: usize = 10;
+pub(crate) const USUAL: usize = 10;
 
 /// The most hits of one search.
-const MOST: usize = 50;
+pub(crate) const MOST: usize = 50;
 
 /// Questions of one search, at most.
-const MOST_QUERIES: usize = 16;
+pub(crate) const MOST_QUERIES: usize = 16;
 
 /// Other wordings that `rewrite_query` searches for too.
 const WORDINGS: usize = 2;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "VectorStoreSearch")]
 pub(crate) struct Search {
     query: Queries,
     #[serde(default)]
@@ -37,15 +38,17 @@ pub(crate) struct Search {
     ranking_options: Option<Ranking>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(untagged, expecting = "must be a text or a list of texts")]
+#[schemars(rename = "VectorStoreQuery")]
 enum Queries {
     One(String),
     Several(Vec<String>),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "VectorStoreRanking")]
 struct Ranking {
     #[serde(default)]
     ranker: Ranker,
@@ -54,7 +57,8 @@ struct Ranking {
 }
 
 /// Whether results are reranked, as the base has it; vector stores have no reranker of their own.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "VectorStoreRanker")]
 enum Ranker {
     #[serde(rename = "none")]
     Off,
@@ -64,7 +68,7 @@ enum Ranker {
 }
 
 impl Search {
-    fn query(self) -> Result<StoreQuery, ApiError> {
+    pub(crate) fn query(self) -> Result<StoreQuery, ApiError> {
         let limit = self.max_num_results.unwrap_or(USUAL);
         if !(1..=MOST).contains(&limit) {
             let message = format!("`max_num_results` must be between 1 and {MOST}");

@@ -25,10 +25,11 @@ const METADATA: (usize, usize, usize) = (16, 64, 512);
 const MAX_NAME: usize = 1024;
 
 /// Days after which a vector store may expire.
-const DAYS: std::ops::RangeInclusive<u32> = 1..=365;
+pub(crate) const DAYS: std::ops::RangeInclusive<u32> = 1..=365;
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "VectorStoreRequest")]
 pub(crate) struct Create {
     name: Option<String>,
     description: Option<String>,
@@ -38,21 +39,24 @@ pub(crate) struct Create {
     chunking_strategy: Option<Chunking>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "VectorStoreExpiry")]
 struct Expiry {
     anchor: Anchor,
     days: u32,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "VectorStoreAnchor")]
 enum Anchor {
     LastActiveAt,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "VectorStoreChange")]
 pub(crate) struct Modify {
     name: Option<String>,
     /// Nothing where it is not said, `Some(None)` where it is `null`.
@@ -79,7 +83,7 @@ impl Expiry {
     }
 }
 
-fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), ApiError> {
+pub(crate) fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), ApiError> {
     let (most, key, value) = METADATA;
     let long = |text: &str, most: usize| text.chars().count() > most;
     if metadata.len() > most || metadata.iter().any(|(k, v)| long(k, key) || long(v, value)) {

@@ -179,6 +179,7 @@ async fn prompts_read_the_state_of_the_call() {
         retriever: Arc::new(NoDocuments),
         embedder: Arc::new(Words),
         functions: Functions::default(),
+        moderator: Arc::default(),
     };
     let sources = [(
         "f.prompt".to_owned(),

@@ -30,6 +30,7 @@ impl Application {
                 retriever: Arc::new(Shelf::default()),
                 embedder: Arc::new(Words),
                 functions: Functions::default(),
+                moderator: Arc::default(),
             },
             dir,
             chat,

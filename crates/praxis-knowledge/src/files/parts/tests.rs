@@ -196,7 +196,8 @@ async fn what_is_late_or_left_over_is_removed() {
     CLOCK.fetch_add(3600, Ordering::Relaxed);
     files.expire().await.unwrap();
     assert_eq!(files.parts_there(), 0);
-    let late = files.complete_upload(&upload, &[part], None, &named("hr"));
+    let (parts, caller) = ([part], named("hr"));
+    let late = files.complete_upload(&upload, &parts, None, &caller);
     let refused = late.await.unwrap_err().error;
     assert!(refused.message.contains("expired"), "{}", refused.message);
     CLOCK.fetch_add(KNOWN, Ordering::Relaxed);

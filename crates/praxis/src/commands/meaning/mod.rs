@@ -28,7 +28,7 @@ use crate::ui::{self, Failure};
 const BATCH: usize = 64;
 
 /// The embedder of a name, or the application's, or the default of an application that says nothing.
-fn embedder(model: Option<&str>, global: &Global) -> Result<Arc<dyn Embedder>, Failure> {
+pub(super) fn embedder(model: Option<&str>, global: &Global) -> Result<Arc<dyn Embedder>, Failure> {
     let project = match app::find_root(global.app.as_deref()) {
         Ok(root) => Project::load(root)?,
         Err(failure) if global.app.is_some() => return Err(failure),
@@ -36,6 +36,7 @@ fn embedder(model: Option<&str>, global: &Global) -> Result<Arc<dyn Embedder>, F
             root: ".".into(),
             config: AppConfig::default(),
             bases: Vec::new(),
+            moderator: Arc::default(),
         },
     };
     let cache = Cache::open(None).map_err(|e| Failure::message(e.to_string()))?;
@@ -47,7 +48,7 @@ fn embedder(model: Option<&str>, global: &Global) -> Result<Arc<dyn Embedder>, F
 }
 
 /// The vectors of some texts, with a bar where there are many.
-async fn vectors(
+pub(super) async fn vectors(
     embedder: &dyn Embedder,
     kind: EmbedKind,
     texts: Vec<String>,
