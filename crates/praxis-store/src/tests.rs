@@ -232,6 +232,15 @@ async fn documents_of_an_older_store_were_cut_with_the_settings_of_their_base() 
         "DROP TABLE ledger_open",
         "DROP TABLE usage_daily",
         "DROP TABLE idempotency",
+        "DROP TABLE upload_parts",
+        "DROP TABLE uploads",
+        "DROP TABLE batch_answers",
+        "DROP TABLE batches",
+        "DROP TABLE response_events",
+        "DROP TABLE response_items",
+        "DROP TABLE responses",
+        "DROP TABLE conversation_items",
+        "DROP TABLE conversations",
         "DELETE FROM _sqlx_migrations WHERE version >= 10",
     ] {
         sqlx::query(query).execute(&store.pool).await.unwrap();
