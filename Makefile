@@ -74,8 +74,8 @@ bench-graph: ## Measure the extraction of knowledge graphs, and which names are 
 bench-faults: ## Kill ingests at random moments, ROUNDS=200 by default, and fill the disk; look for what is lost
 	@scripts/bench-faults.sh all $(or $(ROUNDS),200)
 
-bench-gateway: ## Measure what the gateway adds, beside litellm's proxy; memory over many requests; a client that floods
-	@scripts/bench-gateway.sh
+bench-gateway: ## Measure what the gateway adds, beside litellm's proxy; memory, a flood; OPTIONS=--quick
+	@scripts/bench-gateway.sh $(OPTIONS)
 
 fuzz: ## Give each loader of documents changed files, MINUTES=10 by default for each format
 	@MINUTES=$(or $(MINUTES),10) scripts/fuzz.sh

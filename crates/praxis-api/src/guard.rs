@@ -385,6 +385,7 @@ mod tests {
             ("/v1/chat/completions", Some(Scope::Chat)),
             ("/v1/completions", Some(Scope::Chat)),
             ("/v1/models/{id}", Some(Scope::Models)),
+            ("/v1/moderations", Some(Scope::Moderations)),
             ("/v1/responses/{id}/cancel", Some(Scope::Responses)),
             ("/v1/files", Some(Scope::Files)),
             ("/v1/filesystem", None),

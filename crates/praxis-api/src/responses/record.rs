@@ -81,7 +81,8 @@ impl From<&ApiError> for Failure {
             | ErrorCode::TooLarge
             | ErrorCode::BudgetExceeded
             | ErrorCode::OutputInvalid
-            | ErrorCode::OutOfScope => "invalid_prompt",
+            | ErrorCode::OutOfScope
+            | ErrorCode::ContentBlocked => "invalid_prompt",
             _ => "server_error",
         };
         Self {

@@ -238,7 +238,7 @@ fn a_search_is_made_and_the_answer_cites_what_it_found() {
     let Then::Ask(said) = next.then else {
         panic!("the model is to be asked again");
     };
-    assert_eq!(said.tool_calls, [wanted.call.clone()]);
+    assert_eq!(said.tool_calls, std::slice::from_ref(&wanted.call));
     assert_eq!(turn.next_mark(), 1);
     let mut events = turn.searching(0);
     events.extend(turn.searched(

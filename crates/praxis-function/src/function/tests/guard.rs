@@ -462,7 +462,7 @@ proptest! {
         prop_assert!(!heard.contains("cat"), "{}", heard);
         prop_assert_eq!(outcome.is_err(), text.contains("cat"));
         // The same as if it had come at once.
-        let (at_once, _) = relayed(&[text.clone()]);
+        let (at_once, _) = relayed(std::slice::from_ref(&text));
         prop_assert_eq!(&heard, &at_once);
         if !text.contains("cat") {
             prop_assert_eq!(heard, text);

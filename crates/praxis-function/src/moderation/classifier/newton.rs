@@ -204,7 +204,7 @@ mod tests {
                 [x, x * x, (x * 9.0).sin()]
             })
             .collect();
-        let label = |i: usize| i > 30 || i % 7 == 0;
+        let label = |i: usize| i > 30 || i.is_multiple_of(7);
         let rows: Vec<Row<'_>> = vectors
             .iter()
             .enumerate()

@@ -189,7 +189,7 @@ async fn what_is_late_or_left_over_is_removed() {
     // A process was killed between the bytes of a part and its row.
     std::fs::write(files.part_path("part_orphan"), b"y").unwrap();
     files.sweep().await.unwrap();
-    assert_eq!(names(&files.root.join(PARTS)), [part.clone()]);
+    assert_eq!(names(&files.root.join(PARTS)), std::slice::from_ref(&part));
     files.expire().await.unwrap();
     assert_eq!(files.parts_there(), 1);
 

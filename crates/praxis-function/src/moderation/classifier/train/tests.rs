@@ -73,12 +73,12 @@ fn texts_without_a_part_get_one_by_what_they_say() {
 fn lines(count: u16) -> (Vec<Example>, Vec<Vec<Vec<f32>>>) {
     let line = |i: u16| {
         let x = f32::from(i % 20) / 20.0;
-        let rare = i % 11 == 0;
+        let rare = i.is_multiple_of(11);
         let labels = [("right".to_owned(), x > 0.5), ("rare".to_owned(), rare)];
         let example = Example {
             text: format!("text {i}"),
             labels: labels.into_iter().collect(),
-            lang: if i % 2 == 0 { "en" } else { "zh" }.to_owned(),
+            lang: if i.is_multiple_of(2) { "en" } else { "zh" }.to_owned(),
             source: String::new(),
             part: match i % 5 {
                 0..=2 => Part::Train,
