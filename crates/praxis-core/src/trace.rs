@@ -21,6 +21,8 @@ pub enum SpanKind {
     Chat,
     /// Texts turned into vectors.
     Embedding,
+    /// Speech written down.
+    Transcription,
     /// A tool that a model wanted called.
     Tool,
 }
@@ -34,6 +36,7 @@ impl SpanKind {
             SpanKind::Retrieval => "retrieval",
             SpanKind::Chat => "chat",
             SpanKind::Embedding => "embedding",
+            SpanKind::Transcription => "transcription",
             SpanKind::Tool => "tool",
         }
     }
@@ -46,6 +49,7 @@ impl SpanKind {
             SpanKind::Retrieval,
             SpanKind::Chat,
             SpanKind::Embedding,
+            SpanKind::Transcription,
             SpanKind::Tool,
         ]
         .into_iter()

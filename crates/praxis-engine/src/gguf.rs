@@ -94,6 +94,28 @@ impl MappedTensor {
         })
     }
 
+    /// A matrix of `rows` by `columns` whose bytes, whole blocks of `dtype`, begin at `start` of a mapped
+    /// file. `None` where they are not all there.
+    pub(crate) fn in_file(
+        map: &Arc<Mmap>,
+        dtype: Dtype,
+        (rows, columns): (usize, usize),
+        start: usize,
+    ) -> Option<Self> {
+        let len = dtype.bytes_for(columns)?.checked_mul(rows)?;
+        map.get(start..start.checked_add(len)?)?;
+        Some(Self {
+            map: Arc::clone(map),
+            info: TensorInfo {
+                shape: vec![rows, columns],
+                dtype,
+                start,
+                len,
+            },
+            of_file: true,
+        })
+    }
+
     /// Its shape, outermost dimension first: `[rows, columns]` for a matrix.
     pub(crate) fn shape(&self) -> &[usize] {
         &self.info.shape
@@ -104,7 +126,7 @@ impl MappedTensor {
         self.info.dtype
     }
 
-    /// Its bytes: whole blocks of its type, aligned to four.
+    /// Its bytes: whole blocks of its type. Those of GGUF files and of memory are aligned to four.
     pub(crate) fn bytes(&self) -> &[u8] {
         // The range was checked when the header was read.
         &self.map[self.info.start..self.info.start + self.info.len]

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use memmap2::Mmap;
 
@@ -12,7 +13,7 @@ use crate::EngineError;
 #[derive(Debug)]
 pub(crate) struct MappedFile {
     path: PathBuf,
-    map: Mmap,
+    map: Arc<Mmap>,
 }
 
 impl MappedFile {
@@ -31,13 +32,18 @@ impl MappedFile {
         let map = unsafe { Mmap::map(&file) }.map_err(|error| EngineError::read(path, error))?;
         Ok(Self {
             path: path.to_path_buf(),
-            map,
+            map: Arc::new(map),
         })
     }
 
     /// Where it came from.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The map, for tensors that keep it.
+    pub(crate) fn map(&self) -> &Arc<Mmap> {
+        &self.map
     }
 
     /// All bytes.

@@ -18,7 +18,7 @@ use crate::local::{Engines, LocalChat, LocalEmbedder, Place};
 use crate::prices::Prices;
 use crate::providers::Dialect;
 use crate::wire::{Endpoint, Timeouts};
-use crate::{embedder, reranker};
+use crate::{embedder, reranker, transcriber};
 
 /// Defaults of remote models; a local one has its own pace, so nothing limits it unasked.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(600);
@@ -116,7 +116,12 @@ impl<'a> Builder<'a> {
                 reranker: Arc::new(reranker::Local::new(name, place.clone(), cache, config)),
                 local: Some(place),
             },
-            Task::Transcription => Model::Transcription,
+            Task::Transcription => {
+                let model = transcriber::Local::new(name, place.clone(), cache, config);
+                Model::Transcriber {
+                    local: Some((place, Arc::new(model))),
+                }
+            }
         }
     }
 
@@ -166,7 +171,7 @@ impl<'a> Builder<'a> {
                 }),
                 local: None,
             },
-            Task::Transcription => Model::Transcription,
+            Task::Transcription => Model::Transcriber { local: None },
         })
     }
 

@@ -70,7 +70,7 @@ async fn answer(
         prompt: wanted.prompt.clone(),
         temperature: wanted.temperature,
         words: wanted.words,
-        ..TranscriptionRequest::new(Audio::File(file.as_ref().to_owned()))
+        ..TranscriptionRequest::new(Audio::File((*file).as_ref().to_owned()))
     };
     let stream = transcriber.transcribe(request, cx.cancel().clone()).await;
     let stream = stream.map_err(of_model)?;

@@ -318,6 +318,11 @@ pub(crate) fn from_values(
     Ok(of_tensor(tensor))
 }
 
+/// A matrix of any format whose bytes lie in a mapped file.
+pub(crate) fn of_file(tensor: MappedTensor) -> Box<dyn Matrix> {
+    of_tensor(tensor)
+}
+
 /// Opens the vector `name` as `f32`.
 pub(crate) fn vector(file: &Gguf, name: &str, len: usize) -> Result<Vec<f32>, EngineError> {
     let tensor = file.mapped(name, &[len])?;

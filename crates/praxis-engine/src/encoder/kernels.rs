@@ -76,7 +76,7 @@ fn erf(x: f32) -> f32 {
 
 /// The Gaussian error linear unit of each number plus its bias (Hendrycks and Gimpel 2016, the exact
 /// one by `erf`), in rows as long as `bias`.
-pub(super) fn gelu(rows: &mut [f32], bias: &[f32]) {
+pub(crate) fn gelu(rows: &mut [f32], bias: &[f32]) {
     rows.par_chunks_mut(ROWS * bias.len())
         .for_each(|rows| simd::run(Gelu { rows, bias }));
 }
@@ -101,24 +101,24 @@ impl Kernel for Gelu<'_> {
 }
 
 /// The scale and shift of a layer norm (Ba et al. 2016).
-pub(super) struct Norm {
+pub(crate) struct Norm {
     /// Multiplied to each normalized number.
-    pub(super) weight: Vec<f32>,
+    pub(crate) weight: Vec<f32>,
     /// Added to it.
-    pub(super) bias: Vec<f32>,
+    pub(crate) bias: Vec<f32>,
     /// Added to the variance.
-    pub(super) epsilon: f32,
+    pub(crate) epsilon: f32,
 }
 
 impl Norm {
     /// Normalizes each row.
-    pub(super) fn apply(&self, rows: &mut [f32]) {
+    pub(crate) fn apply(&self, rows: &mut [f32]) {
         rows.par_chunks_mut(ROWS * self.weight.len())
             .for_each(|rows| simd::run(Normalize { rows, norm: self }));
     }
 
     /// Normalizes `rows + branch + bias`, row by row: the end of both halves of a layer.
-    pub(super) fn apply_to_sum(&self, rows: &mut [f32], branch: &[f32], bias: &[f32]) {
+    pub(crate) fn apply_to_sum(&self, rows: &mut [f32], branch: &[f32], bias: &[f32]) {
         let part = ROWS * self.weight.len();
         rows.par_chunks_mut(part)
             .zip(branch.par_chunks(part))
@@ -184,7 +184,7 @@ impl Kernel for AddAndNormalize<'_> {
 }
 
 /// Adds `other` to `row`.
-pub(super) fn add(row: &mut [f32], other: &[f32]) {
+pub(crate) fn add(row: &mut [f32], other: &[f32]) {
     for (value, other) in row.iter_mut().zip(other) {
         *value += other;
     }
@@ -193,7 +193,7 @@ pub(super) fn add(row: &mut [f32], other: &[f32]) {
 /// Replaces scores by their exponentials relative to the largest, and returns what makes these sum
 /// to one.
 #[inline(always)]
-pub(super) fn softmax(scores: &mut [f32]) -> f32 {
+pub(crate) fn softmax(scores: &mut [f32]) -> f32 {
     let (chunks, rest) = scores.as_chunks_mut::<LANES>();
     let mut largest = [f32::NEG_INFINITY; LANES];
     for chunk in chunks.iter() {
@@ -220,7 +220,7 @@ pub(super) fn softmax(scores: &mut [f32]) -> f32 {
 }
 
 /// Scales a vector to length 1; the zero vector stays.
-pub(super) fn unit_length(vector: &mut [f32]) {
+pub(crate) fn unit_length(vector: &mut [f32]) {
     let norm = dot(vector, vector).sqrt().max(1e-12);
     for value in vector {
         *value /= norm;

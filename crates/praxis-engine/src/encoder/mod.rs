@@ -5,12 +5,12 @@
 //! tokenizes, `forward` computes over packed texts with the products of `compute`, `worker` is the
 //! thread that does it.
 
-mod attention;
+pub(crate) mod attention;
 mod charsmap;
 mod config;
 mod embed;
 mod forward;
-mod kernels;
+pub(crate) mod kernels;
 mod layer;
 mod rerank;
 mod tensors;

@@ -84,9 +84,16 @@ fn write_model(folder: &Path) {
         let scale = if name.ends_with("gamma") { 0.1 } else { 0.6 };
         let count = shape.iter().product::<usize>();
         let one = f32::from(name.ends_with("gamma"));
-        let values: Vec<f32> = (0..count)
+        let mut values: Vec<f32> = (0..count)
             .map(|_| one + scale * (random.random::<f32>() - 0.5))
             .collect();
+        // The end is unlikely, or nothing would be said.
+        if name == "decoder/layer_norm/beta" {
+            values.fill(0.5);
+        } else if name == "decoder/embeddings/weight" {
+            let end = END as usize * WIDTH;
+            values[end..end + WIDTH].fill(-0.3);
+        }
         writer.halves(&name, shape, &values);
     };
     let wide = 2 * WIDTH;
@@ -196,7 +203,10 @@ async fn whatever_a_model_says_its_times_are_in_order_and_in_the_audio() {
                 segment.end <= segment.seek as f64 / 100.0 + 30.01,
                 "{segment:?}"
             );
-            assert!(words || segment.start < segment.end, "{segment:?}");
+            assert!(
+                segment.start < segment.end && segment.end <= 35.0,
+                "{segment:?}"
+            );
             assert!(segment.avg_logprob < 0.0 && segment.compression_ratio > 0.0);
             assert!(
                 segment
@@ -253,36 +263,25 @@ async fn a_stream_begins_with_the_language_and_ends_where_it_is_stopped() {
 #[tokio::test]
 async fn no_more_transcripts_are_made_at_once_than_there_is_room_for() {
     let engine = engine();
-    let mut streams = Vec::new();
-    for _ in 0..JOBS {
-        let request = TranscriptionRequest::new(sound(90));
-        streams.push(
-            engine
-                .transcribe(request, CancellationToken::new())
-                .await
-                .unwrap(),
-        );
-    }
-    let request = TranscriptionRequest::new(sound(1));
-    let refused = engine
-        .transcribe(request, CancellationToken::new())
-        .await
-        .err();
+    let all = u32::try_from(JOBS).unwrap();
+    let taken = Arc::clone(&engine.shared.room).try_acquire_many_owned(all);
+    let ask = || {
+        engine.transcribe(
+            TranscriptionRequest::new(sound(1)),
+            CancellationToken::new(),
+        )
+    };
+    let refused = ask().await.err();
     assert!(
         matches!(refused, Some(ModelError::RateLimited { .. })),
         "{refused:?}"
     );
-    drop(streams);
-    // Their places are free as soon as the thread has seen that nobody listens.
-    let request = TranscriptionRequest::new(sound(1));
-    loop {
-        match engine
-            .transcribe(request.clone(), CancellationToken::new())
-            .await
-        {
-            Err(ModelError::RateLimited { .. }) => tokio::task::yield_now().await,
-            other => break assert!(collect(other.unwrap()).await.is_ok()),
-        }
+    drop(taken);
+    assert!(collect(ask().await.unwrap()).await.is_ok());
+    // A transcript that is done has given its place back, and so has one that nobody waits for any more.
+    drop(ask().await.unwrap());
+    while engine.shared.room.available_permits() < JOBS {
+        tokio::task::yield_now().await;
     }
 }
 

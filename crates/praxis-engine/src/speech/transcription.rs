@@ -173,7 +173,12 @@ impl Transcription {
             }
         }
         self.move_on(by, frames);
-        segments.retain(|one| one.start != one.end && !one.text.trim().is_empty());
+        // A model may go on where the audio has ended.
+        let seconds = self.spectra.seconds();
+        for segment in &mut segments {
+            segment.end = segment.end.min(seconds);
+        }
+        segments.retain(|one| one.start < one.end && !one.text.trim().is_empty());
         for segment in &mut segments {
             self.before.extend_from_slice(&segment.tokens);
             segment.id = self.given;
@@ -201,10 +206,10 @@ impl Transcription {
             .filter(|id| *id < model.tokens.end)
             .collect();
         let language = model.tokens.languages.iter();
-        let language = language
+        let mut language = language
             .filter(|(_, id)| beginning.contains(id))
             .map(|(code, _)| code.as_str());
-        let language = language.last().unwrap_or_default();
+        let language = language.next_back().unwrap_or_default();
         let timed = words::align(model, heard, beginning, &text, (language, frames), memory);
         let offset = self.seek as f64 / PER_SECOND as f64;
         words::place(segments, &timed, &model.tokens, offset, &mut self.spoken);

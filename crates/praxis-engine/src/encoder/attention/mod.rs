@@ -22,22 +22,22 @@ const WIDTH: usize = 2;
 
 /// Projections of texts that stand one after the other: rows of all heads, one a token.
 #[derive(Clone, Copy)]
-pub(super) struct Projections<'a> {
+pub(crate) struct Projections<'a> {
     /// Numbers in a row.
-    pub(super) hidden: usize,
+    pub(crate) hidden: usize,
     /// Heads in a row.
-    pub(super) heads: usize,
+    pub(crate) heads: usize,
     /// The rows of queries, keys and values, without their biases.
-    pub(super) rows: [&'a [f32]; 3],
+    pub(crate) rows: [&'a [f32]; 3],
     /// The biases of queries, keys and values, `hidden` numbers each.
-    pub(super) biases: [&'a [f32]; 3],
+    pub(crate) biases: [&'a [f32]; 3],
     /// The matrix unit, where products may be rounded for it.
-    pub(super) amx: Option<Amx>,
+    pub(crate) amx: Option<Amx>,
 }
 
 /// Attends within each text. `ends` says where each text's rows end; `out` has a row of `hidden`
 /// numbers for each token.
-pub(super) fn attend(projections: &Projections<'_>, ends: &[usize], out: &mut [f32]) {
+pub(crate) fn attend(projections: &Projections<'_>, ends: &[usize], out: &mut [f32]) {
     let heads = projections.heads;
     let out = Disjoint::new(out);
     (0..ends.len() * heads).into_par_iter().for_each(|task| {
