@@ -194,7 +194,7 @@ impl Written<'_> {
         if wrong == MOST_WRONG {
             return Ok(false);
         }
-        if self.engine.walk(self.constraint, &text)?.begins {
+        if self.engine.begins(self.constraint, &text)? {
             return then(text);
         }
         self.wrong.set(wrong + 1);

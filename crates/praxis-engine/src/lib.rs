@@ -1,6 +1,6 @@
 //! The embedded local runtime: GGUF and safetensors models on the CPU, chat models also on a GPU.
 //!
-//! [`ChatEngine`] runs decoders, [`EmbedEngine`] encoders, [`RerankEngine`] cross-encoders; all
+//! [`ChatEngine`] runs decoders, [`EmbedEngine`] encoders, [`RerankEngine`] cross-encoders, [`SpeechEngine`] Whisper; all
 //! implement the ports of `praxis-core` and know nothing of applications, names or networks: a path
 //! in, tokens, vectors or scores out.
 
@@ -19,6 +19,7 @@ mod gpu;
 mod mapped;
 mod safetensors_file;
 mod sampler;
+mod speech;
 mod template;
 #[cfg(test)]
 #[path = "../tests/common/models.rs"]
@@ -31,3 +32,4 @@ pub use chat::{ChatEngine, ChatMemory, ChatOptions, DEFAULT_CONTEXT, Device};
 pub use constraint::walk::Walk;
 pub use encoder::{EmbedEngine, EmbedOptions, Pooling, RerankEngine, RerankOptions};
 pub use error::EngineError;
+pub use speech::{SpeechEngine, SpeechOptions};

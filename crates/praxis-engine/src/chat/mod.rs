@@ -27,7 +27,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::constraint::Constraints;
-use crate::constraint::walk::{Walk, walk};
+use crate::constraint::walk::{Walk, begins, walk};
 use crate::cpu;
 use crate::decoder::{Adapter, Decoder};
 use crate::error::EngineError;
@@ -416,6 +416,14 @@ impl ChatEngine {
         let model = &self.handle.model;
         let guide = model.constraints.guide(constraint)?;
         Ok(walk(guide, &model.tokenizer, text))
+    }
+
+    /// Whether a text is the beginning of what a constraint takes, for tests and benchmarks.
+    #[doc(hidden)]
+    pub fn begins(&self, constraint: &Constraint, text: &str) -> Result<bool, ModelError> {
+        let model = &self.handle.model;
+        let guide = model.constraints.guide(constraint)?;
+        begins(guide, &model.tokenizer, text).map_err(ModelError::Internal)
     }
 
     /// Logits after each of `positions` (ascending) of a sequence whose first `prompt` tokens are

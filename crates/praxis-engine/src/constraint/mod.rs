@@ -7,6 +7,7 @@
 //! models have read most of it. Properties come in the order of the schema. So most of what is not
 //! content has only one way to go on, and is not generated but read ([`Guide::forced`]).
 
+mod pattern;
 mod rewrite;
 pub(crate) mod schema;
 mod vocabulary;

@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::pattern::narrowed;
 use super::rewrite::Rewriter;
 
 /// Formats that JSON Schema defines (2020-12 Validation, 7.3). All others are annotations.
@@ -67,6 +68,13 @@ fn normalize(schema: &mut Map<String, Value>) {
     schema.shift_remove("x-guidance");
     if schema.get("uniqueItems") == Some(&Value::Bool(false)) {
         schema.shift_remove("uniqueItems");
+    }
+    if let Some(Value::String(pattern)) = schema.get_mut("pattern") {
+        *pattern = narrowed(pattern);
+    }
+    if let Some(Value::Object(patterns)) = schema.get_mut("patternProperties") {
+        let all = std::mem::take(patterns);
+        patterns.extend(all.into_iter().map(|(key, of)| (narrowed(&key), of)));
     }
     let format = schema.get("format").and_then(Value::as_str);
     match format.map(str::to_owned).as_deref() {

@@ -12,8 +12,6 @@ pub struct Walk {
     pub accepted: bool,
     /// What of it is the beginning of a possible answer, in whole tokens.
     pub text: String,
-    /// Whether all of it is: what is behind `text` may be the beginning of a token that is allowed.
-    pub begins: bool,
     /// Tokens that were taken.
     pub tokens: usize,
     /// Those of them that were forced.
@@ -30,7 +28,6 @@ pub(crate) fn walk(mut guide: Guide, tokenizer: &TextTokenizer, text: &str) -> W
     loop {
         if guide.is_complete() {
             walk.accepted = rest.is_empty();
-            walk.begins = rest.is_empty();
             return walk;
         }
         let forced = guide.forced().len();
@@ -40,13 +37,10 @@ pub(crate) fn walk(mut guide: Guide, tokenizer: &TextTokenizer, text: &str) -> W
         };
         walk.masks.push(started.elapsed());
         if rest.is_empty() {
-            walk.begins = true;
             walk.accepted = tokenizer.end().iter().any(|token| mask.allows(*token));
             return walk;
         }
         let Some(token) = next(&mask, tokenizer, rest) else {
-            walk.begins = (0..tokenizer.len() as u32)
-                .any(|token| mask.allows(token) && tokenizer.bytes(token).starts_with(rest));
             return walk;
         };
         if guide.accept(token).is_err() {
@@ -57,6 +51,19 @@ pub(crate) fn walk(mut guide: Guide, tokenizer: &TextTokenizer, text: &str) -> W
         rest = &rest[tokenizer.bytes(token).len()..];
         walk.text = String::from_utf8_lossy(&text.as_bytes()[..text.len() - rest.len()]).into();
     }
+}
+
+/// Whether `text` is the beginning of a possible answer, or a whole one. Much faster than a walk, since no mask is made.
+///
+/// # Errors
+/// A text that has no tokens.
+pub(crate) fn begins(
+    mut guide: Guide,
+    tokenizer: &TextTokenizer,
+    text: &str,
+) -> Result<bool, String> {
+    let tokens = tokenizer.encode(text)?;
+    Ok(guide.allowed(&tokens) == tokens.len())
 }
 
 fn next(mask: &Mask, tokenizer: &TextTokenizer, rest: &[u8]) -> Option<u32> {
