@@ -307,6 +307,13 @@ pub trait ChatGateway: Send + Sync {
         cx: &crate::function::CallContext,
     ) -> Result<ChatStream, ModelError>;
 
+    /// Whether `model` (empty: the application's default) takes media of this type in messages as they are. Asks
+    /// nobody; a fallback may take less.
+    fn reads(&self, model: &str, media_type: &str) -> bool {
+        let _ = (model, media_type);
+        false
+    }
+
     /// Tokens of prompt and answer together that `model` (empty: the application's default) takes,
     /// where known. Loads nothing; a fallback's window may be narrower.
     fn window(&self, model: &str) -> Option<usize> {

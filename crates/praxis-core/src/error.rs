@@ -20,6 +20,10 @@ pub enum ErrorCode {
     Unauthorized,
     /// The caller may see it, and not change it.
     Forbidden,
+    /// A person has to let the call through first.
+    ApprovalNeeded,
+    /// A policy or a person does not let the call through.
+    Denied,
     /// A file or a body is larger than it may be.
     TooLarge,
     /// Too many requests, here or at the provider.
@@ -58,6 +62,8 @@ pub const ERROR_CODES: &[ErrorCode] = &[
     ErrorCode::ModelNotPulled,
     ErrorCode::Unauthorized,
     ErrorCode::Forbidden,
+    ErrorCode::ApprovalNeeded,
+    ErrorCode::Denied,
     ErrorCode::TooLarge,
     ErrorCode::RateLimited,
     ErrorCode::Timeout,
@@ -113,6 +119,18 @@ impl ErrorCode {
                 403,
                 "invalid_request_error",
                 "Use the key that made it, or one that may read everything.",
+            ),
+            ErrorCode::ApprovalNeeded => (
+                "approval_needed",
+                403,
+                "invalid_request_error",
+                "Have the approval of `details` decided on (`praxis approvals approve ID`), then make the same call again.",
+            ),
+            ErrorCode::Denied => (
+                "denied",
+                403,
+                "invalid_request_error",
+                "Do not repeat it: change the arguments, or `[policy]` of the tool's file.",
             ),
             ErrorCode::TooLarge => (
                 "too_large",

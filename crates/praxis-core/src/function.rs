@@ -11,10 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Caller;
 use crate::chat::{FinishReason, Priority, TokenLogprob};
+use crate::effect::Effects;
 use crate::error::{ErrorCode, ModelError};
 use crate::ids::{SpanId, TraceId};
 use crate::knowledge::{Citation, Retrieval};
-use crate::ledger::{Limit, Payer, Told};
+use crate::ledger::{Limit, Payer, Told, UsageKind};
+use crate::taint::Taint;
 use crate::tool::ToolCall;
 use crate::trace::{Span, SpanKind, SpanStatus, TraceSink};
 use crate::usage::{Money, Usage};
@@ -30,6 +32,9 @@ pub struct Signature {
     pub input_schema: Value,
     /// JSON Schema of the output.
     pub output_schema: Value,
+    /// What a call does to the world.
+    #[serde(default)]
+    pub effects: Effects,
 }
 
 /// What happens during a call, in order. A caller that does not stream ignores them.
@@ -183,6 +188,9 @@ pub struct CallContext {
     events: Option<mpsc::Sender<CallEvent>>,
     sink: Arc<dyn TraceSink>,
     data: Arc<Map<String, Value>>,
+    taint: Taint,
+    scope: Option<Arc<str>>,
+    kind: Option<UsageKind>,
     depth: usize,
 }
 
@@ -204,6 +212,9 @@ impl CallContext {
             events: None,
             sink,
             data: Arc::default(),
+            taint: Taint::default(),
+            scope: None,
+            kind: None,
             depth: 0,
         }
     }
@@ -306,6 +317,18 @@ impl CallContext {
         self
     }
 
+    /// The same context whose spans go to `sink`: to one that looks at them and hands them on.
+    #[must_use]
+    pub fn with_sink(mut self, sink: Arc<dyn TraceSink>) -> Self {
+        self.sink = sink;
+        self
+    }
+
+    /// Where its spans go.
+    pub fn sink(&self) -> Arc<dyn TraceSink> {
+        Arc::clone(&self.sink)
+    }
+
     /// The same context without events: for calls whose events are not the caller's.
     #[must_use]
     pub fn quiet(&self) -> Self {
@@ -313,6 +336,38 @@ impl CallContext {
             events: None,
             ..self.clone()
         }
+    }
+
+    /// Whether anything in the call tree has read what comes from outside: all contexts that were made of one root
+    /// share it.
+    pub fn taint(&self) -> &Taint {
+        &self.taint
+    }
+
+    /// The same context within what the client says is one request: a call of a tool that was approved and made is
+    /// not made again in it.
+    #[must_use]
+    pub fn with_scope(mut self, scope: impl Into<Arc<str>>) -> Self {
+        self.scope = Some(scope.into());
+        self
+    }
+
+    /// Within which a repeated call is the same one: what the client says is one request, else the call tree.
+    pub fn scope(&self) -> &str {
+        let own = self.scope.as_deref();
+        own.unwrap_or_else(|| self.trace_id.as_str())
+    }
+
+    /// The same context, whose calls are counted as of this kind, whatever models they ask.
+    #[must_use]
+    pub fn counted_as(mut self, kind: UsageKind) -> Self {
+        self.kind = Some(kind);
+        self
+    }
+
+    /// What its calls are counted as, where that does not go by the model.
+    pub fn kind(&self) -> Option<UsageKind> {
+        self.kind
     }
 
     /// Whether somebody takes the events.

@@ -271,9 +271,50 @@ impl fmt::Debug for Ticket {
     }
 }
 
+/// What a call was for, as reports tell use apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum UsageKind {
+    /// An answer of a chat model.
+    #[default]
+    Completion,
+    /// Vectors of texts.
+    Embedding,
+    /// A judgement of texts.
+    Moderation,
+    /// A call of a tool that costs something, or has limits.
+    Tool,
+}
+
+impl UsageKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Completion,
+        Self::Embedding,
+        Self::Moderation,
+        Self::Tool,
+    ];
+
+    /// As it is written and stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completion => "completion",
+            Self::Embedding => "embedding",
+            Self::Moderation => "moderation",
+            Self::Tool => "tool",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
 /// What a call took.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Spent {
+    /// What it was for.
+    pub kind: UsageKind,
     /// The model that answered, for reports; empty where none did.
     pub model: String,
     /// Tokens, by kind.

@@ -5,14 +5,17 @@
 //! and [`knowledge`]; traces leave through [`TraceSink`]. Left out on purpose: HTTP, files, SQL, clocks.
 
 pub mod access;
+pub mod approval;
 pub mod chat;
 pub mod constraint;
 pub mod diagnostic;
+pub mod effect;
 pub mod embed;
 pub mod error;
 pub mod filter;
 pub mod function;
 pub mod ids;
+pub mod json_schema;
 pub mod knowledge;
 pub mod language;
 pub mod ledger;
@@ -21,19 +24,25 @@ pub mod metadata;
 pub mod period;
 pub mod rerank;
 pub mod secret;
+pub mod select;
+pub mod speech;
 pub mod suggest;
+pub mod taint;
 pub mod tokens;
+pub mod toml_file;
 pub mod tool;
 pub mod trace;
 pub mod usage;
 
 pub use access::{Caller, Clearance};
+pub use approval::{Approval, Approvals};
 pub use chat::{
     ChatChunk, ChatGateway, ChatModel, ChatRequest, ChatStream, FinishReason, Priority, Sampling,
     TokenLogprob,
 };
 pub use constraint::Constraint;
 pub use diagnostic::{Diagnostic, Problem, Severity, SourceSpan};
+pub use effect::{Effect, Effects};
 pub use embed::{EmbedKind, Embedder};
 pub use error::{ErrorCode, ModelError};
 pub use filter::Filter;

@@ -5,6 +5,7 @@
 //! behind the same methods. Indexes and caches are derived from here and live elsewhere. Left out:
 //! what a document means, and how it is searched.
 
+mod approvals;
 mod attributes;
 mod batches;
 mod changes;
@@ -35,6 +36,7 @@ use sqlx::Connection;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
+pub use approvals::{LogPage, LoggedCall, StoreApprovals};
 pub use attributes::{NewAttributes, ValueRange};
 pub use batches::{
     Batch, BatchAdded, BatchAnswer, BatchBounds, BatchError, BatchFiles, BatchStatus, BatchTimes,

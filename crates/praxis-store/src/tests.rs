@@ -231,6 +231,8 @@ async fn documents_of_an_older_store_were_cut_with_the_settings_of_their_base() 
         "DROP TABLE ledger_windows",
         "DROP TABLE ledger_open",
         "DROP TABLE usage_daily",
+        "DROP TABLE tool_calls",
+        "DROP TABLE approvals",
         "DROP TABLE idempotency",
         "DROP TABLE upload_parts",
         "DROP TABLE uploads",

@@ -16,6 +16,8 @@ pub enum Scope {
     Embeddings,
     /// Calling functions of the application.
     Functions,
+    /// Letting calls of tools through, and the log of all calls.
+    Approvals,
     /// Searching knowledge bases.
     Knowledge,
     /// Files.
@@ -42,10 +44,11 @@ pub enum Scope {
 
 impl Scope {
     /// All of them, as they are declared.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Chat,
         Self::Embeddings,
         Self::Functions,
+        Self::Approvals,
         Self::Knowledge,
         Self::Files,
         Self::VectorStores,
@@ -65,6 +68,7 @@ impl Scope {
             Self::Chat => "chat",
             Self::Embeddings => "embeddings",
             Self::Functions => "functions",
+            Self::Approvals => "approvals",
             Self::Knowledge => "knowledge",
             Self::Files => "files",
             Self::VectorStores => "vector_stores",

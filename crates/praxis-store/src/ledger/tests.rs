@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use praxis_core::ledger::Figures;
+use praxis_core::ledger::{Figures, UsageKind};
 use praxis_core::{Limit, Money, Payer, Refusal, Subject, Usage};
 
 use super::*;
@@ -38,6 +38,7 @@ fn claim(limits: &[&str]) -> Claim {
 
 fn spent(input: u64, output: u64, micros: i64) -> Spent {
     Spent {
+        kind: UsageKind::Completion,
         model: "qwen".to_owned(),
         usage: Usage {
             input_tokens: input,

@@ -1,10 +1,10 @@
-//! What was used, day by day, for reports: sums for each key, user and tag, and for all. They are written with what
-//! settles a call, so they miss none and count none twice. A call counts for the day on which it began, as its
-//! budgets have it. Left out: who may read them.
+//! What was used, day by day, for reports: sums for each key, user and tag, and for all, each by model and by what calls
+//! were for. They are written with what settles a call, so they miss none and count none twice. A call counts for the day
+//! on which it began, as its budgets have it. Left out: who may read them.
 
 use std::collections::HashMap;
 
-use praxis_core::ledger::{Day, SubjectKind, user_prefix};
+use praxis_core::ledger::{Day, SubjectKind, UsageKind, user_prefix};
 use praxis_core::{Money, Spent, Subject, Usage};
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
@@ -52,7 +52,8 @@ pub struct UsageSum {
 }
 
 impl Store {
-    /// What was used from one day to another, both included, by day and group; of all models or one.
+    /// What was used from one day to another, both included, by day and group; of all models or one, for anything or
+    /// one thing.
     ///
     /// # Errors
     /// Where the database fails.
@@ -62,6 +63,7 @@ impl Store {
         to: Day,
         group: &UsageGroup,
         model: Option<&str>,
+        work: Option<UsageKind>,
     ) -> Result<Vec<UsageSum>, StoreError> {
         let (column, kind, name) = match group {
             UsageGroup::Total(None) => ("''", ALL, Some("")),
@@ -100,6 +102,9 @@ impl Store {
         if let Some(model) = model {
             query.push(" AND model = ").push_bind(model);
         }
+        if let Some(work) = work {
+            query.push(" AND work = ").push_bind(work.as_str());
+        }
         query.push(" GROUP BY day, part ORDER BY day, part");
         let rows = query.build().fetch_all(&self.pool).await?;
         rows.iter()
@@ -132,6 +137,7 @@ struct Place {
     kind: &'static str,
     name: String,
     model: String,
+    work: UsageKind,
 }
 
 /// What one transaction adds to a sum.
@@ -162,6 +168,7 @@ impl Uses {
                 kind,
                 name: name.to_owned(),
                 model: spent.model.clone(),
+                work: spent.kind,
             };
             let sum = self.0.entry(place).or_default();
             sum.requests += 1;
@@ -181,10 +188,10 @@ impl Uses {
         let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         for (place, sum) in &self.0 {
             sqlx::query(
-                "INSERT INTO usage_daily (day, kind, name, model, requests, failed, \
+                "INSERT INTO usage_daily (day, kind, name, model, work, requests, failed, \
                  input_tokens, cached_tokens, output_tokens, micros) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
-                 ON CONFLICT (day, kind, name, model) DO UPDATE SET \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+                 ON CONFLICT (day, kind, name, model, work) DO UPDATE SET \
                  requests = usage_daily.requests + excluded.requests, \
                  failed = usage_daily.failed + excluded.failed, \
                  input_tokens = usage_daily.input_tokens + excluded.input_tokens, \
@@ -196,6 +203,7 @@ impl Uses {
             .bind(place.kind)
             .bind(&place.name)
             .bind(&place.model)
+            .bind(place.work.as_str())
             .bind(whole(sum.requests))
             .bind(whole(sum.failed))
             .bind(whole(sum.input_tokens))

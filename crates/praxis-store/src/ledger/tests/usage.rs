@@ -21,6 +21,7 @@ async fn use_is_summed_by_day_and_by_who_pays() {
         tags: vec!["search".to_owned(), "night".to_owned()],
     };
     let failed = Spent {
+        kind: UsageKind::Embedding,
         model: "gpt".to_owned(),
         failed: true,
         ..spent(7, 0, 30)
@@ -33,7 +34,8 @@ async fn use_is_summed_by_day_and_by_who_pays() {
 
     let (first, last) = (Day::of(NOW), Day::of(NOW + DAY));
     let sums = async |from, to, group: UsageGroup, model: Option<&'static str>| {
-        let sums = store.usage(from, to, &group, model).await.unwrap();
+        let sums = store.usage(from, to, &group, model, None);
+        let sums = sums.await.unwrap();
         let figures = |s: UsageSum| {
             let tokens = s.usage.input_tokens + s.usage.output_tokens;
             let days = s.day.number() - first.number();
@@ -82,4 +84,73 @@ async fn use_is_summed_by_day_and_by_who_pays() {
         sums(first, last, models, None).await,
         [row(0, "gpt", 1, 1, 7, 30)]
     );
+    for (work, wanted) in [
+        (UsageKind::Completion, &[(0, "qwen", 2), (1, "qwen", 1)][..]),
+        (UsageKind::Embedding, &[(0, "gpt", 1)]),
+        (UsageKind::Moderation, &[]),
+    ] {
+        let group = UsageGroup::Model(None);
+        let sums = store.usage(first, last, &group, None, Some(work)).await;
+        let sums = sums.unwrap();
+        let figures = sums.iter().map(|s| {
+            let days = s.day.number() - first.number();
+            (days, s.name.as_str(), s.requests)
+        });
+        assert_eq!(figures.collect::<Vec<_>>(), wanted, "{work:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_model_counts_apart_for_each_thing_that_it_is_asked_for() {
+    let (_dir, store) = store().await;
+    let (_, clock) = clock(NOW);
+    let ledger = store.ledger(clock).await.unwrap();
+    for kind in UsageKind::ALL {
+        assert_eq!(UsageKind::parse(kind.as_str()), Some(kind));
+        let spent = Spent {
+            kind,
+            ..spent(10, 5, 100)
+        };
+        ledger.note(Vec::new(), spent).await;
+    }
+    ledger.close().await;
+    let day = Day::of(NOW);
+    let total = UsageGroup::Total(None);
+    for (work, requests) in [(None, 4), (Some(UsageKind::Tool), 1)] {
+        let sums = store.usage(day, day, &total, None, work).await.unwrap();
+        let [sum] = sums.as_slice() else {
+            panic!("{sums:?}");
+        };
+        assert_eq!(sum.requests, requests, "{work:?}");
+    }
+}
+
+/// What an older store counted is there still, as completions.
+#[tokio::test]
+async fn use_that_was_counted_before_kinds_is_that_of_completions() {
+    let (dir, store) = store().await;
+    for sql in [
+        "DROP TABLE usage_daily",
+        "CREATE TABLE usage_daily (day BIGINT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, \
+         model TEXT NOT NULL, requests BIGINT NOT NULL, failed BIGINT NOT NULL, \
+         input_tokens BIGINT NOT NULL, cached_tokens BIGINT NOT NULL, output_tokens BIGINT NOT NULL, \
+         micros BIGINT NOT NULL, PRIMARY KEY (day, kind, name, model))",
+        "INSERT INTO usage_daily VALUES (0, 'all', '', 'qwen', 3, 1, 30, 2, 9, 7)",
+        "DELETE FROM _sqlx_migrations WHERE version = 17",
+    ] {
+        sqlx::query(sql).execute(&store.pool).await.unwrap();
+    }
+    store.pool.close().await;
+    let store = Store::open(&dir.path().join("praxis.db")).await.unwrap();
+    let day = Day::from_number(0);
+    let group = UsageGroup::Model(None);
+    for (work, there) in [(UsageKind::Completion, true), (UsageKind::Embedding, false)] {
+        let sums = store.usage(day, day, &group, None, Some(work)).await;
+        let sums = sums.unwrap();
+        assert_eq!(!sums.is_empty(), there, "{work:?}");
+        if let Some(sum) = sums.first() {
+            assert_eq!((sum.name.as_str(), sum.requests), ("qwen", 3));
+            assert_eq!((sum.failed, sum.usage.input_tokens), (1, 30));
+        }
+    }
 }

@@ -1,0 +1,63 @@
+//! The arguments of `praxis approvals`. Left out: what is decided, which the command does.
+
+use clap::Subcommand;
+use clap::builder::PossibleValuesParser;
+use praxis_core::approval::ApprovalState;
+
+/// What `--state` takes for approvals in any state.
+const ANY_STATE: &str = "all";
+
+#[derive(Debug, Subcommand)]
+#[command(
+    after_help = "A call of a tool that writes, or whose policy says so, waits until somebody lets it through. It is then\nmade once: by the same call again, or by `praxis call praxis/approved approval=ID`.\n\nExamples:\n  praxis approvals list\n  praxis approvals approve approval-0193cb1c9c0a7d3e8f6b2a4c5d6e7f80 --note \"as agreed\"\n  praxis approvals audit -n 20"
+)]
+pub enum Approvals {
+    /// List calls that wait, or those in another state, the newest first.
+    List {
+        /// Those that stand so.
+        #[arg(long, value_name = "STATE", default_value = "pending", value_parser = states())]
+        state: String,
+        /// How many at most.
+        #[arg(long, short = 'n', default_value_t = 50)]
+        limit: usize,
+    },
+    /// Show a call with its arguments, and what became of it.
+    Show {
+        /// The approval's id.
+        id: String,
+    },
+    /// Let a call be made once.
+    Approve {
+        /// The approval's id.
+        id: String,
+        /// What is said about it; who asked reads it.
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+        /// Also where the call was begun and its end is not known. It may have been made: look first.
+        #[arg(long)]
+        again: bool,
+    },
+    /// Refuse a call, or take an approval back that was not used yet.
+    Deny {
+        /// The approval's id.
+        id: String,
+        /// What is said about it; who asked reads it.
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+    },
+    /// Show the log of all calls of tools, the newest first.
+    Audit {
+        /// Those after the entry of this number, the oldest first.
+        #[arg(long, value_name = "NUMBER")]
+        after: Option<i64>,
+        /// How many at most.
+        #[arg(long, short = 'n', default_value_t = 50)]
+        limit: usize,
+    },
+}
+
+/// What `--state` takes.
+fn states() -> PossibleValuesParser {
+    let names = ApprovalState::ALL.into_iter().map(ApprovalState::as_str);
+    PossibleValuesParser::new(names.chain([ANY_STATE]))
+}
