@@ -17,7 +17,12 @@ const STRATA: &[(&str, &[&str])] = &[
     ("edge", &["praxis-api", "praxis-console"]),
     (
         "capabilities",
-        &["praxis-function", "praxis-knowledge", "praxis-gateway"],
+        &[
+            "praxis-function",
+            "praxis-knowledge",
+            "praxis-gateway",
+            "praxis-tool",
+        ],
     ),
     ("sources", &["praxis-sources"]),
     (
@@ -75,6 +80,16 @@ const FORBIDDEN: &[(&str, &str, &str)] = &[
         "vectors come through the embedder port",
     ),
     (
+        "praxis-tool",
+        "praxis-engine",
+        "models are reached through ports",
+    ),
+    (
+        "praxis-tool",
+        "praxis-store",
+        "approvals and limits are kept behind a port",
+    ),
+    (
         "praxis-sources",
         "praxis-store",
         "what is known already is for its caller to tell",
@@ -102,13 +117,19 @@ const OWNED: &[(&str, &[&str])] = &[
     ("candle-nn", &["praxis-engine"]),
     ("llguidance", &["praxis-engine"]),
     ("tokenizers", &["praxis-engine"]),
-    ("sqlx", &["praxis-store", "praxis-sources"]),
+    ("sqlx", &["praxis-store", "praxis-sources", "praxis-tool"]),
+    ("cap-std", &["praxis-tool"]),
     ("tantivy", &["praxis-knowledge"]),
     ("hayro", &["praxis-knowledge"]),
     ("image", &["praxis-knowledge"]),
     (
         "reqwest",
-        &["praxis-hub", "praxis-gateway", "praxis-sources"],
+        &[
+            "praxis-hub",
+            "praxis-gateway",
+            "praxis-sources",
+            "praxis-tool",
+        ],
     ),
     ("object_store", &["praxis-sources", "praxis-gateway"]),
     ("notify", &["praxis-sources"]),
@@ -282,7 +303,7 @@ mod tests {
                 "praxis-function",
                 "sqlx",
                 None,
-                Some("only praxis-store and praxis-sources may"),
+                Some("only praxis-store and praxis-sources and praxis-tool may"),
             ),
             ("praxis-function", "sqlx", Some("dev"), None),
             ("praxis-store", "sqlx", None, None),

@@ -108,6 +108,17 @@ impl Upload {
         self.file.write_all(bytes).await.map_err(internal)
     }
 
+    /// The file as it lies on the disk, for who does not keep it: it is there as long as what this returns.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub async fn arrived(
+        mut self,
+    ) -> Result<impl AsRef<std::path::Path> + Send + Sync + 'static, CallError> {
+        self.file.flush().await.map_err(internal)?;
+        Ok(self.path)
+    }
+
     /// Brings what came to the disk.
     async fn sync(&mut self) -> Result<(), CallError> {
         self.file.flush().await.map_err(internal)?;

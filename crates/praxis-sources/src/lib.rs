@@ -8,6 +8,7 @@
 mod config;
 mod folder;
 mod git;
+pub mod html;
 mod media;
 mod place;
 mod records;
@@ -24,6 +25,8 @@ pub use config::{
     problems,
 };
 pub use place::{Environment, Place};
+pub use web::guard::{Guard, Lookup, Refused};
+pub use web::robots::{MAX_BYTES as MAX_ROBOTS_BYTES, Robots};
 
 /// A document as its source lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]

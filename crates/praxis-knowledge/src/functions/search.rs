@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use praxis_core::{CallContext, CallError, Filter, Query, Retriever, Signature};
+use praxis_core::{CallContext, CallError, Effects, Filter, Query, Retriever, Signature};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -75,6 +75,7 @@ impl Search {
                         "relevant": { "type": "boolean" },
                     },
                 }),
+                effects: Effects::READ,
             },
             retriever,
         }

@@ -181,6 +181,7 @@ impl Texts {
                 description: kind.description().to_owned(),
                 input_schema,
                 output_schema,
+                effects: praxis_core::Effects::READ,
             },
             embedder,
         }

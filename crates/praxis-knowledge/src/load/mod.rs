@@ -228,7 +228,7 @@ pub fn load_file(path: &Path, how: impl Into<Loading>) -> Result<LoadedDocument,
 ///
 /// # Errors
 /// [`LoadError`], with a [`LoadError::hint`].
-pub(crate) fn load_guarded(
+pub fn load_guarded(
     name: String,
     bytes: Vec<u8>,
     how: Loading,

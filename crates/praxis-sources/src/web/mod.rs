@@ -5,11 +5,11 @@
 mod address;
 mod crawl;
 mod fetch;
-mod guard;
+pub(crate) mod guard;
 mod hosts;
 mod mirror;
 mod page;
-mod robots;
+pub(crate) mod robots;
 mod sitemap;
 
 use std::collections::HashMap;

@@ -4,7 +4,6 @@
 use std::cell::RefCell;
 
 use html5ever::tendril::StrTendril;
-use html5ever::tokenizer::states::RawKind;
 use html5ever::tokenizer::{
     BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts,
 };
@@ -13,6 +12,7 @@ use url::Url;
 use super::address::resolved;
 use super::fetch::Body;
 use super::mirror::Page;
+use crate::html::raw;
 use crate::{hash, media};
 
 /// Links of one page that are followed.
@@ -115,15 +115,7 @@ impl TokenSink for Sink {
             return TokenSinkResult::Continue;
         }
         self.state.borrow_mut().start(&tag);
-        match &*tag.name {
-            "script" => TokenSinkResult::RawData(RawKind::ScriptData),
-            "style" | "xmp" | "iframe" | "noembed" | "noframes" => {
-                TokenSinkResult::RawData(RawKind::Rawtext)
-            }
-            "title" | "textarea" => TokenSinkResult::RawData(RawKind::Rcdata),
-            "plaintext" => TokenSinkResult::Plaintext,
-            _ => TokenSinkResult::Continue,
-        }
+        raw(&tag.name)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::address::unescaped;
 
 /// Bytes that are read of one; the RFC asks for no more.
-pub(crate) const MAX_BYTES: u64 = 500 << 10;
+pub const MAX_BYTES: u64 = 500 << 10;
 
 /// What we are called in it.
 const AGENT: &str = "praxis";
@@ -18,7 +18,7 @@ const MAX_DELAY: Duration = Duration::from_secs(30);
 
 /// What a host asks of us.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Robots {
+pub struct Robots {
     rules: Vec<Rule>,
     /// The least time between two requests.
     pub delay: Duration,

@@ -175,11 +175,8 @@ impl Stand {
             ("site.test".to_owned(), at("127.0.0.1")),
             ("inside.test".to_owned(), at("127.0.0.2")),
         ];
-        let guard = Guard {
-            known: Arc::new(known.into_iter().collect()),
-            public: Arc::new(at("127.0.0.1")),
-            ..Guard::new(false)
-        };
+        let known: BTreeMap<String, Vec<IpAddr>> = known.into();
+        let guard = Guard::new(false).within(Arc::new(known), at("127.0.0.1"));
         let place = Place {
             state: self.dir.path().to_owned(),
             ..Place::default()

@@ -3,25 +3,22 @@
 //! No tree is built: blocks begin and end at tags, so that nesting costs nothing, however deep, and a
 //! page that is not well-formed is read as far as it goes. Left out: what style sheets hide.
 
-mod charset;
 mod content;
-mod elements;
-mod purpose;
 mod walk;
 
 use std::cell::RefCell;
 
 use html5ever::tendril::StrTendril;
-use html5ever::tokenizer::states::RawKind;
 use html5ever::tokenizer::{
     BufferQueue, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts,
 };
 
+use praxis_sources::html::raw;
 use serde_json::{Map, Value};
 
 use crate::document::{BlockKind, Builder, LoadedDocument};
 use crate::metadata::from_file;
-pub(super) use charset::declared;
+pub(super) use praxis_sources::html::declared;
 use walk::Walk;
 
 /// Of a page's text, in percent: more of it left out by a guess and its owner is told.
@@ -113,18 +110,5 @@ impl TokenSink for Sink {
             _ => {}
         }
         TokenSinkResult::Continue
-    }
-}
-
-/// How the content of an element is to be read that is no markup.
-fn raw(name: &str) -> TokenSinkResult<()> {
-    match name {
-        "script" => TokenSinkResult::RawData(RawKind::ScriptData),
-        "style" | "xmp" | "iframe" | "noembed" | "noframes" => {
-            TokenSinkResult::RawData(RawKind::Rawtext)
-        }
-        "title" | "textarea" => TokenSinkResult::RawData(RawKind::Rcdata),
-        "plaintext" => TokenSinkResult::Plaintext,
-        _ => TokenSinkResult::Continue,
     }
 }

@@ -3,10 +3,11 @@
 
 use html5ever::tokenizer::Tag;
 
-use super::elements::{
-    attribute, begins_block, ends_by_itself, has_content, is_hidden, is_skipped,
+use praxis_sources::html::{
+    Parts, Purpose, Region, attribute, begins_block, ends_by_itself, has_content, is_hidden,
+    is_skipped,
 };
-use super::purpose::{Parts, Purpose, Region};
+
 use crate::document::BlockKind;
 
 /// `<meta>` elements that are looked at.

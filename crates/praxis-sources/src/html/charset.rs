@@ -7,7 +7,7 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, X_USER_DEFINED};
 const PRESCAN: usize = 4096;
 
 /// The encoding named by `<meta charset>`, `<meta http-equiv>` or an XML declaration.
-pub(in crate::load) fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
+pub fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = &bytes[..bytes.len().min(PRESCAN)];
     let head: String = head
         .iter()

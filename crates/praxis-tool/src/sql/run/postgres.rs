@@ -1,0 +1,328 @@
+//! PostgreSQL: a read-only transaction under the role of the file, with time-outs of its own, and rows that the server
+//! writes as JSON, which it does exactly for all of its types. Left out: other databases.
+//!
+//! Sources: PostgreSQL 17, "SET TRANSACTION", "Client Connection Defaults", "JSON Functions and Operators".
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use praxis_core::{CallError, ErrorCode};
+use serde_json::Value;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{
+    AssertSqlSafe, Column, Connection, Executor, PgConnection, Postgres, Row, SqlSafeStr,
+    Statement, TypeInfo,
+};
+
+use super::value::{self, MAX_CELL};
+use super::{Collector, Settings, Texts, failed, unreachable};
+use crate::sql::{Fault, Plan, Query, Rows};
+
+/// The longest wait for a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Connections, made when the first is needed.
+pub(in crate::sql) struct Pool {
+    options: PgConnectOptions,
+    connections: u32,
+    pool: OnceLock<PgPool>,
+}
+
+impl Pool {
+    pub fn new(options: PgConnectOptions, connections: u32) -> Self {
+        Self {
+            options,
+            connections,
+            pool: OnceLock::new(),
+        }
+    }
+
+    fn get(&self) -> PgPool {
+        let make = || {
+            PgPoolOptions::new()
+                .max_connections(self.connections)
+                .acquire_timeout(PATIENCE)
+                .connect_lazy_with(self.options.clone())
+        };
+        self.pool.get_or_init(make).clone()
+    }
+}
+
+/// A transaction. Dropped before it is closed, it has the server cancel what it runs, and its connection goes.
+pub(in crate::sql) struct Session {
+    connection: Option<PoolConnection<Postgres>>,
+    pool: PgPool,
+    /// The server's process, 0 where it is not known.
+    process: i32,
+    time: Duration,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else {
+            return;
+        };
+        let connection = connection.detach();
+        let (pool, process) = (self.pool.clone(), self.process);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if process != 0 {
+                    let cancel =
+                        sqlx::query::<Postgres>("SELECT pg_cancel_backend($1)").bind(process);
+                    let _ = cancel.execute(&pool).await;
+                }
+                let _ = connection.close_hard().await;
+            });
+        }
+    }
+}
+
+/// A name in quotes.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+impl Session {
+    pub async fn open(pool: &Pool, settings: &Settings) -> Result<Self, Fault> {
+        let pool = pool.get();
+        let mut session = Self {
+            connection: Some(pool.acquire().await.map_err(unreachable)?),
+            pool,
+            process: 0,
+            time: settings.time,
+        };
+        let places: Vec<String> = settings.places.iter().map(|place| quoted(place)).collect();
+        let milliseconds = settings.time.as_millis();
+        let mut begin = format!(
+            "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+             SET LOCAL statement_timeout = {milliseconds}; SET LOCAL lock_timeout = {milliseconds}; \
+             SET LOCAL idle_in_transaction_session_timeout = {}; \
+             SET LOCAL search_path = pg_catalog, {}; \
+             SET LOCAL standard_conforming_strings = on; SET LOCAL bytea_output = 'hex'; \
+             SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL extra_float_digits = 1",
+            milliseconds.saturating_mul(3),
+            places.join(", ")
+        );
+        if let Some(role) = &settings.role {
+            begin.push_str(&format!("; SET LOCAL ROLE {}", quoted(role)));
+        }
+        sqlx::raw_sql(AssertSqlSafe(begin))
+            .execute(session.connection()?)
+            .await
+            .map_err(unreachable)?;
+        let who = "SELECT pg_backend_pid(), rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user";
+        let row = sqlx::query::<Postgres>(who)
+            .fetch_one(session.connection()?)
+            .await
+            .map_err(unreachable)?;
+        session.process = row.try_get(0).map_err(unreachable)?;
+        let superuser: bool = row.try_get(1).map_err(unreachable)?;
+        if superuser && !settings.allow_superuser {
+            session.close().await;
+            let message = "the database is reached as a superuser, who may do more than read";
+            return Err(Fault::Call(CallError::new(ErrorCode::Forbidden, message).with_hint(
+                "make a role that may only read and name it in the URL or as `role`, or write `allow_superuser = true`",
+            )));
+        }
+        Ok(session)
+    }
+
+    fn connection(&mut self) -> Result<&mut PgConnection, Fault> {
+        match &mut self.connection {
+            Some(connection) => Ok(&mut **connection),
+            None => Err(Fault::Call(CallError::new(
+                ErrorCode::Internal,
+                "the connection was given back",
+            ))),
+        }
+    }
+
+    pub async fn rows(&mut self, query: &Query, mut collector: Collector) -> Result<Rows, Fault> {
+        let time = self.time;
+        let connection = self.connection()?;
+        let sql = AssertSqlSafe(query.sql.clone()).into_sql_str();
+        let statement = Executor::prepare(&mut *connection, sql)
+            .await
+            .map_err(|e| failed(e, time))?;
+        let columns: Vec<(String, bool)> = statement
+            .columns()
+            .iter()
+            .map(|column| {
+                (
+                    column.name().to_owned(),
+                    column.type_info().name() == "BYTEA",
+                )
+            })
+            .collect();
+        collector.name(columns.iter().map(|(name, _)| name.clone()).collect());
+        let mut prepared =
+            sqlx::query::<Postgres>(AssertSqlSafe(wrapped(&query.sql, &columns))).persistent(false);
+        for bind in &query.binds {
+            prepared = prepared.bind(bind.clone());
+        }
+        let mut rows = prepared.fetch(connection);
+        while let Some(row) = rows.try_next().await.map_err(|e| failed(e, time))? {
+            let mut cells = Vec::with_capacity(columns.len());
+            for (i, (_, is_bytes)) in columns.iter().enumerate() {
+                let text: Option<String> = row.try_get(i).map_err(|e| failed(e, time))?;
+                cells.push(cell(text, *is_bytes));
+            }
+            if !collector.push(cells) {
+                break;
+            }
+        }
+        Ok(collector.finish())
+    }
+
+    pub async fn plan(&mut self, query: &Query) -> Result<Plan, Fault> {
+        let time = self.time;
+        let explain = format!("EXPLAIN (FORMAT JSON) {}", query.sql);
+        let mut prepared = sqlx::query::<Postgres>(AssertSqlSafe(explain)).persistent(false);
+        for bind in &query.binds {
+            prepared = prepared.bind(bind.clone());
+        }
+        let row = prepared
+            .fetch_one(self.connection()?)
+            .await
+            .map_err(|e| failed(e, time))?;
+        let text: String = row.try_get_unchecked(0).map_err(|e| failed(e, time))?;
+        let plan: Value = serde_json::from_str(&text).unwrap_or_default();
+        Ok(Plan {
+            cost: plan[0]["Plan"]["Total Cost"].as_f64(),
+            rows: largest(&plan[0]["Plan"]),
+        })
+    }
+
+    pub async fn texts(&mut self, sql: String, binds: &[String]) -> Result<Vec<Texts>, Fault> {
+        let time = self.time;
+        let mut prepared = sqlx::query::<Postgres>(AssertSqlSafe(sql)).persistent(false);
+        for bind in binds {
+            prepared = prepared.bind(bind.clone());
+        }
+        let rows = prepared
+            .fetch_all(self.connection()?)
+            .await
+            .map_err(|e| failed(e, time))?;
+        let texts = |row: &sqlx::postgres::PgRow| -> Texts {
+            (0..row.len())
+                .map(|i| row.try_get::<Option<String>, _>(i).ok().flatten())
+                .collect()
+        };
+        Ok(rows.iter().map(texts).collect())
+    }
+
+    pub async fn close(mut self) {
+        let Ok(connection) = self.connection() else {
+            return;
+        };
+        if sqlx::raw_sql("ROLLBACK").execute(connection).await.is_ok() {
+            // It goes back to the others.
+            drop(self.connection.take());
+        }
+    }
+}
+
+/// The query with each column as JSON, and of bytes how many there are. What is longer than a value may be stays there.
+fn wrapped(sql: &str, columns: &[(String, bool)]) -> String {
+    let names: Vec<String> = (1..=columns.len()).map(|i| format!("c{i}")).collect();
+    let most = MAX_CELL + 2;
+    let values: Vec<String> = columns
+        .iter()
+        .zip(&names)
+        .map(|((_, is_bytes), name)| match is_bytes {
+            true => format!("pg_catalog.octet_length(q.{name})::text"),
+            false => format!("pg_catalog.left(pg_catalog.to_json(q.{name})::text, {most})"),
+        })
+        .collect();
+    format!(
+        "SELECT {} FROM ({sql}) AS q ({})",
+        values.join(", "),
+        names.join(", ")
+    )
+}
+
+/// A value that the server wrote as JSON.
+fn cell(text: Option<String>, is_bytes: bool) -> Value {
+    let Some(text) = text else {
+        return Value::Null;
+    };
+    if is_bytes {
+        return value::blob(text.parse().unwrap_or_default());
+    }
+    match text.as_bytes().first() {
+        Some(b'0'..=b'9' | b'-') => value::number(&text),
+        // A text that was cut is no JSON any more.
+        _ => serde_json::from_str(&text)
+            .unwrap_or_else(|_| Value::String(text.strip_prefix('"').unwrap_or(&text).to_owned())),
+    }
+}
+
+/// The most rows that a step of a plan gives.
+fn largest(plan: &Value) -> Option<f64> {
+    let own = plan["Plan Rows"].as_f64()?;
+    let below = plan["Plans"].as_array().into_iter().flatten();
+    Some(below.filter_map(largest).fold(own, f64::max))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_are_read_as_the_server_writes_them() {
+        for (text, is_bytes, expected) in [
+            (None, false, Value::Null),
+            (
+                Some("12345678901234567890.5"),
+                false,
+                json!("12345678901234567890.5"),
+            ),
+            (Some("1.50"), false, json!(1.5)),
+            (Some("true"), false, json!(true)),
+            (Some("\"a\\\"b\""), false, json!("a\"b")),
+            (
+                Some("\"2026-01-02T03:04:05+00:00\""),
+                false,
+                json!("2026-01-02T03:04:05+00:00"),
+            ),
+            (Some("[1,2]"), false, json!([1, 2])),
+            (
+                Some("\"cut off in the mid"),
+                false,
+                json!("cut off in the mid"),
+            ),
+            (Some("7"), true, json!("<7 bytes>")),
+        ] {
+            assert_eq!(
+                cell(text.map(str::to_owned), is_bytes),
+                expected,
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_largest_step_of_a_plan_counts() {
+        let below = json!({ "Plan Rows": 10, "Plans": [{ "Plan Rows": 5000 }] });
+        let plan = json!({ "Plan Rows": 1, "Plans": [below, { "Plan Rows": 7 }] });
+        assert_eq!(largest(&plan), Some(5000.0));
+        assert_eq!(largest(&json!({})), None);
+    }
+
+    #[test]
+    fn columns_get_names_of_their_own() {
+        let columns = [("a".to_owned(), false), ("a".to_owned(), true)];
+        let most = MAX_CELL + 2;
+        assert_eq!(
+            wrapped("SELECT 1", &columns),
+            format!(
+                "SELECT pg_catalog.left(pg_catalog.to_json(q.c1)::text, {most}), \
+                 pg_catalog.octet_length(q.c2)::text FROM (SELECT 1) AS q (c1, c2)"
+            )
+        );
+    }
+}
