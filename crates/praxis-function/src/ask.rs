@@ -70,8 +70,12 @@ pub(crate) struct Asking<'a> {
     pub budget: Budget,
     /// The call's input.
     pub input: &'a Value,
+    /// The function's version: its prompts begin alike.
+    pub version: &'a str,
     /// Tokens that models have written for the call.
     pub written: &'a AtomicU64,
+    /// Whether an answer was cut off, withheld or mended.
+    pub unfit: &'a AtomicBool,
     /// What the model may call meanwhile.
     pub tools: &'a Tools,
     /// The same as models are told of it.
@@ -236,6 +240,9 @@ impl Asking<'_> {
             }
             reply = answer.map_err(|error| repair.beside(error))?;
         };
+        if !is_as_written {
+            self.unfit.store(true, Ordering::Relaxed);
+        }
         if ask.shown {
             if self.output.format == OutputFormat::Json && !is_as_written {
                 // The parts that were shown are those of what did not keep its promise.
@@ -367,6 +374,7 @@ impl Asking<'_> {
             sampling,
             top_logprobs: self.top_logprobs,
             tools: self.specs.clone(),
+            cache_key: Some(self.version.to_owned()),
             ..ChatRequest::default()
         }
     }

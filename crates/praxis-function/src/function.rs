@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use crate::answer::AnswerFilter;
 use crate::ask::Asking;
+use crate::choice;
 use crate::dotprompt::Templates;
 use crate::examples::ExampleSet;
 use crate::extension::{FirstCall, KnowledgeUse};
@@ -25,9 +26,11 @@ use crate::library::Deps;
 use crate::moderation::guard::{Guarding, Watch};
 use crate::moderation::policy::Rules;
 use crate::moderation::veil::Veil;
+use crate::output::Output;
 use crate::passages;
 use crate::prompt::Prompt;
 use crate::refusal::{self, Reason, SENTINEL};
+use crate::reuse::{Looked, Reuse};
 use crate::run;
 use crate::scope::Gate;
 use crate::structured::repair::{OutputFormat, OutputSpec};
@@ -63,6 +66,8 @@ pub struct PromptFunction {
     pub(crate) instructions: String,
     pub(crate) examples: Option<ExampleSet>,
     pub(crate) gate: Gate,
+    /// The answers that are kept, where its prompt wants some to be.
+    pub(crate) reuse: Option<Reuse>,
     pub(crate) deps: Deps,
 }
 
@@ -72,10 +77,12 @@ const WAITING: usize = 64;
 /// What a call has beside its input: what its caller may add, and what it reaches the world through.
 pub(crate) struct Extras {
     pub past: Vec<Message>,
-    sampling: Sampling,
-    top_logprobs: Option<u8>,
+    pub sampling: Sampling,
+    pub top_logprobs: Option<u8>,
     /// Tokens that models have written for this call.
     pub written: AtomicU64,
+    /// Whether its answer is none to be given again: cut off, withheld, mended, or about more than text.
+    pub unfit: AtomicBool,
     /// The function's, with personal data masked where its guard says so.
     pub deps: Deps,
     /// What masks it.
@@ -107,6 +114,54 @@ impl PromptFunction {
     /// The model that it names; empty for the application's default.
     pub fn model(&self) -> &str {
         &self.prompt.model
+    }
+
+    /// Whether [`PromptFunction::render`] gives its messages. It does not where a guard or a scene judges what comes
+    /// in: who has the messages can ask any model past them.
+    pub fn can_be_rendered(&self) -> bool {
+        let ours = &self.prompt.ours;
+        ours.guard.is_none() && ours.scene.is_none()
+    }
+
+    /// Its messages for an input, with passages in their places, for who asks a model of its own (MCP specification,
+    /// "Prompts"). Examples, and what a technique adds, are left out.
+    ///
+    /// # Errors
+    /// `invalid_request` for input that does not fit, `forbidden` where a guard or a scene stands before it, and what
+    /// the search fails with.
+    pub async fn render(&self, input: Value, cx: &CallContext) -> Result<Vec<Message>, CallError> {
+        if !self.can_be_rendered() {
+            let name = &self.signature.name;
+            let message = format!("`{name}` has a guard or a scene, so it is called as a whole");
+            return Err(CallError::new(ErrorCode::Forbidden, message));
+        }
+        let shown = json!({ "input": input, "version": self.version, "rendered": true });
+        let (span, inner) = cx.span(SpanKind::Function, &self.signature.name, shown);
+        match self.filled(input, &inner).await {
+            Ok(messages) => {
+                span.finish(json!(messages));
+                Ok(messages)
+            }
+            Err(error) => {
+                span.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn filled(&self, input: Value, cx: &CallContext) -> Result<Vec<Message>, CallError> {
+        let input = self.validated(input)?;
+        let Some(knowledge) = &self.prompt.ours.knowledge else {
+            return self.rendered(&input, &[], &[], cx);
+        };
+        let question = text_input(&input, &knowledge.query);
+        let filter = knowledge.filter.as_ref();
+        let filter = filter.map_or(Ok(None), |filter| filter.fill(&input))?;
+        let extras = self.extras(Vec::new());
+        let found = self
+            .retrieve(knowledge, &question, filter, &extras, cx)
+            .await?;
+        self.rendered(&input, &found.passages, &[], cx)
     }
 
     /// Calls it as a chat: the last message of the user is the input that is searched for (or the
@@ -187,6 +242,7 @@ impl PromptFunction {
             sampling: Sampling::default(),
             top_logprobs: None,
             written: AtomicU64::new(0),
+            unfit: AtomicBool::new(false),
             deps: deps.unwrap_or_else(|| self.deps.clone()),
             veil,
         }
@@ -209,8 +265,11 @@ impl PromptFunction {
         }
         let (span, inner) = cx.span(SpanKind::Function, &self.signature.name, shown);
         match self.guarded(input, extras, &inner).await {
-            Ok(output) => {
+            Ok(mut output) => {
                 span.finish(hidden(output.traced()));
+                if let Some(keeping) = output.keeping.take() {
+                    self.keep(keeping);
+                }
                 Ok(output.value)
             }
             Err(error) => {
@@ -311,21 +370,30 @@ impl PromptFunction {
             }
         }
         let Some(knowledge) = &self.prompt.ours.knowledge else {
-            let conclusion = self.conclude(&input, &[], extras, cx).await?;
-            return Ok(Output::of(conclusion));
+            let looked = self.look(&input, &[], extras, cx).await;
+            return self.answered(&input, &[], extras, looked, cx).await;
         };
         let question = text_input(&input, &knowledge.query);
         let filter = knowledge.filter.as_ref();
         let filter = filter.map_or(Ok(None), |filter| filter.fill(&input))?;
-        let retrieval = self
+        let mut retrieval = self
             .retrieve(knowledge, &question, filter, extras, cx)
             .await?;
+        let declines = knowledge.scoped && !retrieval.is_relevant();
+        let looked = match declines {
+            true => Looked::Nothing,
+            false => self.look(&input, &retrieval.passages, extras, cx).await,
+        };
+        if let Looked::Hit(kept) = &looked {
+            // The numbers in its text are those of the passages.
+            let passages = std::mem::take(&mut retrieval.passages);
+            retrieval.passages = kept.arranged(passages);
+        }
         cx.emit(CallEvent::Retrieved(retrieval.clone())).await;
         let passages = &retrieval.passages;
-        let mut output = if knowledge.scoped && !retrieval.is_relevant() {
-            Output::default()
-        } else {
-            Output::of(self.conclude(&input, passages, extras, cx).await?)
+        let mut output = match declines {
+            true => Output::default(),
+            false => self.answered(&input, passages, extras, looked, cx).await?,
         };
         let refused = output.value.is_null() || output.value == SENTINEL;
         if refused {
@@ -338,11 +406,13 @@ impl PromptFunction {
             output.value = Value::String(text);
         }
         let text = written(&output.value);
-        let citations = if refused {
-            Vec::new()
-        } else {
-            citations(&text, passages)
+        let citations = match &output.again {
+            _ if refused => Vec::new(),
+            Some(kept) => kept.citations(passages),
+            None => citations(&text, passages),
         };
+        let keeping = output.keeping.take();
+        output.keeping = keeping.and_then(|keeping| keeping.citing(&citations, passages));
         cx.emit(CallEvent::Cited {
             text,
             citations: citations.clone(),
@@ -357,7 +427,7 @@ impl PromptFunction {
     }
 
     /// What the prompt's technique comes to.
-    async fn conclude(
+    pub(crate) async fn conclude(
         &self,
         input: &Map<String, Value>,
         passages: &[Passage],
@@ -367,11 +437,27 @@ impl PromptFunction {
         let ours = &self.prompt.ours;
         let given = Value::Object(input.clone());
         let sampling = merged(&self.prompt.sampling, &extras.sampling);
-        let specs = self.prompt.tools.specs(&self.deps.functions)?;
+        let asked = choice::question(input, self.question_input().as_deref(), &extras.past);
+        let asked = match &extras.veil {
+            Some(veil) => veil.handed(&Value::String(asked)),
+            None => Value::String(asked),
+        };
+        let (tools, specs) = choice::given(
+            &self.prompt.tools,
+            &ours.tools,
+            &self.signature.name,
+            &self.deps.functions,
+            asked.as_str().unwrap_or_default(),
+            cx,
+        )
+        .await?;
         let beside = prompt_tokens(&specs);
         let messages = self
             .messages(input, passages, extras, (sampling.max_tokens, beside), cx)
             .await?;
+        if messages.iter().any(Message::has_media) {
+            extras.unfit.store(true, Ordering::Relaxed);
+        }
         let asking = Asking {
             deps: &extras.deps,
             veil: extras.veil.as_deref(),
@@ -395,8 +481,10 @@ impl PromptFunction {
             },
             budget: ours.budget,
             input: &given,
+            version: &self.version,
             written: &extras.written,
-            tools: &self.prompt.tools,
+            unfit: &extras.unfit,
+            tools: &tools,
             specs,
             calls_first: ours.tool_choice == FirstCall::Required,
             shown: AtomicBool::new(false),
@@ -418,7 +506,7 @@ impl PromptFunction {
 
     /// The prompt's messages, with passages and examples in their places; room is kept for `answer` tokens and
     /// those of its tools.
-    async fn messages(
+    pub(crate) async fn messages(
         &self,
         input: &Map<String, Value>,
         passages: &[Passage],
@@ -630,39 +718,6 @@ async fn search(
         all.question = questions.pop();
     }
     Ok(all)
-}
-
-/// What a call gives, and how it came about.
-#[derive(Default)]
-struct Output {
-    value: Value,
-    reasoning: Option<String>,
-    confidence: Option<f32>,
-    votes: Vec<(String, usize)>,
-}
-
-impl Output {
-    fn of(conclusion: Conclusion) -> Self {
-        Self {
-            value: conclusion.output,
-            reasoning: conclusion.reasoning,
-            confidence: conclusion.confidence,
-            votes: conclusion.votes,
-        }
-    }
-
-    /// As traces show it: the value, and beside it what a technique has to say.
-    fn traced(&self) -> Value {
-        if self.reasoning.is_none() && self.confidence.is_none() {
-            return self.value.clone();
-        }
-        let mut shown = json!({ "output": self.value, "reasoning": self.reasoning });
-        if let Some(confidence) = self.confidence {
-            shown["confidence"] = json!(confidence);
-            shown["votes"] = json!(self.votes);
-        }
-        shown
-    }
 }
 
 /// An input that is a text; empty where it is none.

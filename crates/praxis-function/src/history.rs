@@ -6,16 +6,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use praxis_core::chat::collect;
-use praxis_core::tokens::cut;
-use praxis_core::{
-    CallContext, CallError, ChatGateway, ChatRequest, ErrorCode, Message, Role, Sampling, SpanKind,
-    TokenCount,
-};
+use praxis_core::{CallContext, CallError, ChatGateway, ErrorCode, Message, SpanKind, TokenCount};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::hygiene::{Fitted, Policy, Room, fit, keep_latest};
 use crate::moderation::veil::Veil;
+use crate::summary;
 
 /// Earlier messages that a prompt sees where it does not say: a model on a CPU reads slowly.
 const MOST: usize = 12;
@@ -173,8 +170,7 @@ impl Asked<'_> {
                     "summary": shown.as_ref().unwrap_or(&text),
                     "summarized_messages": latest,
                 }));
-                let text = format!("What was said before, in short: {text}");
-                kept.insert(summary.at.min(kept.len()), Message::system(text));
+                kept.insert(summary.at.min(kept.len()), summary::told(&text));
                 Ok(kept)
             }
             Err(error) if error.code == ErrorCode::Cancelled => {
@@ -208,36 +204,8 @@ impl Asked<'_> {
         tokens: usize,
         cx: &CallContext,
     ) -> Result<String, CallError> {
-        let mut text = String::new();
-        for message in messages {
-            let who = match message.role {
-                Role::Assistant => "Assistant",
-                Role::Tool => "Tool",
-                _ => "User",
-            };
-            text.push_str(&format!("{who}: {}\n", cut(&message.text(), room)));
-        }
-        let request = ChatRequest {
-            model: self.model.to_owned(),
-            messages: vec![
-                Message::system(
-                    "Summarize the conversation in a few sentences, in its language. Keep names, \
-                     numbers and decisions. Write only the summary.",
-                ),
-                Message::user(text),
-            ],
-            sampling: Sampling {
-                temperature: Some(0.0),
-                // The marks around it take some.
-                max_tokens: Some(
-                    u32::try_from(tokens.saturating_sub(24))
-                        .unwrap_or(256)
-                        .max(16),
-                ),
-                ..Sampling::default()
-            },
-            ..ChatRequest::default()
-        };
+        let transcript = summary::transcript(messages, room);
+        let request = summary::question(self.model, transcript, tokens);
         let answer = collect(self.chat.chat(request, cx).await?).await?;
         self.written
             .fetch_add(answer.usage.output_tokens, Ordering::Relaxed);

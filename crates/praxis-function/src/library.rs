@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
+use praxis_core::select::{FirstTools, ToolSelector};
 use praxis_core::suggest::nearest;
 use praxis_core::{
     CallError, ChatGateway, Constraint, Diagnostic, Embedder, ErrorCode, Function, Retriever,
@@ -19,6 +20,7 @@ use crate::held::Unheld;
 use crate::moderation::{self, CATEGORIES, Moderator};
 use crate::passages;
 use crate::prompt::{Prompt, parse, places_output, places_passages};
+use crate::reuse::{self, Reuse};
 use crate::schemas::Schemas;
 use crate::scope::Gate;
 use crate::structured::instructions::instructions;
@@ -49,6 +51,8 @@ pub struct Functions {
     prompts: Arc<RwLock<BTreeMap<String, Weak<PromptFunction>>>>,
     /// Those that are there without a file.
     built_in: Arc<BTreeMap<String, Arc<dyn Function>>>,
+    /// Who chooses where a prompt has more tools than a turn is given.
+    selector: Option<Arc<dyn ToolSelector>>,
 }
 
 impl Functions {
@@ -73,7 +77,35 @@ impl Functions {
         Self {
             prompts: Arc::new(RwLock::new(all.clone())),
             built_in: Arc::clone(&self.built_in),
+            selector: self.selector.clone(),
         }
+    }
+
+    /// The same functions, with who chooses among them where a prompt has many as tools.
+    #[must_use]
+    pub fn with_selector(self, selector: Arc<dyn ToolSelector>) -> Self {
+        Self {
+            selector: Some(selector),
+            ..self
+        }
+    }
+
+    /// Who chooses among many tools; without anybody, the first are taken.
+    pub(crate) fn selector(&self) -> Arc<dyn ToolSelector> {
+        self.selector
+            .clone()
+            .unwrap_or_else(|| Arc::new(FirstTools))
+    }
+
+    /// Names of all functions that begin so.
+    pub(crate) fn below(&self, start: &str) -> Vec<String> {
+        let all = self.prompts.read().unwrap_or_else(PoisonError::into_inner);
+        let prompts = all.iter().filter(|(_, prompt)| prompt.strong_count() > 0);
+        let names = prompts.map(|(name, _)| name).chain(self.built_in.keys());
+        names
+            .filter(|name| name.starts_with(start))
+            .cloned()
+            .collect()
     }
 
     /// Functions that are there without a file, beside those of the prompts that will be loaded.
@@ -82,6 +114,7 @@ impl Functions {
         Self {
             prompts: Arc::default(),
             built_in: Arc::new(functions.into_iter().map(named).collect()),
+            selector: None,
         }
     }
 
@@ -113,7 +146,8 @@ pub struct Known {
     pub models: Vec<String>,
     /// Knowledge bases.
     pub knowledge: Vec<String>,
-    /// Functions that are there beside those of the prompts that are loaded.
+    /// Functions that are there beside those of the prompts that are loaded. A name that ends with `/` stands for any
+    /// below it, as of a server that cannot be asked now.
     pub functions: Vec<String>,
     /// Categories of the application's own classifier, beside those of the OpenAI API.
     pub categories: Vec<String>,
@@ -227,6 +261,10 @@ impl Library {
                     Some(schema) => Some(Constraint::JsonSchema(schema.clone())),
                     None => prompt.output_schema.as_ref().and_then(choices),
                 };
+                let reuse = prompt.ours.cache.as_ref().map(|wanted| {
+                    let embedder = deps.embedder.identity();
+                    Reuse::new(wanted, &name, embedder)
+                });
                 let own = prompt.ours.constraint.clone();
                 let held = schema_held.clone().filter(|_| prompt.ours.constrained);
                 let function = PromptFunction {
@@ -239,6 +277,7 @@ impl Library {
                     output,
                     examples,
                     gate: Gate::default(),
+                    reuse,
                     signature: signature(&name, &prompt),
                     places_passages,
                     places_output,
@@ -255,6 +294,7 @@ impl Library {
         deps.functions.put(&functions);
         ask::describe_metrics();
         moderation::describe_metrics();
+        reuse::describe_metrics();
         Ok(Self {
             functions,
             all: deps.functions.clone(),
@@ -334,6 +374,8 @@ fn signature(name: &str, prompt: &Prompt) -> Signature {
         description: prompt.description.clone(),
         input_schema: prompt.input_schema.clone(),
         output_schema,
+        // Its tools stand behind policies of their own.
+        effects: praxis_core::Effects::default(),
     }
 }
 
@@ -599,8 +641,17 @@ fn callees(
     let built_in = || known.functions.iter().map(String::as_str);
     let names = || version::functions(files).into_iter().chain(built_in());
     let callees = ours.checks.functions().chain(ours.technique.functions());
+    let may_be = |name: &str, callee: &str| name.ends_with('/') && callee.starts_with(name);
+    for start in prompt.tools.starts() {
+        if !names().any(|name| name.starts_with(start) || may_be(name, start)) {
+            let diagnostic = at_text(source, start, format!("no function begins with `{start}`"));
+            let near = nearest(start, names());
+            let otherwise = "`praxis tools list` shows what is there";
+            problems.push(diagnostic.suggest(near, otherwise));
+        }
+    }
     for callee in callees.chain(prompt.tools.functions()) {
-        if names().any(|name| name == callee) {
+        if names().any(|name| name == callee || may_be(name, callee)) {
             continue;
         }
         let diagnostic = at_text(source, callee, format!("no function `{callee}`"));

@@ -178,6 +178,12 @@ impl<'a> Sink<'a> {
     pub async fn ended(&mut self, finish_reason: FinishReason, usage: Usage, cx: &CallContext) {
         self.finish = finish_reason;
         self.tokens += usage.output_tokens;
+        if matches!(
+            finish_reason,
+            FinishReason::Length | FinishReason::ContentFilter
+        ) {
+            self.asking.unfit.store(true, Ordering::Relaxed);
+        }
         cx.emit(CallEvent::Finished {
             finish_reason,
             usage,

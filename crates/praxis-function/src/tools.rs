@@ -37,36 +37,82 @@ const LEAST_RESULT: usize = 64;
 pub(crate) struct Tools {
     /// Functions by the names that models know them by.
     functions: BTreeMap<String, String>,
+    /// Beginnings of names: all functions whose names begin so are tools too.
+    starts: Vec<String>,
     /// Rounds of calls before the model has to answer.
     pub max_turns: u64,
 }
 
 impl Tools {
-    /// Tools for these functions.
+    /// Tools for these functions; a name with a `*` at its end, such as `crm/*`, stands for all that begin so.
     ///
     /// # Errors
-    /// Two functions that models would know by one name.
+    /// Two functions that models would know by one name, and a `*` elsewhere.
     pub fn new(functions: &[String], max_turns: Option<u64>) -> Result<Self, String> {
-        let mut by_name = BTreeMap::new();
+        let mut tools = Self {
+            functions: BTreeMap::new(),
+            starts: Vec::new(),
+            max_turns: max_turns.unwrap_or(MAX_TURNS),
+        };
         for function in functions {
-            if let Some(other) = by_name.insert(tool_name(function), function.clone())
-                && other != *function
-            {
-                return Err(format!(
-                    "`{other}` and `{function}` are one name to a model, `{}`",
-                    tool_name(function)
-                ));
+            match function.strip_suffix('*') {
+                Some(start) if start.contains('/') && !start.contains('*') => {
+                    tools.starts.push(start.to_owned());
+                }
+                None if !function.contains('*') => tools.add(function)?,
+                _ => {
+                    return Err(format!(
+                        "`{function}`: a `*` stands at the end, behind a folder of functions, as in `crm/*`"
+                    ));
+                }
             }
         }
-        Ok(Self {
-            functions: by_name,
-            max_turns: max_turns.unwrap_or(MAX_TURNS),
-        })
+        Ok(tools)
+    }
+
+    fn add(&mut self, function: &str) -> Result<(), String> {
+        let name = tool_name(function);
+        match self.functions.insert(name.clone(), function.to_owned()) {
+            Some(other) if other != function => Err(format!(
+                "`{other}` and `{function}` are one name to a model, `{name}`"
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Names of the functions.
     pub fn functions(&self) -> impl Iterator<Item = &str> {
         self.functions.values().map(String::as_str)
+    }
+
+    /// What the names of further ones begin with.
+    pub fn starts(&self) -> impl Iterator<Item = &str> {
+        self.starts.iter().map(String::as_str)
+    }
+
+    /// The same with all functions that its patterns stand for, but the one whose tools they are.
+    ///
+    /// # Errors
+    /// Two functions that models would know by one name.
+    pub fn expanded(&self, functions: &Functions, own: &str) -> Result<Self, CallError> {
+        let mut all = Self {
+            starts: Vec::new(),
+            ..self.clone()
+        };
+        let below = self.starts.iter().flat_map(|start| functions.below(start));
+        for name in below.filter(|name| name != own) {
+            let added = all.add(&name);
+            added.map_err(|message| CallError::new(ErrorCode::InvalidRequest, message))?;
+        }
+        Ok(all)
+    }
+
+    /// Those that models know by these names.
+    pub fn only(&self, names: &[&str]) -> Self {
+        let mut kept = self.clone();
+        kept.functions
+            .retain(|name, _| names.contains(&name.as_str()));
+        kept
     }
 
     /// The tools as models are told of them.
@@ -235,6 +281,15 @@ mod tests {
         assert_eq!(found.max_turns, MAX_TURNS);
         assert!(tools(&["a", "a"]).is_ok());
         assert!(tools(&["a.b", "a/b"]).unwrap_err().contains("`a_b`"));
+        let some = tools(&["add", "crm/*", "web/get_*"]).unwrap();
+        assert_eq!(some.starts().collect::<Vec<_>>(), ["crm/", "web/get_"]);
+        assert_eq!(some.only(&[]).functions().count(), 0);
+        for wrong in ["*", "crm*", "*/get", "c*m/*"] {
+            assert!(
+                tools(&[wrong]).unwrap_err().contains("at the end"),
+                "{wrong}"
+            );
+        }
     }
 
     #[test]

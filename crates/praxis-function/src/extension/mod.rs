@@ -2,6 +2,7 @@
 //!
 //! Left out: the keys of Dotprompt itself, which `prompt` reads.
 
+mod cache;
 mod constraint;
 mod filter;
 mod guard;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::choice::ToolUse;
 use crate::history::{History, HistoryKeys};
 use crate::moderation::policy::Guard;
 use crate::prompt::File;
@@ -21,6 +23,7 @@ use crate::run::Budget;
 use crate::structured::checks::Checks;
 use crate::technique::Technique;
 
+pub(crate) use cache::CacheUse;
 pub(crate) use knowledge::KnowledgeUse;
 pub(crate) use scope::{Judge, Scene};
 
@@ -39,7 +42,9 @@ const KEYS: &[&str] = &[
     "budget",
     "history",
     "tool_choice",
+    "tools",
     "guard",
+    "cache",
 ];
 
 /// `praxis.tool_choice`: what the model does first.
@@ -77,8 +82,12 @@ pub(crate) struct Extension {
     pub history: History,
     /// Whether the model has to call a tool before it answers.
     pub tool_choice: FirstCall,
+    /// Which of its tools a turn is given.
+    pub tools: ToolUse,
     /// What is done about what goes in and what comes out.
     pub guard: Option<Guard>,
+    /// Which answers are kept.
+    pub cache: Option<CacheUse>,
 }
 
 /// `praxis.budget`.
@@ -149,7 +158,9 @@ impl File<'_> {
                 History::default()
             }),
             tool_choice: self.first_call(front, &ours, problems),
+            tools: self.tool_use(front, &ours, problems),
             guard: self.guard(&ours, problems),
+            cache: self.cache(front, &ours, query, input_schema, problems),
             constraint: self.constraint(&ours, problems),
             constrained: self.read("constrained", &ours, problems).unwrap_or(true),
             budget,
@@ -221,6 +232,24 @@ impl File<'_> {
             problems.push(self.at_key("praxis.tool_choice", what));
         }
         choice
+    }
+
+    fn tool_use(
+        &self,
+        front: &Map<String, Value>,
+        ours: &Map<String, Value>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> ToolUse {
+        let uses: ToolUse = self.read("tools", ours, problems).unwrap_or_default();
+        if let Some(problem) = uses.problem() {
+            let message = format!("`praxis.tools`: {problem}");
+            problems.push(self.at_key("praxis.tools", message));
+        }
+        if ours.contains_key("tools") && !front.contains_key("tools") {
+            let what = "`praxis.tools` needs tools to choose from: `tools` is missing";
+            problems.push(self.at_key("praxis.tools", what));
+        }
+        uses
     }
 
     /// The value of a key, if it is there and is what it must be.

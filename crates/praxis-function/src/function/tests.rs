@@ -16,8 +16,11 @@ use super::*;
 use crate::library::{Functions, Known, Library};
 use crate::moderation::Moderator;
 
+mod choice;
 mod guard;
+mod prefix;
 mod promises;
+mod reuse;
 mod scope;
 mod tools;
 

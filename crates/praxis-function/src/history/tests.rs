@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use futures::StreamExt;
 use praxis_core::trace::TraceSink;
-use praxis_core::{ChatChunk, ChatStream, FinishReason, ModelError, Span, Usage};
+use praxis_core::{ChatChunk, ChatRequest, ChatStream, FinishReason, ModelError, Span, Usage};
 use serde_json::Value;
 
 use super::*;

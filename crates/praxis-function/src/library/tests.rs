@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::*;
 use crate::function::tests::Words;
 
+mod cache;
 mod data;
 mod front;
 mod guard;

@@ -100,6 +100,11 @@ impl Veil {
         self.text(text, &self.hidden)
     }
 
+    /// Whether there was nothing to hide by now.
+    pub fn is_idle(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Masked> {
         // Placeholders that were given stay good.
         self.masked.lock().unwrap_or_else(PoisonError::into_inner)

@@ -8,7 +8,6 @@
 pub(crate) mod checks;
 pub(crate) mod instructions;
 pub(crate) mod lenient;
-pub(crate) mod locals;
 pub(crate) mod partial;
 pub(crate) mod path;
 pub(crate) mod repair;
@@ -16,6 +15,8 @@ pub(crate) mod schema;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod violation;
+
+pub(crate) use praxis_core::json_schema as locals;
 
 /// What kind of value is expected, as far as it helps to find it in a text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -7,6 +7,7 @@ mod diff;
 mod list;
 mod log;
 mod pin;
+mod prefix;
 mod results;
 mod scope;
 mod summary;

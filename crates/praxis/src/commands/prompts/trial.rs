@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::beside;
 use super::cases::{self, Case};
 use super::checks;
+use super::prefix;
 use super::results::{Asked, Outcome, Results};
 use super::summary::{self, Row, seconds};
 use crate::app::{self, App};
@@ -121,6 +122,11 @@ pub async fn run(app: &App, args: Try, global: &Global) -> Result<(), Failure> {
             Row::of(&variant.name, variant.function.version(), &outcomes)
         })
         .collect();
+    let functions: Vec<(&str, &PromptFunction)> = variants
+        .iter()
+        .map(|variant| (variant.name.as_str(), variant.function.as_ref()))
+        .collect();
+    let prefixes = prefix::of(&functions, &cases).await;
     let missing = pairs.iter().filter(|p| p.2.is_none()).count();
     let stopped = missing > 0 && cancel.is_cancelled();
     if stopped && global.json {
@@ -132,6 +138,7 @@ pub async fn run(app: &App, args: Try, global: &Global) -> Result<(), Failure> {
             "function": name,
             "cases": cases.len(),
             "variants": rows,
+            "prefixes": prefix::shown(&prefixes),
             "wall_ms": wall_ms,
             "results": results,
         }));
@@ -140,6 +147,9 @@ pub async fn run(app: &App, args: Try, global: &Global) -> Result<(), Failure> {
             show(case, &pairs);
         }
         ui::out(summary::table(&rows));
+        for (variant, prefix) in &prefixes {
+            ui::note(ui::paint(DIM, prefix::note(variant, prefix)));
+        }
         ui::note(ui::paint(
             DIM,
             format_args!(
