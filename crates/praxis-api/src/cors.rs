@@ -25,6 +25,7 @@ const EXPOSED: &[&str] = &[
     "openai-processing-ms",
     "openai-version",
     "idempotent-replayed",
+    "mcp-session-id",
 ];
 
 /// The origins whose pages may call the API; by default, no page but the server's own.

@@ -132,6 +132,7 @@ fn admit(parts: &mut Parts, holder: Arc<Holder>, priority: Priority) -> Result<(
         holder: Arc::clone(&holder),
         told: Told::default(),
         priority,
+        request: request_of(parts),
     };
     if let Some(scope) = scope {
         paying.is_for(scope)?;
@@ -139,6 +140,12 @@ fn admit(parts: &mut Parts, holder: Arc<Holder>, priority: Priority) -> Result<(
     parts.extensions.insert(Admitted(holder.caller.clone()));
     parts.extensions.insert(paying);
     Ok(())
+}
+
+/// What the client says is one request: the address, and the `Idempotency-Key` that it sent.
+fn request_of(parts: &Parts) -> Option<String> {
+    let key = parts.headers.get("idempotency-key")?.to_str().ok()?;
+    Some(format!("{} {}", parts.uri.path(), key.trim()))
 }
 
 /// The header in which a client says what its calls are counted under, separated by commas.
@@ -152,6 +159,7 @@ const SCOPES: &[(&str, Scope)] = &[
     ("/v1/responses", Scope::Responses),
     ("/v1/conversations", Scope::Responses),
     ("/v1/embeddings", Scope::Embeddings),
+    ("/v1/audio", Scope::Audio),
     ("/v1/moderations", Scope::Moderations),
     ("/v1/files", Scope::Files),
     ("/v1/uploads", Scope::Files),
@@ -159,6 +167,8 @@ const SCOPES: &[(&str, Scope)] = &[
     ("/v1/vector_stores", Scope::VectorStores),
     ("/v1/organization", Scope::Usage),
     ("/praxis/v1/functions", Scope::Functions),
+    ("/praxis/v1/approvals", Scope::Approvals),
+    ("/praxis/v1/audit", Scope::Approvals),
     ("/praxis/v1/knowledge", Scope::Knowledge),
     ("/praxis/v1/passages", Scope::Knowledge),
     ("/praxis/v1/traces", Scope::Traces),
@@ -208,6 +218,8 @@ pub(crate) struct Paying {
     told: Told,
     /// How urgent its calls are at most.
     priority: Priority,
+    /// What the client says is one request: a tool's call that was approved is made once within it.
+    request: Option<String>,
 }
 
 impl Paying {
@@ -231,6 +243,10 @@ impl Paying {
 
     /// A context whose calls are paid so.
     pub(crate) fn pays_in(self, cx: CallContext) -> CallContext {
+        let cx = match self.request {
+            Some(request) => cx.with_scope(request),
+            None => cx,
+        };
         let cx = cx.with_payer(self.payer, Arc::clone(&self.holder.limits));
         cx.with_told(self.told).with_priority(self.priority)
     }
@@ -304,7 +320,12 @@ pub(crate) async fn same_origin(
         }
         Some(origin) => {
             let message = format!("pages of {origin} may not call this server");
-            ApiError::new(ErrorCode::Unauthorized, message).into_response()
+            // The Model Context Protocol has a status of its own for it ("Transports", "Security Warning").
+            let code = match request.uri().path() {
+                "/mcp" => ErrorCode::Forbidden,
+                _ => ErrorCode::Unauthorized,
+            };
+            ApiError::new(code, message).into_response()
         }
     }
 }
@@ -390,6 +411,8 @@ mod tests {
             ("/v1/files", Some(Scope::Files)),
             ("/v1/filesystem", None),
             ("/praxis/v1/functions/{name}/call", Some(Scope::Functions)),
+            ("/praxis/v1/approvals/{id}", Some(Scope::Approvals)),
+            ("/praxis/v1/audit", Some(Scope::Approvals)),
             ("/praxis/v1/traces/{id}", Some(Scope::Traces)),
             ("/", None),
         ] {

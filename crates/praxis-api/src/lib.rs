@@ -11,12 +11,18 @@ mod error;
 mod guard;
 mod headers;
 mod idempotency;
+pub mod mcp;
 pub mod openapi;
+mod refusals;
 mod responses;
 mod routes;
 mod server;
 mod sse;
 mod state;
+
+// The application of the tests of `mcp` is an example's too.
+#[cfg(test)]
+extern crate self as praxis_api;
 
 use std::time::Duration;
 
@@ -41,7 +47,7 @@ pub use responses::Responses;
 pub use server::{Bounds, Listening, Peer, Tls, TlsError, serve};
 #[cfg(unix)]
 pub use server::{Socket, SocketError};
-pub use state::{ApiState, AppInfo, EmbedderSource, ModelInfo, ModelList};
+pub use state::{ApiState, AppInfo, EmbedderSource, ModelInfo, ModelList, TranscriberSource};
 
 /// The most bytes of a request's body.
 const MAX_BODY: usize = 8 << 20;
@@ -49,14 +55,21 @@ const MAX_BODY: usize = 8 << 20;
 /// The longest pause while a request's body arrives.
 const BODY_PAUSE: Duration = Duration::from_secs(30);
 
-/// All routes of the API.
+/// All routes of the API, and the application as a server of the Model Context Protocol.
 pub fn router(state: ApiState) -> Router {
+    let server = mcp::Server::of(&state);
+    router_with(state, server)
+}
+
+/// The same, where that server offers something else.
+pub fn router_with(state: ApiState, server: mcp::Server) -> Router {
     let (open, keyed) = (open().into_router(), keyed(&state).into_router());
     // Who asks is known before: keys of two callers are two.
     let answers = idempotency::Idempotency::new(state.store.clone());
     let keyed = keyed.layer(middleware::from_fn_with_state(answers, idempotency::once));
     let keyed = keyed_by(&state, keyed.with_state(state.clone()));
-    open.with_state(state).merge(keyed)
+    let protocol = keyed_by(&state, mcp::router(&state, server));
+    open.with_state(state).merge(keyed).merge(protocol)
 }
 
 /// All routes, for the test that compares them with the document.
@@ -88,7 +101,9 @@ fn keyed(state: &ApiState) -> Routes {
         .merge(responses())
         .merge(batches())
         .merge(in_parts())
+        .merge(audio(state))
         .merge(usage())
+        .merge(approvals())
         .route("/praxis/v1/functions", get(routes::functions::list))
         .route(
             "/praxis/v1/functions/{name}/call",
@@ -143,6 +158,7 @@ fn responses() -> Routes {
     Routes::new()
         .route("/v1/responses", post(responses::create))
         .route("/v1/responses/input_tokens", post(responses::input_tokens))
+        .route("/v1/responses/compact", post(responses::compact::create))
         .route(
             "/v1/responses/{id}",
             get(responses::retrieve).delete(responses::delete),
@@ -190,6 +206,20 @@ fn in_parts() -> Routes {
         .route("/v1/uploads/{upload}/cancel", post(cancel))
 }
 
+/// Speech to text.
+fn audio(state: &ApiState) -> Routes {
+    use routes::audio::{transcribe, translate};
+    Routes::new()
+        .route(
+            "/v1/audio/transcriptions",
+            post(transcribe).layer(uploads(state)),
+        )
+        .route(
+            "/v1/audio/translations",
+            post(translate).layer(uploads(state)),
+        )
+}
+
 /// Vector stores, the files in them, batches of files, and searches.
 fn vector_stores() -> Routes {
     use routes::vector_stores::{batches, files, search, stores};
@@ -220,12 +250,22 @@ fn vector_stores() -> Routes {
         .route(&store("/file_batches/{batch}/files"), get(batches::files))
 }
 
+/// Calls of tools that wait for a person, and the log of all calls.
+fn approvals() -> Routes {
+    use routes::approvals::{audit, decide, list, retrieve};
+    Routes::new()
+        .route("/praxis/v1/approvals", get(list))
+        .route("/praxis/v1/approvals/{id}", get(retrieve).post(decide))
+        .route("/praxis/v1/audit", get(audit))
+}
+
 /// Reports of what was used.
 fn usage() -> Routes {
-    use routes::usage::{completions, costs, embeddings};
+    use routes::usage::{completions, costs, embeddings, moderations};
     Routes::new()
         .route("/v1/organization/usage/completions", get(completions))
         .route("/v1/organization/usage/embeddings", get(embeddings))
+        .route("/v1/organization/usage/moderations", get(moderations))
         .route("/v1/organization/costs", get(costs))
 }
 
@@ -251,6 +291,7 @@ pub fn hardened(state: &ApiState, router: Router) -> Router {
     let router = router
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::wrong_method)
+        .layer(middleware::from_fn(refusals::in_our_words))
         .layer(middleware::from_fn_with_state(
             state.clone(),
             guard::same_origin,

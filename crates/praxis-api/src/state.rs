@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use praxis_core::speech::Transcriber;
 use praxis_core::{CallContext, Caller, ChatGateway, Embedder, ModelError, TraceSink};
 use praxis_function::Library;
 use praxis_knowledge::{Files, Knowledge, VectorStores};
@@ -18,6 +19,11 @@ use crate::responses::Responses;
 /// Gives the embedder of a name, or the application's default, for a call.
 pub type EmbedderSource =
     Arc<dyn Fn(Option<&str>, &CallContext) -> Result<Arc<dyn Embedder>, ModelError> + Send + Sync>;
+
+/// Gives the speech model of a name, or the default one, for a call.
+pub type TranscriberSource = Arc<
+    dyn Fn(Option<&str>, &CallContext) -> Result<Arc<dyn Transcriber>, ModelError> + Send + Sync,
+>;
 
 /// Gives the models of the application.
 pub type ModelList = Arc<dyn Fn() -> Vec<ModelInfo> + Send + Sync>;
@@ -57,6 +63,8 @@ pub struct ApiState {
     pub chat: Arc<dyn ChatGateway>,
     /// Embedding models.
     pub embedders: EmbedderSource,
+    /// Speech models.
+    pub transcribers: TranscriberSource,
     /// All models.
     pub models: ModelList,
     /// Functions.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use futures::{Stream, StreamExt};
 use praxis_core::function::OpenSpan;
+use praxis_core::ledger::UsageKind;
 use praxis_core::{
     CallContext, ChatChunk, ChatRequest, FinishReason, Message, ModelError, Money, SpanKind,
     SpanStatus, Spent, ToolCallDelta, ToolCalls, Usage,
@@ -103,6 +104,8 @@ pub(crate) struct Account {
     vocabulary: Option<Vocabulary>,
     /// What is owed for it.
     bill: Option<Bill>,
+    /// What it counts as.
+    kind: UsageKind,
     /// Whether the answer was kept before: no model is asked for it.
     kept: bool,
     /// What failed before the answer began.
@@ -142,6 +145,7 @@ impl Account {
             prompt: request.messages.clone(),
             vocabulary: None,
             bill: None,
+            kind: cx.kind().unwrap_or(UsageKind::Completion),
             kept: false,
             failed: Failures::default(),
             notes: serde_json::Map::new(),
@@ -292,6 +296,7 @@ impl Account {
         let money = self.cost(usage);
         if let Some(bill) = self.bill.take() {
             bill.pay(Spent {
+                kind: self.kind,
                 model: self.model.clone(),
                 usage,
                 money,

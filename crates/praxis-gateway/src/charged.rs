@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use praxis_core::embed::TokenCounter;
+use praxis_core::ledger::UsageKind;
 use praxis_core::trace::SpanStatus;
 use praxis_core::{CallContext, EmbedKind, Embedder, Ledger, ModelError, SpanKind, Spent, Usage};
 use serde_json::json;
@@ -69,6 +70,7 @@ impl Embedder for Charged {
         let money = self.price.unwrap_or_default().cost(usage);
         if let Some(bill) = bill {
             bill.pay(Spent {
+                kind: self.cx.kind().unwrap_or(UsageKind::Embedding),
                 model: self.name.clone(),
                 usage,
                 money,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures::StreamExt;
 use praxis_core::chat::collect;
+use praxis_core::speech::Transcriber;
 use praxis_core::suggest::nearest;
 use praxis_core::{
     CallContext, ChatGateway, ChatRequest, ChatStream, Embedder, Ledger, Message, ModelError,
@@ -26,6 +27,10 @@ use crate::claims::Bill;
 use crate::config::{GatewayConfig, Price, Provider};
 use crate::error::GatewayError;
 use crate::local::Place;
+use crate::transcriber::Traced;
+
+/// What OpenAI calls its Whisper model: the default speech model here.
+const WHISPER: &str = "whisper-1";
 
 /// Requests to shadow models at a time; beyond them requests have no shadow.
 const SHADOWS: usize = 16;
@@ -59,7 +64,10 @@ pub(crate) enum Model {
         reranker: Arc<dyn Reranker>,
         local: Option<Place>,
     },
-    Transcription,
+    Transcriber {
+        /// `None` at an endpoint: those are not called.
+        local: Option<(Place, Arc<dyn Transcriber>)>,
+    },
 }
 
 /// A model as it is listed.
@@ -217,6 +225,40 @@ impl Gateway {
         }))
     }
 
+    /// The speech model of that name, or the default one, for a call of a caller, which is traced and counted. It is
+    /// held to no limits: those are of tokens and money. Loading waits for the first use.
+    ///
+    /// # Errors
+    /// [`ModelError::NotFound`] or [`ModelError::InvalidRequest`] for a name that is none.
+    pub fn transcriber_for(
+        &self,
+        name: Option<&str>,
+        cx: &CallContext,
+    ) -> Result<Arc<dyn Transcriber>, ModelError> {
+        let name = match name {
+            None | Some("") => crate::DEFAULT_TRANSCRIBER,
+            Some(WHISPER) if !self.models.contains_key(WHISPER) => crate::DEFAULT_TRANSCRIBER,
+            Some(name) => name,
+        };
+        match self.model(name)? {
+            Model::Transcriber {
+                local: Some((_, transcriber)),
+            } => Ok(Arc::new(Traced {
+                transcriber: Arc::clone(transcriber),
+                name: name.to_owned(),
+                cx: cx.clone(),
+            })),
+            Model::Transcriber { local: None } => Err(ModelError::InvalidRequest(format!(
+                "`{name}` is a speech model at an endpoint, which is not called; use `{}`",
+                crate::DEFAULT_TRANSCRIBER
+            ))),
+            other => Err(ModelError::InvalidRequest(format!(
+                "`{name}` is a model for {}, not transcription",
+                other.task()
+            ))),
+        }
+    }
+
     /// The cross-encoder of that name; `None` for a chat model, which can be asked to rerank. Loading waits
     /// for the first use.
     ///
@@ -307,9 +349,12 @@ impl Gateway {
                 remote.as_ref().map_or(Provider::OPENAI, |r| r.provider),
                 remote.as_ref().and_then(|r| r.unavailable.clone()),
             ),
-            Model::Transcription => (
-                Provider::LOCAL,
-                Some("speech is not recognized by this version".to_owned()),
+            Model::Transcriber {
+                local: Some((place, _)),
+            } => (Provider::LOCAL, self.absent(place)),
+            Model::Transcriber { local: None } => (
+                declared.map_or(Provider::OPENAI, |d| d.provider),
+                Some("speech models of endpoints are not called".to_owned()),
             ),
         };
         let catalogued = match declared {
@@ -524,6 +569,16 @@ impl ChatGateway for Gateway {
         answer(&plan, &request, account, storing, stop).await
     }
 
+    fn reads(&self, model: &str, media_type: &str) -> bool {
+        let takes = |target: &Arc<ChatTarget>| match &target.runner {
+            Runner::Local(_) => false,
+            Runner::Remote(endpoint) => endpoint.dialect.reads(media_type),
+        };
+        // Any of a route may answer.
+        let targets = self.targets(model);
+        targets.is_ok_and(|targets| targets.into_iter().all(takes))
+    }
+
     fn window(&self, model: &str) -> Option<usize> {
         let windows = self.targets(model).ok()?.into_iter().map(|target| {
             let declared = self.config.models.get(&target.name);
@@ -561,7 +616,7 @@ impl Model {
             Model::Chat(_) => Task::Chat,
             Model::Embedder { .. } => Task::Embedding,
             Model::Reranker { .. } => Task::Reranking,
-            Model::Transcription => Task::Transcription,
+            Model::Transcriber { .. } => Task::Transcription,
         }
     }
 }

@@ -22,6 +22,7 @@ mod providers;
 mod reranker;
 mod routes;
 mod tokens;
+mod transcriber;
 mod validate;
 mod vocabulary;
 mod wire;
@@ -37,5 +38,7 @@ pub use routes::{Order, RouteConfig, Shadow, Target};
 
 /// The chat model of an application that names none.
 pub const DEFAULT_CHAT_MODEL: &str = "qwen2.5-coder-1.5b-instruct";
+/// The speech model of an application.
+pub const DEFAULT_TRANSCRIBER: &str = "whisper-base";
 /// The embedder of an application that names none.
 pub const DEFAULT_EMBEDDER: &str = "multilingual-e5-small";

@@ -109,6 +109,7 @@ mod tests {
             description: "Finds.".to_owned(),
             input_schema: point,
             output_schema: json!(true),
+            effects: praxis_core::Effects::default(),
         };
         let mut document = json!({ "paths": {}, "components": { "schemas": {}, "responses": {} } });
         add(&mut document, &[function]);

@@ -71,6 +71,7 @@ fn signatures(to: &mut Writer) {
             "required": ["question"],
         },
         "output_schema": { "type": "object", "properties": { "text": { "type": "string" } } },
+        "effects": ["read"],
     }] });
     to.add(
         Operation::get("/praxis/v1/functions", "listFunctions")

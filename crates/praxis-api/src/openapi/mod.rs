@@ -7,6 +7,7 @@
 //! that shows it (`praxis-console`).
 
 mod application;
+mod approvals;
 mod failures;
 mod functions;
 mod knowledge;
@@ -18,7 +19,7 @@ mod serve;
 mod server;
 mod shape;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod traces;
 
 use std::sync::LazyLock;
@@ -62,6 +63,8 @@ mod tags {
     pub const KNOWLEDGE: &str = "Knowledge";
     /// What calls did.
     pub const TRACES: &str = "Traces";
+    /// Calls of tools that wait.
+    pub const APPROVALS: &str = "Approvals";
     /// The process itself.
     pub const SERVER: &str = "Server";
     /// OpenAI's chat.
@@ -76,6 +79,8 @@ mod tags {
     pub const EMBEDDINGS: &str = "Embeddings";
     /// Judging texts.
     pub const MODERATIONS: &str = "Moderations";
+    /// Speech to text.
+    pub const AUDIO: &str = "Audio";
     /// Models and functions by name.
     pub const MODELS: &str = "Models";
     /// Files that clients send.
@@ -104,6 +109,10 @@ mod tags {
             "The documents of the application, and what is found in them.",
         ),
         (TRACES, "What calls did, step by step."),
+        (
+            APPROVALS,
+            "Calls of tools that wait for a person, and the log of all calls.",
+        ),
         (CHAT, "Answers of models and functions."),
         (
             RESPONSES,
@@ -116,6 +125,10 @@ mod tags {
         ),
         (EMBEDDINGS, "Vectors of texts."),
         (MODERATIONS, "Whether a text may do harm."),
+        (
+            AUDIO,
+            "Speech to text: OpenAI's audio API by Whisper models.",
+        ),
         (MODELS, "Functions and models, which clients call alike."),
         (FILES, "Files that clients send."),
         (UPLOADS, "Files that come in parts."),
@@ -167,6 +180,7 @@ fn written() -> (Value, Vec<String>) {
         functions::describe,
         knowledge::describe,
         traces::describe,
+        approvals::describe,
         openai::describe,
         server::describe,
     ] {

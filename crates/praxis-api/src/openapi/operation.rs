@@ -41,6 +41,9 @@ pub(super) const FUNCTIONS: &[ErrorCode] = &[
     ErrorCode::BudgetExceeded,
     ErrorCode::OutputInvalid,
     ErrorCode::OutOfScope,
+    ErrorCode::ContentBlocked,
+    ErrorCode::ApprovalNeeded,
+    ErrorCode::Denied,
 ];
 
 /// What a request for something by its name may fail with.

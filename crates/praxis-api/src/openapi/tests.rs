@@ -1,6 +1,6 @@
 //! The document against the router, against itself, and as it is served.
 
-mod server;
+pub(crate) mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
 

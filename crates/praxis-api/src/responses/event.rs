@@ -146,6 +146,33 @@ impl At<'_> {
     pub fn searched(self) -> Event {
         self.event("response.file_search_call.completed", Value::Null)
     }
+
+    /// The model wants code run.
+    pub fn code_begun(self) -> Event {
+        self.event("response.code_interpreter_call.in_progress", Value::Null)
+    }
+
+    /// More of the code.
+    pub fn code_delta(self, delta: &str) -> Event {
+        let more = json!({ "delta": delta });
+        self.event("response.code_interpreter_call_code.delta", more)
+    }
+
+    /// All of the code.
+    pub fn code_done(self, code: &str) -> Event {
+        let more = json!({ "code": code });
+        self.event("response.code_interpreter_call_code.done", more)
+    }
+
+    /// It runs.
+    pub fn interpreting(self) -> Event {
+        self.event("response.code_interpreter_call.interpreting", Value::Null)
+    }
+
+    /// It ran.
+    pub fn interpreted(self) -> Event {
+        self.event("response.code_interpreter_call.completed", Value::Null)
+    }
 }
 
 impl Event {

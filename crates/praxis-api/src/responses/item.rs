@@ -19,10 +19,14 @@ pub(crate) enum Item {
     FunctionCall(Call),
     /// What it gave.
     FunctionCallOutput(CallOutput),
+    /// What was said before, in short.
+    Compaction(Compacted),
     /// What the model thought.
     Reasoning(Thought),
     /// A search of vector stores.
     FileSearchCall(FileSearch),
+    /// Code that the model had run.
+    CodeInterpreterCall(CodeRun),
 }
 
 /// How far an item is.
@@ -33,6 +37,8 @@ pub(crate) enum Status {
     InProgress,
     /// Of a search: it runs.
     Searching,
+    /// Of code: it runs.
+    Interpreting,
     /// It is whole.
     #[default]
     Completed,
@@ -77,10 +83,16 @@ pub(crate) enum Content {
     /// An image.
     InputImage {
         /// Where it is, or all of it.
-        image_url: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        image_url: Option<String>,
+        /// The file that it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file_id: Option<String>,
         /// How closely it is to be looked at; models are not told.
         detail: Detail,
     },
+    /// A file.
+    InputFile(Attached),
     /// Text of the model.
     OutputText(OutputText),
     /// Words in which a model refused.
@@ -88,6 +100,21 @@ pub(crate) enum Content {
         /// They.
         refusal: String,
     },
+}
+
+/// A file that comes with a message: one that was sent before, or all of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "ChatFile")]
+pub(crate) struct Attached {
+    /// The id of a file that was sent to `/v1/files`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_id: Option<String>,
+    /// What it is called. Its ending tells the format where the first bytes do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filename: Option<String>,
+    /// All of it, in base64 or as a `data:` URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_data: Option<String>,
 }
 
 /// How closely an image is to be looked at.
@@ -173,6 +200,17 @@ pub(crate) enum Given {
     Parts(Vec<Content>),
 }
 
+/// What was said before, in short, which clients see sealed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Compacted {
+    pub id: String,
+    /// What stands for it with clients.
+    pub encrypted_content: String,
+    /// It; never shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+}
+
 /// What the model thought before it answered: as it did, or as a summary where one was asked for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Thought {
@@ -222,11 +260,46 @@ pub(crate) struct Found {
     pub text: String,
 }
 
+/// Code that the model had run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CodeRun {
+    pub id: String,
+    pub status: Status,
+    /// Where it ran; empty as long as that is not known.
+    pub container_id: String,
+    /// None as long as it is being written.
+    pub code: Option<String>,
+    /// Shown on demand; none of code that did not run.
+    #[serde(default)]
+    pub outputs: Option<Vec<Output>>,
+    /// Id of the model's call; never shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_id: Option<String>,
+}
+
+/// What came of code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Output {
+    /// What it printed, and the value of its last line.
+    Logs {
+        /// All of it.
+        logs: String,
+    },
+    /// A picture.
+    Image {
+        /// The picture itself, as a `data:` URL.
+        url: String,
+    },
+}
+
 /// What is shown on demand only.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Include {
     /// What searches found.
     pub results: bool,
+    /// What came of code.
+    pub outputs: bool,
     /// Log probabilities of tokens.
     pub logprobs: bool,
 }
@@ -238,8 +311,10 @@ impl Item {
             Self::Message(one) => &one.id,
             Self::FunctionCall(one) => &one.id,
             Self::FunctionCallOutput(one) => &one.id,
+            Self::Compaction(one) => &one.id,
             Self::Reasoning(one) => &one.id,
             Self::FileSearchCall(one) => &one.id,
+            Self::CodeInterpreterCall(one) => &one.id,
         }
     }
 
@@ -247,9 +322,14 @@ impl Item {
     pub fn shown(&self, include: Include) -> Value {
         let mut item = self.clone();
         match &mut item {
+            Self::Compaction(one) => one.summary = None,
             Self::FileSearchCall(search) => {
                 search.call_id = None;
                 search.results = search.results.take().filter(|_| include.results);
+            }
+            Self::CodeInterpreterCall(run) => {
+                run.call_id = None;
+                run.outputs = run.outputs.take().filter(|_| include.outputs);
             }
             Self::Message(said) if !include.logprobs => {
                 for part in &mut said.content {
@@ -277,10 +357,16 @@ impl Item {
             Self::Message(one) => &mut one.status,
             Self::FunctionCall(one) => &mut one.status,
             Self::FunctionCallOutput(one) => &mut one.status,
+            Self::Compaction(_) => return,
             Self::Reasoning(one) => &mut one.status,
             Self::FileSearchCall(one) => &mut one.status,
+            Self::CodeInterpreterCall(one) => &mut one.status,
         };
-        if matches!(status, Status::InProgress | Status::Searching) {
+        let is_open = matches!(
+            status,
+            Status::InProgress | Status::Searching | Status::Interpreting
+        );
+        if is_open {
             *status = Status::Incomplete;
         }
     }
@@ -349,6 +435,14 @@ mod tests {
         })
     }
 
+    fn compaction() -> Item {
+        Item::Compaction(Compacted {
+            id: "cmp_1".to_owned(),
+            encrypted_content: "eA==".to_owned(),
+            summary: Some("Ada likes otters.".to_owned()),
+        })
+    }
+
     fn message() -> Item {
         let token = |token: &str, logprob, top_logprobs| TokenLogprob {
             token: token.to_owned(),
@@ -377,9 +471,29 @@ mod tests {
     fn what_is_kept_is_read_again_and_what_is_shown_is_what_was_asked_for() {
         let all = Include {
             results: true,
+            outputs: true,
             logprobs: true,
         };
+        let run = Item::CodeInterpreterCall(CodeRun {
+            id: "ci_1".to_owned(),
+            container_id: "cntr_1".to_owned(),
+            code: Some("1 + 1".to_owned()),
+            outputs: Some(vec![Output::Logs {
+                logs: "2".to_owned(),
+            }]),
+            call_id: Some("call_2".to_owned()),
+            ..CodeRun::default()
+        });
+        let sealed = json!({"type": "compaction", "id": "cmp_1", "encrypted_content": "eA=="});
         for (item, shown, whole) in [
+            (
+                run,
+                json!({"type": "code_interpreter_call", "id": "ci_1", "status": "completed", "container_id": "cntr_1",
+                    "code": "1 + 1", "outputs": null}),
+                json!({"type": "code_interpreter_call", "id": "ci_1", "status": "completed", "container_id": "cntr_1",
+                    "code": "1 + 1", "outputs": [{"type": "logs", "logs": "2"}]}),
+            ),
+            (compaction(), sealed.clone(), sealed),
             (
                 search(),
                 json!({"type": "file_search_call", "id": "fs_1", "status": "completed", "queries": ["otters"],

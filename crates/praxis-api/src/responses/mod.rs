@@ -1,8 +1,11 @@
 //! Responses and conversations of OpenAI's API, without HTTP: what is kept of them, for whom, and how a response is
 //! made, now or in the background. Left out: requests and answers (`routes`).
 
+pub(crate) mod attached;
 pub(crate) mod background;
+pub(crate) mod compact;
 pub(crate) mod event;
+pub(crate) mod interpreter;
 pub(crate) mod item;
 pub(crate) mod prompt;
 pub(crate) mod record;
@@ -333,6 +336,29 @@ impl Responses {
         let found = self.store.stored_item(id, caller, self.now()).await;
         let found = found.map_err(failed)?.ok_or_else(|| no_item(id))?;
         serde_json::from_value(found).map_err(failed)
+    }
+
+    /// What was said before a conversation was compacted, by the content that stands for it with clients.
+    ///
+    /// # Errors
+    /// A content that was not made here, or not for this caller, or that is there no more; or a store that fails.
+    pub(crate) async fn compaction(
+        &self,
+        content: &str,
+        caller: &Caller,
+    ) -> Result<Item, ApiError> {
+        let unknown = || {
+            let message = "nothing is kept here by this `encrypted_content`: send what /v1/responses/compact gave this \
+                           key within 30 days";
+            ApiError::new(ErrorCode::NotFound, message)
+        };
+        let id = compact::opened(content).ok_or_else(unknown)?;
+        match self.item(&id, caller).await {
+            Ok(item @ Item::Compaction(_)) => Ok(item),
+            Ok(_) => Err(unknown()),
+            Err(error) if error.code() == ErrorCode::NotFound => Err(unknown()),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -1,9 +1,13 @@
 //! What a model reads of items: messages, with the calls of tools and what they gave. What earlier turns thought is left
-//! out, as no model wants it back. Left out too: making the messages fit the model's window (`trim`).
+//! out, as no model wants it back. Left out too: reading files (`attached`), and making the messages fit the model's
+//! window (`trim`).
 
 use praxis_core::{Message, Part, Role, ToolCall};
+use praxis_function::summary;
 
-use super::item::{CallOutput, Content, FileSearch, Given, Item, Said, Speaker};
+use super::attached::GONE;
+use super::interpreter::{self, told_again};
+use super::item::{CallOutput, CodeRun, Content, FileSearch, Given, Item, Said, Speaker};
 use super::search::{self, Source, told};
 
 /// A conversation on its way to a model.
@@ -48,8 +52,12 @@ pub(crate) fn prompt(
                 open.remove(known);
                 prompt.messages.push(result(output));
             }
+            Item::Compaction(one) => prompt
+                .messages
+                .extend(one.summary.as_deref().map(summary::told)),
             Item::Reasoning(_) => {}
             Item::FileSearchCall(search) => prompt.search(search, room),
+            Item::CodeInterpreterCall(run) => prompt.ran(run, room),
         }
     }
     match open.first() {
@@ -87,7 +95,23 @@ impl Prompt {
     }
 }
 
-fn message(said: &Said) -> Message {
+impl Prompt {
+    /// Adds an earlier run of code, if it is known what came of it.
+    fn ran(&mut self, run: &CodeRun, room: usize) {
+        let (Some(code), Some(text)) = (&run.code, told_again(run, room)) else {
+            return;
+        };
+        let id = run.call_id.as_ref().unwrap_or(&run.id);
+        self.call(ToolCall {
+            id: id.clone(),
+            name: interpreter::TOOL.to_owned(),
+            arguments: serde_json::json!({ "code": code }).to_string(),
+        });
+        self.messages.push(Message::tool(id, text));
+    }
+}
+
+pub(super) fn message(said: &Said) -> Message {
     let role = match said.role {
         Speaker::User => Role::User,
         Speaker::Assistant => Role::Assistant,
@@ -109,7 +133,12 @@ fn result(output: &CallOutput) -> Message {
 fn part(content: &Content) -> Part {
     match content {
         Content::InputText { text } => Part::Text(text.clone()),
-        Content::InputImage { image_url, .. } => Part::image(image_url.as_str()),
+        Content::InputImage {
+            image_url: Some(url),
+            ..
+        } => Part::image(url.as_str()),
+        // A file that is still one was not there to be read.
+        Content::InputImage { .. } | Content::InputFile(_) => Part::Text(GONE.to_owned()),
         Content::OutputText(output) => Part::Text(output.text.clone()),
         Content::Refusal { refusal } => Part::Text(refusal.clone()),
     }
@@ -118,7 +147,9 @@ fn part(content: &Content) -> Part {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::responses::item::{Call, Detail, Found, OutputText, Status, Thought};
+    use crate::responses::item::{
+        Attached, Call, Compacted, Detail, Found, OutputText, Status, Thought,
+    };
 
     fn said(role: Speaker, text: &str) -> Item {
         let content = match role {
@@ -212,7 +243,8 @@ mod tests {
             output(
                 "c",
                 Given::Parts(vec![Content::InputImage {
-                    image_url: "https://a/b.png".to_owned(),
+                    image_url: Some("https://a/b.png".to_owned()),
+                    file_id: None,
                     detail: Detail::Auto,
                 }]),
             ),
@@ -236,6 +268,28 @@ mod tests {
             ]
         );
         assert!(found.sources.is_empty());
+    }
+
+    #[test]
+    fn what_was_said_before_is_told_in_short_and_a_file_that_is_gone_is_told_to_be() {
+        let sealed = |summary: Option<&str>| {
+            Item::Compaction(Compacted {
+                summary: summary.map(str::to_owned),
+                ..Compacted::default()
+            })
+        };
+        let with_file = Item::Message(Said {
+            id: "msg".to_owned(),
+            status: Status::Completed,
+            role: Speaker::User,
+            content: vec![Content::InputFile(Attached::default())],
+        });
+        let items = [sealed(Some("Ada likes otters.")), sealed(None), with_file];
+        let found = prompt(None, &items, 100).unwrap().messages;
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].role, Role::System);
+        assert!(found[0].text().ends_with(" Ada likes otters."));
+        assert_eq!(found[1], Message::user(GONE));
     }
 
     #[test]

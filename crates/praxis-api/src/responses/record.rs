@@ -78,6 +78,8 @@ impl From<&ApiError> for Failure {
             | ErrorCode::ContextLengthExceeded
             | ErrorCode::NotFound
             | ErrorCode::Forbidden
+            | ErrorCode::ApprovalNeeded
+            | ErrorCode::Denied
             | ErrorCode::TooLarge
             | ErrorCode::BudgetExceeded
             | ErrorCode::OutputInvalid
@@ -203,7 +205,8 @@ impl Response {
     }
 }
 
-fn usage(usage: Usage) -> Value {
+/// Tokens as OpenAI's API tells them of responses.
+pub(crate) fn usage(usage: Usage) -> Value {
     json!({
         "input_tokens": usage.input_tokens,
         "input_tokens_details": {

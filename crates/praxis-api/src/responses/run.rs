@@ -1,4 +1,4 @@
-//! The making of a response: the model is asked, what it wants searched is searched, and it is asked again, until it
+//! The making of a response: the model is asked, what it wants searched or run is, and it is asked again, until it
 //! answers or wants something of the client. Then the response is kept, and only then its end is told. Left out: what a
 //! request may say, and when it is its turn (`background`).
 
@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 use praxis_core::chat::ReasoningEffort;
 use praxis_core::{
     CallContext, ChatGateway, ChatRequest, Constraint, ErrorCode, FinishReason, Message,
-    ModelError, Priority, Sampling, SpanKind, ToolChoice, ToolSpec,
+    ModelError, Priority, Sampling, SpanKind, ToolCall, ToolChoice, ToolSpec,
 };
 use praxis_function::PromptFunction;
 use praxis_store::ResponseStatus;
@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::background::Chance;
 use super::event::Event;
+use super::interpreter::{self, Came, Coder, Container};
 use super::item::{Include, Item};
 use super::prompt::Prompt;
 use super::record::{Failure, Response};
@@ -32,10 +33,10 @@ use crate::routes::functions;
 /// The name of a response's span.
 const SPAN: &str = "praxis/response";
 
-/// Rounds of searches before the model has to answer.
+/// Rounds of searches, or of code, before the model has to answer.
 const MAX_ROUNDS: u32 = 5;
 
-/// Searches of a response where the request sets no limit.
+/// Calls of built-in tools of a response where the request sets no limit.
 const MOST_SEARCHES: u32 = 16;
 
 /// Tokens that the passages of a search may take, about: a share of the model's window.
@@ -47,6 +48,9 @@ const STOPPED: &str = "the server was stopped before the response was done";
 
 /// What a model is told of a search that is not made.
 const NO_MORE: &str = "error: no more searches are made; answer from what was found";
+
+/// What a model is told of code that is not run.
+const NO_MORE_CODE: &str = "error: no more code is run; answer from what came out";
 
 /// What is asked of a model or of a function.
 #[derive(Clone)]
@@ -60,12 +64,14 @@ pub(crate) struct Ask {
     /// Functions of the client's.
     pub tools: Vec<ToolSpec>,
     pub search: Option<FileSearch>,
+    /// Where code runs, where that is offered.
+    pub container: Option<Container>,
     pub choice: ToolChoice,
     pub parallel: Option<bool>,
     pub effort: Option<ReasoningEffort>,
     pub cache_key: Option<String>,
     pub priority: Priority,
-    /// The most searches.
+    /// The most searches and runs of code.
     pub max_tool_calls: Option<u32>,
     /// Whether the oldest turns are left out of what does not fit.
     pub truncates: bool,
@@ -102,6 +108,8 @@ pub(crate) struct Job {
 pub(crate) struct World {
     pub chat: Arc<dyn ChatGateway>,
     pub searcher: Arc<dyn Searcher>,
+    /// What runs code, where the application has it.
+    pub coder: Option<Coder>,
     pub responses: Arc<Responses>,
 }
 
@@ -116,9 +124,16 @@ impl Ask {
     /// Tools that the model is told of in a round.
     pub fn offered(&self, is_last: bool) -> Vec<ToolSpec> {
         let search = self.search.as_ref().map(|_| search::spec());
+        let code = self.container.as_ref().map(|_| interpreter::spec());
         match is_last && !self.tools.is_empty() {
             true => self.tools.clone(),
-            false => self.tools.iter().cloned().chain(search).collect(),
+            false => self
+                .tools
+                .iter()
+                .cloned()
+                .chain(search)
+                .chain(code)
+                .collect(),
         }
     }
 
@@ -136,6 +151,7 @@ impl Ask {
         Manner {
             summary: self.summary,
             searches: self.search.as_ref().map(|_| most.min(MOST_SEARCHES)),
+            runs: self.container.as_ref().map(|_| most.min(MOST_SEARCHES)),
             include: self.include,
             origin: self.origin.clone(),
         }
@@ -332,6 +348,7 @@ async fn converse(
     cx: &CallContext,
 ) -> Result<End, ApiError> {
     let mut messages = job.prompt.messages.clone();
+    let mut container = job.ask.container.clone().unwrap_or_default();
     for round in 0..=MAX_ROUNDS {
         if round == MAX_ROUNDS {
             turn.stop_searching();
@@ -343,7 +360,7 @@ async fn converse(
             pieces = asked => pieces?,
         };
         let next = read(pieces, turn, teller, cx).await?;
-        let found = searches(next.searches, job, turn, world, teller, cx).await?;
+        let found = calls(next.searches, job, &mut container, turn, world, teller, cx).await?;
         match next.then {
             Then::End(end) => return Ok(end),
             Then::Ask(said) => {
@@ -406,10 +423,43 @@ async fn read(
     }
 }
 
-/// Makes the searches that a model wants; gives what it is told of each.
-async fn searches(
+/// What came of code that a model wants run, and what it is told of it.
+async fn came(
+    call: &ToolCall,
+    code: Result<String, String>,
+    coder: &Coder,
+    container: &mut Container,
+    room: usize,
+    cx: &CallContext,
+) -> Result<(String, Option<Came>), ApiError> {
+    let (span, inner) = cx.span(SpanKind::Tool, interpreter::TOOL, json!(call));
+    let came = match code {
+        Ok(code) => coder
+            .run(&code, container, room, &inner)
+            .await
+            .map_err(ApiError::from),
+        Err(wrong) => Err(ApiError::new(ErrorCode::InvalidRequest, wrong)),
+    };
+    match came {
+        Ok(came) => {
+            span.finish(json!({ "container": came.container, "outputs": came.outputs.len() }));
+            Ok((came.told.clone(), Some(came)))
+        }
+        Err(error) => {
+            span.fail(&error.message());
+            match error.code() {
+                ErrorCode::Cancelled => Err(error),
+                _ => Ok((format!("error: {}", error.message()), None)),
+            }
+        }
+    }
+}
+
+/// Makes the calls of built-in tools that a model wants; gives what it is told of each.
+async fn calls(
     wanted: Vec<Wanted>,
     job: &Job,
+    container: &mut Container,
     turn: &mut Turn,
     world: &World,
     teller: &mut Teller,
@@ -418,6 +468,20 @@ async fn searches(
     let room = job.ask.room(&*world.chat) / wanted.len().max(1);
     let mut results = Vec::with_capacity(wanted.len());
     for Wanted { place, call } in wanted {
+        if call.name == interpreter::TOOL {
+            let (Some(place), Some(coder)) = (place, &world.coder) else {
+                results.push(Message::tool(&call.id, NO_MORE_CODE));
+                continue;
+            };
+            let code = interpreter::code(&call);
+            let events = turn.interpreting(place, code.as_deref().unwrap_or_default());
+            teller.tell(events).await;
+            let (text, came) = came(&call, code, coder, container, room, cx).await?;
+            let events = turn.interpreted(place, came);
+            teller.tell(events).await;
+            results.push(Message::tool(&call.id, text));
+            continue;
+        }
         let (Some(place), Some(asked)) = (place, &job.ask.search) else {
             results.push(Message::tool(&call.id, NO_MORE));
             continue;

@@ -1,5 +1,5 @@
-//! A turn of a response as a state machine without I/O: pieces of models and results of searches go in, events come
-//! out in OpenAI's order, and items gather. Left out: whom to ask and what to search (`run`).
+//! A turn of a response as a state machine without I/O: pieces of models and results of searches and of code go in,
+//! events come out in OpenAI's order, and items gather. Left out: whom to ask, what to search and to run (`run`).
 
 mod words;
 
@@ -8,7 +8,8 @@ use praxis_core::{FinishReason, Message, Part, Role, ToolCall, ToolCallDelta, Us
 use serde_json::{Map, Value, json};
 
 use super::event::{At, Event};
-use super::item::{Call, FileSearch, Found, Include, Item, Status};
+use super::interpreter::{self, Came};
+use super::item::{Call, CodeRun, FileSearch, Found, Include, Item, Status};
 use super::search::{self, Source};
 use crate::routes::chat::Piece;
 
@@ -20,8 +21,10 @@ const MAX_OUTPUT: usize = 8 << 20;
 pub(crate) struct Manner {
     /// Whether what the model thinks is told as a summary.
     pub summary: bool,
-    /// How many searches may be made, where the tool is offered.
+    /// How many calls of built-in tools may be made, where searching is offered.
     pub searches: Option<u32>,
+    /// The same, where running code is offered.
+    pub runs: Option<u32>,
     /// What is shown on demand.
     pub include: Include,
     /// This server's address as the client wrote it, for links.
@@ -39,6 +42,7 @@ pub(crate) struct Turn {
     /// Text of this round.
     said: String,
     sources: Vec<Source>,
+    /// Calls of built-in tools so far.
     searches: u32,
     bytes: usize,
     usage: Usage,
@@ -72,9 +76,9 @@ enum Slot {
     Nameless,
     /// It is the client's, an item of that place.
     Function(usize),
-    /// It is a search, an item of that place.
+    /// It is a search, or code to be run, an item of that place.
     Search(usize),
-    /// It is a search too many.
+    /// It is one too many of them.
     Refused,
 }
 
@@ -92,13 +96,13 @@ pub(crate) enum End {
 /// What is to be done when a model has said its piece.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Next {
-    /// Searches that it wants made.
+    /// Calls of built-in tools that it wants made: searches, and code.
     pub searches: Vec<Wanted>,
     /// What comes then.
     pub then: Then,
 }
 
-/// A search that a model wants made.
+/// A search, or code to be run, that a model wants made; the call's name says which.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
     /// The place of its item; none for one too many, which is not made.
@@ -164,9 +168,10 @@ impl Turn {
         self.praxis.insert(name.to_owned(), value);
     }
 
-    /// Lets no more searches be made.
+    /// Lets no more calls of built-in tools be made.
     pub fn stop_searching(&mut self) {
         self.manner.searches = self.manner.searches.map(|_| 0);
+        self.manner.runs = self.manner.runs.map(|_| 0);
     }
 
     /// The mark of the next passage that is found.
@@ -251,6 +256,36 @@ impl Turn {
         events
     }
 
+    /// Code begins to run.
+    pub fn interpreting(&mut self, place: usize, code: &str) -> Vec<Event> {
+        let Some(Item::CodeInterpreterCall(run)) = self.output.get_mut(place) else {
+            return Vec::new();
+        };
+        run.code = Some(code.to_owned());
+        run.status = Status::Interpreting;
+        let at = at(&run.id, place);
+        vec![at.code_delta(code), at.code_done(code), at.interpreting()]
+    }
+
+    /// Code has run, or did not run at all.
+    pub fn interpreted(&mut self, place: usize, came: Option<Came>) -> Vec<Event> {
+        let mut events = Vec::new();
+        let Some(Item::CodeInterpreterCall(run)) = self.output.get_mut(place) else {
+            return events;
+        };
+        run.status = match came {
+            Some(came) => {
+                run.container_id = came.container;
+                run.outputs = Some(came.outputs);
+                events.push(at(&run.id, place).interpreted());
+                Status::Completed
+            }
+            None => Status::Failed,
+        };
+        self.done(place, &mut events);
+        events
+    }
+
     /// Ends the turn: an answer of nothing is an empty message.
     pub fn end(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
@@ -314,14 +349,25 @@ impl Turn {
         if wish.call.id.is_empty() {
             wish.call.id = ids::generate(CALL);
         }
-        let most = self
-            .manner
-            .searches
-            .filter(|_| wish.call.name == search::TOOL);
+        let most = match wish.call.name.as_str() {
+            search::TOOL => self.manner.searches,
+            interpreter::TOOL => self.manner.runs,
+            _ => None,
+        };
         let item = match most {
             Some(most) if self.searches >= most => {
                 wish.slot = Slot::Refused;
                 return;
+            }
+            Some(_) if wish.call.name == interpreter::TOOL => {
+                self.searches += 1;
+                wish.slot = Slot::Search(place);
+                Item::CodeInterpreterCall(CodeRun {
+                    id: ids::generate("ci_"),
+                    status: Status::InProgress,
+                    call_id: Some(wish.call.id.clone()),
+                    ..CodeRun::default()
+                })
             }
             Some(_) => {
                 self.searches += 1;
@@ -348,7 +394,11 @@ impl Turn {
         events.push(Event::item_added(place, &item, self.manner.include));
         match most {
             Some(_) => {
-                events.push(at(item.id(), place).search_begun());
+                let at = at(item.id(), place);
+                events.push(match item {
+                    Item::CodeInterpreterCall(_) => at.code_begun(),
+                    _ => at.search_begun(),
+                });
                 self.output.push(item);
             }
             None => {
@@ -381,10 +431,12 @@ impl Turn {
     }
 
     fn cut_search(&mut self, place: usize, events: &mut Vec<Event>) {
-        if let Some(search) = self.search_at(place) {
-            search.status = Status::Incomplete;
-            self.done(place, events);
+        match self.output.get_mut(place) {
+            Some(Item::FileSearchCall(search)) => search.status = Status::Incomplete,
+            Some(Item::CodeInterpreterCall(run)) => run.status = Status::Incomplete,
+            _ => return,
         }
+        self.done(place, events);
     }
 
     fn search_at(&mut self, place: usize) -> Option<&mut FileSearch> {

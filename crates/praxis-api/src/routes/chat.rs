@@ -23,6 +23,7 @@ use super::models::FUNCTION_PREFIX;
 use super::tools::{self, InChoice, InTool};
 use crate::error::{ApiError, JsonBody};
 use crate::guard::{Admitted, Paying};
+use crate::responses::attached::Reader;
 use crate::sse;
 use crate::state::ApiState;
 
@@ -199,6 +200,15 @@ impl Request {
             .collect()
     }
 
+    /// Puts what files say in their places.
+    async fn read_files(&mut self, reader: &mut Reader<'_>) -> Result<(), ApiError> {
+        for (i, message) in self.messages.iter_mut().enumerate() {
+            let place = format!("messages[{i}]");
+            message.read_files(&place, reader).await?;
+        }
+        reader.fits("messages").await
+    }
+
     fn sampling(&self) -> Sampling {
         Sampling {
             temperature: self.temperature,
@@ -267,13 +277,14 @@ pub(crate) async fn completions(
     Admitted(caller): Admitted,
     paying: Paying,
     headers: HeaderMap,
-    JsonBody(request): JsonBody<Request>,
+    JsonBody(mut request): JsonBody<Request>,
 ) -> Result<Response, ApiError> {
     request.refuse_unsupported()?;
     if request.model.starts_with(FUNCTION_PREFIX) {
         paying.is_for(Scope::Functions)?;
     }
     let user = request.safety_identifier.clone().or(request.user.clone());
+    let reads_files = paying.is_for(Scope::Files).is_ok();
     let cx = state.context(caller, paying.by_user(user));
     let guard = cx.cancel().clone().drop_guard();
     let envelope = Envelope {
@@ -283,6 +294,12 @@ pub(crate) async fn completions(
         created: now_s(),
         origin: origin(&headers),
     };
+    let model = request.model.clone();
+    // A function takes texts.
+    let model = Some(model.as_str()).filter(|name| !name.starts_with(FUNCTION_PREFIX));
+    request
+        .read_files(&mut Reader::new(&state, cx.caller(), reads_files, model))
+        .await?;
     let (messages, sampling, top) = (
         request.messages()?,
         request.sampling(),

@@ -4,6 +4,10 @@ use praxis_core::{Message, Part, Role, ToolCall};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::error::ApiError;
+use crate::responses::attached::{Read, Reader};
+use crate::responses::item::Attached;
+
 /// A message as it came.
 #[derive(Deserialize, schemars::JsonSchema)]
 #[schemars(rename = "ChatMessage")]
@@ -31,6 +35,7 @@ struct InPart {
     #[serde(default)]
     text: String,
     image_url: Option<ImageUrl>,
+    file: Option<Attached>,
 }
 
 #[derive(Deserialize, schemars::JsonSchema)]
@@ -59,7 +64,36 @@ struct Called {
 type Wrong = (String, String);
 
 impl InMessage {
-    /// The message.
+    /// Puts what its files say in their places. `place` is where it is in the request.
+    ///
+    /// # Errors
+    /// A file that cannot be read, with its place.
+    pub(super) async fn read_files(
+        &mut self,
+        place: &str,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), ApiError> {
+        let Some(Content::Parts(parts)) = &mut self.content else {
+            return Ok(());
+        };
+        for (j, part) in parts.iter_mut().enumerate() {
+            if part.kind != "file" {
+                continue;
+            }
+            let file = part.file.take().unwrap_or_default();
+            let place = format!("{place}.content[{j}].file");
+            match reader.read(&file, &place, false).await? {
+                Read::Text(text) => (part.kind, part.text) = ("text".to_owned(), text),
+                Read::AsIs(url) => {
+                    part.kind = "image_url".to_owned();
+                    part.image_url = Some(ImageUrl { url });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The message. Its files have been read.
     ///
     /// # Errors
     /// Where in it something is wrong, and what.
@@ -124,7 +158,7 @@ impl InPart {
                 Err("a part of type `image_url` needs `image_url: {\"url\": ...}`".to_owned())
             }
             (other, _) => Err(format!(
-                "content of type `{other}` is not supported; there are `text` and `image_url`"
+                "content of type `{other}` is not supported; there are `text`, `image_url` and `file`"
             )),
         }
     }

@@ -1,5 +1,7 @@
 //! Handlers, a module for each resource.
 
+pub(crate) mod approvals;
+pub(crate) mod audio;
 pub(crate) mod batches;
 pub(crate) mod chat;
 pub(crate) mod completions;

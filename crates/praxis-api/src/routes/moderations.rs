@@ -6,6 +6,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use praxis_core::ledger::UsageKind;
 use praxis_core::{CallError, ErrorCode};
 use praxis_function::moderation::{CATEGORIES, Score};
 use praxis_function::personal::{Finding, Kinds, Surety, find};
@@ -52,6 +53,7 @@ pub(crate) async fn create(
 ) -> Result<Json<Value>, ApiError> {
     let inputs = inputs(&request.input)?;
     let cx = state.context(caller, paying.by_user(request.user));
+    let cx = cx.counted_as(UsageKind::Moderation);
     // A client that goes away ends the call.
     let _guard = cx.cancel().clone().drop_guard();
     let name = request.model.as_str();

@@ -1,13 +1,13 @@
-//! `/v1/organization/usage/completions`, `/v1/organization/usage/embeddings` and `/v1/organization/costs`: what was
-//! used, as OpenAI's API reports it ("Usage" and "Costs" of its reference).
+//! `/v1/organization/usage/completions`, `embeddings` and `moderations` beside it, and `/v1/organization/costs`: what
+//! was used, as OpenAI's API reports it ("Usage" and "Costs" of its reference).
 //!
 //! What holds here: a key's id is its name, a user's is `KEY/USER`, and a project is a tag. Buckets are days of UTC,
 //! whole ones, also where a time begins or ends within one; days to come are left out. A call counts for the day on
 //! which it began. Calls without a key, user or tag are in no group of these, and a call with two tags is in two, so
-//! that groups need not add up to the total. The store does not tell completions from embeddings: all that is counted
-//! is reported as completions, and the report of embeddings has buckets without results. Who may not read everything
-//! sees what its own key used, and no tags, which belong to all keys. Left out: widths other than a day, groups by two
-//! fields at once, and fields that are not counted, such as tokens of audio.
+//! that groups need not add up to the total. What was counted before kinds of use were told apart is reported as
+//! completions; calls of tools are in costs alone. Who may not read everything sees what its own key used, and no tags,
+//! which belong to all keys. Left out: widths other than a day, groups by two fields at once, and what is not counted,
+//! such as transcripts and tokens of audio.
 
 pub(crate) mod params;
 mod sources;
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
-use praxis_core::ledger::Day;
+use praxis_core::ledger::{Day, UsageKind};
 use praxis_core::{CallError, Caller, now_s};
 use praxis_store::{Store, UsageSum};
 use serde_json::{Value, json};
@@ -43,13 +43,23 @@ pub(crate) async fn completions(
     page.await.map(Json)
 }
 
-/// The same of embeddings, which are not told apart yet: no results.
+/// The same of vectors.
 pub(crate) async fn embeddings(
     State(state): State<ApiState>,
     Admitted(caller): Admitted,
     params: Params,
 ) -> Result<Json<Value>, ApiError> {
     let page = report(Report::Embeddings, &state.store, &caller, &params, now_s());
+    page.await.map(Json)
+}
+
+/// The same of judgements of texts.
+pub(crate) async fn moderations(
+    State(state): State<ApiState>,
+    Admitted(caller): Admitted,
+    params: Params,
+) -> Result<Json<Value>, ApiError> {
+    let page = report(Report::Moderations, &state.store, &caller, &params, now_s());
     page.await.map(Json)
 }
 
@@ -68,6 +78,7 @@ pub(crate) async fn costs(
 enum Report {
     Completions,
     Embeddings,
+    Moderations,
     Costs,
 }
 
@@ -83,10 +94,7 @@ async fn report(
     let group = params.group(report.fields())?;
     let filter = params.filter()?;
     let sources = sources(group.map(|(_, by)| by), &filter, caller)?;
-    let sums = match report {
-        Report::Embeddings => Sums::new(),
-        Report::Completions | Report::Costs => read(store, &days, &sources, &filter.models).await?,
-    };
+    let sums = read(store, &days, &sources, &filter.models, report.kind()).await?;
     let mut results = BTreeMap::<Day, Vec<Value>>::new();
     for ((day, name), sum) in &sums {
         let mut result = report.result(sum);
@@ -103,10 +111,20 @@ async fn report(
 }
 
 impl Report {
+    /// What it is about; everything where there is none.
+    fn kind(self) -> Option<UsageKind> {
+        match self {
+            Self::Completions => Some(UsageKind::Completion),
+            Self::Embeddings => Some(UsageKind::Embedding),
+            Self::Moderations => Some(UsageKind::Moderation),
+            Self::Costs => None,
+        }
+    }
+
     /// What its results may be grouped by.
     fn fields(self) -> &'static [(&'static str, By)] {
         match self {
-            Self::Completions | Self::Embeddings => params::FIELDS,
+            Self::Completions | Self::Embeddings | Self::Moderations => params::FIELDS,
             Self::Costs => params::FIELDS_OF_COSTS,
         }
     }
@@ -127,15 +145,8 @@ impl Report {
                 "batch": null,
                 "service_tier": null,
             }),
-            Self::Embeddings => json!({
-                "object": "organization.usage.embeddings.result",
-                "input_tokens": sum.input_tokens,
-                "num_model_requests": sum.requests,
-                "project_id": null,
-                "user_id": null,
-                "api_key_id": null,
-                "model": null,
-            }),
+            Self::Embeddings => texts("embeddings", sum),
+            Self::Moderations => texts("moderations", sum),
             Self::Costs => json!({
                 "object": "organization.costs.result",
                 "amount": { "value": sum.micros as f64 / 1e6, "currency": "usd" },
@@ -147,6 +158,19 @@ impl Report {
             }),
         }
     }
+}
+
+/// A result of a report on texts that are only read.
+fn texts(of: &str, sum: &Sum) -> Value {
+    json!({
+        "object": format!("organization.usage.{of}.result"),
+        "input_tokens": sum.input_tokens,
+        "num_model_requests": sum.requests,
+        "project_id": null,
+        "user_id": null,
+        "api_key_id": null,
+        "model": null,
+    })
 }
 
 /// What was used on a day by a group.
@@ -173,12 +197,13 @@ impl Sum {
 /// Sums by day and by name of the group.
 type Sums = BTreeMap<(Day, String), Sum>;
 
-/// What these days have, of these models or all.
+/// What these days have, of these models or all, for one thing or anything.
 async fn read(
     store: &Store,
     days: &Days,
     sources: &[Source],
     models: &BTreeSet<String>,
+    kind: Option<UsageKind>,
 ) -> Result<Sums, ApiError> {
     let mut sums = Sums::new();
     let (Some(first), Some(last)) = (days.shown.first(), days.shown.last()) else {
@@ -190,7 +215,8 @@ async fn read(
     }
     for source in sources {
         for model in &names {
-            let found = store.usage(*first, *last, &source.group, *model).await;
+            let found = store.usage(*first, *last, &source.group, *model, kind);
+            let found = found.await;
             for sum in found.map_err(CallError::failure)? {
                 let name = source.name.as_ref().unwrap_or(&sum.name).clone();
                 sums.entry((sum.day, name)).or_default().add(&sum);

@@ -150,6 +150,17 @@ class Praxis(unittest.TestCase):
         for params in [{"to": "b"}, {"limit": 0}, {"limit": "x"}, {"colour": "red"}]:
             self.refused(web.get(address, params=params), 400, "invalid_request")
 
+    def test_what_waits_for_a_person_and_the_log(self):
+        address = "/praxis/v1/approvals"
+        self.assertEqual(self.ok(web.get(address))["data"], [])
+        self.ok(web.get(address, params={"state": "pending"}))
+        self.refused(web.get(address, params={"state": "lost"}), 400, "invalid_request")
+        self.refused(web.get(f"{address}/{NONE}"), 404, "not_found")
+        self.refused(web.post(f"{address}/{NONE}", json={"decision": "approve"}), 404, "not_found")
+        self.refused(web.post(f"{address}/{NONE}", json={"decision": "perhaps"}), 400, "invalid_request")
+        self.ok(web.get("/praxis/v1/audit", params={"limit": 1}))
+        self.refused(web.get("/praxis/v1/audit", params={"limit": 0}), 400, "invalid_request")
+
     def test_a_file_is_previewed(self):
         address = "/praxis/v1/knowledge/docs/preview"
         text = ("lynx.md", b"# The lynx\n\nA lynx lives in the forest and hunts hares.")

@@ -1,5 +1,6 @@
 """Responses and conversations: the official `openai` SDK against the real binary with a real model."""
 
+import base64
 import json
 import os
 import pathlib
@@ -11,6 +12,8 @@ import pydantic
 
 import test_openai
 from test_openai import EMBEDDER, MODEL
+
+NOTE = b"# Opening hours\n\nThe library is closed on Mondays, and open until nine on Fridays.\n"
 
 STORY = "Tell a long story about an otter and a lynx. Do not stop."
 
@@ -289,6 +292,121 @@ class Conversations(unittest.TestCase):
             self.assertEqual(caught.exception.param, param)
 
 
+class Compaction(unittest.TestCase):
+    def compact(self, client=None, **options):
+        return (client or checked).responses.compact(**{"model": MODEL, **options})
+
+    def test_a_conversation_becomes_shorter_and_goes_on(self):
+        first = ask("My name is Ada, and I live in Oslo.")
+        second = ask("I like otters.", previous_response_id=first.id)
+        short = self.compact(previous_response_id=second.id, instructions="Write one sentence.")
+        self.assertEqual(short.object, "response.compaction")
+        *kept, sealed = short.output
+        self.assertEqual([(item.type, item.role) for item in kept], [("message", "user")] * 2)
+        self.assertEqual(sealed.type, "compaction")
+        self.assertNotIn("Oslo", base64.b64decode(sealed.encrypted_content).decode())
+        usage = short.usage
+        self.assertEqual(usage.total_tokens, usage.input_tokens + usage.output_tokens)
+        self.assertGreater(usage.output_tokens, 0)
+        # It goes on from the items, or from the id, and reads the same.
+        items = [item.to_dict() for item in short.output]
+        alone = ask([*items[:-1], {"role": "user", "content": "Again."}], max_output_tokens=1)
+        on = ask([*items, {"role": "user", "content": "Again."}], max_output_tokens=1)
+        self.assertGreater(on.usage.input_tokens, alone.usage.input_tokens, "the summary is read")
+        same = ask("Again.", previous_response_id=short.id, max_output_tokens=1)
+        self.assertEqual(same.usage.input_tokens, on.usage.input_tokens)
+        listed = checked.responses.input_items.list(on.id, order="asc").data
+        self.assertEqual(listed[2].to_dict(), items[2])
+        # It is kept with what went on from it, and is compacted again.
+        checked.responses.delete(short.id)
+        again = self.compact(input=[*items, {"role": "user", "content": "And lynxes."}])
+        self.assertEqual(again.output[-1].type, "compaction")
+        self.assertNotEqual(again.output[-1].id, sealed.id)
+
+    def test_what_cannot_be_compacted_is_refused_by_name(self):
+        call = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
+        for options, kind, param in [
+            ({}, openai.BadRequestError, "input"),
+            ({"input": [call]}, openai.BadRequestError, "input"),
+            ({"input": "x", "model": "function:answer"}, openai.BadRequestError, "model"),
+            ({"input": "x", "model": "nothing"}, openai.NotFoundError, None),
+            ({"previous_response_id": "resp_none"}, openai.NotFoundError, "previous_response_id"),
+            ({"input": "word " * 200000}, openai.BadRequestError, "input"),
+        ]:
+            with self.assertRaises(kind, msg=repr(options)[:80]) as caught:
+                self.compact(**options)
+            self.assertEqual(caught.exception.param, param)
+        for content in ["gAAAAABpM0Yj", "", base64.b64encode(b"praxis-compaction-1:cmp_none").decode()]:
+            with self.assertRaises(openai.NotFoundError) as caught:
+                ask([{"type": "compaction", "encrypted_content": content}])
+            self.assertEqual(caught.exception.param, "input[0].encrypted_content")
+
+
+class Files(unittest.TestCase):
+    """What files say is read by the model; the small one knows nothing of images and PDF."""
+
+    def said(self, part):
+        question = {"type": "input_text", "text": "When is it closed?"}
+        return [{"role": "user", "content": [question, part]}]
+
+    def data(self, bytes, name="hours.md"):
+        packed = base64.b64encode(bytes).decode()
+        return {"type": "input_file", "filename": name, "file_data": f"data:text/plain;base64,{packed}"}
+
+    def test_a_file_is_read_by_its_id_and_out_of_the_request(self):
+        file = checked.files.create(file=("hours.md", NOTE), purpose="user_data")
+        by_id = {"type": "input_file", "file_id": file.id}
+        alone = ask("When is it closed?", max_output_tokens=1).usage.input_tokens
+        answer = ask(self.said(by_id), max_output_tokens=1)
+        read = answer.usage.input_tokens
+        self.assertGreater(read, alone + 20)
+        self.assertEqual(ask(self.said(self.data(NOTE)), max_output_tokens=1).usage.input_tokens, read)
+        counted = checked.responses.input_tokens.count(model=MODEL, input=self.said(by_id))
+        self.assertEqual(counted.input_tokens, read)
+        [item] = checked.responses.input_items.list(answer.id).data
+        self.assertEqual((item.content[1].type, item.content[1].file_id), ("input_file", file.id))
+        # A chat reads the same.
+        for part in [{"file_id": file.id}, {"filename": "hours.md", "file_data": self.data(NOTE)["file_data"]}]:
+            parts = [{"type": "text", "text": "When is it closed?"}, {"type": "file", "file": part}]
+            chat = client.chat.completions.create(
+                model=MODEL, messages=[{"role": "user", "content": parts}], max_tokens=1,
+            )
+            self.assertEqual(chat.usage.prompt_tokens, read)
+        # The next turn reads it again, as long as it is there.
+        second = ask("And on Fridays?", previous_response_id=answer.id, max_output_tokens=1)
+        checked.files.delete(file.id)
+        third = ask("And on Fridays?", previous_response_id=answer.id, max_output_tokens=1)
+        self.assertGreater(second.usage.input_tokens, third.usage.input_tokens + 20)
+
+    def test_what_cannot_be_read_is_refused_with_its_place(self):
+        place = "input[0].content[1]"
+        url = {"type": "input_file", "file_url": "https://example.com/a.pdf"}
+        for part, kind, param, said in [
+            (url, openai.BadRequestError, f"{place}.file_url", "not fetched"),
+            ({"type": "input_file"}, openai.BadRequestError, place, "file_id"),
+            ({"type": "input_file", "file_id": "file-none"}, openai.NotFoundError, f"{place}.file_id", "file-none"),
+            ({"type": "input_image", "file_id": "file-none"}, openai.NotFoundError, f"{place}.file_id", "file-none"),
+            (self.data(b"{\\rtf1 x}", "a.rtf"), openai.BadRequestError, f"{place}.file_data", "a.rtf"),
+            (self.data(b"otter " * 20000, "long.txt"), openai.BadRequestError, "input", "long.txt"),
+        ]:
+            with self.assertRaises(kind) as caught:
+                ask(self.said(part))
+            self.assertEqual(caught.exception.param, param)
+            self.assertIn(said, str(caught.exception))
+        self.assertEqual(caught.exception.code, "context_length_exceeded")
+        part = {"type": "file", "file": {"file_id": "file-none"}}
+        with self.assertRaises(openai.NotFoundError) as caught:
+            client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": [part]}])
+        self.assertEqual(caught.exception.param, "messages[0].content[0].file.file_id")
+
+    def test_a_longer_conversation_is_compacted_with_its_files(self):
+        long = self.said(self.data(b"The otter eats fish. " * 900, "long.txt"))
+        with self.assertRaises(openai.BadRequestError):
+            ask([*long, *long])
+        short = checked.responses.compact(model=MODEL, input=long)
+        self.assertEqual([item.type for item in short.output], ["compaction"])
+
+
 class Tools(unittest.TestCase):
     """The small model has never seen a tool: what holds here holds by the constraint."""
 
@@ -484,7 +602,7 @@ class Background(unittest.TestCase):
 
 class Errors(unittest.TestCase):
     def test_what_is_wrong_is_refused_by_name(self):
-        item = {"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}
+        item = {"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}
         for options, param in [
             ({"temperature": 9}, "temperature"),
             ({"top_logprobs": 21}, "top_logprobs"),
@@ -492,7 +610,8 @@ class Errors(unittest.TestCase):
             ({"metadata": {"k": "v" * 513}}, "metadata"),
             ({"background": True, "store": False}, "background"),
             ({"previous_response_id": "resp_1", "conversation": "conv_1"}, "previous_response_id"),
-            ({"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}, "tools[0].type"),
+            ({"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}, "tools"),
+            ({"tools": [{"type": "image_generation"}]}, "tools[0].type"),
             ({"tool_choice": "required"}, "tool_choice"),
             ({"prompt": {"id": "pmpt_1"}}, "prompt"),
             ({"input": [item]}, "input[0].content[0].type"),
@@ -545,6 +664,34 @@ class Keys(unittest.TestCase):
             with self.assertRaises(openai.NotFoundError):
                 call()
         self.assertEqual(own.responses.retrieve(answer.id), answer)
+
+    def test_what_was_compacted_is_for_its_key_alone(self):
+        own, other = self.key("responses/sealer"), self.key("responses/stranger")
+        short = own.responses.compact(model=MODEL, input="My name is Ada.")
+        sealed, more = short.output[-1].to_dict(), {"role": "user", "content": "Again."}
+        for key in [own, client]:
+            self.assertTrue(ask([sealed, more], client=key, max_output_tokens=1).output)
+        with self.assertRaises(openai.NotFoundError) as caught:
+            ask([sealed, more], client=other)
+        self.assertEqual(caught.exception.param, "input[0].encrypted_content")
+        with self.assertRaises(openai.NotFoundError):
+            ask("Again.", client=other, previous_response_id=short.id)
+
+    def test_a_file_is_for_those_who_may_read_it_by_a_key_for_files(self):
+        hr, it = self.key("responses/hr", "--label", "hr"), self.key("responses/it", "--label", "it")
+        narrow = self.key("responses/narrow", "--label", "hr", "--scope", "responses,chat")
+        file = hr.files.create(file=("hours.md", NOTE), purpose="user_data")
+        message = {"role": "user", "content": [{"type": "input_file", "file_id": file.id}]}
+        chat = {"role": "user", "content": [{"type": "file", "file": {"file_id": file.id}}]}
+        self.assertTrue(ask([message], client=hr, max_output_tokens=1).output)
+        for key, kind in [(it, openai.NotFoundError), (narrow, openai.PermissionDeniedError)]:
+            for refused in [
+                lambda: ask([message], client=key),
+                lambda: key.responses.compact(model=MODEL, input=[message]),
+                lambda: key.chat.completions.create(model=MODEL, messages=[chat]),
+            ]:
+                with self.assertRaises(kind):
+                    refused()
 
     def test_a_key_is_for_what_it_was_made_for(self):
         chats, responses = self.key("responses/chats", "--scope", "chat"), self.key("responses/r", "--scope", "responses")

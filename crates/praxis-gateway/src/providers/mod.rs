@@ -156,6 +156,11 @@ pub(crate) trait Dialect: Send + Sync {
         self.facts().base_url.map(str::to_owned)
     }
 
+    /// Whether it takes media of this type in messages of the user as they are.
+    fn reads(&self, media_type: &str) -> bool {
+        media_type.starts_with("image/")
+    }
+
     /// The question for an answer, which has to come as a stream.
     ///
     /// # Errors
@@ -263,6 +268,20 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn providers_with_a_word_for_documents_take_pdf_as_they_are() {
+        for (name, takes) in [
+            ("openai", false),
+            ("openai-responses", true),
+            ("anthropic", true),
+            ("gemini", true),
+        ] {
+            let dialect = find(name).unwrap();
+            assert_eq!(dialect.reads("application/pdf"), takes, "{name}");
+            assert!(dialect.reads("image/png") && !dialect.reads("text/plain"));
+        }
+    }
 
     #[test]
     fn each_provider_has_a_name_of_its_own_and_says_where_it_is() {

@@ -5,6 +5,7 @@ mod shapes;
 use serde_json::{Value, json};
 
 use self::shapes::{answer, chunk, extension, message, usage};
+use super::responses::FILES;
 use crate::openapi::operation::{FUNCTIONS, Operation};
 use crate::openapi::schemas::{Schemas, says};
 use crate::openapi::shape::{has, object, text};
@@ -78,6 +79,7 @@ pub(super) fn describe(to: &mut Writer) {
             ])
             .paid()
             .fails(FUNCTIONS)
+            .fails(FILES)
             .gives(super::OK, whole, example())
             .gives_as(
                 "text/event-stream",
@@ -108,9 +110,14 @@ fn request(schemas: &mut Schemas) -> Value {
     schemas.explain(
         "ChatPart",
         [
-            says("type", "What it is: `text` or `image_url`."),
+            says("type", "What it is: `text`, `image_url` or `file`."),
             says("text", "The text."),
             says("image_url", "The image."),
+            says(
+                "file",
+                "The file: what it says is put in its place, marked as data; a PDF goes as it is to models that take \
+                 such.",
+            ),
         ],
     );
     schemas.explain(

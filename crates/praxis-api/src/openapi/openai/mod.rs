@@ -1,6 +1,7 @@
 //! What is served of OpenAI's API, by its names and with its links: our parameters, limits and answers, and what the
 //! field `praxis` adds. `docs/http-api.md` tells what differs in more words.
 
+mod audio;
 mod batches;
 mod chat;
 mod completions;
@@ -37,6 +38,7 @@ pub(super) fn describe(to: &mut Writer) {
         embeddings::describe,
         moderations::describe,
         models::describe,
+        audio::describe,
         files::describe,
         uploads::describe,
         batches::describe,

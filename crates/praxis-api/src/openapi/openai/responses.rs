@@ -1,6 +1,7 @@
 //! Answers that the server keeps: OpenAI's newer API. Items are described as far as clients need to tell them apart;
 //! OpenAI's reference has the rest.
 
+use praxis_core::ErrorCode;
 use serde_json::{Value, json};
 
 use super::{deleted, kind, metadata, page, paged, traced};
@@ -12,7 +13,11 @@ use crate::openapi::shape::{
 };
 use crate::openapi::{Writer, tags};
 use crate::routes::paging::SHORT;
+use crate::routes::responses::compact::Compact;
 use crate::routes::responses::request::{Create, INCLUDE, MOST_LOGPROBS};
+
+/// What a request with files may fail with beside that.
+pub(super) const FILES: &[ErrorCode] = &[ErrorCode::TooLarge];
 
 /// Where one of them is.
 const ONE: &str = "/v1/responses/{response}";
@@ -39,6 +44,7 @@ pub(super) fn describe(to: &mut Writer) {
     );
     let event = to.schemas.name("ResponseEvent", event);
     asked(to, request, &response, &event);
+    compacted(to);
     kept(to, &response, event);
 }
 
@@ -72,6 +78,7 @@ fn asked(to: &mut Writer, request: Value, response: &Value, event: &Value) {
             ])
             .paid()
             .fails(FUNCTIONS)
+            .fails(FILES)
             .gives(super::OK, response.clone(), Value::Null)
             .gives_as("text/event-stream", "The steps of the answer.", event.clone(), &[]),
     );
@@ -83,7 +90,73 @@ fn asked(to: &mut Writer, request: Value, response: &Value, event: &Value) {
         .says("Count the tokens of a request", "Without answering it.")
         .takes(request, &[])
         .fails(CALLS)
+        .fails(FILES)
         .gives("How many there are.", counted, Value::Null),
+    );
+}
+
+fn compacted(to: &mut Writer) {
+    let request = to.schemas.taken::<Compact>([
+        says("model", "The model that writes the summary; no function."),
+        says(
+            "input",
+            "The conversation, or what is behind that of `previous_response_id`: a text, or items.",
+        ),
+        says(
+            "previous_response_id",
+            "The response whose conversation it is, with all before it.",
+        ),
+        says(
+            "instructions",
+            "What the model is told beside; it is not carried over.",
+        ),
+        says(
+            "prompt_cache_key",
+            "What requests with the same beginning have in common, for providers that route by it.",
+        ),
+        says(
+            "service_tier",
+            "`flex` marks a request that nobody waits for; others are answered before it.",
+        ),
+    ]);
+    let item = object(
+        "A conversation made shorter.",
+        [
+            has(
+                "id",
+                "Its id, to go on from as `previous_response_id`.",
+                text(),
+            ),
+            kind("response.compaction"),
+            has("created_at", "When, in seconds since 1970.", time()),
+            has(
+                "output",
+                "Items to go on from: the latest messages of the user, and a `compaction` that stands for the rest.",
+                list(named("ResponseItem")),
+            ),
+            has("usage", "Tokens in and out.", usage()),
+            has("praxis", "What Praxis adds.", traced()),
+        ],
+    );
+    let item = to.schemas.name("CompactedResponse", item);
+    to.add(
+        of(
+            Operation::post("/v1/responses/compact", "compactResponse"),
+            "responses/compact",
+        )
+        .says(
+            "Make a conversation shorter",
+            "What was said becomes a summary by the model. It is sealed: its item means something to this server \
+             alone, for the key that had it made, for 30 days and as long as a response that it was sent with is there.",
+        )
+        .takes(request, &[(
+            "a response with all before it",
+            json!({ "model": "qwen2.5-coder-1.5b-instruct", "previous_response_id": "resp_1" }),
+        )])
+        .paid()
+        .fails(&[ErrorCode::OutputInvalid])
+        .fails(FILES)
+        .gives(super::OK, item, Value::Null),
     );
 }
 
@@ -162,7 +235,8 @@ fn item() -> Value {
             may("id", "Its id.", text()),
             may(
                 "type",
-                "What it is: `message`, `function_call`, `function_call_output`, `file_search_call` or `reasoning`.",
+                "What it is: `message`, `function_call`, `function_call_output`, `file_search_call`, \
+                 `code_interpreter_call`, `reasoning` or `compaction`.",
                 text(),
             ),
             may(
@@ -194,10 +268,22 @@ fn item() -> Value {
                 "Of a search: what was found, where it was asked for.",
                 anything(),
             ),
+            may("container_id", "Of code: where it ran.", text()),
+            may("code", "Of code: it.", nullable(text())),
+            may(
+                "outputs",
+                "Of code: what came of it, where it was asked for.",
+                anything(),
+            ),
             may(
                 "summary",
                 "Of what a model thought: it in short.",
                 anything(),
+            ),
+            may(
+                "encrypted_content",
+                "Of a compaction: what stands for a conversation, to be sent back as it is.",
+                text(),
             ),
         ],
     )
@@ -227,11 +313,14 @@ fn request(schemas: &mut Schemas) -> Value {
         says("text", "The form of the answer."),
         says("reasoning", "How long a model that thinks should do so, and how it is told."),
         says("max_output_tokens", "The most tokens of the answer.").within(json!({ "minimum": 1 })),
-        says("max_tool_calls", "The most searches that the model may make."),
+        says("max_tool_calls", "The most searches and runs of code that the model may have made."),
         says("temperature", "How freely tokens are chosen; 0 takes the likeliest.").within(within(2)),
         says("top_p", "Only the likeliest tokens that have this probability together.").within(within(1)),
         says("top_logprobs", "How many alternatives are told for each token.").within(within(MOST_LOGPROBS)),
-        says("tools", "What the model may call: functions of the client's, and `file_search` in vector stores."),
+        says(
+            "tools",
+            "What the model may call: functions of the client's, `file_search` and `code_interpreter`.",
+        ),
         says("tool_choice", "Whether and which it has to call."),
         says("parallel_tool_calls", "Whether it may want several calls at once."),
         says("truncation", "Whether what came before is left out where all of it is too long."),
@@ -246,22 +335,8 @@ fn request(schemas: &mut Schemas) -> Value {
     ])
 }
 
-fn response() -> Value {
-    let error = object(
-        "What went wrong.",
-        [
-            has("code", "For programs: one of OpenAI's.", text()),
-            has("message", "For people.", text()),
-        ],
-    );
-    let cut = object(
-        "Why.",
-        [has(
-            "reason",
-            "In a word.",
-            word(&["max_output_tokens", "content_filter"]),
-        )],
-    );
+/// Tokens in and out.
+fn usage() -> Value {
     let of_input = object(
         "Of the input's tokens.",
         [
@@ -288,7 +363,7 @@ fn response() -> Value {
             ),
         ],
     );
-    let usage = object(
+    object(
         "Tokens in and out.",
         [
             has("input_tokens", "Tokens of the input.", count()),
@@ -297,6 +372,24 @@ fn response() -> Value {
             has("output_tokens_details", "Of these.", of_output),
             has("total_tokens", "Both.", count()),
         ],
+    )
+}
+
+fn response() -> Value {
+    let error = object(
+        "What went wrong.",
+        [
+            has("code", "For programs: one of OpenAI's.", text()),
+            has("message", "For people.", text()),
+        ],
+    );
+    let cut = object(
+        "Why.",
+        [has(
+            "reason",
+            "In a word.",
+            word(&["max_output_tokens", "content_filter"]),
+        )],
     );
     let conversation = object("A conversation.", [has("id", "Its id.", text())]);
     open_object(
@@ -360,7 +453,7 @@ fn response() -> Value {
                 "The conversation that it is part of.",
                 nullable(conversation),
             ),
-            may("usage", "Tokens in and out.", usage),
+            may("usage", "Tokens in and out.", usage()),
             has("praxis", "What Praxis adds.", traced()),
         ],
     )

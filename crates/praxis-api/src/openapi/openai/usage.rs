@@ -39,18 +39,8 @@ pub(super) fn describe(to: &mut Writer) {
             has("service_tier", "Always null.", nullable(text())),
         ],
     );
-    let embedded = object(
-        "Calls and tokens.",
-        [
-            kind("organization.usage.embeddings.result"),
-            has("input_tokens", "Tokens of texts.", count()),
-            has("num_model_requests", "Calls.", count()),
-            group("project_id", "The tag, where they are grouped by it."),
-            group("user_id", "The user, where they are grouped by it."),
-            group("api_key_id", "The key, where they are grouped by it."),
-            group("model", "The model, where they are grouped by it."),
-        ],
-    );
+    let embedded = texts("organization.usage.embeddings.result");
+    let judged = texts("organization.usage.moderations.result");
     let amount = object(
         "Money.",
         [
@@ -94,6 +84,15 @@ pub(super) fn describe(to: &mut Writer) {
             FIELDS,
         ),
         (
+            "usage/moderations",
+            "getUsageOfModerations",
+            "Calls and tokens of moderations",
+            "usage/moderations",
+            "UsageOfModerations",
+            judged,
+            FIELDS,
+        ),
+        (
             "costs",
             "getCosts",
             "What calls cost",
@@ -114,6 +113,22 @@ pub(super) fn describe(to: &mut Writer) {
             .gives("A page of buckets.", page, Value::Null);
         to.add(operation);
     }
+}
+
+/// A result of a report on texts that are only read.
+fn texts(name: &str) -> Value {
+    object(
+        "Calls and tokens.",
+        [
+            kind(name),
+            has("input_tokens", "Tokens of texts.", count()),
+            has("num_model_requests", "Calls.", count()),
+            group("project_id", "The tag, where they are grouped by it."),
+            group("user_id", "The user, where they are grouped by it."),
+            group("api_key_id", "The key, where they are grouped by it."),
+            group("model", "The model, where they are grouped by it."),
+        ],
+    )
 }
 
 /// A field that is null unless results are grouped by it.

@@ -70,7 +70,7 @@ impl Embedder for NoModel {
 }
 
 /// The server.
-pub(super) struct Server {
+pub(crate) struct Server {
     pub state: ApiState,
     /// Its keys by name.
     pub keys: BTreeMap<String, String>,
@@ -126,6 +126,7 @@ impl Server {
         let state = ApiState {
             app: Arc::new(AppInfo::default()),
             chat: Arc::new(NoModel),
+            transcribers: Arc::new(|_, _| none()),
             embedders: Arc::new(move |name, _| source(name)),
             models: Arc::new(Vec::new),
             library: Arc::new(library),

@@ -14,6 +14,7 @@ use praxis_store::{Conversation, Store};
 use serde_json::Map;
 
 use super::*;
+use crate::responses::interpreter::tests::Scripted as Interpreter;
 use crate::responses::item::{Said, Speaker};
 use crate::responses::prompt::prompt;
 use crate::responses::record::Outcome;
@@ -88,6 +89,7 @@ impl Stage {
         let world = World {
             chat: Arc::clone(&model) as Arc<dyn ChatGateway>,
             searcher: Arc::new(Shelf(passage)),
+            coder: None,
             responses: Arc::new(Responses::new(store, || NOW)),
         };
         Self {
@@ -156,6 +158,7 @@ fn job() -> Job {
             constraint: None,
             tools: Vec::new(),
             search: None,
+            container: None,
             choice: ToolChoice::Auto,
             parallel: None,
             effort: None,
@@ -268,6 +271,92 @@ async fn an_answer_is_kept_and_told_in_order() {
 }
 
 #[tokio::test]
+async fn code_is_run_and_the_model_goes_on_from_what_came_out() {
+    let code = |code: &str| {
+        let arguments = json!({ "code": code }).to_string();
+        vec![
+            wish(interpreter::TOOL, &arguments),
+            done(FinishReason::ToolCalls),
+        ]
+    };
+    let rounds = vec![
+        code("x = 6"),
+        code("x * 7"),
+        vec![text("It is 42."), done(FinishReason::Stop)],
+    ];
+    let mut stage = Stage::new(rounds).await;
+    let gave = |result: Value| {
+        Ok(json!({
+            "stdout": "",
+            "stderr": "",
+            "result": result,
+            "error": null,
+            "files": [],
+            "session": "cntr_1",
+        }))
+    };
+    let run = Interpreter::new(vec![gave(json!("42")), gave(Value::Null)]);
+    stage.world.coder = Some(Coder {
+        run: Arc::clone(&run) as Arc<dyn praxis_core::Function>,
+        file: Interpreter::new(Vec::new()),
+    });
+    let mut job = job();
+    job.ask.container = Some(Container::default());
+    job.ask.include.outputs = true;
+    let (made, _, lines) = stage.heard(job).await;
+    let made = made.unwrap();
+    let kinds: Vec<&str> = lines.iter().map(|(kind, _)| kind.as_str()).collect();
+    assert_eq!(
+        kinds[2..9],
+        [
+            "response.output_item.added",
+            "response.code_interpreter_call.in_progress",
+            "response.code_interpreter_call_code.delta",
+            "response.code_interpreter_call_code.done",
+            "response.code_interpreter_call.interpreting",
+            "response.code_interpreter_call.completed",
+            "response.output_item.done",
+        ]
+    );
+    let include = Include {
+        outputs: true,
+        ..Include::default()
+    };
+    let shown: Vec<Value> = made.output.iter().map(|i| i.shown(include)).collect();
+    assert_eq!(shown[0]["type"], "code_interpreter_call");
+    assert_eq!(
+        (&shown[0]["code"], &shown[0]["outputs"]),
+        (&json!("x = 6"), &json!([]))
+    );
+    assert_eq!(
+        shown[1]["outputs"],
+        json!([{ "type": "logs", "logs": "42" }])
+    );
+    assert_eq!(shown[1]["container_id"], "cntr_1");
+    // The second run goes on where the first one was.
+    let sessions: Vec<Value> = run
+        .taken
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|input| input["session"].clone())
+        .collect();
+    assert_eq!(sessions, [json!("new"), json!("cntr_1")]);
+    let asked = stage.asked();
+    assert_eq!(asked[0].tools[0].name, interpreter::TOOL);
+    let told = asked[2].messages.last().unwrap();
+    assert!(told.text().contains("42"), "{told:?}");
+    // The next turn reads what came out.
+    let again = prompt(None, &made.output, 1000).unwrap();
+    assert!(
+        again
+            .messages
+            .iter()
+            .any(|message| message.text().contains("42"))
+    );
+}
+
+#[tokio::test]
 async fn what_a_model_wants_searched_is_searched_and_it_is_asked_again() {
     let rounds = vec![
         search_round(),
@@ -284,7 +373,7 @@ async fn what_a_model_wants_searched_is_searched_and_it_is_asked_again() {
         .map(|i| {
             i.shown(Include {
                 results: true,
-                logprobs: false,
+                ..Include::default()
             })
         })
         .collect();

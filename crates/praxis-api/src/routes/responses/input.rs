@@ -1,21 +1,25 @@
 //! Items as clients send them (OpenAI API reference, "Create a model response", `input`), on their way to those that are
-//! kept. Left out: items that they refer to by their ids.
+//! kept. Left out: items that they refer to by their ids, or by what stands for them, and what is in files.
 
 use praxis_core::ids;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::responses::item::{
-    Annotation, Call, CallOutput, Content, Detail, FileSearch, Found, Given, Item, OutputText,
-    Said, Speaker, Status, Summary, Thought,
+    Annotation, Attached, Call, CallOutput, CodeRun, Content, Detail, FileSearch, Found, Given,
+    Item, Output, OutputText, Said, Speaker, Status, Summary, Thought,
 };
 
 /// Characters of an id, at most.
 const MAX_ID: usize = 128;
 
+/// Why no file is taken from an address.
+const FETCHED: &str = "files are not fetched: this server opens no address that a client names. Send all of the file \
+                       as `file_data`, or send it to `/v1/files` and name it by `file_id`";
+
 /// Types of items that there are.
-const TYPES: &str = "`message`, `function_call`, `function_call_output`, `reasoning`, `file_search_call` and \
-     `item_reference`";
+const TYPES: &str = "`message`, `function_call`, `function_call_output`, `reasoning`, `file_search_call`, \
+     `code_interpreter_call`, `compaction` and `item_reference`";
 
 /// An item as it came.
 #[derive(Deserialize)]
@@ -31,8 +35,12 @@ pub(super) struct InItem {
     arguments: Option<String>,
     output: Option<InContent>,
     summary: Option<Vec<InPart>>,
+    encrypted_content: Option<String>,
     queries: Option<Vec<String>>,
     results: Option<Vec<Found>>,
+    container_id: Option<String>,
+    code: Option<String>,
+    outputs: Option<Vec<Output>>,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +58,10 @@ struct InPart {
     refusal: Option<String>,
     image_url: Option<String>,
     detail: Option<Detail>,
+    file_id: Option<String>,
+    file_data: Option<String>,
+    file_url: Option<String>,
+    filename: Option<String>,
     /// Those that are none are passed over.
     annotations: Option<Vec<Value>>,
 }
@@ -61,6 +73,8 @@ pub(super) enum Entry {
     Item(Item),
     /// The item of that id.
     Reference(String),
+    /// The item that this content is of.
+    Sealed(String),
 }
 
 /// Where in an item something is wrong, and what.
@@ -122,8 +136,19 @@ impl InItem {
                 results: self.results,
                 ..FileSearch::default()
             }),
+            "code_interpreter_call" => Item::CodeInterpreterCall(CodeRun {
+                id: own_or_new(self.id, "ci_")?,
+                container_id: self.container_id.unwrap_or_default(),
+                code: self.code,
+                outputs: self.outputs,
+                ..CodeRun::default()
+            }),
             "item_reference" => {
                 return Ok(Entry::Reference(needed(self.id, "id", &kind)?));
+            }
+            "compaction" => {
+                let content = needed(self.encrypted_content, "encrypted_content", &kind)?;
+                return Ok(Entry::Sealed(content));
             }
             other => {
                 let message =
@@ -164,27 +189,39 @@ impl InPart {
             "input_text" | "text" => Ok(Content::InputText {
                 text: needed(self.text, "text", &self.kind)?,
             }),
-            "input_image" if !is_models => match self.image_url {
-                Some(image_url) => Ok(Content::InputImage {
+            "input_image" if !is_models => match (self.image_url, self.file_id) {
+                (None, None) => wrong(
+                    ".image_url",
+                    "an image needs `image_url`, an address or a `data:` URL, or `file_id`",
+                ),
+                (Some(_), Some(_)) => {
+                    wrong(".file_id", "an image has either `image_url` or `file_id`")
+                }
+                (image_url, file_id) => Ok(Content::InputImage {
                     image_url,
+                    file_id,
                     detail: self.detail.unwrap_or_default(),
                 }),
-                None => wrong(
-                    ".image_url",
-                    "an image needs `image_url`, an address or a `data:` URL: files are not read as images",
-                ),
             },
-            "input_file" => wrong(
-                ".type",
-                "content of type `input_file` is not supported: send its text, or put the file into a vector store \
-                 and use the tool `file_search`",
-            ),
+            "input_file" if !is_models && self.file_url.is_some() => wrong(".file_url", FETCHED),
+            "input_file" if !is_models => {
+                let file = Attached {
+                    file_id: self.file_id,
+                    filename: self.filename,
+                    file_data: self.file_data,
+                };
+                match file.problem() {
+                    Some(what) => wrong("", what),
+                    None => Ok(Content::InputFile(file)),
+                }
+            }
             other => wrong(
                 ".type",
                 match is_models {
                     true => format!("the assistant says `output_text` or `refusal`, not `{other}`"),
                     false => format!(
-                        "content of type `{other}` is not supported; there are `input_text` and `input_image`"
+                        "content of type `{other}` is not supported; there are `input_text`, `input_image` and \
+                         `input_file`"
                     ),
                 },
             ),
@@ -256,11 +293,13 @@ mod tests {
             Entry::Item(item) => {
                 let include = Include {
                     results: true,
+                    outputs: true,
                     logprobs: true,
                 };
                 item.shown(include)
             }
             Entry::Reference(id) => json!({ "reference": id }),
+            Entry::Sealed(content) => json!({ "sealed": content }),
         }
     }
 
@@ -302,6 +341,26 @@ mod tests {
                 ),
             ),
             (
+                json!({ "role": "user", "id": "x", "content": [{ "type": "input_image", "file_id": "file-1", "image_url": null }] }),
+                said(
+                    "user",
+                    json!([{ "type": "input_image", "file_id": "file-1", "detail": "auto" }]),
+                ),
+            ),
+            (
+                json!({ "role": "user", "id": "x", "content": [
+                    { "type": "input_file", "file_id": "file-1", "file_url": null },
+                    { "type": "input_file", "filename": "a.md", "file_data": "eA==" },
+                ] }),
+                said(
+                    "user",
+                    json!([
+                        { "type": "input_file", "file_id": "file-1" },
+                        { "type": "input_file", "filename": "a.md", "file_data": "eA==" },
+                    ]),
+                ),
+            ),
+            (
                 json!({ "type": "function_call", "id": "x", "call_id": "c", "name": "f", "arguments": "{}", "status": "completed" }),
                 json!({ "type": "function_call", "id": "x", "status": "completed", "call_id": "c", "name": "f", "arguments": "{}" }),
             ),
@@ -323,10 +382,20 @@ mod tests {
                 json!({ "type": "file_search_call", "id": "x", "status": "completed", "queries": ["q"], "results": null }),
             ),
             (
+                json!({ "type": "code_interpreter_call", "id": "x", "status": "completed", "container_id": "c",
+                    "code": "1", "outputs": [{ "type": "logs", "logs": "1" }] }),
+                json!({ "type": "code_interpreter_call", "id": "x", "status": "completed", "container_id": "c",
+                    "code": "1", "outputs": [{ "type": "logs", "logs": "1" }] }),
+            ),
+            (
                 json!({ "type": "item_reference", "id": "x" }),
                 json!({ "reference": "x" }),
             ),
             (json!({ "id": "x" }), json!({ "reference": "x" })),
+            (
+                json!({ "type": "compaction", "id": null, "encrypted_content": "eA==" }),
+                json!({ "sealed": "eA==" }),
+            ),
         ] {
             assert_eq!(shown(sent), wanted);
         }
@@ -351,13 +420,22 @@ mod tests {
                 ".id",
             ),
             (
-                json!({ "role": "user", "content": [{ "type": "input_text", "text": "x" }, { "type": "input_file", "file_id": "f" }] }),
-                ".content[1].type",
+                json!({ "role": "user", "content": [{ "type": "input_text", "text": "x" }, { "type": "input_file" }] }),
+                ".content[1]",
             ),
             (
-                json!({ "role": "user", "content": [{ "type": "input_image", "file_id": "f" }] }),
+                json!({ "role": "user", "content": [{ "type": "input_file", "file_url": "https://a/b.pdf" }] }),
+                ".content[0].file_url",
+            ),
+            (
+                json!({ "role": "assistant", "content": [{ "type": "input_file", "file_id": "f" }] }),
+                ".content[0].type",
+            ),
+            (
+                json!({ "role": "user", "content": [{ "type": "input_image" }] }),
                 ".content[0].image_url",
             ),
+            (json!({ "type": "compaction" }), ".encrypted_content"),
             (
                 json!({ "role": "user", "content": [{ "type": "output_text", "text": "x" }] }),
                 ".content[0].type",

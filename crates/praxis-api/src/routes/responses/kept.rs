@@ -157,7 +157,7 @@ mod tests {
         };
         let results = Include {
             results: true,
-            logprobs: false,
+            ..Include::default()
         };
         let found = "file_search_call.results";
         for name in ["include", "include[]", "include[0]"] {

@@ -1,6 +1,7 @@
 //! `/v1/responses` (OpenAI API reference, "Responses"): a request becomes a response, now, as a stream or in the
 //! background. Handlers read and shape; the making is `crate::responses`.
 
+pub(crate) mod compact;
 mod input;
 mod kept;
 pub(crate) mod request;
@@ -14,11 +15,14 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response as HttpResponse};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use praxis_core::{CallContext, Caller, ErrorCode};
 use praxis_store::{ResponseStatus, Scope};
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::input::{Entry, InItem};
@@ -29,8 +33,10 @@ use self::tools::{Offered, offered};
 use super::chat::{PATIENCE, origin};
 use crate::error::{ApiError, JsonBody};
 use crate::guard::{Admitted, Paying};
+use crate::responses::attached::Reader;
 use crate::responses::background::Chance;
 use crate::responses::event::Line;
+use crate::responses::interpreter::{self, Coder};
 use crate::responses::item::Item;
 use crate::responses::prompt::prompt;
 use crate::responses::record::{Failure, Outcome, Response};
@@ -45,6 +51,9 @@ use crate::state::ApiState;
 /// Items of one request, at most, and those of them that are references.
 const MOST_ITEMS: usize = 2000;
 const MOST_REFERENCES: usize = 100;
+
+/// Bytes of all files that a container is given.
+const MOST_GIVEN: u64 = 16 << 20;
 
 /// Makes a response.
 pub(crate) async fn create(
@@ -65,9 +74,17 @@ pub(crate) async fn create(
     if offered.search.is_some() {
         paying.is_for(Scope::VectorStores)?;
     }
+    if let Some(container) = &offered.container {
+        paying.is_for(Scope::Functions)?;
+        if !container.files.is_empty() {
+            paying.is_for(Scope::Files)?;
+        }
+    }
+    let reads_files = paying.is_for(Scope::Files).is_ok();
     let cx = state.context(caller, paying.by_user(request.payer()));
     let (is_streamed, in_background) = (request.is_streamed(), request.is_background());
-    let job = job(&state, &mut request, &offered, cx, origin(&headers)).await?;
+    let origin = origin(&headers);
+    let job = job(&state, &mut request, &offered, cx, origin, reads_files).await?;
     match in_background {
         true => begin_in_background(&state, job, is_streamed).await,
         false => wait_for(&state, job, is_streamed).await,
@@ -78,6 +95,7 @@ pub(crate) async fn create(
 pub(crate) async fn input_tokens(
     State(state): State<ApiState>,
     Admitted(caller): Admitted,
+    paying: Paying,
     JsonBody(mut request): JsonBody<Create>,
 ) -> Result<Json<Value>, ApiError> {
     request.check()?;
@@ -89,7 +107,12 @@ pub(crate) async fn input_tokens(
     let include = request.included()?;
     let ask = request.ask(Target::Model, &offered, include, String::new());
     let (before, input) = items(&state, &mut request, &caller).await?;
-    let all = [before, input].concat();
+    let past = before.len();
+    let mut all = [before, input].concat();
+    let reads_files = paying.is_for(Scope::Files).is_ok();
+    Reader::new(&state, &caller, reads_files, Some(ask.model.as_str()))
+        .lay_in(&mut all, past)
+        .await?;
     let room = ask.room(&*state.chat);
     let prompt = prompt(request.instructions.as_deref(), &all, room);
     let prompt = prompt.map_err(|what| ApiError::invalid("input", what))?;
@@ -110,23 +133,45 @@ async fn job(
     offered: &Offered,
     cx: CallContext,
     origin: String,
+    reads_files: bool,
 ) -> Result<Job, ApiError> {
     let target = match request.function() {
         Some(name) => Target::Function(state.library.get(name)?),
         None => Target::Model,
     };
     let include = request.included()?;
-    let ask = request.ask(target, offered, include, origin);
+    let mut ask = request.ask(target, offered, include, origin);
     let clearance = &cx.caller().clearance;
     for store in offered.search.iter().flat_map(|search| &search.stores) {
         let found = state.vector_stores.get(store, clearance).await;
         found.map_err(|error| ApiError::from(error).about("tools"))?;
     }
     let (before, input) = items(state, request, cx.caller()).await?;
-    let all = [before, input.clone()].concat();
+    let past = before.len();
+    let mut all = [before, input.clone()].concat();
     if all.is_empty() {
         return Err(ApiError::invalid("input", "`input` is missing"));
     }
+    if let (Some(container), Some(asked)) = (&mut ask.container, &offered.container) {
+        if coder(state).is_none() {
+            let message =
+                "this application runs no code: it has no `tools/code_interpreter.python.toml`";
+            return Err(ApiError::invalid("tools", message));
+        }
+        container.files = given(state, &asked.files, cx.caller()).await?;
+        // As OpenAI has it: the container of the conversation, as long as it is there.
+        container.id = container
+            .id
+            .take()
+            .or_else(|| interpreter::last_container(&all));
+    }
+    let model = match ask.target {
+        Target::Model => Some(ask.model.as_str()),
+        Target::Function(_) => None,
+    };
+    Reader::new(state, cx.caller(), reads_files, model)
+        .lay_in(&mut all, past)
+        .await?;
     let room = ask.room(&*state.chat);
     let prompt = prompt(request.instructions.as_deref(), &all, room);
     let (previous, conversation) = match request.before() {
@@ -174,7 +219,7 @@ async fn items(
     Ok((before, input))
 }
 
-/// Items that a client sent as the field `place`, those that it refers to among them.
+/// Items that a client sent as the field `place`, those that it refers to, or has the seal of, among them.
 ///
 /// # Errors
 /// Where something is wrong, and what.
@@ -198,7 +243,7 @@ pub(super) async fn read_items(
             .map_err(|(inside, what)| ApiError::invalid(&format!("{at}{inside}"), what))?;
         items.push(match entry {
             Entry::Item(item) => item,
-            Entry::Reference(_) if references == MOST_REFERENCES => {
+            Entry::Reference(_) | Entry::Sealed(_) if references == MOST_REFERENCES => {
                 let message = format!("`{place}` refers to at most {MOST_REFERENCES} items");
                 return Err(ApiError::invalid(place, message));
             }
@@ -206,6 +251,11 @@ pub(super) async fn read_items(
                 references += 1;
                 let found = state.responses.item(&id, caller).await;
                 found.map_err(|error| error.about(&at))?
+            }
+            Entry::Sealed(content) => {
+                references += 1;
+                let found = state.responses.compaction(&content, caller).await;
+                found.map_err(|error| error.about(&format!("{at}.encrypted_content")))?
             }
         });
     }
@@ -225,10 +275,42 @@ fn twice(items: &[Item]) -> Option<String> {
     all.find(|id| !ids.insert(*id)).map(str::to_owned)
 }
 
+/// What runs code, if the application has it.
+fn coder(state: &ApiState) -> Option<Coder> {
+    Some(Coder {
+        run: state.library.function(interpreter::RUN).ok()?,
+        file: state.library.function(interpreter::FILE).ok()?,
+    })
+}
+
+/// Files of the client's as the interpreter takes them.
+async fn given(state: &ApiState, ids: &[String], caller: &Caller) -> Result<Vec<Value>, ApiError> {
+    let (mut given, mut left) = (Vec::with_capacity(ids.len()), MOST_GIVEN);
+    for id in ids {
+        let file = state.files.get(id, &caller.clearance).await;
+        let file = file.map_err(|error| ApiError::from(error).about("tools"))?;
+        let Some(rest) = left.checked_sub(file.bytes) else {
+            let message =
+                format!("the files of a container have at most {MOST_GIVEN} bytes together");
+            return Err(ApiError::new(ErrorCode::TooLarge, message).about("tools"));
+        };
+        left = rest;
+        let mut bytes = Vec::new();
+        let mut content = state.files.content(&file).await?;
+        let read = content.read_to_end(&mut bytes).await;
+        read.map_err(praxis_core::CallError::failure)?;
+        let name = file.filename.replace(['/', '\\'], "_");
+        let name = name.trim_start_matches('.');
+        given.push(json!({ "name": name, "base64": STANDARD.encode(bytes) }));
+    }
+    Ok(given)
+}
+
 fn world(state: &ApiState) -> World {
     World {
         chat: Arc::clone(&state.chat),
         searcher: Arc::clone(&state.vector_stores) as Arc<dyn Searcher>,
+        coder: coder(state),
         responses: Arc::clone(&state.responses),
     }
 }

@@ -8,7 +8,7 @@ use praxis_core::{Constraint, Sampling};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::tools::Offered;
+use super::tools::{Asked, Offered};
 use crate::error::ApiError;
 use crate::responses::item::Include;
 use crate::responses::run::{Ask, Target};
@@ -25,12 +25,13 @@ pub(crate) const INCLUDE: [&str; 8] = [
     LOGPROBS,
     "reasoning.encrypted_content",
     "message.input_image.image_url",
-    "code_interpreter_call.outputs",
+    OUTPUTS,
     "computer_call_output.output.image_url",
     "web_search_call.action.sources",
     "web_search_call.results",
 ];
 const RESULTS: &str = "file_search_call.results";
+const OUTPUTS: &str = "code_interpreter_call.outputs";
 const LOGPROBS: &str = "message.output_text.logprobs";
 
 /// A request. Fields that are not listed are ignored if they change nothing, and refused by
@@ -70,9 +71,19 @@ pub(crate) struct Create {
 #[derive(Deserialize, schemars::JsonSchema)]
 #[serde(untagged, expecting = "must be a string or an array of items")]
 #[schemars(rename = "ResponseInput")]
-enum Input {
+pub(super) enum Input {
     Text(String),
     Items(Vec<Value>),
+}
+
+impl Input {
+    /// Its items as they came; a text is a message of the user.
+    pub(super) fn items(self) -> Vec<Value> {
+        match self {
+            Self::Text(text) => vec![json!({ "role": "user", "content": text })],
+            Self::Items(items) => items,
+        }
+    }
 }
 
 #[derive(Deserialize, schemars::JsonSchema)]
@@ -163,7 +174,10 @@ impl Create {
                 "prompt",
                 "call the application's function as `model: \"function:NAME\"`",
             ),
-            ("context_management", "use `truncation: \"auto\"`"),
+            (
+                "context_management",
+                "use `truncation: \"auto\"`, or send the conversation to /v1/responses/compact",
+            ),
             ("moderation", "send texts to the endpoint for moderations"),
         ] {
             let given = self.rest.get(name);
@@ -271,13 +285,9 @@ impl Create {
         }
     }
 
-    /// Its items as they came; a text is a message of the user.
+    /// Its items as they came.
     pub(super) fn items(&mut self) -> Vec<Value> {
-        match self.input.take() {
-            None => Vec::new(),
-            Some(Input::Text(text)) => vec![json!({ "role": "user", "content": text })],
-            Some(Input::Items(items)) => items,
-        }
+        self.input.take().map(Input::items).unwrap_or_default()
     }
 
     /// What it shows on demand.
@@ -330,6 +340,7 @@ impl Create {
             constraint: self.constraint(),
             tools: offered.functions.clone(),
             search: offered.search.clone(),
+            container: offered.container.as_ref().map(Asked::container),
             choice: offered.choice.clone(),
             parallel: self.parallel_tool_calls,
             effort: self.reasoning.as_ref().and_then(|r| r.effort),
@@ -419,6 +430,7 @@ pub(super) fn included<'a>(names: impl Iterator<Item = &'a str>) -> Result<Inclu
     for name in names {
         match name {
             RESULTS => include.results = true,
+            OUTPUTS => include.outputs = true,
             LOGPROBS => include.logprobs = true,
             name if INCLUDE.contains(&name) => {}
             name => {

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::error::ApiError;
+use crate::responses::interpreter::{self, Container};
 use crate::responses::search::{self, FileSearch};
 use crate::routes::vector_stores::search::Search;
 
@@ -16,11 +17,21 @@ const MOST_TOOLS: usize = 128;
 /// Vector stores of a search, at most.
 const MOST_STORES: usize = 8;
 
+/// Files of a container, at most.
+const MOST_FILES: usize = 16;
+
+/// The memory that OpenAI's containers have where nothing is said; what there is here says the tool's file.
+const MEMORY: &str = "1g";
+
 /// Reads a tool at a place of the request.
 type Read = fn(&Value, &str, &mut Offered) -> Result<(), ApiError>;
 
 /// The types of tools that there are, each with what reads it.
-const TYPES: &[(&str, Read)] = &[("function", function), (search::TOOL, file_search)];
+const TYPES: &[(&str, Read)] = &[
+    ("function", function),
+    (search::TOOL, file_search),
+    (interpreter::TOOL, code_interpreter),
+];
 
 /// What a request offers.
 #[derive(Debug, Default, PartialEq)]
@@ -29,12 +40,34 @@ pub(super) struct Offered {
     pub functions: Vec<ToolSpec>,
     /// What it may search.
     pub search: Option<FileSearch>,
+    /// Where it may have code run.
+    pub container: Option<Asked>,
     /// Whether and which it has to call.
     pub choice: ToolChoice,
     /// The tools as the answer repeats them.
     pub echo: Vec<Value>,
     /// The choice as the answer repeats it.
     pub choice_echo: Value,
+}
+
+/// A container that is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// One that is there.
+    pub id: Option<String>,
+    /// Files of the client's that its code finds.
+    pub files: Vec<String>,
+}
+
+impl Asked {
+    /// It, without the bytes of its files.
+    pub(super) fn container(&self) -> Container {
+        Container {
+            id: self.id.clone(),
+            is_named: self.id.is_some(),
+            files: Vec::new(),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -57,6 +90,34 @@ struct InFileSearch {
     ranking_options: Option<Value>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InInterpreter {
+    #[serde(rename = "type")]
+    _kind: String,
+    container: InContainer,
+}
+
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "must be the id of a container or {\"type\": \"auto\", ...}"
+)]
+enum InContainer {
+    Id(String),
+    Auto(InAuto),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InAuto {
+    #[serde(rename = "type")]
+    kind: String,
+    file_ids: Option<Vec<String>>,
+    memory_limit: Option<String>,
+    network_policy: Option<Value>,
+}
+
 /// Reads tools, and which of them has to be called.
 ///
 /// # Errors
@@ -77,16 +138,21 @@ pub(super) fn offered(
         let known = TYPES.iter().find(|(name, _)| *name == kind);
         let Some((_, read)) = known else {
             let names: Vec<String> = TYPES.iter().map(|(name, _)| format!("`{name}`")).collect();
-            let names = names.join(" and ");
+            let names = names.join(", ");
             let message = format!("tools of type `{kind}` are not supported; there are {names}");
             return Err(ApiError::invalid(&format!("{place}.type"), message));
         };
         read(tool, &place, &mut offered)?;
     }
-    let is_search = |tool: &ToolSpec| tool.name == search::TOOL;
-    if offered.search.is_some() && offered.functions.iter().any(is_search) {
-        let message = format!("`{}` is the name of a tool that is built in", search::TOOL);
-        return Err(ApiError::invalid("tools", message));
+    let built_in = [
+        (search::TOOL, offered.search.is_some()),
+        (interpreter::TOOL, offered.container.is_some()),
+    ];
+    for (name, is_offered) in built_in {
+        if is_offered && offered.functions.iter().any(|tool| tool.name == name) {
+            let message = format!("`{name}` is the name of a tool that is built in");
+            return Err(ApiError::invalid("tools", message));
+        }
     }
     offered.choose(choice)?;
     Ok(offered)
@@ -159,6 +225,49 @@ fn file_search(tool: &Value, place: &str, offered: &mut Offered) -> Result<(), A
     Ok(())
 }
 
+fn code_interpreter(tool: &Value, place: &str, offered: &mut Offered) -> Result<(), ApiError> {
+    let at = |name: &str| format!("{place}.container{name}");
+    if offered.container.is_some() {
+        let message = "a request has one tool `code_interpreter`";
+        return Err(ApiError::invalid(place, message));
+    }
+    let asked: InInterpreter = read(tool.clone(), place)?;
+    let asked = match asked.container {
+        InContainer::Id(id) => Asked {
+            id: Some(id),
+            files: Vec::new(),
+        },
+        InContainer::Auto(auto) => {
+            if auto.kind != "auto" {
+                let message = format!(
+                    "a container is an id or of type `auto`, not `{}`",
+                    auto.kind
+                );
+                return Err(ApiError::invalid(&at(".type"), message));
+            }
+            if auto.memory_limit.is_some_and(|memory| memory != MEMORY) {
+                let message = "the memory of a container is `limits.memory` of the file \
+                               `tools/code_interpreter.python.toml`";
+                return Err(ApiError::invalid(&at(".memory_limit"), message));
+            }
+            let policy = auto.network_policy.as_ref().map(|policy| &policy["type"]);
+            if policy.is_some_and(|kind| kind != "disabled") {
+                let message = "a container has no network: its policy is `disabled`";
+                return Err(ApiError::invalid(&at(".network_policy"), message));
+            }
+            let files = auto.file_ids.unwrap_or_default();
+            if files.len() > MOST_FILES {
+                let message = format!("a container is given at most {MOST_FILES} files");
+                return Err(ApiError::invalid(&at(".file_ids"), message));
+            }
+            Asked { id: None, files }
+        }
+    };
+    offered.container = Some(asked);
+    offered.echo.push(tool.clone());
+    Ok(())
+}
+
 impl Offered {
     /// Takes the client's choice among the tools.
     fn choose(&mut self, choice: Option<&Value>) -> Result<(), ApiError> {
@@ -175,6 +284,7 @@ impl Offered {
             (Some("required"), _) => ToolChoice::Required,
             (None, "function") => ToolChoice::Named(text("name").to_owned()),
             (None, search::TOOL) => ToolChoice::Named(search::TOOL.to_owned()),
+            (None, interpreter::TOOL) => ToolChoice::Named(interpreter::TOOL.to_owned()),
             (None, "allowed_tools") => {
                 let tools = choice.and_then(|choice| choice.get("tools"));
                 let tools = tools.and_then(Value::as_array).map(Vec::as_slice);
@@ -193,7 +303,8 @@ impl Offered {
             _ => {
                 return wrong(
                     "`tool_choice` must be \"auto\", \"none\", \"required\", {\"type\": \"function\", \"name\": ...}, \
-                     {\"type\": \"file_search\"} or {\"type\": \"allowed_tools\", ...}"
+                     {\"type\": \"file_search\"}, {\"type\": \"code_interpreter\"} or \
+                     {\"type\": \"allowed_tools\", ...}"
                         .to_owned(),
                 );
             }
@@ -202,7 +313,11 @@ impl Offered {
             ToolChoice::Named(name) if !self.has(name) => {
                 wrong(format!("there is no tool `{name}`"))
             }
-            ToolChoice::Required if self.functions.is_empty() && self.search.is_none() => {
+            ToolChoice::Required
+                if self.functions.is_empty()
+                    && self.search.is_none()
+                    && self.container.is_none() =>
+            {
                 wrong("a call is required, and there are no tools".to_owned())
             }
             _ => Ok(()),
@@ -211,7 +326,8 @@ impl Offered {
 
     fn has(&self, name: &str) -> bool {
         let is_search = name == search::TOOL && self.search.is_some();
-        is_search || self.functions.iter().any(|tool| tool.name == name)
+        let is_code = name == interpreter::TOOL && self.container.is_some();
+        is_search || is_code || self.functions.iter().any(|tool| tool.name == name)
     }
 
     /// Keeps the tools that the client allows. They stay in the answer.
@@ -232,6 +348,8 @@ impl Offered {
         self.functions
             .retain(|tool| names.contains(&tool.name.as_str()));
         self.search = self.search.take().filter(|_| names.contains(&search::TOOL));
+        let code = self.container.take();
+        self.container = code.filter(|_| names.contains(&interpreter::TOOL));
         Ok(())
     }
 }
@@ -314,6 +432,55 @@ mod tests {
     }
 
     #[test]
+    fn a_container_is_named_or_made() {
+        for (container, wanted) in [
+            (
+                json!("cntr_1"),
+                Asked {
+                    id: Some("cntr_1".to_owned()),
+                    files: Vec::new(),
+                },
+            ),
+            (json!({ "type": "auto" }), Asked::default()),
+            (
+                json!({ "type": "auto", "file_ids": ["file-1"], "memory_limit": "1g",
+                    "network_policy": { "type": "disabled" } }),
+                Asked {
+                    id: None,
+                    files: vec!["file-1".to_owned()],
+                },
+            ),
+        ] {
+            let tool = json!({ "type": "code_interpreter", "container": container });
+            let choice = json!({ "type": "code_interpreter" });
+            let found = offered(Some(std::slice::from_ref(&tool)), Some(&choice)).unwrap();
+            assert_eq!(found.container, Some(wanted));
+            assert_eq!(found.choice, ToolChoice::Named("code_interpreter".into()));
+            assert_eq!(found.echo, [tool]);
+        }
+        for (container, said) in [
+            (
+                json!({ "type": "auto", "memory_limit": "64g" }),
+                "limits.memory",
+            ),
+            (
+                json!({ "type": "auto", "network_policy": { "type": "allowlist" } }),
+                "no network",
+            ),
+            (
+                json!({ "type": "auto", "file_ids": vec!["f"; 17] }),
+                "at most 16",
+            ),
+            (json!({ "type": "own" }), "`own`"),
+            (json!(3), "id of a container"),
+        ] {
+            let tool = json!({ "type": "code_interpreter", "container": container });
+            let body = offered(Some(&[tool]), None).unwrap_err().body().to_string();
+            assert!(body.contains(said), "{body}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_with_tools_is_named() {
         let with = |mut tool: Value, name: &str, value: Value| {
             tool[name] = value;
@@ -322,9 +489,9 @@ mod tests {
         let chosen = |choice: Value| (vec![named("f")], choice, "tool_choice");
         for (tools, choice, said) in [
             (
-                vec![json!({ "type": "code_interpreter" })],
+                vec![json!({ "type": "computer" })],
                 Value::Null,
-                "`function` and `file_search`",
+                "`function`, `file_search`, `code_interpreter`",
             ),
             (vec![json!({})], Value::Null, "tools of type ``"),
             (vec![json!({ "type": "function" })], Value::Null, "name"),

@@ -51,6 +51,7 @@ async fn store() -> (tempfile::TempDir, Store) {
         let none: [Limit; 0] = [];
         let reserved = ledger.reserve(Claim::new(&payer, &none)).await.unwrap();
         let spent = Spent {
+            kind: UsageKind::Completion,
             model: model.to_owned(),
             usage: Usage {
                 input_tokens: tokens,
@@ -66,6 +67,30 @@ async fn store() -> (tempfile::TempDir, Store) {
     }
     ledger.close().await;
     (dir, store)
+}
+
+/// Notes calls of other kinds than answers, of today: tokens and money of each.
+async fn note_others(store: &Store) {
+    let ledger = store.ledger(Arc::new(|| NOW * 1_000_000)).await.unwrap();
+    for (kind, tokens, micros) in [
+        (UsageKind::Embedding, 1000, 500_000),
+        (UsageKind::Embedding, 3000, 500_000),
+        (UsageKind::Moderation, 7, 0),
+        (UsageKind::Tool, 0, 2_000_000),
+    ] {
+        let spent = Spent {
+            kind,
+            model: "e5".to_owned(),
+            usage: Usage {
+                input_tokens: tokens,
+                ..Usage::default()
+            },
+            money: Money(micros),
+            failed: false,
+        };
+        ledger.note(Vec::new(), spent).await;
+    }
+    ledger.close().await;
 }
 
 /// Who has a key of that name, and may not read everything.
@@ -151,6 +176,30 @@ async fn a_page_is_as_openai_has_it() {
         let page = ask(what, &store, &Caller::full(), &query).await.unwrap();
         assert_eq!(page, wanted(result), "{what:?}");
     }
+}
+
+#[tokio::test]
+async fn each_report_has_what_was_used_for_its_thing_and_costs_have_all() {
+    let (_dir, store) = store().await;
+    note_others(&store).await;
+    let query = format!("start_time={TODAY}");
+    for (what, kind, tokens, requests) in [
+        (Report::Completions, "completions", 150, 4),
+        (Report::Embeddings, "embeddings", 4000, 2),
+        (Report::Moderations, "moderations", 7, 1),
+    ] {
+        let page = ask(what, &store, &Caller::full(), &query).await.unwrap();
+        let result = &page["data"][0]["results"][0];
+        let object = format!("organization.usage.{kind}.result");
+        assert_eq!(result["object"], object);
+        assert_eq!(result["input_tokens"], tokens, "{what:?}");
+        assert_eq!(result["num_model_requests"], requests, "{what:?}");
+    }
+    let costs = ask(Report::Costs, &store, &Caller::full(), &query)
+        .await
+        .unwrap();
+    let amount = &costs["data"][0]["results"][0]["amount"]["value"];
+    assert_eq!(amount.as_f64(), Some(3.66));
 }
 
 #[tokio::test]

@@ -43,6 +43,10 @@ impl Dialect for Anthropic {
         &FACTS
     }
 
+    fn reads(&self, media_type: &str) -> bool {
+        media_type.starts_with("image/") || media_type == "application/pdf"
+    }
+
     fn ask(&self, to: &Endpoint, request: &ChatRequest) -> Result<Question, ModelError> {
         let mut question = ask::question(&FACTS, to, request)?;
         let version = to.api_version.as_deref().unwrap_or(VERSION);

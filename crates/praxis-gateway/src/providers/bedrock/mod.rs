@@ -62,6 +62,10 @@ impl Dialect for Bedrock {
         &FACTS
     }
 
+    fn reads(&self, media_type: &str) -> bool {
+        media_type.starts_with("image/") || media_type == "application/pdf"
+    }
+
     fn default_base_url(&self, region: Option<&str>) -> Option<String> {
         let named = |region: &&str| {
             let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';

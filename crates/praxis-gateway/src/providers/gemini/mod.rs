@@ -44,6 +44,10 @@ impl Dialect for Gemini {
         &FACTS
     }
 
+    fn reads(&self, media_type: &str) -> bool {
+        media_type.starts_with("image/") || media_type == "application/pdf"
+    }
+
     fn ask(&self, to: &Endpoint, request: &ChatRequest) -> Result<Question, ModelError> {
         let (body, left_out) = ask::body(&to.name, &to.model, request)?;
         let path = format!("{}:streamGenerateContent?alt=sse", resource(&to.model));

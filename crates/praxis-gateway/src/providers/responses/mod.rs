@@ -36,6 +36,10 @@ impl Dialect for Responses {
         &FACTS
     }
 
+    fn reads(&self, media_type: &str) -> bool {
+        media_type.starts_with("image/") || media_type == "application/pdf"
+    }
+
     fn ask(&self, to: &Endpoint, request: &ChatRequest) -> Result<Question, ModelError> {
         ask::question(&FACTS, to, request)
     }
