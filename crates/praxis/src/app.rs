@@ -15,16 +15,22 @@ use praxis_hub::Cache;
 use praxis_knowledge::{
     BaseConfig, Files, Knowledge, ModelUse, VectorStores, function_names, functions, is_sidecar,
 };
-use praxis_store::{PromptVersion, Store, TraceWriter};
+use praxis_store::{PromptVersion, Store, StoreApprovals, TraceWriter};
+use praxis_tool::{Loaded, Names, Selector, ToolDeps, Toolbox};
 use tokio::task::JoinHandle;
 
-use crate::config::toml_file::TomlFile;
+use crate::config::toml_file;
 use crate::config::{AppConfig, FILE_NAME};
 use crate::ui::{self, Failure};
 use crate::versions;
 
 /// Local state of an application: never committed, rebuildable but for traces.
 pub const STATE_DIR: &str = ".praxis";
+
+/// Where the tools of the application in `root` keep what they know.
+pub fn tool_state(root: &Path) -> PathBuf {
+    root.join(STATE_DIR).join("tools")
+}
 
 /// An application's files, read and checked, before anything is opened.
 pub struct Project {
@@ -34,6 +40,10 @@ pub struct Project {
     pub config: AppConfig,
     /// Its knowledge bases: name and configuration.
     pub bases: Vec<(String, BaseConfig)>,
+    /// Names of the functions of its tools.
+    pub tools: Vec<Names>,
+    /// What is likely not as meant.
+    pub warnings: Vec<Diagnostic>,
     /// What texts are judged by.
     pub moderator: Arc<Moderator>,
 }
@@ -57,8 +67,15 @@ pub struct App {
     /// Where traces go; must be closed for the last of them to be stored.
     pub traces: Arc<TraceWriter>,
     deps: Deps,
+    tool_deps: ToolDeps,
     /// Notes the versions of the functions in the store, beside the command.
     noting: JoinHandle<()>,
+}
+
+/// Whether an application is opened with the functions of its tools.
+enum Tools {
+    Made,
+    LeftOut,
 }
 
 /// The application's folder: `given`, or the nearest one upwards from here with a `praxis.toml`.
@@ -106,11 +123,17 @@ impl Project {
             problems.push(problem);
             Moderator::new(None)
         });
+        let (tools, found) = Toolbox::check(&root, &tool_state(&root));
+        let is_error = |found: &Diagnostic| found.severity == Severity::Error;
+        let (mistakes, warnings): (Vec<_>, Vec<_>) = found.into_iter().partition(is_error);
+        problems.extend(mistakes);
         if problems.is_empty() {
             Ok(Project {
                 root,
                 config,
                 bases,
+                tools,
+                warnings,
                 moderator: Arc::new(moderator),
             })
         } else {
@@ -131,10 +154,17 @@ impl Project {
 
     /// Names that prompts may refer to.
     pub fn known(&self) -> Known {
+        let mut built_in = function_names(self.bases.iter().map(|(name, _)| name.as_str()));
+        for names in &self.tools {
+            match names {
+                Names::Known(names) => built_in.extend(names.iter().cloned()),
+                Names::Below(start) => built_in.push(start.clone()),
+            }
+        }
         Known {
             models: self.config.gateway().known_models(),
             knowledge: self.bases.iter().map(|(name, _)| name.clone()).collect(),
-            functions: function_names(self.bases.iter().map(|(name, _)| name.as_str())),
+            functions: built_in,
             categories: self.moderator.categories(),
             root: self.root.clone(),
         }
@@ -169,7 +199,7 @@ fn load_bases(
         let Some(stem) = path.file_stem().map(|s| s.to_string_lossy().into_owned()) else {
             continue;
         };
-        let file = match TomlFile::read(&path, format!("knowledge/{stem}.toml")) {
+        let file = match toml_file::read(&path, format!("knowledge/{stem}.toml")) {
             Ok(file) => file,
             Err(problem) => {
                 problems.push(problem);
@@ -237,6 +267,18 @@ impl App {
     /// # Errors
     /// Every diagnostic of every file, or why the store does not open. Warnings do not stop it.
     pub async fn open(root: PathBuf) -> Result<App, Failure> {
+        Self::opened(root, Tools::Made).await
+    }
+
+    /// The same without the functions of its tools, for what calls none: nobody waits for servers.
+    ///
+    /// # Errors
+    /// As [`App::open`].
+    pub async fn open_bare(root: PathBuf) -> Result<App, Failure> {
+        Self::opened(root, Tools::LeftOut).await
+    }
+
+    async fn opened(root: PathBuf, tools: Tools) -> Result<App, Failure> {
         let project = Project::load(root)?;
         let state = project.root.join(STATE_DIR);
         std::fs::create_dir_all(&state).map_err(|e| {
@@ -258,6 +300,7 @@ impl App {
         );
         let files = Arc::new(files);
         let (embedders, rerankers) = (Arc::clone(&gateway), Arc::clone(&gateway));
+        let approvals = StoreApprovals::new(store.clone(), Arc::new(|| now_ms() * 1000));
         let knowledge = Knowledge::open(
             state,
             store.clone(),
@@ -281,12 +324,36 @@ impl App {
             .map_err(|e| Failure::message(e.to_string()))?;
         let bases = project.bases.iter();
         let described = bases.map(|(name, base)| (name.as_str(), base.description.as_deref()));
-        let built_in = functions(described, &retriever, &embedder);
+        let mut built_in = functions(described, &retriever, &embedder);
+        let tool_deps = ToolDeps {
+            chat: gateway.clone(),
+            embedder: Arc::clone(&embedder),
+            approvals: Arc::new(approvals),
+            root: project.root.clone(),
+            state: tool_state(&project.root),
+        };
+        let mut tools = match tools {
+            Tools::Made => Toolbox::load(&project.root, &tool_deps).await,
+            Tools::LeftOut => Loaded {
+                functions: Vec::new(),
+                diagnostics: Vec::new(),
+            },
+        };
+        if tools
+            .diagnostics
+            .iter()
+            .any(|d| d.severity == Severity::Error)
+        {
+            return Err(errors(tools.diagnostics));
+        }
+        tools.diagnostics.iter().for_each(ui::diagnostic);
+        built_in.append(&mut tools.functions);
+        let selector = Selector::new(Arc::clone(&embedder), &tool_deps.state);
         let deps = Deps {
             chat: gateway.clone(),
             retriever,
             embedder,
-            functions: Functions::with_built_in(built_in),
+            functions: Functions::with_built_in(built_in).with_selector(Arc::new(selector)),
             moderator: Arc::clone(&project.moderator),
         };
         let known = project.known();
@@ -311,6 +378,7 @@ impl App {
             library: Arc::new(library),
             traces,
             deps,
+            tool_deps,
             noting,
         })
     }
@@ -326,6 +394,11 @@ impl App {
     /// What functions reach the world through.
     pub fn deps(&self) -> Deps {
         self.deps.clone()
+    }
+
+    /// What tools reach the world through.
+    pub fn tool_deps(&self) -> &ToolDeps {
+        &self.tool_deps
     }
 
     /// Where spans go.

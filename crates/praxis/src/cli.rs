@@ -1,15 +1,19 @@
 //! The command line, declared. Help texts here are the source of `docs/cli.md`.
 
+mod approvals;
 mod keys;
 mod moderation;
+mod tools;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use praxis_core::{Caller, Clearance};
 
+pub use self::approvals::Approvals;
 pub use self::keys::{By, CreateKey, Keys, UpdateKey, Usage};
 pub use self::moderation::{EvalModeration, Moderation, Split, TrainModeration};
+pub use self::tools::Tools;
 
 /// Everything between a base model and a product, in one binary.
 ///
@@ -63,6 +67,8 @@ pub enum Command {
     Chat(Chat),
     /// Serve the console and the OpenAI-compatible API.
     Serve(Serve),
+    /// Serve a client of the Model Context Protocol that starts this command.
+    Mcp(Mcp),
     /// List, fetch, inspect and remove models.
     #[command(subcommand)]
     Models(Models),
@@ -72,12 +78,18 @@ pub enum Command {
     /// List, compare, pin and try the versions of prompts.
     #[command(subcommand)]
     Prompts(Prompts),
+    /// List, show and call tools, and ask servers anew what they offer.
+    #[command(subcommand)]
+    Tools(Tools),
     /// Look at what calls did.
     #[command(subcommand)]
     Traces(Traces),
     /// Make, list, change and revoke API keys.
     #[command(subcommand)]
     Keys(Keys),
+    /// Let calls of tools through that wait for a person, and see the log of all calls.
+    #[command(subcommand)]
+    Approvals(Approvals),
     /// Make classifiers for moderation of labelled texts, and measure them.
     #[command(subcommand)]
     Moderation(Moderation),
@@ -240,6 +252,15 @@ pub struct Serve {
     /// Ingest the knowledge bases, and again what changes, as `praxis ingest --watch` does.
     #[arg(long)]
     pub watch: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "It talks over standard input and output until they are closed; `praxis serve` has the same at /mcp.\n\nIn a client's configuration:\n  {\"mcpServers\": {\"desk\": {\"command\": \"praxis\", \"args\": [\"mcp\", \"--app\", \"/srv/desk\"]}}}"
+)]
+pub struct Mcp {
+    #[command(flatten)]
+    pub asker: Asker,
 }
 
 #[derive(Debug, Subcommand)]

@@ -17,6 +17,8 @@ use crate::cli::Cli;
 use crate::ui::Failure;
 
 fn main() -> ExitCode {
+    // This program is also the first stage of its sandboxes: then it does not return.
+    praxis_tool::sandbox::enter();
     if let Some(missing) = cpu::missing_features() {
         return ui::fail(
             &Failure::message(format!(

@@ -285,6 +285,7 @@ async fn call(store: &Store, calls: &[Call<'_>]) {
             },
             money: Money(*micros),
             failed: *micros == 0,
+            ..Spent::default()
         };
         ledger.settle(reserved.ticket, spent).await;
         ledger.close().await;
@@ -345,6 +346,11 @@ async fn use_is_reported_by_day_model_key_user_and_tag() {
             &[("qwen", 1, 10)],
         ),
         (&["--key", "nobody"], &[]),
+        (
+            &["--by", "model", "--kind", "completion"],
+            &[("gpt", 1, 20), ("qwen", 2, 17)],
+        ),
+        (&["--by", "model", "--kind", "embedding"], &[]),
     ] {
         let wanted: Vec<_> = wanted.iter().map(|(n, r, t)| row(n, *r, *t)).collect();
         assert_eq!(rows(args), wanted, "{args:?}");

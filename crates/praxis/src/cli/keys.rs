@@ -3,6 +3,7 @@
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand, ValueEnum};
+use praxis_core::ledger::UsageKind;
 use praxis_store::{Scope, Scopes};
 
 #[derive(Debug, Subcommand)]
@@ -89,7 +90,7 @@ fn scopes() -> PossibleValuesParser {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  praxis usage --by model\n  praxis usage --by user --key hr --days 7\n  praxis usage --by model --user hr/li"
+    after_help = "Examples:\n  praxis usage --by model\n  praxis usage --by user --key hr --days 7\n  praxis usage --by model --user hr/li\n  praxis usage --kind embedding --days 7"
 )]
 pub struct Usage {
     /// How many days of UTC, today and those before it.
@@ -115,6 +116,9 @@ pub struct Usage {
     /// Only what this model answered.
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
+    /// Only what was used for this.
+    #[arg(long, value_parser = PossibleValuesParser::new(UsageKind::ALL.map(UsageKind::as_str)))]
+    pub kind: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -18,6 +18,7 @@ pub async fn run(global: &Global) -> Result<(), Failure> {
     let root = app::find_root(global.app.as_deref())?;
     let project = Project::load(root)?;
     let mut found = project.check_prompts();
+    found.extend(project.warnings.iter().cloned());
     found.extend(missing_models(&project)?);
     found.extend(pins(&project).await?);
     if found.iter().any(|d| d.severity == Severity::Error) {

@@ -1,6 +1,7 @@
 //! One module a command. Each takes its arguments, does its work through the application and
 //! prints the outcome; none is called by another.
 
+mod approvals;
 mod call;
 mod chat;
 mod check;
@@ -8,6 +9,7 @@ mod docs;
 mod ingest;
 mod keys;
 mod knowledge;
+mod mcp;
 mod meaning;
 mod models;
 mod moderation;
@@ -16,6 +18,7 @@ mod openapi;
 mod prompts;
 mod search;
 mod serve;
+mod tools;
 mod traces;
 mod usage;
 mod watch;
@@ -25,7 +28,7 @@ use std::path::Path;
 use praxis_store::Store;
 
 use crate::app::{self, App};
-use crate::cli::{Cli, Command, Global, Knowledge};
+use crate::cli::{Cli, Command, Global, Knowledge, Tools};
 use crate::ui::Failure;
 
 /// Runs the command.
@@ -44,6 +47,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Models(args) => models::run(args, &global).await,
         Command::Moderation(args) => moderation::run(args, &global).await,
         Command::Keys(args) => keys::run(args, &global).await,
+        Command::Approvals(args) => approvals::run(args, &global).await,
         Command::Usage(args) => usage::run(args, &global).await,
         Command::Embed(args) => meaning::embed(args, &global).await,
         Command::Similar(args) => meaning::similar(args, &global).await,
@@ -51,10 +55,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Cluster(args) => meaning::cluster(args, &global).await,
         Command::Recommend(args) => meaning::recommend(args, &global).await,
         Command::Ingest(args) => {
-            with_app(&global, async |app| ingest::run(app, args, &global).await).await
+            with_bare_app(&global, async |app| ingest::run(app, args, &global).await).await
         }
         Command::Search(args) => {
-            with_app(&global, async |app| search::run(app, args, &global).await).await
+            with_bare_app(&global, async |app| search::run(app, args, &global).await).await
         }
         Command::Call(args) => {
             with_app(&global, async |app| call::run(app, args, &global).await).await
@@ -65,19 +69,33 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve(args) => {
             with_app(&global, async |app| serve::run(app, args, &global).await).await
         }
+        Command::Mcp(args) => with_app(&global, async |app| mcp::run(app, args).await).await,
         Command::Knowledge(Knowledge::Preview { file, base, full })
             if base.is_none() && app::find_root(global.app.as_deref()).is_err() =>
         {
             knowledge::preview_alone(&file, full, &global)
         }
         Command::Knowledge(args) => {
-            with_app(&global, async |app| {
+            with_bare_app(&global, async |app| {
                 knowledge::run(app, args, &global).await
             })
             .await
         }
+        Command::Tools(Tools::Login { name }) => tools::login(&name, &global).await,
+        Command::Tools(Tools::Logout { name }) => tools::logout(&name, &global).await,
+        Command::Tools(Tools::Proposed { name }) => tools::proposed::list(name.as_deref(), &global),
+        Command::Tools(Tools::Approve { name, digest }) => {
+            tools::proposed::approve(&name, digest.as_deref(), &global)
+        }
+        Command::Tools(Tools::Discard { name }) => tools::proposed::discard(&name, &global),
+        Command::Tools(Tools::Call(args)) => {
+            with_app(&global, async |app| call::run(app, args, &global).await).await
+        }
+        Command::Tools(args) => {
+            with_app(&global, async |app| tools::run(app, args, &global).await).await
+        }
         Command::Traces(args) => {
-            with_app(&global, async |app| traces::run(app, args, &global).await).await
+            with_bare_app(&global, async |app| traces::run(app, args, &global).await).await
         }
     }
 }
@@ -88,6 +106,17 @@ async fn with_app(
     command: impl AsyncFnOnce(&App) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let app = App::open(app::find_root(global.app.as_deref())?).await?;
+    let outcome = command(&app).await;
+    app.close().await;
+    outcome
+}
+
+/// The same without the functions of its tools, for commands that call none.
+async fn with_bare_app(
+    global: &Global,
+    command: impl AsyncFnOnce(&App) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let app = App::open_bare(app::find_root(global.app.as_deref())?).await?;
     let outcome = command(&app).await;
     app.close().await;
     outcome

@@ -150,6 +150,7 @@ fn state(app: &App, access: Option<Arc<Access>>, cors: Cors) -> Result<ApiState,
         .map_err(|e| Failure::message(format!("cannot start the metrics: {e}")))?;
     let info = &app.project.config.app;
     let (models, embedders) = (Arc::clone(&app.gateway), Arc::clone(&app.gateway));
+    let transcribers = Arc::clone(&app.gateway);
     let (files, owners) = (Arc::clone(&app.files), access.clone());
     let batches = Batches::new(app.store.clone(), files, owners, now_s);
     Ok(ApiState {
@@ -160,6 +161,7 @@ fn state(app: &App, access: Option<Arc<Access>>, cors: Cors) -> Result<ApiState,
         }),
         chat: app.gateway.clone(),
         embedders: Arc::new(move |name, cx| embedders.embedder_for(name, cx)),
+        transcribers: Arc::new(move |name, cx| transcribers.transcriber_for(name, cx)),
         models: Arc::new(move || {
             models
                 .models()

@@ -115,6 +115,9 @@ fn tree(span: &Span, all: &[Span], depth: usize) {
             )
         ));
     }
+    if let Some(words) = tools_given(span) {
+        ui::out(format!("{pad}  {}", ui::paint(DIM, words)));
+    }
     for (name, value) in [("in ", &span.input), ("out", &span.output)] {
         if !value.is_null() {
             ui::out(format!(
@@ -130,6 +133,16 @@ fn tree(span: &Span, all: &[Span], depth: usize) {
     {
         tree(child, all, depth + 1);
     }
+}
+
+/// What the step in which tools were chosen says of their cost.
+fn tools_given(span: &Span) -> Option<String> {
+    let number = |key: &str| span.output.get(key)?.as_u64();
+    let (given, of) = (span.output.get("given")?.as_array()?.len(), number("of")?);
+    let (tokens, left_out) = (number("tokens")?, number("left_out_tokens")?);
+    Some(format!(
+        "{given} of {of} tools, about {tokens} tokens; {left_out} tokens left out"
+    ))
 }
 
 fn text_of(value: &serde_json::Value) -> String {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use praxis_core::function::now_ms;
-use praxis_core::ledger::{Day, SubjectKind};
+use praxis_core::ledger::{Day, SubjectKind, UsageKind};
 use praxis_core::{Money, Subject};
 use praxis_store::{UsageGroup, UsageSum};
 use serde_json::{Value, json};
@@ -72,11 +72,13 @@ pub async fn run(args: Usage, global: &Global) -> Result<(), Failure> {
     let from = Day::from_number(to.number() - i64::from(args.days) + 1);
     let store = store_alone(global).await?;
     let model = args.model.as_deref();
-    let parts = store.usage(from, to, &group, model).await?;
+    // The command line takes no other names.
+    let kind = args.kind.as_deref().and_then(UsageKind::parse);
+    let parts = store.usage(from, to, &group, model, kind).await?;
     // Not the sum of the groups: a request may be in none of them, or in several.
     let mut all = Sum::default();
     let total = UsageGroup::Total(payer);
-    for part in store.usage(from, to, &total, model).await? {
+    for part in store.usage(from, to, &total, model, kind).await? {
         all.add(&part);
     }
     let rows = rows(by, &parts, only.as_deref());
@@ -90,6 +92,7 @@ pub async fn run(args: Usage, global: &Global) -> Result<(), Failure> {
             "from": from,
             "to": to,
             "by": by.as_str(),
+            "kind": kind.map(UsageKind::as_str),
             "rows": rows.iter().map(row).collect::<Vec<_>>(),
             "total": all.value(),
         }));
@@ -198,6 +201,7 @@ mod tests {
             user: user.map(str::to_owned),
             tag: tag.map(str::to_owned),
             model: None,
+            kind: None,
         }
     }
 

@@ -13,7 +13,6 @@ use praxis_knowledge::FileLimits;
 use serde::Deserialize;
 
 pub use self::server::ServerConfig;
-use self::toml_file::TomlFile;
 
 /// The application's configuration file.
 pub const FILE_NAME: &str = "praxis.toml";
@@ -180,7 +179,7 @@ impl AppConfig {
     /// # Errors
     /// One diagnostic for a syntax error, else one for each thing that is wrong.
     pub fn load(root: &Path) -> Result<AppConfig, Vec<Diagnostic>> {
-        let file = TomlFile::read(&root.join(FILE_NAME), FILE_NAME).map_err(|d| vec![d])?;
+        let file = toml_file::read(&root.join(FILE_NAME), FILE_NAME).map_err(|d| vec![d])?;
         let mut config: AppConfig = file.parse().map_err(|d| vec![d])?;
         config.prices = prices(root).map_err(|d| vec![d])?;
         let problems: Vec<Diagnostic> = config

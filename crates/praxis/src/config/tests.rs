@@ -95,7 +95,7 @@ fn mistakes_in_sources_are_found_at_their_line_and_show_no_password() {
                   [[sources]]\ntype = \"web\"\nurls = [\"https://me:hidden@example.com/\"]\nparallel = 99\n";
     let path = dir.path().join("docs.toml");
     std::fs::write(&path, source).unwrap();
-    let file = toml_file::TomlFile::read(&path, "docs.toml").unwrap();
+    let file = toml_file::read(&path, "docs.toml").unwrap();
     let config: praxis_knowledge::BaseConfig = file.parse().unwrap();
     let found: Vec<Diagnostic> = config
         .problems()
@@ -116,7 +116,7 @@ fn mistakes_in_sources_are_found_at_their_line_and_show_no_password() {
         "[[sources]]\ntype = \"web\"\nurl = \"https://e.com\"\n",
     )
     .unwrap();
-    let file = toml_file::TomlFile::read(&path, "docs.toml").unwrap();
+    let file = toml_file::read(&path, "docs.toml").unwrap();
     let wrong = file.parse::<praxis_knowledge::BaseConfig>().unwrap_err();
     assert!(wrong.render(false).contains("`url`"), "{wrong:?}");
 }

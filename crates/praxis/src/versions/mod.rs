@@ -13,7 +13,7 @@ use praxis_store::Store;
 use self::git::{Commit, Reach};
 use crate::app::{Project, STATE_DIR};
 use crate::config::FILE_NAME;
-use crate::config::toml_file::TomlFile;
+use crate::config::toml_file;
 use crate::ui::Failure;
 
 /// Fewest digits that a version may be named by.
@@ -267,7 +267,7 @@ pub async fn pinned(
 
 /// The problems with their places in `praxis.toml`.
 fn at_toml(root: &Path, problems: Vec<Problem>) -> Vec<Diagnostic> {
-    match TomlFile::read(&root.join(FILE_NAME), FILE_NAME) {
+    match toml_file::read(&root.join(FILE_NAME), FILE_NAME) {
         Ok(file) => problems.into_iter().map(|p| file.diagnose(p)).collect(),
         Err(problem) => vec![problem],
     }

@@ -36,6 +36,8 @@ pub(super) fn embedder(model: Option<&str>, global: &Global) -> Result<Arc<dyn E
             root: ".".into(),
             config: AppConfig::default(),
             bases: Vec::new(),
+            tools: Vec::new(),
+            warnings: Vec::new(),
             moderator: Arc::default(),
         },
     };
