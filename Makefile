@@ -2,7 +2,7 @@
 # The work is in scripts/; each script says what it does.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ocr test-aarch64 test-interchange build check check-cuda docs bench bench-engine bench-maskbench bench-retrieval bench-search bench-answers bench-faults bench-gateway bench-graph bench-knowledge bench-structured bench-reasoning fuzz schemathesis soak lint-deps
+.PHONY: help demo test test-ocr test-aarch64 test-interchange test-mcp build check check-cuda docs bench bench-engine bench-maskbench bench-retrieval bench-search bench-answers bench-faults bench-gateway bench-graph bench-knowledge bench-structured bench-reasoning bench-reuse bench-speech bench-text2sql bench-bfcl fuzz schemathesis soak lint-deps
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -21,6 +21,9 @@ test-aarch64: ## Run the kernels' tests on an emulated Arm; needs a cross compil
 
 test-interchange: ## litellm asks Praxis, and Praxis asks llama.cpp's server; builds that server once
 	@scripts/test-interchange.sh
+
+test-mcp: ## Run the conformance suite of MCP, its Python SDK, and servers of others; PART=server|client|sdk
+	@scripts/test-mcp.sh
 
 build: ## Build the release binary, target/release/praxis
 	@scripts/setup.sh build
@@ -63,8 +66,14 @@ bench-knowledge: ## Measure all of knowledge (9 hours), or PARTS="vectors scale"
 bench-structured: ## Count how often outputs keep their schema, constrained and repaired
 	@scripts/bench-functions.sh structured
 
+bench-text2sql: ## Ask three databases in words, step by step (hours); DIALECTS=sqlite,postgres,mysql
+	@scripts/bench-text2sql.sh accuracy
+
 bench-reasoning: ## Compare techniques on problems of GSM8K
 	@scripts/bench-functions.sh reasoning
+
+bench-reuse: ## Count hits and false hits of kept answers (praxis.cache) by threshold; OPTIONS="--model NAME --app DIR"
+	@scripts/bench-reuse.sh $(OPTIONS)
 
 bench-graph: ## Measure the extraction of knowledge graphs, and which names are one entity
 	@cargo build --release --locked
@@ -76,6 +85,12 @@ bench-faults: ## Kill ingests at random moments, ROUNDS=200 by default, and fill
 
 bench-gateway: ## Measure what the gateway adds, beside litellm's proxy; memory, a flood; OPTIONS=--quick
 	@scripts/bench-gateway.sh $(OPTIONS)
+
+bench-bfcl: ## Measure function calling beside llama.cpp's server (hours); OPTIONS="--limit 50"
+	@scripts/bench-bfcl.sh $(OPTIONS)
+
+bench-speech: ## Measure speech to text beside faster-whisper
+	@scripts/bench-speech.sh
 
 fuzz: ## Give each loader of documents changed files, MINUTES=10 by default for each format
 	@MINUTES=$(or $(MINUTES),10) scripts/fuzz.sh

@@ -30,7 +30,7 @@ build() {
 sdk() {
     local python=target/test-venv/bin/python script
     [ -x "$python" ] || python3 -m venv target/test-venv
-    "$python" -m pip install --quiet --disable-pip-version-check openai jsonschema pyyaml
+    "$python" -m pip install --quiet --disable-pip-version-check openai jsonschema pyyaml mcp
     for script in crates/praxis-api/tests/sdk/test_*.py; do
         "$python" "$script"
     done

@@ -193,6 +193,7 @@ async fn server() -> Server {
         app: Arc::new(AppInfo::default()),
         chat: Arc::new(Parrot),
         embedders: Arc::new(move |name, _| source(name)),
+        transcribers: Arc::new(|_, _| Err(ModelError::NotFound("there is no speech model".into()))),
         models: Arc::new(Vec::new),
         library: Arc::new(library(dir.path(), &deps)),
         knowledge: knowledge.clone(),
