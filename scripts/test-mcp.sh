@@ -58,7 +58,8 @@ suite() {
 
 # The parts of our server with the fixtures that the suite asks for.
 conformance_server() {
-    cargo build --locked --package praxis-api --example mcp_conformance
+    # All of it, as `make test` builds it: features of dependencies stay the same.
+    cargo build --locked --workspace --all-targets
     PORT=0 "$ROOT/target/debug/examples/mcp_conformance" 2>"$place/server.log" &
     server=$!
     trap 'kill "$server" 2>/dev/null || true' EXIT
