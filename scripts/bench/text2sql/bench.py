@@ -120,7 +120,11 @@ class Server:
 
     def call(self, function, **values):
         answer, error = self.post(f"/praxis/v1/functions/{urllib.parse.quote(function, safe='')}/call", {"input": values})
-        return (answer or {}).get("output"), error
+        output = (answer or {}).get("output")
+        # What comes from outside is framed as data.
+        if isinstance(output, dict) and output.keys() == {"from", "content"}:
+            output = output["content"]
+        return output, error
 
     def close(self):
         self.process.send_signal(signal.SIGTERM)
