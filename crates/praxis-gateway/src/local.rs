@@ -1,7 +1,7 @@
 //! Models that run in this process: found in the cache, loaded on first use, shared afterwards. Chat
 //! models that differ in their adapters only share one engine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,11 @@ pub(crate) enum Place {
     Catalogue(Box<ModelEntry>),
     /// At a path of the user's own.
     Path(PathBuf),
+}
+
+/// The revision of a file of the user's own; one that is not there yet has none.
+pub(crate) fn revision(path: &Path) -> String {
+    praxis_hub::fingerprint(path).unwrap_or_else(|_| "absent".to_owned())
 }
 
 impl Place {
@@ -256,7 +261,7 @@ impl LocalEmbedder {
             Place::Catalogue(entry) => of_catalogue(entry),
             Place::Path(path) => EmbedOptions {
                 name: name.to_owned(),
-                revision: praxis_hub::fingerprint(path).unwrap_or_else(|_| "absent".to_owned()),
+                revision: revision(path),
                 ..EmbedOptions::default()
             },
         };

@@ -13,7 +13,7 @@ use crate::account;
 use crate::attempts::{Attempts, Next};
 use crate::config::ModelConfig;
 use crate::embedder::count_retry;
-use crate::local::{Place, load};
+use crate::local::{Place, load, revision};
 use crate::tokens;
 use crate::wire::Endpoint;
 
@@ -42,8 +42,7 @@ impl Local {
             },
             Place::Path(path) => RerankOptions {
                 name: name.to_owned(),
-                revision: praxis_hub::fingerprint(&path.join("model.safetensors"))
-                    .unwrap_or_else(|_| "absent".to_owned()),
+                revision: revision(&path.join("model.safetensors")),
                 max_tokens: None,
                 threads: None,
             },

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::account;
 use crate::config::ModelConfig;
-use crate::local::{Place, load};
+use crate::local::{Place, load, revision};
 
 /// A speech model of the engine.
 pub(crate) struct Local {
@@ -36,13 +36,7 @@ impl Local {
     ) -> Self {
         let (name, revision) = match &place {
             Place::Catalogue(entry) => (entry.name.clone(), entry.revision().to_owned()),
-            Place::Path(path) => {
-                let revision = praxis_hub::fingerprint(&path.join("model.bin"));
-                (
-                    name.to_owned(),
-                    revision.unwrap_or_else(|_| "absent".to_owned()),
-                )
-            }
+            Place::Path(path) => (name.to_owned(), revision(&path.join("model.bin"))),
         };
         let options = SpeechOptions {
             name,
