@@ -28,4 +28,4 @@ pub use self::server::{Listed, Server, ServerPrompt, ServerResources, ServerTool
 pub use self::stdio::serve_stdio;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -9,7 +9,7 @@
 #![expect(deprecated, reason = "clients of older revisions have a log")]
 
 #[path = "../../tests/mcp/app.rs"]
-mod app;
+pub(crate) mod app;
 mod client;
 mod keys;
 

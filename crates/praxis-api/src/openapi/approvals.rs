@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::operation::{BY_NAME, Operation};
 use super::schemas::says;
-use super::shape::{count, flag, has, list, nullable, object, only, text, with, word};
+use super::shape::{count, flag, has, kind, limit, list, nullable, object, page, text, with, word};
 use super::{Writer, tags};
 use crate::routes::approvals::{Decide, MOST_NOTE};
 use crate::routes::paging::SHORT;
@@ -22,12 +22,8 @@ pub(super) fn describe(to: &mut Writer) {
 
 /// An operation with the parameters of a list.
 fn paged(operation: Operation, after: &str) -> Operation {
-    let (range, usual) = SHORT;
-    let limit = json!({
-        "type": "integer", "minimum": range.start(), "maximum": range.end(), "default": usual,
-    });
     operation
-        .asks("limit", "The most items.", limit)
+        .asks("limit", "The most items.", limit(SHORT))
         .asks(
             "order",
             "By time: the newest first (`desc`), or the oldest.",
@@ -38,24 +34,7 @@ fn paged(operation: Operation, after: &str) -> Operation {
 }
 
 fn lists(to: &mut Writer, approval: &Value) {
-    let page = object(
-        "A page of approvals.",
-        [
-            has("object", "What kind of thing it is.", only("list")),
-            has(
-                "first_id",
-                "The first item's id; empty where there is none.",
-                text(),
-            ),
-            has(
-                "last_id",
-                "The last item's id, for `after`; empty where there is none.",
-                text(),
-            ),
-            has("has_more", "Whether there are items after these.", flag()),
-            has("data", "The items.", list(approval.clone())),
-        ],
-    );
+    let page = page("A page of approvals.", approval.clone());
     let page = to.schemas.name("ApprovalList", page);
     let states = ApprovalState::ALL.map(ApprovalState::as_str);
     let operation = Operation::get("/praxis/v1/approvals", "listApprovals")
@@ -137,7 +116,7 @@ fn log(to: &mut Writer) {
     let page = object(
         "A page of the log.",
         [
-            has("object", "What kind of thing it is.", only("list")),
+            kind("list"),
             has("data", "The entries.", list(entry)),
             has("has_more", "Whether there are entries after these.", flag()),
             has(

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::operation::{BY_NAME, Operation};
 use super::schemas::{Schemas, says};
 use super::shape::{
-    any_of, file, flag, has, list, named, nullable, number, object, text, with, word,
+    any_of, file, flag, has, limit, list, named, nullable, number, object, text, with, word,
 };
 use super::{Writer, tags};
 use crate::routes::knowledge::{
@@ -136,10 +136,6 @@ fn list_documents(to: &mut Writer) {
         )],
     );
     let all = to.schemas.name("KnowledgeBaseList", all);
-    let (range, usual) = DOCUMENTS;
-    let limit = json!({
-        "type": "integer", "minimum": range.start(), "maximum": range.end(), "default": usual,
-    });
     let example = json!({ "bases": [{
         "base": "docs",
         "counts": { "documents": 1, "failed": 0, "chunks": 3 },
@@ -164,7 +160,7 @@ fn list_documents(to: &mut Writer) {
                 "The URI after which documents are wanted, which is a `last_uri`; it needs `base`.",
                 text(),
             )
-            .asks("limit", "The most documents in all.", limit)
+            .asks("limit", "The most documents in all.", limit(DOCUMENTS))
             .fails(BY_NAME)
             .gives("The bases.", all, example),
     );

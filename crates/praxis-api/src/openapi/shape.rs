@@ -1,6 +1,8 @@
 //! Schemas in few words, for answers that handlers put together by hand: what JSON Schema 2020-12, the dialect of
 //! OpenAPI 3.1, has for them. Left out: schemas of types, which come from the types (`schemas`).
 
+use std::ops::RangeInclusive;
+
 use serde_json::{Map, Value, json};
 
 /// A field of an object.
@@ -27,6 +29,40 @@ pub(super) fn may(name: &'static str, about: &'static str, schema: Value) -> Fie
         always: false,
         ..has(name, about, schema)
     }
+}
+
+/// A list as OpenAI's API pages them.
+pub(super) fn page(about: &str, of: Value) -> Value {
+    object(
+        about,
+        [
+            kind("list"),
+            has(
+                "first_id",
+                "The first item's id; empty where there is none.",
+                text(),
+            ),
+            has(
+                "last_id",
+                "The last item's id, for `after`; empty where there is none.",
+                text(),
+            ),
+            has("has_more", "Whether there are items after these.", flag()),
+            has("data", "The items.", list(of)),
+        ],
+    )
+}
+
+/// How many items a list may be asked for, and gives where nothing is said.
+pub(super) fn limit((range, usual): (RangeInclusive<usize>, usize)) -> Value {
+    json!({
+        "type": "integer", "minimum": range.start(), "maximum": range.end(), "default": usual,
+    })
+}
+
+/// What kind of thing it is, as every thing of OpenAI's says.
+pub(super) fn kind(name: &str) -> Field {
+    has("object", "What kind of thing it is.", only(name))
 }
 
 /// An object with these fields.

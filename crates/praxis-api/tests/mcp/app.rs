@@ -2,6 +2,7 @@
 //! that the protocol's conformance suite is run against.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,7 +17,7 @@ use praxis_core::{
     Retriever, Secret, Signature, now_s,
 };
 use praxis_function::{Deps, Functions, Known, Library, Moderator};
-use praxis_knowledge::{FileLimits, Files, Knowledge, VectorStores};
+use praxis_knowledge::{BaseConfig, FileLimits, Files, Knowledge, VectorStores};
 use praxis_store::{NewDocument, NewKey, Origin, Scopes, Store};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -216,84 +217,112 @@ impl Application {
     /// An application with keys of these names, each with scopes and labels, or without keys.
     pub async fn start(keys: Option<Keys<'_>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let prompts = folder.path().join("prompts");
-        std::fs::create_dir(&prompts).unwrap();
-        std::fs::write(prompts.join("greet.prompt"), GREET).unwrap();
-        let store = Store::open(&folder.path().join("praxis.db")).await.unwrap();
-        let embedder: Arc<dyn Embedder> = Arc::new(NoModel);
-        let source = {
-            let embedder = Arc::clone(&embedder);
-            Arc::new(move |_: Option<&str>| Ok(Arc::clone(&embedder)))
-        };
-        let place = folder.path().join("state");
+        let waiting = Waiting::default();
         let base = (
             "handbook".to_owned(),
-            place.join("handbook"),
-            Default::default(),
+            folder.path().join("state/handbook"),
+            BaseConfig::default(),
         );
-        let knowledge = Knowledge::open(place, store.clone(), vec![base], source.clone());
-        let knowledge = Arc::new(knowledge);
-        fill(&store).await;
-        let retriever: Arc<dyn Retriever> = knowledge.clone();
-        let waiting = Waiting::default();
-        let deps = Deps {
-            chat: Arc::new(NoModel),
-            retriever,
-            embedder,
-            functions: Functions::with_built_in(Own::all(&waiting)),
-            moderator: Arc::new(Moderator::new(None)),
+        let app = AppInfo {
+            title: "Handbook".to_owned(),
+            description: "Answers questions about the handbook.".to_owned(),
+            suggestions: Vec::new(),
         };
-        let library = Library::load(&prompts, &Known::default(), &deps).unwrap();
-        let limits = FileLimits::default();
-        let files = Files::new(folder.path().join("files"), store.clone(), limits, now_s);
-        let files = Arc::new(files);
-        let vector_stores = VectorStores::open(knowledge.clone(), files.clone(), now_s);
-        let vector_stores = Arc::new(vector_stores.await.unwrap());
-        let mut secrets = BTreeMap::new();
-        for (name, scopes, label) in keys.unwrap_or_default() {
-            let new = NewKey {
-                name: (*name).to_owned(),
-                scopes: Scopes::parse(scopes.iter().copied()).unwrap(),
-                clearance: label.map_or(Clearance::Full, |label| Clearance::of([label])),
-                limits: Vec::new(),
-                expires_ms: None,
-            };
-            let made = store.create_key(new, now_ms()).await.unwrap();
-            let (_, secret) = made.unwrap();
-            secrets.insert((*name).to_owned(), secret.expose().to_owned());
-        }
-        let access = Access::new(Vec::<(Secret, Caller)>::new());
-        let access = keys.map(|_| Arc::new(access.with_store(store.clone())));
-        let batches = Batches::new(store.clone(), files.clone(), access.clone(), now_s);
-        let state = ApiState {
-            app: Arc::new(AppInfo {
-                title: "Handbook".to_owned(),
-                description: "Answers questions about the handbook.".to_owned(),
-                suggestions: Vec::new(),
-            }),
-            chat: Arc::new(NoModel),
-            transcribers: Arc::new(|_, _| none()),
-            embedders: Arc::new(move |name, _| source(name)),
-            models: Arc::new(Vec::new),
-            library: Arc::new(library),
-            knowledge,
-            files,
-            vector_stores,
-            batches: Arc::new(batches),
-            responses: Arc::new(Responses::new(store.clone(), now_s)),
-            cors: Cors::default(),
-            store,
-            sink: Arc::new(NoTrace),
-            access,
-            metrics: PrometheusBuilder::new().build_recorder().handle(),
+        let key = |(name, scopes, label): &(&str, &[&str], Option<&str>)| NewKey {
+            name: (*name).to_owned(),
+            scopes: Scopes::parse(scopes.iter().copied()).unwrap(),
+            clearance: label.map_or(Clearance::Full, |label| Clearance::of([label])),
+            limits: Vec::new(),
+            expires_ms: None,
         };
+        let content = Content {
+            app,
+            prompt: GREET,
+            bases: vec![base],
+            functions: Own::all(&waiting),
+            keys: keys.map(|keys| keys.iter().map(key).collect()),
+        };
+        let (state, keys) = assemble(folder.path(), content).await;
+        fill(&state.store).await;
         Self {
             state,
-            keys: secrets,
+            keys,
             waiting,
             _folder: folder,
         }
     }
+}
+
+/// What an application has.
+pub struct Content {
+    pub app: AppInfo,
+    /// Its prompt `greet`.
+    pub prompt: &'static str,
+    pub bases: Vec<(String, PathBuf, BaseConfig)>,
+    pub functions: Vec<Arc<dyn Function>>,
+    /// Those that may call it; none: everybody.
+    pub keys: Option<Vec<NewKey>>,
+}
+
+/// What handlers reach of an application without models, and its keys by name.
+pub async fn assemble(folder: &Path, content: Content) -> (ApiState, BTreeMap<String, String>) {
+    let prompts = folder.join("prompts");
+    std::fs::create_dir(&prompts).unwrap();
+    std::fs::write(prompts.join("greet.prompt"), content.prompt).unwrap();
+    let store = Store::open(&folder.join("praxis.db")).await.unwrap();
+    let embedder: Arc<dyn Embedder> = Arc::new(NoModel);
+    let source = {
+        let embedder = Arc::clone(&embedder);
+        Arc::new(move |_: Option<&str>| Ok(Arc::clone(&embedder)))
+    };
+    let place = folder.join("state");
+    let knowledge = Knowledge::open(place, store.clone(), content.bases, source.clone());
+    let knowledge = Arc::new(knowledge);
+    let retriever: Arc<dyn Retriever> = knowledge.clone();
+    let deps = Deps {
+        chat: Arc::new(NoModel),
+        retriever,
+        embedder,
+        functions: Functions::with_built_in(content.functions),
+        moderator: Arc::new(Moderator::new(None)),
+    };
+    let library = Library::load(&prompts, &Known::default(), &deps).unwrap();
+    let limits = FileLimits::default();
+    let files = Files::new(folder.join("files"), store.clone(), limits, now_s);
+    let files = Arc::new(files);
+    let vector_stores = VectorStores::open(knowledge.clone(), files.clone(), now_s);
+    let vector_stores = Arc::new(vector_stores.await.unwrap());
+    let access = content.keys.as_ref().map(|_| {
+        let nobody = Access::new(Vec::<(Secret, Caller)>::new());
+        Arc::new(nobody.with_store(store.clone()))
+    });
+    let mut secrets = BTreeMap::new();
+    for new in content.keys.unwrap_or_default() {
+        let name = new.name.clone();
+        let made = store.create_key(new, now_ms()).await.unwrap();
+        let (_, secret) = made.unwrap();
+        secrets.insert(name, secret.expose().to_owned());
+    }
+    let batches = Batches::new(store.clone(), files.clone(), access.clone(), now_s);
+    let state = ApiState {
+        app: Arc::new(content.app),
+        chat: Arc::new(NoModel),
+        transcribers: Arc::new(|_, _| none()),
+        embedders: Arc::new(move |name, _| source(name)),
+        models: Arc::new(Vec::new),
+        library: Arc::new(library),
+        knowledge,
+        files,
+        vector_stores,
+        batches: Arc::new(batches),
+        responses: Arc::new(Responses::new(store.clone(), now_s)),
+        cors: Cors::default(),
+        store,
+        sink: Arc::new(NoTrace),
+        access,
+        metrics: PrometheusBuilder::new().build_recorder().handle(),
+    };
+    (state, secrets)
 }
 
 async fn fill(store: &Store) {

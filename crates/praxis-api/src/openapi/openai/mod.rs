@@ -21,9 +21,7 @@ use serde_json::{Value, json};
 
 use super::Writer;
 use super::operation::Operation;
-use super::shape::{
-    Field, flag, has, list, may, object, only, open_object, text, texts, with, word,
-};
+use super::shape::{self, has, kind, may, object, open_object, text, texts, with, word};
 
 /// What every answer of a model is in.
 const OK: &str = "The answer.";
@@ -49,36 +47,15 @@ pub(super) fn describe(to: &mut Writer) {
     }
 }
 
-/// A list as OpenAI's API pages them.
+/// A list of these.
 fn page(of: Value) -> Value {
-    object(
-        "A page of a list.",
-        [
-            kind("list"),
-            has(
-                "first_id",
-                "The first item's id; empty where there is none.",
-                text(),
-            ),
-            has(
-                "last_id",
-                "The last item's id, for `after`; empty where there is none.",
-                text(),
-            ),
-            has("has_more", "Whether there are items after these.", flag()),
-            has("data", "The items.", list(of)),
-        ],
-    )
+    shape::page("A page of a list.", of)
 }
 
 /// An operation with the parameters of a list that is paged so.
 fn paged(operation: Operation, limits: (RangeInclusive<usize>, usize)) -> Operation {
-    let (range, usual) = limits;
-    let limit = json!({
-        "type": "integer", "minimum": range.start(), "maximum": range.end(), "default": usual,
-    });
     operation
-        .asks("limit", "The most items.", limit)
+        .asks("limit", "The most items.", shape::limit(limits))
         .asks(
             "order",
             "By the time when they were made: the newest first (`desc`), or the oldest.",
@@ -127,9 +104,4 @@ fn traced() -> Value {
             text(),
         )],
     )
-}
-
-/// What kind of thing it is, as every thing of OpenAI's says.
-fn kind(name: &str) -> Field {
-    has("object", "What kind of thing it is.", only(name))
 }
