@@ -13,7 +13,7 @@ mod secret;
 #[path = "../tests/support/site.rs"]
 pub(crate) mod site;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use praxis_core::{CallContext, CallError, ErrorCode, Problem};
@@ -108,14 +108,16 @@ impl Default for Limits {
 pub struct Egress {
     hosts: Arc<Hosts>,
     guard: Guard,
-    client: Client,
+    /// Made for the first request: reading the machine's certificates takes milliseconds, and most tools of an
+    /// application are not called in most of its processes.
+    client: Arc<OnceLock<Client>>,
 }
 
 impl Egress {
     /// The way out for what a configuration allows.
     ///
     /// # Errors
-    /// A host that is none, or a client that cannot be made.
+    /// A host that is none.
     pub fn new(config: &EgressConfig) -> Result<Self, Problem> {
         Self::within(config, Guard::new(config.allow_private))
     }
@@ -128,16 +130,23 @@ impl Egress {
         if let Some(problem) = config.problems("").into_iter().next() {
             return Err(problem);
         }
-        let client = builder(&guard).build().map_err(|error| Problem {
-            path: String::new(),
-            message: format!("no HTTP client can be made: {error}"),
-            help: Some("are the certificates of this machine readable?".to_owned()),
-        })?;
         Ok(Self {
             hosts: Arc::new(Hosts::new(&config.allow)),
             guard,
-            client,
+            client: Arc::default(),
         })
+    }
+
+    fn client(&self) -> Result<&Client, CallError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let made = builder(&self.guard).build().map_err(|error| {
+            let message = format!("no HTTP client can be made: {error}");
+            CallError::new(ErrorCode::Internal, message)
+                .with_hint("are the certificates of this machine readable?")
+        })?;
+        Ok(self.client.get_or_init(|| made))
     }
 
     /// Whether a URL may be asked: it is one of HTTP, without a name or a password in it, of a host and a port in the
@@ -182,7 +191,7 @@ impl Egress {
     ///
     /// # Errors
     /// `invalid_request` for what may not be asked, `timeout`, `cancelled`, and `upstream_error` for a server that
-    /// does not answer or not in HTTP.
+    /// does not answer or not in HTTP; `internal_error` where this machine's certificates cannot be read.
     pub async fn send(
         &self,
         request: Request,
@@ -212,7 +221,7 @@ impl Egress {
             let asked = Next::of(&request);
             let url = request.url().clone();
             let host = url.host_str().unwrap_or_default().to_owned();
-            let response = self.client.execute(request).await;
+            let response = self.client()?.execute(request).await;
             let response = response.map_err(|error| no_answer(&host, limits.time, &error))?;
             answer::check_headers(&host, response.headers())?;
             match asked.behind(response.status(), response.headers())? {
