@@ -3,10 +3,11 @@
 //! A path that leads to one place gives what is there, or null; any other gives a list of all that it finds. Left out:
 //! how much of it a caller gets (`trim`).
 
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use serde_json_path::JsonPath;
-
-use super::config::KeepConfig;
 
 /// The most values that one path keeps.
 const MOST_VALUES: usize = 10_000;
@@ -16,6 +17,16 @@ const MOST_DESCENTS: usize = 2;
 
 /// The most paths of one answer.
 const MOST_PATHS: usize = 32;
+
+/// What is kept of an answer.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum KeepConfig {
+    /// `keep = "$.items[*].name"`
+    One(String),
+    /// `keep = { names = "$.items[*].name", total = "$.total" }`
+    Named(BTreeMap<String, String>),
+}
 
 /// What is kept of answers.
 #[derive(Debug, Clone)]

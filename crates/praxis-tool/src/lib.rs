@@ -7,8 +7,10 @@
 
 mod builtin;
 mod deps;
+mod disk;
 pub mod egress;
 mod http;
+mod keep;
 mod mcp;
 mod mend;
 mod openapi;
@@ -18,7 +20,10 @@ pub mod sandbox;
 mod search;
 mod select;
 pub mod sql;
+mod text;
 mod toolbox;
+mod trim;
+mod vectors;
 mod web;
 mod work;
 

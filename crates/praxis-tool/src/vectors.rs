@@ -1,13 +1,14 @@
-//! Vectors of tools, by what was embedded: in memory, and in a file for each embedder, so that hundreds of tools are
-//! embedded once and not at each start. A file that is damaged is made anew.
+//! Vectors of texts that stay, of tools and of a database's tables: in memory, and in a file for each embedder, so that
+//! hundreds of them are embedded once and not at each start. A file that is damaged is made anew.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use praxis_core::{EmbedKind, Embedder, ModelError};
 use tokio::sync::Mutex;
+
+use crate::disk;
 
 /// What a file begins with.
 const MAGIC: &[u8; 8] = b"PXTOOLS1";
@@ -25,8 +26,8 @@ type Key = [u8; 32];
 /// Vectors by text.
 type Kept = HashMap<Key, Arc<[f32]>>;
 
-/// The vectors of all tools that were seen.
-pub(super) struct Vectors {
+/// The vectors of all texts that were seen.
+pub(crate) struct Vectors {
     folder: PathBuf,
     /// Those of the embedder that was asked last. Held while texts are embedded, so that none is twice.
     kept: Mutex<Option<(String, Kept)>>,
@@ -77,7 +78,7 @@ impl Vectors {
         let mut failed = None;
         for batch in missing.chunks(BATCH) {
             let texts = batch.iter().map(|(_, text)| text.clone()).collect();
-            match embedder.embed(EmbedKind::Passage, texts).await {
+            match embedded(embedder, texts).await {
                 Ok(vectors) => {
                     for ((key, _), vector) in batch.iter().zip(vectors) {
                         all.insert(*key, vector.into());
@@ -97,7 +98,7 @@ impl Vectors {
             let copy = all.clone();
             let written = tokio::task::spawn_blocking(move || write(&path, &copy)).await;
             if let Ok(Err(error)) = written {
-                tracing::warn!(%error, "vectors of tools could not be kept");
+                tracing::warn!(%error, "vectors could not be kept");
             }
         }
         *kept = Some((identity, all));
@@ -115,6 +116,21 @@ impl Vectors {
         let digest = blake3::hash(identity.as_bytes()).to_hex();
         self.folder.join(format!("{}.vectors", &digest[..16]))
     }
+}
+
+/// One vector a text, of the embedder's dimension.
+async fn embedded(
+    embedder: &dyn Embedder,
+    texts: Vec<String>,
+) -> Result<Vec<Vec<f32>>, ModelError> {
+    let (count, dimension) = (texts.len(), embedder.dimension().await?);
+    let vectors = embedder.embed(EmbedKind::Passage, texts).await?;
+    if vectors.len() != count || vectors.iter().any(|vector| vector.len() != dimension) {
+        return Err(ModelError::Broken(
+            "the embedder gave other vectors than were asked for".to_owned(),
+        ));
+    }
+    Ok(vectors)
 }
 
 /// Reads a file: its magic, the dimension and the count, key and vector of each, and a digest of all that.
@@ -151,13 +167,7 @@ fn write(path: &Path, all: &Kept) -> std::io::Result<()> {
     }
     let digest = blake3::hash(&body);
     body.extend(digest.as_bytes());
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(&body)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    disk::replace(path, &[&body])
 }
 
 #[cfg(test)]
@@ -254,7 +264,13 @@ mod tests {
         vectors.of(&embedder, texts(3)).await.unwrap();
         let path = vectors.path("a");
         let whole = std::fs::read(&path).unwrap();
-        for damaged in [&b""[..], &whole[..whole.len() - 1], &[0; 100]] {
+        for damaged in [
+            &b""[..],
+            &whole[..10],
+            &whole[..whole.len() - 1],
+            &b"{}\n"[..],
+            &[0; 100],
+        ] {
             std::fs::write(&path, damaged).unwrap();
             assert!(read(&path).is_none());
         }

@@ -7,9 +7,9 @@ use praxis_core::{CallError, ErrorCode};
 use serde_json::{Value, json};
 
 use crate::egress::Answer;
-use crate::openapi::keep::Keep;
-use crate::openapi::text::plain;
-use crate::openapi::trim::trimmed;
+use crate::keep::Keep;
+use crate::text::plain;
+use crate::trim::trimmed;
 use crate::web::decode;
 
 /// Characters of what a service says of a failure.

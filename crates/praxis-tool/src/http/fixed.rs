@@ -15,7 +15,7 @@ use super::parameters::Parameters;
 use super::template::{Address, Body, Template, Values};
 use super::{Config, METHODS, effects_of, method, problem};
 use crate::egress::{Egress, Limits};
-use crate::openapi::keep::Keep;
+use crate::keep::Keep;
 use crate::work::{Work, invalid};
 
 /// What answers may be in, best first.

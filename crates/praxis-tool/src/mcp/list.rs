@@ -3,7 +3,6 @@
 
 use std::collections::HashSet;
 use std::future::Future;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use rmcp::{Peer, RoleClient};
 use serde::{Deserialize, Serialize};
 
 use super::config::Config;
+use crate::disk;
 
 /// The longest wait for all lists of a server.
 pub(super) const LONGEST: Duration = Duration::from_secs(20);
@@ -90,18 +90,7 @@ pub(super) fn kept(state: &Path, name: &str, config: &Config) -> Option<Offer> {
 /// # Errors
 /// Where it cannot be written; then the older one is there still.
 pub(super) fn keep(state: &Path, name: &str, offer: &Offer) -> std::io::Result<()> {
-    write(&path(state, name), &serde_json::to_vec(offer)?)
-}
-
-/// Writes a file that only its owner reads, whole or not at all.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    disk::replace(&path(state, name), &[&serde_json::to_vec(offer)?])
 }
 
 /// Asks a server for all that it offers.

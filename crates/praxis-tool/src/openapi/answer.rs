@@ -11,10 +11,10 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::{Value, json};
 
-use super::keep::Keep;
-use super::text::plain;
-use super::trim::trimmed;
 use crate::egress::Answer;
+use crate::keep::Keep;
+use crate::text::plain;
+use crate::trim::trimmed;
 
 /// Characters of a service's own words in an error, and bytes of its JSON that programs get.
 const LONGEST_WORDS: usize = 500;
@@ -266,8 +266,8 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 mod tests {
     use reqwest::header::CONTENT_TYPE;
 
-    use super::super::config::KeepConfig;
     use super::*;
+    use crate::keep::KeepConfig;
 
     fn answer(status: u16, media: &str, body: &str) -> Answer {
         let mut headers = HeaderMap::new();

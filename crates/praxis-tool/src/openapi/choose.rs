@@ -7,7 +7,7 @@ use reqwest::Method;
 
 use super::config::{Config, OperationConfig, problem};
 use super::document::{Document, Listed};
-use super::text::{Names, identifier, plain};
+use crate::text::{Names, identifier, plain};
 
 /// Operations of a document that needs no choice.
 const MOST_UNCHOSEN: usize = 64;

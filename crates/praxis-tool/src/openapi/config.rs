@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
-use super::keep::Keep;
-use super::text::identifier;
+use crate::keep::{Keep, KeepConfig};
 use crate::safety::PolicyConfig;
+use crate::text::identifier;
 
 /// Tokens of an answer where nothing else is said: as many as a prompt reads of one result at most.
 const TOKENS: usize = 4000;
@@ -151,16 +151,6 @@ pub(crate) struct OperationConfig {
     pub keep: Option<KeepConfig>,
     /// Tokens of an answer that a caller gets at most.
     pub max_tokens: Option<usize>,
-}
-
-/// What is kept of an answer.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum KeepConfig {
-    /// `keep = "$.items[*].name"`
-    One(String),
-    /// `keep = { names = "$.items[*].name", total = "$.total" }`
-    Named(BTreeMap<String, String>),
 }
 
 impl Config {

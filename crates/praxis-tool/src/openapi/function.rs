@@ -15,9 +15,9 @@ use serde_json::Value;
 
 use super::answer::{Reading, retry_after};
 use super::auth::Credentials;
-use super::keep::Keep;
 use super::request::Operation;
 use crate::egress::{Answer, Egress, Limits};
+use crate::keep::Keep;
 use crate::work::{Work, invalid};
 
 /// Tries after the first, the first pause, and the longest that a service may ask for.

@@ -3,7 +3,6 @@
 //! What a URL gave last and could be read is kept below the state folder with its `ETag`, so that a service that is
 //! down takes no function away. Credentials are never sent for a document. Left out: what documents say.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +19,9 @@ use serde_json::Value;
 use super::config::{Config, is_url, problem};
 use super::document::{Document, LARGEST, tree};
 use super::host;
-use super::text::plain;
+use crate::disk;
 use crate::egress::{Egress, EgressConfig, Limits};
+use crate::text::plain;
 
 /// The longest wait for a document; a manifest and its document take twice as long.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
@@ -355,15 +355,8 @@ impl Kept {
 
     /// Writes it: whole or not at all, whenever the process ends.
     fn write(&self, path: &Path) -> std::io::Result<()> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer(&mut file, &self.head)?;
-        file.write_all(b"\n")?;
-        file.write_all(&self.bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
+        let head = serde_json::to_vec(&self.head)?;
+        disk::replace(path, &[&head, b"\n", &self.bytes])
     }
 }
 

@@ -12,16 +12,13 @@
 mod answer;
 mod auth;
 mod choose;
-pub(crate) mod config;
+mod config;
 mod document;
 mod function;
-pub(crate) mod keep;
 mod load;
 mod request;
 mod style;
-pub(crate) mod text;
 mod tokens;
-pub(crate) mod trim;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -36,11 +33,11 @@ use self::choose::{choose, names_without_document};
 use self::config::{OperationConfig, is_url, problem};
 use self::document::{Described, Setting, read};
 use self::function::{Call, Service, effects};
-use self::keep::Keep;
 use self::load::{Loaded, Missing, load, load_here};
 use self::request::Place;
 use crate::deps::ToolDeps;
 use crate::egress::{Egress, EgressConfig};
+use crate::keep::Keep;
 use crate::toolbox::{Made, Names, Tool};
 use crate::work::tool;
 

@@ -18,8 +18,8 @@ use url::form_urlencoded::{Serializer, byte_serialize};
 
 use super::auth::{Held, secret_header};
 use super::config::ClientAuth;
-use super::text::plain;
 use crate::egress::{Answer, Egress, Limits};
+use crate::text::plain;
 
 /// The largest answer, and the longest wait for it.
 const LARGEST: u64 = 64 << 10;

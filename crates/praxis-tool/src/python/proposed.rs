@@ -5,7 +5,7 @@
 //! Left out: proposing (`propose`), and what an approved tool does (`made`).
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use praxis_core::{Caller, Problem};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::config::problem;
+use crate::disk;
 
 /// The folder of proposals in that of state, and that of tool files in the application's.
 const PROPOSED: &str = "proposed";
@@ -112,9 +113,9 @@ impl Proposals {
                 "approve or discard some: `praxis tools proposed`",
             ));
         }
-        let written = fs::create_dir_all(&self.folder)
-            .and_then(|()| Ok(serde_json::to_vec_pretty(proposal)?))
-            .and_then(|json| write(&path, &json, true));
+        let written = serde_json::to_vec_pretty(proposal)
+            .map_err(io::Error::from)
+            .and_then(|json| disk::replace(&path, &[&json]));
         written.map_err(|error| {
             problem(
                 "",
@@ -152,15 +153,9 @@ impl Proposals {
         }
         let file = folder.join(format!("{name}.{KIND}.toml"));
         // The code first: a tool file without it would be a mistake.
-        let made = fs::create_dir_all(&folder)
-            .and_then(|()| {
-                write(
-                    &folder.join(format!("{name}.py")),
-                    proposal.code.as_bytes(),
-                    false,
-                )
-            })
-            .and_then(|()| write(&file, declared(&proposal).as_bytes(), false));
+        let code = folder.join(format!("{name}.py"));
+        let made = disk::create(&code, &[proposal.code.as_bytes()])
+            .and_then(|()| disk::create(&file, &[declared(&proposal).as_bytes()]));
         made.map_err(|error| {
             problem(
                 "",
@@ -228,20 +223,6 @@ fn declared(proposal: &Proposal) -> String {
         text(&proposal.interpreter),
         text(&proposal.input_schema.to_string()),
     )
-}
-
-/// Writes a file whole, however this process ends; without `replace` there must be none yet.
-fn write(path: &Path, content: &[u8], replace: bool) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut new = tempfile::NamedTempFile::new_in(folder)?;
-    new.write_all(content)?;
-    new.as_file().sync_all()?;
-    let persisted = match replace {
-        true => new.persist(path),
-        false => new.persist_noclobber(path),
-    };
-    persisted.map_err(|error| error.error)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! files for good, which clients of the API have.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +10,7 @@ use praxis_core::{CallError, Caller, ErrorCode, ids};
 use serde::{Deserialize, Serialize};
 
 use super::said::Given;
+use crate::disk;
 
 /// What ids begin with: what OpenAI calls such a thing is a file of a container.
 const PREFIX: &str = "cfile_";
@@ -50,12 +51,8 @@ impl Store {
                 owner: owner.clone(),
             };
             let id = ids::generate(PREFIX);
-            let mut new = tempfile::NamedTempFile::new_in(&self.0)?;
-            new.write_all(&serde_json::to_vec(&head)?)?;
-            new.write_all(b"\n")?;
-            new.write_all(&file.bytes)?;
-            new.as_file().sync_all()?;
-            new.persist(self.0.join(&id)).map_err(|error| error.error)?;
+            let head = serde_json::to_vec(&head)?;
+            disk::replace(&self.0.join(&id), &[&head, b"\n", &file.bytes])?;
             Ok(id)
         };
         kept().map_err(CallError::failure)

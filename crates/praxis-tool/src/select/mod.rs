@@ -6,7 +6,6 @@
 //! 94 % of the Chinese questions with multilingual-e5-small, and for 86 % of the English ones by words alone. Left out:
 //! what a tool did last time.
 
-mod vectors;
 mod words;
 
 use std::cmp::Reverse;
@@ -19,7 +18,7 @@ use praxis_core::select::ToolSelector;
 use praxis_core::tokens::cut;
 use praxis_core::{EmbedKind, Embedder, ModelError, ToolSpec};
 
-use self::vectors::Vectors;
+use crate::vectors::Vectors;
 
 /// Tokens of a question, and of what a tool says of itself, that are looked at.
 const LONGEST_QUESTION: usize = 400;

@@ -51,7 +51,7 @@ fn a_copy_is_of_one_server_only() {
 fn a_copy_that_is_damaged_is_none() {
     let state = tempfile::tempdir().unwrap();
     let ours = config("command = [\"server\"]");
-    write(&path(state.path(), "s"), b"{\"form\":").unwrap();
+    disk::replace(&path(state.path(), "s"), &[b"{\"form\":"]).unwrap();
     assert!(kept(state.path(), "s", &ours).is_none());
 }
 
@@ -61,8 +61,8 @@ fn only_the_owner_reads_what_is_kept() {
     use std::os::unix::fs::PermissionsExt;
     let state = tempfile::tempdir().unwrap();
     let path = state.path().join("deep/er/file");
-    write(&path, b"x").unwrap();
-    write(&path, b"y").unwrap();
+    disk::replace(&path, &[b"x"]).unwrap();
+    disk::replace(&path, &[b"y"]).unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), b"y");
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o077, 0, "{mode:o}");

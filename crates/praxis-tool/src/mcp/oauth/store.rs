@@ -9,6 +9,7 @@ use rmcp::transport::auth::{AuthError, CredentialStore, StoredCredentials};
 use serde::{Deserialize, Serialize};
 
 use super::super::list;
+use crate::disk;
 
 /// The largest file.
 const LARGEST: u64 = 1 << 20;
@@ -94,7 +95,8 @@ impl Store {
     pub(super) async fn write(&self, mut stored: Stored) -> Result<(), CallError> {
         stored.url.clone_from(&self.url);
         let path = self.path.clone();
-        let written = blocking(move || list::write(&path, &serde_json::to_vec(&stored)?)).await;
+        let written =
+            blocking(move || disk::replace(&path, &[&serde_json::to_vec(&stored)?])).await;
         written.map_err(|error| self.failed("written", &error))
     }
 

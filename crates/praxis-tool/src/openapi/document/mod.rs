@@ -14,7 +14,7 @@ mod settle;
 use reqwest::Method;
 use serde_json::{Map, Value};
 
-use super::text::{Names, identifier, plain};
+use crate::text::{Names, identifier, plain};
 
 pub(super) use operation::{Described, Setting, read};
 

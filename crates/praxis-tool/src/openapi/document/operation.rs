@@ -13,12 +13,12 @@ use serde_json::{Map, Value, json};
 
 use super::super::request::{Body, Kind, Operation, Parameter, Place, Shape};
 use super::super::style::Writing;
-use super::super::text::{Names, identifier, plain};
 use super::parameter::{Declared, field_writing, parameters};
 use super::schema::{BINARY, Converter, Direction};
 use super::server::{Given, server};
 use super::settle::{shorten, target, untangle};
 use super::{Document, Listed, is, text};
+use crate::text::{Names, identifier, plain};
 
 /// Characters of an argument's name, as providers take them, and of a description.
 const LONGEST_NAME: usize = 64;

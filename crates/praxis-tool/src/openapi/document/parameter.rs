@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::super::request::{Piece, Place};
 use super::super::style::{Style, Writing};
-use super::super::text::plain;
 use super::schema::{Converter, small};
 use super::{Document, is, text};
+use crate::text::plain;
 
 /// Parameters of one operation, characters of a name, and pieces of a path.
 const MOST: usize = 100;

@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use serde_json::{Map, Value, json};
 
-use super::super::text::{Names, identifier, plain};
 use super::{Document, is, text};
+use crate::text::{Names, identifier, plain};
 
 /// Parts of all schemas of one operation, and how deep one is followed.
 const MOST_PARTS: usize = 20_000;

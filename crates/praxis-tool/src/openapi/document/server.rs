@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use reqwest::Url;
 use serde_json::Value;
 
-use super::super::text::plain;
 use super::text;
+use crate::text::plain;
 
 /// Variables of one address, and characters of it.
 const MOST_VARIABLES: usize = 32;

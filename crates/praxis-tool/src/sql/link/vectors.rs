@@ -1,59 +1,32 @@
-//! Vectors of a schema's tables and columns: made once, kept below the state folder, and found again by the embedder's
-//! identity and the schema's words, so that a changed schema or another embedder never meets old vectors.
-//!
-//! A file is one line of JSON and then floats, little end first. It is written beside its place and moved there, so
-//! that a killed process leaves a whole file or none. Left out: what is done with likeness (`score`).
+//! How much a question is like a schema's tables and columns, by vectors of what they are called and described as. Left
+//! out: where vectors are kept (`crate::vectors`), and what is done with likeness (`score`).
 
-use std::collections::VecDeque;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use praxis_core::embed::dot;
 use praxis_core::{EmbedKind, Embedder, ModelError};
-use serde::{Deserialize, Serialize};
 
 use super::score::Meaning;
 use super::words::spoken;
 use crate::sql::{Schema, Table};
-
-/// Schemas that are kept in memory and on the disk: callers with different rights see different ones.
-const KEPT: usize = 16;
-
-/// Texts that are embedded at a time.
-const AT_ONCE: usize = 64;
+use crate::vectors::Vectors;
 
 /// The most tables and columns that get vectors.
 const MOST_TEXTS: usize = 20_000;
 
-/// Vectors of a schema, tables before their columns.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Vectors {
-    dimension: usize,
-    floats: Vec<f32>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Head {
-    identity: String,
-    dimension: usize,
-    count: usize,
-}
-
-/// The vectors of a database's schemas.
+/// The vectors of a database's schemas: callers with different rights see different ones.
 pub(crate) struct Shelf {
-    folder: PathBuf,
     embedder: Arc<dyn Embedder>,
-    recent: Mutex<VecDeque<(String, Arc<Vectors>)>>,
+    vectors: Vectors,
 }
 
 impl Shelf {
     /// Vectors by this embedder, kept in this folder, which is made when it is needed.
     pub fn new(folder: PathBuf, embedder: Arc<dyn Embedder>) -> Self {
         Self {
-            folder,
             embedder,
-            recent: Mutex::default(),
+            vectors: Vectors::new(folder),
         }
     }
 
@@ -62,7 +35,14 @@ impl Shelf {
     /// # Errors
     /// The embedder's. A cache that cannot be read or written is not missed.
     pub async fn meaning(&self, schema: &Schema, question: &str) -> Result<Meaning, ModelError> {
-        let vectors = self.vectors(schema).await?;
+        let texts = texts(schema);
+        if texts.len() > MOST_TEXTS {
+            return Err(ModelError::InvalidRequest(format!(
+                "the schema has {} tables and columns, more than {MOST_TEXTS}",
+                texts.len()
+            )));
+        }
+        let vectors = self.vectors.of(self.embedder.as_ref(), texts).await?;
         let asked = self
             .embedder
             .embed(EmbedKind::Query, vec![question.to_owned()])
@@ -71,10 +51,7 @@ impl Shelf {
             .into_iter()
             .next()
             .ok_or_else(|| ModelError::Internal("the embedder gave no vector".to_owned()))?;
-        let mut likeness = vectors
-            .floats
-            .chunks_exact(vectors.dimension.max(1))
-            .map(|v| dot(v, &asked));
+        let mut likeness = vectors.iter().map(|vector| dot(vector, &asked));
         let mut meaning = Meaning::default();
         for table in &schema.tables {
             meaning.tables.push(likeness.next().unwrap_or(0.0));
@@ -82,82 +59,6 @@ impl Shelf {
             meaning.columns.push(columns.collect());
         }
         Ok(meaning)
-    }
-
-    async fn vectors(&self, schema: &Schema) -> Result<Arc<Vectors>, ModelError> {
-        let texts = texts(schema);
-        if texts.len() > MOST_TEXTS {
-            return Err(ModelError::InvalidRequest(format!(
-                "the schema has {} tables and columns, more than {MOST_TEXTS}",
-                texts.len()
-            )));
-        }
-        let identity = self.embedder.identity();
-        let key = key(&identity, &texts);
-        if let Some(known) = self.recall(&key) {
-            return Ok(known);
-        }
-        let path = self.folder.join(format!("{key}.vectors"));
-        let stored = tokio::fs::read(&path).await.ok();
-        let stored = stored.and_then(|bytes| unpacked(&bytes, &identity, texts.len()));
-        let vectors = match stored {
-            Some(vectors) => Arc::new(vectors),
-            None => {
-                let vectors = Arc::new(self.embedded(texts).await?);
-                self.store(path, identity, Arc::clone(&vectors)).await;
-                vectors
-            }
-        };
-        self.keep(key, Arc::clone(&vectors));
-        Ok(vectors)
-    }
-
-    async fn embedded(&self, texts: Vec<String>) -> Result<Vectors, ModelError> {
-        let dimension = self.embedder.dimension().await?;
-        let mut floats = Vec::with_capacity(texts.len() * dimension);
-        for batch in texts.chunks(AT_ONCE) {
-            let vectors = self
-                .embedder
-                .embed(EmbedKind::Passage, batch.to_vec())
-                .await?;
-            if vectors.len() != batch.len() || vectors.iter().any(|v| v.len() != dimension) {
-                return Err(ModelError::Internal(
-                    "the embedder gave other vectors than were asked for".to_owned(),
-                ));
-            }
-            floats.extend(vectors.into_iter().flatten());
-        }
-        Ok(Vectors { dimension, floats })
-    }
-
-    async fn store(&self, path: PathBuf, identity: String, vectors: Arc<Vectors>) {
-        let folder = self.folder.clone();
-        let written = tokio::task::spawn_blocking(move || {
-            std::fs::create_dir_all(&folder)?;
-            let mut file = tempfile::NamedTempFile::new_in(&folder)?;
-            file.write_all(&packed(&identity, &vectors)?)?;
-            file.as_file().sync_all()?;
-            file.persist(&path).map_err(|error| error.error)?;
-            sweep(&folder);
-            std::io::Result::Ok(())
-        });
-        match written.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "vectors of a schema are not kept"),
-            Err(error) => tracing::warn!(%error, "vectors of a schema are not kept"),
-        }
-    }
-
-    fn recall(&self, key: &str) -> Option<Arc<Vectors>> {
-        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = recent.iter().find(|(known, _)| known == key)?;
-        Some(Arc::clone(&found.1))
-    }
-
-    fn keep(&self, key: String, vectors: Arc<Vectors>) {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.push_front((key, vectors));
-        recent.truncate(KEPT);
     }
 }
 
@@ -189,72 +90,6 @@ fn about_table(table: &Table) -> String {
     let columns: Vec<String> = table.columns.iter().map(|c| spoken(&c.name)).collect();
     text.push_str(&format!(": {}", columns.join(", ")));
     text
-}
-
-/// What vectors are found by.
-fn key(identity: &str, texts: &[String]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for text in std::iter::once(identity).chain(texts.iter().map(String::as_str)) {
-        hasher.update(&(text.len() as u64).to_le_bytes());
-        hasher.update(text.as_bytes());
-    }
-    hasher.finalize().to_hex().to_string()
-}
-
-fn packed(identity: &str, vectors: &Vectors) -> std::io::Result<Vec<u8>> {
-    let head = Head {
-        identity: identity.to_owned(),
-        dimension: vectors.dimension,
-        count: vectors.floats.len() / vectors.dimension.max(1),
-    };
-    let mut bytes = serde_json::to_vec(&head)?;
-    bytes.push(b'\n');
-    for float in &vectors.floats {
-        bytes.extend_from_slice(&float.to_le_bytes());
-    }
-    Ok(bytes)
-}
-
-/// Vectors of a file, if it is whole and holds `count` vectors of the embedder.
-fn unpacked(bytes: &[u8], identity: &str, count: usize) -> Option<Vectors> {
-    let end = bytes.iter().position(|byte| *byte == b'\n')?;
-    let head: Head = serde_json::from_slice(&bytes[..end]).ok()?;
-    let body = &bytes[end + 1..];
-    let wanted = head.count.checked_mul(head.dimension)?.checked_mul(4)?;
-    if head.identity != identity
-        || head.count != count
-        || head.dimension == 0
-        || body.len() != wanted
-    {
-        return None;
-    }
-    let floats = body
-        .chunks_exact(4)
-        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-        .collect();
-    Some(Vectors {
-        dimension: head.dimension,
-        floats,
-    })
-}
-
-/// Removes the files that were used longest ago, as far as there are too many.
-fn sweep(folder: &Path) {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return;
-    };
-    let mut files: Vec<(std::time::SystemTime, PathBuf)> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|e| e == "vectors"))
-        .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
-        .collect();
-    files.sort();
-    let old = files.len().saturating_sub(KEPT);
-    for (_, path) in files.into_iter().take(old) {
-        // Another process may have removed it.
-        let _ = std::fs::remove_file(path);
-    }
 }
 
 #[cfg(test)]
@@ -358,25 +193,5 @@ mod tests {
         );
         shelf.meaning(&schema, "money").await.unwrap();
         assert_eq!(newer.texts.load(Ordering::Relaxed), all + 1);
-    }
-
-    #[test]
-    fn a_file_that_is_not_whole_is_no_file() {
-        let vectors = Vectors {
-            dimension: 2,
-            floats: vec![0.5, -1.0, 2.0, 0.25],
-        };
-        let bytes = packed("a", &vectors).unwrap();
-        assert_eq!(unpacked(&bytes, "a", 2).as_ref(), Some(&vectors));
-        for (bytes, identity, count) in [
-            (&bytes[..bytes.len() - 1], "a", 2),
-            (&bytes[..10], "a", 2),
-            (&bytes[..], "b", 2),
-            (&bytes[..], "a", 3),
-            (&b"{}\n"[..], "a", 0),
-            (&b""[..], "a", 0),
-        ] {
-            assert!(unpacked(bytes, identity, count).is_none());
-        }
     }
 }
