@@ -15,22 +15,30 @@ const ENTRY: usize = 80;
 /// Of the text, in percent: what must be left after something is taken out by a guess.
 const LEFT: usize = 25;
 
-/// What a piece of a page is, as far as the choice goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sort {
-    /// A heading.
-    Heading,
-    /// A paragraph or an item of a list: what menus are made of.
-    Text,
-    /// Anything else: a table, code.
-    Other,
+/// Of a page's text, in percent: more of it left out by a guess and who reads the page is to be told.
+pub const TOLD: usize = 50;
+
+/// What a block of a page is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// A heading of this level, 1 being the outermost.
+    Heading(u8),
+    /// Running text.
+    #[default]
+    Paragraph,
+    /// An item of a list.
+    Item,
+    /// Program text, kept as it is.
+    Code,
+    /// A table.
+    Table,
 }
 
-/// Where a piece of a page stands, and how much of it is in links.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where a block of a page stands, and how much of it is in links.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Standing {
     /// What it is.
-    pub sort: Sort,
+    pub kind: Kind,
     /// Which `<main>` of the page it stands in, from 1; 0 for none.
     pub main: usize,
     /// Which `<article>`, likewise.
@@ -41,17 +49,24 @@ pub struct Standing {
     pub around: usize,
     /// Which part that is around the text if it is mostly links, likewise.
     pub doubtful: usize,
-    /// Bytes of its text.
+    /// Bytes of its text as the page has it: without the marks of lists, and of what is made of the page.
     pub size: usize,
-    /// Bytes of its text without the mark of a list.
-    pub inner: usize,
-    /// Bytes of its text in links.
+    /// Those of them in links, wherever these lead.
     pub linked: usize,
+}
+
+/// The blocks that are content, in their order, and the share of the page's text, in percent, that was left out by a
+/// guess.
+pub fn content<B>(blocks: Vec<B>, standing: impl Fn(&B) -> Standing) -> (Vec<B>, usize) {
+    let standings: Vec<Standing> = blocks.iter().map(standing).collect();
+    let (chosen, left_out) = choose(&standings);
+    let kept = blocks.into_iter().zip(chosen).filter(|(_, chosen)| *chosen);
+    (kept.map(|(block, _)| block).collect(), left_out)
 }
 
 /// Which of the pieces, in their order, are content, and the share of the page's text, in percent, that was left out by
 /// a guess.
-pub fn choose(pieces: &[Standing]) -> (Vec<bool>, usize) {
+fn choose(pieces: &[Standing]) -> (Vec<bool>, usize) {
     let kept = region(pieces);
     let all: usize = kept.iter().map(|i| pieces[*i].size).sum();
     let kept = without(pieces, kept, around);
@@ -110,12 +125,12 @@ fn around(pieces: &[&Standing]) -> Vec<bool> {
 /// with them.
 fn menus(pieces: &[&Standing]) -> Vec<bool> {
     let entry = |piece: &Standing| {
-        piece.sort == Sort::Text
+        matches!(piece.kind, Kind::Paragraph | Kind::Item)
             && piece.main == 0
             && piece.article == 0
             && piece.content == 0
-            && piece.inner < ENTRY
-            && piece.linked * 10 >= piece.inner * 9
+            && piece.size < ENTRY
+            && piece.linked * 10 >= piece.size * 9
     };
     let mut drop = vec![false; pieces.len()];
     let mut start = 0;
@@ -123,9 +138,10 @@ fn menus(pieces: &[&Standing]) -> Vec<bool> {
         let run = pieces[start..].iter().take_while(|p| entry(p)).count();
         if run >= RUN {
             drop[start..start + run].fill(true);
-            let next = pieces.get(start + run).map(|p| p.sort);
-            let headed = start > 0 && pieces[start - 1].sort == Sort::Heading;
-            if headed && matches!(next, None | Some(Sort::Heading)) {
+            let is_heading = |piece: &Standing| matches!(piece.kind, Kind::Heading(_));
+            let headed = start > 0 && is_heading(pieces[start - 1]);
+            let ends = pieces.get(start + run).is_none_or(|next| is_heading(next));
+            if headed && ends {
                 drop[start - 1] = true;
             }
         }
@@ -158,15 +174,8 @@ mod tests {
 
     fn text(size: usize) -> Standing {
         Standing {
-            sort: Sort::Text,
-            main: 0,
-            article: 0,
-            content: 0,
-            around: 0,
-            doubtful: 0,
             size,
-            inner: size,
-            linked: 0,
+            ..Standing::default()
         }
     }
 
@@ -210,5 +219,32 @@ mod tests {
         }
         assert_eq!(choose(&[notice, text(50)]).1, 50);
         assert_eq!(choose(&[]), (Vec::new(), 0));
+        let blocks = vec![("notice", notice), ("text", text(150))];
+        let (kept, left_out) = content(blocks, |(_, standing)| *standing);
+        assert_eq!((kept, left_out), (vec![("text", text(150))], 25));
+    }
+
+    #[test]
+    fn a_heading_of_a_menu_goes_with_it() {
+        let heading = Standing {
+            kind: Kind::Heading(2),
+            ..text(5)
+        };
+        let link = Standing {
+            kind: Kind::Item,
+            linked: 10,
+            ..text(10)
+        };
+        let menu = [&[text(200), heading][..], &[link; 4]].concat();
+        assert_eq!(
+            choose(&menu).0,
+            [true, false, false, false, false, false],
+            "at the end of the page"
+        );
+        let above_text = [&menu[..], &[text(20)]].concat();
+        assert_eq!(
+            choose(&above_text).0,
+            [true, true, false, false, false, false, true]
+        );
     }
 }

@@ -50,23 +50,23 @@ const BLOCKS: &[&str] = &[
 ];
 
 /// Whether an element's content is not the page's text.
-pub fn is_skipped(name: &str) -> bool {
+pub(super) fn is_skipped(name: &str) -> bool {
     SKIPPED.contains(&name)
 }
 
 /// Whether an element has content, and so an end.
-pub fn has_content(tag: &Tag) -> bool {
+pub(super) fn has_content(tag: &Tag) -> bool {
     let foreign = tag.self_closing && &*tag.name == "svg";
     !VOID.contains(&&*tag.name) && !foreign
 }
 
 /// Whether an element ends where the next of its kind begins.
-pub fn ends_by_itself(name: &str) -> bool {
+pub(super) fn ends_by_itself(name: &str) -> bool {
     IMPLIED.contains(&name)
 }
 
 /// Whether an element begins a block of its own.
-pub fn begins_block(name: &str) -> bool {
+pub(super) fn begins_block(name: &str) -> bool {
     BLOCKS.contains(&name)
 }
 
@@ -79,7 +79,7 @@ pub fn attribute<'t>(tag: &'t Tag, name: &str) -> Option<&'t str> {
 }
 
 /// Whether a reader does not see an element, as far as its own attributes tell.
-pub fn is_hidden(tag: &Tag) -> bool {
+pub(super) fn is_hidden(tag: &Tag) -> bool {
     let style = attribute(tag, "style").unwrap_or_default();
     let style: String = style
         .chars()

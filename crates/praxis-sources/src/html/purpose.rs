@@ -7,7 +7,7 @@ use super::elements::attribute;
 
 /// What a part is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+pub(super) enum Purpose {
     /// The text of the page.
     Content,
     /// Menus, notices, advertisements.
@@ -158,7 +158,7 @@ struct Part {
 
 /// The parts that are open; of each purpose one, since one inside of another is part of it.
 #[derive(Debug, Default)]
-pub struct Parts {
+pub(super) struct Parts {
     open: Vec<Part>,
     seen: usize,
 }
@@ -209,7 +209,7 @@ impl Parts {
 
 /// Where `<main>` or `<article>` elements are.
 #[derive(Debug, Default)]
-pub struct Region {
+pub(super) struct Region {
     seen: usize,
     open: usize,
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use praxis_core::{CallContext, CallError, ErrorCode};
+use praxis_sources::html::TOLD;
 use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::{Method, Request};
 use url::Url;
@@ -24,9 +25,6 @@ const ACCEPTED: &str =
 /// How many pages are kept, and how long.
 const MOST_KEPT: usize = 16;
 const KEPT: Duration = Duration::from_secs(300);
-
-/// Of a page's text, in percent: more of it left out by a guess and the caller is told.
-const TOLD: usize = 50;
 
 /// A page.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -67,6 +67,31 @@ fn structure_survives_the_ways_that_pages_are_written() {
             ],
         ),
         (
+            "cells over several rows, with a caption",
+            "<table><caption>Weather</caption><tr><th>City<th>Day<th>Sky\
+             <tr><td rowspan=2>Paris<td>1<td>sun<tr><td>2<td>rain</table>",
+            vec![
+                (BlockKind::Paragraph, "Weather"),
+                (
+                    BlockKind::Table,
+                    "City | Day | Sky\nParis | 1 | sun\nParis | 2 | rain",
+                ),
+            ],
+        ),
+        (
+            "a table around the main content",
+            "<table><tr><td>Site<td>Menu<tr><td><main><p>Text</p></main></table>",
+            vec![(BlockKind::Paragraph, "Text")],
+        ),
+        (
+            "lines of headings and items",
+            "<h2>One<br>line</h2><ul><li><br>item</ul>",
+            vec![
+                (BlockKind::Heading(2), "One line"),
+                (BlockKind::ListItem, "- item"),
+            ],
+        ),
+        (
             "words of one paragraph",
             "<p>Hello,\n  <i>wor</i>ld\t!</p>and<div>more</div>text",
             vec![
@@ -188,6 +213,12 @@ fn menus_notices_and_link_lists_are_left_out() {
     assert!(load("x.html", page).text.starts_with("The lighthouse"));
     let page = format!("<div id=content>Short.</div><p>{}</p>", text.repeat(5));
     assert!(load("x.html", page).text.starts_with("Short."));
+    // Nor do numbers make a text of links.
+    let links: String = (0..5)
+        .map(|i| format!("<li><a href='/{i}'>Page {i}</a>"))
+        .collect();
+    let page = format!("<ol>{links}</ol><p>{}</p>", text.repeat(5));
+    assert_eq!(load("x.html", page).blocks.len(), 1);
     // A menu of dishes is none of links.
     let page = "<div class=menu><h2>Menu</h2><p>Soup of the day</p><p>Fish with potatoes</p></div>";
     assert_eq!(load("x.html", page).blocks.len(), 3);

@@ -47,6 +47,19 @@ fn each_kind_of_block_has_its_form() {
             "<table><tr><td><h1>A</h1><p>b<td>c</table>",
             "# A\n\nb\n\nc",
         ),
+        (
+            "<table><tr><td>Site<tr><td><main>text</main></table>",
+            "text",
+        ),
+        (
+            "<table><tr><td>a<td><table><tr><td>b</table>c</table>",
+            "a\n\nb\n\nc",
+        ),
+        // What stands in a table but in no cell is not lost.
+        (
+            "<table>x<tr><td>a<td>b<tr><td>c<td>d</table>",
+            "x\n\n| a | b |\n| --- | --- |\n| c | d |",
+        ),
         ("<table><tr><td>only</table>", "only"),
         ("<table><tr><td>no end", "no end"),
         ("<dl><dt>a<dd>b</dl>", "a\n\nb"),
@@ -119,6 +132,13 @@ fn what_is_around_the_text_is_left_out() {
         page.markdown,
         "# Weather\n\nSunny, with some clouds in the afternoon and a light wind."
     );
+    // Links make a menu wherever they lead.
+    let menu: String = (0..9)
+        .map(|i| format!("<li><a href='javascript:go({i})'>Item {i}</a>"))
+        .collect();
+    let text = "Sunny, with some clouds in the afternoon and a light wind from the west.";
+    let page = markdown(&format!("<ul>{menu}</ul><p>{text}{text}</p>"), None);
+    assert_eq!(page.markdown, format!("{text}{text}"));
     // Without a title, the first heading is one.
     let page = markdown("<h1>Head</h1><p>x</p>", None);
     assert_eq!(page.title.as_deref(), Some("Head"));
