@@ -9,7 +9,9 @@ use praxis_core::{CallError, ErrorCode, KeyReference};
 use process_wrap::tokio::{CommandWrap, KillOnDrop};
 use reqwest::header::{HeaderName, HeaderValue};
 use rmcp::model::ProtocolVersion;
-use rmcp::service::{ClientInitializeError, ClientLifecycleMode, ClientServiceExt, RunningService};
+use rmcp::service::{
+    ClientInitializeError, ClientLifecycleMode, ClientServiceExt, RunningService, ServiceError,
+};
 use rmcp::transport::TokioChildProcess;
 use rmcp::transport::auth::AuthClient;
 use rmcp::transport::streamable_http_client::{
@@ -51,7 +53,16 @@ impl From<CallError> for Refusal {
     }
 }
 
-/// Connects.
+/// Who connects.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// Whoever has logged in at the server.
+    Known,
+    /// Somebody without a login.
+    Unknown,
+}
+
+/// Connects, with the token of a login where there is one.
 ///
 /// # Errors
 /// Where the server cannot be started or reached, wants a login, or cannot be talked to.
@@ -61,8 +72,31 @@ pub(super) async fn connect(
     place: &Place,
     handler: &Arc<Handler>,
 ) -> Result<Link, Refusal> {
+    connect_as(Who::Known, name, config, place, handler).await
+}
+
+/// Connects as somebody who has never logged in.
+///
+/// # Errors
+/// As [`connect`].
+pub(super) async fn connect_unknown(
+    name: &str,
+    config: &Config,
+    place: &Place,
+    handler: &Arc<Handler>,
+) -> Result<Link, Refusal> {
+    connect_as(Who::Unknown, name, config, place, handler).await
+}
+
+async fn connect_as(
+    who: Who,
+    name: &str,
+    config: &Config,
+    place: &Place,
+    handler: &Arc<Handler>,
+) -> Result<Link, Refusal> {
     let link = match &config.url {
-        Some(url) => over_http(name, url, config, place, handler).await?,
+        Some(url) => over_http(who, name, url, config, place, handler).await?,
         None => {
             let start = || async move { child(name, config, place) };
             begun(name, config, handler, start).await?
@@ -130,6 +164,15 @@ fn refusal(name: &str, error: &ClientInitializeError) -> Refusal {
     }
 }
 
+/// Why a request over a connection was not answered.
+pub(super) fn unanswered(name: &str, error: &ServiceError) -> Refusal {
+    match error.auth_challenge() {
+        Some(challenge) => Refusal::Login(challenge.to_owned()),
+        None if error.is_authorization_required() => Refusal::Login(String::new()),
+        None => Refusal::Other(failure::of_service(name, error)),
+    }
+}
+
 /// A program that was started. It has a group of its own, so that its children end with it.
 fn child(name: &str, config: &Config, place: &Place) -> Result<TokioChildProcess, CallError> {
     let (program, arguments) = match config.command.split_first() {
@@ -187,8 +230,9 @@ async fn logged(name: String, stderr: ChildStderr) {
     let _ = tokio::io::copy(&mut reader, &mut tokio::io::sink()).await;
 }
 
-/// A connection over HTTP, with the token of a login where there is one.
+/// A connection over HTTP.
 async fn over_http(
+    who: Who,
     name: &str,
     url: &str,
     config: &Config,
@@ -196,7 +240,8 @@ async fn over_http(
     handler: &Arc<Handler>,
 ) -> Result<Link, Refusal> {
     let (client, settings) = http(url, config)?;
-    if config.may_log_in()
+    if who == Who::Known
+        && config.may_log_in()
         && let Some(manager) = oauth::manager(name, url, config, place).await?
     {
         // Both ways of saying hello use the same token.

@@ -17,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::Place;
 use super::config::Config;
-use super::connect::{self, Link, Refusal};
+use super::connect::{self, Link};
 use super::failure;
 use super::handler::Handler;
 use super::list::{self, Offer};
@@ -187,10 +187,7 @@ impl Server {
         let (name, config, place) = (&self.name, &self.config, &self.place);
         let link = match connect::connect(name, config, place, &self.handler).await {
             Ok(link) => link,
-            Err(Refusal::Login(challenge)) => {
-                return Err(oauth::wanted(name, config, place, &challenge).await);
-            }
-            Err(Refusal::Other(error)) => return Err(error),
+            Err(refusal) => return Err(oauth::told(name, config, place, refusal).await),
         };
         let peer = link.peer().clone();
         // Tools must have been listed before they are called: their arguments may go into headers (SEP-2243).
@@ -232,12 +229,23 @@ impl Server {
                 Some(turn) => turn.acquire().await.ok(),
                 None => None,
             };
-            let reached = self.peer().await?;
+            let mut reached = self.peer().await?;
+            let mut may_renew = self.config.may_log_in();
             let _running = self.handler.begins(cx);
             for round in 0..MOST_ROUNDS {
-                let needed = match self.once(&reached, ask.request()).await? {
-                    ServerResult::InputRequiredResult(needed) => needed,
-                    result => return Ok(result),
+                let needed = match self.once(&reached, ask.request()).await {
+                    Ok(ServerResult::InputRequiredResult(needed)) => needed,
+                    Ok(result) => return Ok(result),
+                    Err(error) => {
+                        let failed = self.lost(&reached, &error).await;
+                        if !(may_renew && error.is_authorization_required()) {
+                            return Err(failed);
+                        }
+                        // Nothing was done, and a person may have logged in since this connection was made.
+                        may_renew = false;
+                        reached = self.peer().await?;
+                        continue;
+                    }
                 };
                 let requests = needed.input_requests.unwrap_or_default();
                 if requests.is_empty() {
@@ -275,25 +283,19 @@ impl Server {
         &self,
         reached: &Reached,
         request: ClientRequest,
-    ) -> Result<ServerResult, CallError> {
+    ) -> Result<ServerResult, ServiceError> {
         let peer = &reached.peer;
         let options = PeerRequestOptions::with_timeout(self.config.timeout())
             .reset_timeout_on_progress()
             .with_max_total_timeout(self.config.longest());
-        let handle = match peer.send_request_with_option(request, options).await {
-            Ok(handle) => handle,
-            Err(error) => return Err(self.lost(reached, &error).await),
-        };
+        let handle = peer.send_request_with_option(request, options).await?;
         let waits = Waits {
             peer: peer.clone(),
             request: Some(handle.id.clone()),
         };
         let answer = handle.await_response().await;
         waits.no_more();
-        match answer {
-            Ok(answer) => Ok(answer),
-            Err(error) => Err(self.lost(reached, &error).await),
-        }
+        answer
     }
 
     /// What went wrong, as a caller is told it. A connection that was closed is not used again, nor one whose token
@@ -311,13 +313,8 @@ impl Server {
 
     /// What went wrong, as a caller is told it. A login that the server wants is noted.
     async fn failed(&self, error: &ServiceError) -> CallError {
-        if let Some(challenge) = error.auth_challenge() {
-            return oauth::wanted(&self.name, &self.config, &self.place, challenge).await;
-        }
-        if error.is_authorization_required() {
-            return oauth::wanted(&self.name, &self.config, &self.place, "").await;
-        }
-        failure::of_service(&self.name, error)
+        let refusal = connect::unanswered(&self.name, error);
+        oauth::told(&self.name, &self.config, &self.place, refusal).await
     }
 }
 

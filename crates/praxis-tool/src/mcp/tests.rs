@@ -8,6 +8,7 @@
 )]
 
 mod login;
+mod moves;
 mod program;
 mod site;
 

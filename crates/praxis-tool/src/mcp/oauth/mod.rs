@@ -2,12 +2,14 @@
 //! person logs in by `praxis tools login NAME`; calls use the token, which is renewed without them, and say when a
 //! login is needed. Left out: logging in by itself, which would open browsers on servers.
 
+mod authority;
 mod browser;
 mod http;
 mod login;
 mod store;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use praxis_core::{CallError, ErrorCode};
 use rmcp::transport::auth::{
@@ -15,10 +17,12 @@ use rmcp::transport::auth::{
 };
 use url::Url;
 
+use self::authority::Bond;
 use self::http::Http;
 use self::store::Store;
 use super::Place;
 use super::config::Config;
+use super::connect::Refusal;
 use super::failure;
 use crate::egress::secret;
 
@@ -27,7 +31,11 @@ pub(super) use self::login::{login, logout};
 /// Where a browser comes back to; the port is that of the login.
 const REDIRECT: &str = "http://127.0.0.1/callback";
 
-/// What hands out the token of a login; none where nobody has logged in at this server.
+/// How long it is looked whose a token is that the server does not take.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// What hands out the token of a login; none where nobody has logged in at this server, or by way of another
+/// authorization server than it names now.
 ///
 /// # Errors
 /// Where the login cannot be read, or its server cannot be asked.
@@ -38,10 +46,17 @@ pub(super) async fn manager(
     place: &Place,
 ) -> Result<Option<AuthorizationManager>, CallError> {
     let store = Store::of(&place.state, name, url);
-    if !store.read().await?.has_token() {
+    let stored = store.read().await?;
+    if !stored.has_token() {
         return Ok(None);
     }
     let mut manager = fresh(name, url, config, &store).await?;
+    let authority = authority::named(name, &mut manager, &stored.pointing("")).await?;
+    if store.hold_to(&authority).await? != Bond::Same {
+        tracing::debug!(server = %name, "it names {authority} now, of which no login is");
+        return Ok(None);
+    }
+    manager.set_credential_store(store.of_authority(authority));
     match manager.initialize_from_store().await {
         Ok(true) => {}
         Ok(false) => return Ok(None),
@@ -72,13 +87,21 @@ async fn fresh(
     Ok(manager)
 }
 
-/// Notes that the server wants a login, and says so. `challenge` is its header `WWW-Authenticate`, RFC 6750.
-pub(super) async fn wanted(
+/// Why a server does not answer, as a caller is told it. A login that it wants is noted.
+pub(super) async fn told(
     name: &str,
     config: &Config,
     place: &Place,
-    challenge: &str,
+    refusal: Refusal,
 ) -> CallError {
+    match refusal {
+        Refusal::Login(challenge) => wanted(name, config, place, &challenge).await,
+        Refusal::Other(error) => error,
+    }
+}
+
+/// Notes that the server wants a login, and says so. `challenge` is its header `WWW-Authenticate`, RFC 6750.
+async fn wanted(name: &str, config: &Config, place: &Place, challenge: &str) -> CallError {
     let base = config.url.as_deref().and_then(|url| Url::parse(url).ok());
     let (Some(base), Some(url), true) = (base, &config.url, config.may_log_in()) else {
         let message = format!("the MCP server `{name}` does not take the token of its file");
@@ -93,6 +116,9 @@ pub(super) async fn wanted(
         .map(str::to_owned)
         .collect();
     let store = Store::of(&place.state, name, url);
+    if !said.is_insufficient_scope() {
+        look(name, url, config, &store, challenge).await;
+    }
     let mut stored = match store.read().await {
         Ok(stored) => stored,
         Err(error) => return error,
@@ -109,6 +135,7 @@ pub(super) async fn wanted(
         return CallError::new(ErrorCode::Forbidden, message)
             .with_hint("ask who runs the server what this login may do");
     }
+    stored.hear(&said);
     stored.challenge = (!challenge.is_empty()).then(|| challenge.to_owned());
     stored.wanted = Vec::new();
     if said.is_insufficient_scope() {
@@ -117,14 +144,39 @@ pub(super) async fn wanted(
             .wanted
             .extend(asked.into_iter().filter(|scope| !granted.contains(scope)));
     }
+    let left = stored.left.clone();
     if let Err(error) = store.write(stored).await {
         return error;
     }
-    let message = match (said.is_insufficient_scope(), names.is_empty()) {
-        (true, false) => format!("the MCP server `{name}` wants a login that is also for: {names}"),
-        _ => format!("the MCP server `{name}` wants a login"),
+    let what = match left {
+        _ if said.is_insufficient_scope() && !names.is_empty() => {
+            format!("a login that is also for: {names}")
+        }
+        Some(left) => format!("a new login: its authorization server is no longer {left}"),
+        None => "a login".to_owned(),
     };
+    let message = format!("the MCP server `{name}` wants {what}");
     CallError::new(ErrorCode::Unauthorized, message).with_hint(failure::login_hint(name))
+}
+
+/// Looks whether a token that the server does not take is of the authorization server that it names now, and forgets
+/// one of another. Where that cannot be seen now, the next connection looks again.
+async fn look(name: &str, url: &str, config: &Config, store: &Store, challenge: &str) {
+    let looked = async {
+        let stored = store.read().await?;
+        if stored.has_token() {
+            let mut manager = fresh(name, url, config, store).await?;
+            let challenge = stored.pointing(challenge);
+            let authority = authority::named(name, &mut manager, &challenge).await?;
+            store.hold_to(&authority).await?;
+        }
+        Ok::<(), CallError>(())
+    };
+    match tokio::time::timeout(LONGEST, looked).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(server = %name, "{}", error.message),
+        Err(_) => tracing::debug!(server = %name, "its metadata did not come within {LONGEST:?}"),
+    }
 }
 
 /// Why there is no token.

@@ -12,6 +12,7 @@ use std::path::Path;
 use rmcp::transport::auth::{CredentialStore, StoredCredentials};
 use serde_json::json;
 
+use super::authority::Authority;
 use super::browser::Browser;
 use super::*;
 
@@ -47,6 +48,65 @@ async fn a_token_is_shown_to_the_server_that_it_is_for_only() {
     assert!(CredentialStore::load(&other).await.unwrap().is_none());
     store.clear().await.unwrap();
     assert!(!store.read().await.unwrap().has_token());
+}
+
+#[tokio::test]
+async fn a_login_is_of_the_authorization_server_that_gave_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::of(folder.path(), "s", URL);
+    let [a, b] = ["https://a.example", "https://b.example"].map(|at| Authority::Issuer(at.into()));
+    let of_a = credentials(&["x"]).with_issuer(Some("https://a.example".to_owned()));
+    store.save(of_a.clone()).await.unwrap();
+    assert_eq!(store.hold_to(&a).await.unwrap(), Bond::Same);
+    let renewing = store.of_authority(a.clone());
+    assert!(CredentialStore::load(&renewing).await.unwrap().is_some());
+
+    // A server that says nothing for a while gets nothing, and does not end the login.
+    assert_eq!(store.hold_to(&Authority::Own).await.unwrap(), Bond::Untold);
+    for other in [Authority::Own, b.clone()] {
+        let other = store.of_authority(other);
+        assert!(CredentialStore::load(&other).await.unwrap().is_none());
+    }
+    assert!(store.read().await.unwrap().has_token());
+
+    assert_eq!(store.hold_to(&b).await.unwrap(), Bond::Other);
+    let stored = store.read().await.unwrap();
+    assert!(stored.credentials.is_none());
+    assert_eq!(stored.left, Some(a));
+    // A connection that renews its token late brings nothing back, and replaces no new login.
+    renewing.save(of_a.clone()).await.unwrap();
+    assert!(!store.read().await.unwrap().has_token());
+    let of_b = credentials(&["y"]).with_issuer(Some("https://b.example".to_owned()));
+    store.save(of_b).await.unwrap();
+    renewing.save(of_a).await.unwrap();
+    assert_eq!(store.read().await.unwrap().granted(), ["y"]);
+
+    // One of which it is not known who gave it is of nobody who has a name.
+    store.save(credentials(&["z"])).await.unwrap();
+    assert_eq!(store.hold_to(&b).await.unwrap(), Bond::Other);
+}
+
+#[tokio::test]
+async fn where_metadata_are_is_kept_from_challenge_to_challenge() {
+    let folder = tempfile::tempdir().unwrap();
+    let (place, config) = (place(folder.path()), config(""));
+    let store = Store::of(folder.path(), "s", URL);
+    assert_eq!(store.read().await.unwrap().pointing(""), "");
+    let at = "https://example.org/who.json";
+    let told = format!("Bearer resource_metadata=\"{at}\", scope=\"a\"");
+    wanted("s", &config, &place, &told).await;
+    wanted("s", &config, &place, "Bearer scope=\"b\"").await;
+    let stored = store.read().await.unwrap();
+    let base = Url::parse(URL).unwrap();
+    for challenge in ["", stored.challenge.as_deref().unwrap()] {
+        let said = WWWAuthenticateParams::parse(&stored.pointing(challenge), &base);
+        assert_eq!(said.resource_metadata_url.unwrap().as_str(), at);
+    }
+    // The newest word counts.
+    let newer = "Bearer resource_metadata=\"https://example.org/new.json\"";
+    let said = WWWAuthenticateParams::parse(&stored.pointing(newer), &base);
+    let place = said.resource_metadata_url.unwrap();
+    assert_eq!(place.path(), "/new.json");
 }
 
 #[tokio::test]

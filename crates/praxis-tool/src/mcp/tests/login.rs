@@ -9,7 +9,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Json, Redirect, Response};
 use axum::routing::{get, post};
 use rmcp::model::{
-    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ListToolsResult,
+    PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
@@ -29,7 +30,8 @@ struct Guarded {
     asked: Arc<Mutex<HashMap<String, String>>>,
 }
 
-struct OneTool;
+/// What a server behind a login has.
+pub(super) struct OneTool;
 
 impl ServerHandler for OneTool {
     fn get_info(&self) -> ServerConfig {
@@ -46,6 +48,14 @@ impl ServerHandler for OneTool {
             tools: vec![Tool::new("secret", "Tells it.", Arc::new(schema))],
             ..ListToolsResult::default()
         })
+    }
+
+    async fn call_tool(
+        &self,
+        _: CallToolRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        Ok(CallToolResult::success(vec![ContentBlock::text("it is 42")]).into())
     }
 }
 
@@ -171,12 +181,12 @@ async fn token(
 }
 
 /// A person's browser, which follows the link and what it leads to.
-fn browse(link: &str) {
+pub(super) fn browse(link: &str) {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     tokio::spawn(client.get(link).send());
 }
 
-fn ring() {
+pub(super) fn ring() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
