@@ -2,7 +2,7 @@
 # The work is in scripts/; each script says what it does.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ocr test-aarch64 test-interchange test-mcp build check check-cuda docs bench bench-engine bench-maskbench bench-retrieval bench-search bench-answers bench-faults bench-gateway bench-graph bench-knowledge bench-structured bench-reasoning bench-reuse bench-speech bench-text2sql bench-bfcl fuzz schemathesis soak lint-deps
+.PHONY: help demo test test-ocr test-aarch64 test-interchange test-mcp test-openapi build check check-cuda docs bench bench-engine bench-maskbench bench-retrieval bench-search bench-answers bench-faults bench-gateway bench-graph bench-knowledge bench-structured bench-reasoning bench-reuse bench-speech bench-text2sql bench-bfcl fuzz schemathesis soak lint-deps
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -24,6 +24,9 @@ test-interchange: ## litellm asks Praxis, and Praxis asks llama.cpp's server; bu
 
 test-mcp: ## Run the conformance suite of MCP, its Python SDK, and servers of others; PART=server|client|sdk
 	@scripts/test-mcp.sh
+
+test-openapi: ## Use a service of others by its OpenAPI document; installs changedetection.io once
+	@scripts/test-openapi.sh
 
 build: ## Build the release binary, target/release/praxis
 	@scripts/setup.sh build

@@ -189,7 +189,7 @@ fn meant(name: &str, document: &Document) -> Option<String> {
 }
 
 /// Whether a text is of a pattern, whose `*` stand for any texts.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let mut pieces = pattern.split('*');
     let first = pieces.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else {

@@ -2,8 +2,8 @@
 //!
 //! A file `tools/NAME.openapi.toml` names the document, chooses operations and says what the service knows its caller
 //! by (`config`). The document is found (`load`), read without trust (`document`) and its operations chosen
-//! (`choose`); a call makes a request of its input (`request`, `style`), gives it credentials (`auth`, `tokens`),
-//! sends it (`function`) and cuts the answer to what is wanted (`answer`, `keep`, `trim`).
+//! (`choose`); a call makes a request of its input (`request`, `style`, `reach`), gives it credentials (`auth`,
+//! `tokens`), sends it (`function`) and cuts the answer to what is wanted (`answer`, `keep`, `trim`).
 //!
 //! A document is a stranger's text. Its servers are all that may be reached, its descriptions are cut and cleaned, and
 //! an operation that cannot be read is left out with a warning and costs nothing else. Left out: version 2 of OpenAPI
@@ -16,6 +16,7 @@ mod config;
 mod document;
 mod function;
 mod load;
+mod reach;
 mod request;
 mod style;
 mod tokens;
@@ -43,8 +44,9 @@ use crate::work::tool;
 
 pub(crate) use self::config::Config;
 
-/// Warnings of operations that are told one by one.
+/// Reasons for which operations are left out that are told one by one, and operations that are named with each.
 const SHOWN: usize = 8;
+const NAMED: usize = 4;
 
 /// Characters of the examples in a description.
 const LONGEST_EXAMPLE: usize = 400;
@@ -112,7 +114,7 @@ async fn make_in(
         let shown = planned.shown.clone();
         match planned.function(config, &service, &mut warnings) {
             Ok(tool) => tools.push(tool),
-            Err(why) => failed.push((shown, why)),
+            Err(why) => failed.push((shown, Why::from(why))),
         }
     }
     warnings.append(&mut left_out(failed));
@@ -163,7 +165,8 @@ fn plan(file: &str, config: &Config, loaded: &Loaded) -> Result<Plan, Problem> {
     let (mut functions, mut failed) = (Vec::new(), Vec::new());
     for chosen in chosen {
         let shown = chosen.listed.label();
-        let described = read(&loaded.document, chosen.listed, &setting).and_then(|described| {
+        let described = read(&loaded.document, chosen.listed, &setting);
+        let described = described.map_err(Why::from).and_then(|described| {
             may_send(config, loaded.base.as_ref(), &described)?;
             Ok(described)
         });
@@ -188,24 +191,45 @@ fn plan(file: &str, config: &Config, loaded: &Loaded) -> Result<Plan, Problem> {
 
 /// Whether the credentials of a file may be sent where an operation goes. A document from a URL sends them to its own
 /// host, or where the file says; and nobody sends them in the clear, but in a network of his own.
-fn may_send(config: &Config, base: Option<&Url>, described: &Described) -> Result<(), String> {
+fn may_send(config: &Config, base: Option<&Url>, described: &Described) -> Result<(), Why> {
     let server = &described.operation.server;
     if config.auth.is_none() || !described.operation.secured {
         return Ok(());
     }
     if server.scheme() == "http" && !config.allow_private {
-        return Err(format!(
-            "the credentials of `[auth]` would be sent to `{server}` in the clear: write `server = \"https://...\"`"
-        ));
+        return Err(Why {
+            key: "auth",
+            wrong: format!(
+                "the credentials of `[auth]` would be sent to `{server}` in the clear: write `server = \
+                 \"https://...\"`"
+            ),
+            help: "or `allow_private = true`, if the service is in a network of your own"
+                .to_owned(),
+        });
     }
-    let is_near = base.is_none_or(|base| base.host_str() == server.host_str());
-    if config.server.is_none() && !is_near {
-        return Err(format!(
-            "the document would have the credentials of `[auth]` sent to `{server}`: write `server = \"{server}\"` if \
-             that is meant"
-        ));
+    match base {
+        Some(base) if config.server.is_none() && base.host_str() != server.host_str() => Err(Why {
+            key: "auth",
+            wrong: format!(
+                "the document would have the credentials of `[auth]` sent to `{server}`: write `server = \
+                     \"{server}\"` if that is meant"
+            ),
+            help: format!(
+                "or `server = \"{}\"`, if the service is where its document is",
+                beside(base, server)
+            ),
+        }),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// A server's address at the host that a document is from.
+fn beside(base: &Url, server: &Url) -> Url {
+    let mut url = base.clone();
+    url.set_path(server.path());
+    url.set_query(None);
+    url.set_fragment(None);
+    url
 }
 
 /// That the service wants credentials, and the file has none of that kind.
@@ -230,21 +254,54 @@ fn credentials_missing(config: &Config, loaded: &Loaded, functions: &[Planned]) 
     Some(problem("auth", &message, &help))
 }
 
-/// That operations are left out, and why: a few one by one, the rest as a number.
-fn left_out(failed: Vec<(String, String)>) -> Vec<Problem> {
-    let more = failed.len().saturating_sub(SHOWN);
-    let one = |(shown, why): (String, String)| {
-        let help = "take it out of `operations`, or mend the document";
-        problem("operations", &format!("{shown} is left out: {why}"), help)
+/// Why an operation is left out.
+#[derive(PartialEq, Eq)]
+struct Why {
+    /// The key of the file that is to be looked at.
+    key: &'static str,
+    wrong: String,
+    help: String,
+}
+
+impl From<String> for Why {
+    fn from(wrong: String) -> Self {
+        Self {
+            key: "operations",
+            wrong,
+            help: "take it out of `operations`, or mend the document".to_owned(),
+        }
+    }
+}
+
+/// That operations are left out, and why: together where it is for one reason, a few reasons one by one, the rest as a
+/// number.
+fn left_out(failed: Vec<(String, Why)>) -> Vec<Problem> {
+    let mut reasons: Vec<(Why, Vec<String>)> = Vec::new();
+    for (shown, why) in failed {
+        match reasons.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, operations)) => operations.push(shown),
+            None => reasons.push((why, vec![shown])),
+        }
+    }
+    let rest = reasons.split_off(reasons.len().min(SHOWN));
+    let one = |(why, operations): (Why, Vec<String>)| {
+        let what = match operations.as_slice() {
+            [one] => format!("{one} is left out"),
+            all => {
+                let more = if all.len() > NAMED { ", ..." } else { "" };
+                let named: Vec<&str> = all.iter().take(NAMED).map(String::as_str).collect();
+                let named = named.join(", ");
+                format!("{} operations are left out ({named}{more})", all.len())
+            }
+        };
+        problem(why.key, &format!("{what}: {}", why.wrong), &why.help)
     };
-    let mut all: Vec<Problem> = failed.into_iter().take(SHOWN).map(one).collect();
+    let mut all: Vec<Problem> = reasons.into_iter().map(one).collect();
+    let more: usize = rest.iter().map(|(_, operations)| operations.len()).sum();
     if more > 0 {
-        let message = format!("{more} more operations are left out");
-        all.push(problem(
-            "operations",
-            &message,
-            "mend the first ones: the rest is mostly alike",
-        ));
+        let message = format!("{more} more operations are left out, for other reasons");
+        let help = "mend the first ones: the rest is mostly alike";
+        all.push(problem("operations", &message, help));
     }
     all
 }

@@ -1,15 +1,18 @@
 //! An operation as it is called: which argument goes where, and the request that comes of them.
 //!
-//! A value never leaves its place: it is encoded, and a path that a URL would read as another one is refused. Left out:
-//! credentials (`auth`), and whom requests may reach, which is `egress`'s.
+//! A value never leaves its place: it is encoded, and a path that a URL or the service would read as another one is
+//! refused. Left out: credentials (`auth`), and whom requests may reach, which is `egress`'s.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use praxis_core::CallError;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Url};
 use serde_json::{Map, Value};
 
+use super::document::Listed;
+use super::reach::{climbs, instead, read};
 use super::style::{Writing, form, scalar};
 use crate::work::invalid;
 
@@ -97,6 +100,10 @@ pub(super) struct Operation {
     pub method: Method,
     pub server: Url,
     pub path: Vec<Piece>,
+    /// The path as the document has it.
+    pub template: String,
+    /// All operations of the document.
+    pub listed: Arc<[Listed]>,
     pub parameters: Vec<Parameter>,
     pub body: Option<Body>,
     /// Whether credentials are sent with it.
@@ -165,7 +172,7 @@ impl Operation {
     }
 
     fn url(&self, name: &str, input: &Map<String, Value>) -> Result<Url, CallError> {
-        let mut path = self.server.path().trim_end_matches('/').to_owned();
+        let mut path = String::new();
         for piece in &self.path {
             match piece {
                 Piece::Text(text) => path.push_str(text),
@@ -185,9 +192,19 @@ impl Operation {
                 }
             }
         }
+        let seen = read(&path);
+        if let Some(other) = instead(&self.listed, &self.method, &self.template, &seen) {
+            let what = format!(
+                "{} makes it the path of `{}`, another operation",
+                self.in_path(),
+                other.label()
+            );
+            return Err(invalid(name, what));
+        }
+        let whole = format!("{}{path}", self.server.path().trim_end_matches('/'));
         let mut url = self.server.clone();
-        url.set_path(&path);
-        if url.path() != path && !(path.is_empty() && url.path() == "/") {
+        url.set_path(&whole);
+        if climbs(&seen) || url.path() != whole && !(whole.is_empty() && url.path() == "/") {
             let what = "a part of the path is `.` or `..`, which leads to another one";
             return Err(invalid(name, what));
         }
@@ -200,6 +217,13 @@ impl Operation {
         let query = pairs.join("&");
         url.set_query((!query.is_empty()).then_some(query.as_str()));
         Ok(url)
+    }
+
+    /// The arguments of its path: `a`, `b`.
+    fn in_path(&self) -> String {
+        let parameters = self.parameters.iter().filter(|p| p.place == Place::Path);
+        let names: Vec<String> = parameters.map(|p| format!("`{}`", p.argument)).collect();
+        names.join(", ")
     }
 }
 

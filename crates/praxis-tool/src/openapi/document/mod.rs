@@ -11,6 +11,8 @@ mod schema;
 mod server;
 mod settle;
 
+use std::sync::Arc;
+
 use reqwest::Method;
 use serde_json::{Map, Value};
 
@@ -43,7 +45,7 @@ pub(super) struct Document {
     /// What the service is called.
     pub title: String,
     /// Its operations, in its order.
-    pub listed: Vec<Listed>,
+    pub listed: Arc<[Listed]>,
     /// Whether there are more than were looked at.
     pub more: bool,
 }
@@ -136,7 +138,7 @@ impl Document {
             old: version == "3.0" || version.starts_with("3.0."),
             title: plain(title.unwrap_or("the service"), 80),
             root,
-            listed: Vec::new(),
+            listed: Arc::default(),
             more: false,
         };
         document.list();
@@ -177,7 +179,7 @@ impl Document {
                 });
             }
         }
-        self.listed = listed;
+        self.listed = listed.into();
         self.more = more;
     }
 
@@ -251,8 +253,8 @@ fn text<'d>(value: &'d Value, field: &str) -> Option<&'d str> {
     value.get(field).and_then(Value::as_str)
 }
 
-/// A JSON pointer out of a URL's fragment, where percent signs make it another one (RFC 6901, 6).
-fn decoded(pointer: &str) -> Option<String> {
+/// A part of a URL, such as a JSON pointer in its fragment (RFC 6901, 6), where percent signs make it another text.
+pub(super) fn decoded(pointer: &str) -> Option<String> {
     if !pointer.contains('%') {
         return None;
     }

@@ -6,6 +6,7 @@
 //! body is the argument `body`. Left out: what is sent and when (`function`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use reqwest::Url;
 use reqwest::header::HeaderValue;
@@ -107,6 +108,8 @@ pub(in crate::openapi) fn read(
         method: listed.method.clone(),
         server,
         path,
+        template: listed.path.clone(),
+        listed: Arc::clone(&document.listed),
         parameters,
         body,
         secured: is_secured(document, operation),
@@ -308,7 +311,7 @@ impl Sent {
         if self.body.kind == Kind::Text {
             return None;
         }
-        let fields = layer(&self.schema, defs, 0)?;
+        let fields = one_layer(&self.schema, defs)?;
         // A body that may be missing, but not be without a property, is whole or not there.
         let fits = self.body.required || fields.required.is_empty();
         (fits && !fields.properties.is_empty()).then_some(fields)
@@ -320,7 +323,7 @@ impl Sent {
         names: &[String],
         defs: &Map<String, Value>,
     ) -> Body {
-        let layer = layer(&self.schema, defs, 0);
+        let layer = one_layer(&self.schema, defs);
         let properties = fields.or(layer.as_ref()).map(|fields| &fields.properties);
         for (field, property) in properties.into_iter().flatten() {
             if self.body.kind == Kind::Multipart && is_file(property, defs) {
@@ -354,6 +357,18 @@ fn definition<'s>(schema: &'s Value, defs: &'s Map<String, Value>) -> &'s Value 
 }
 
 /// An object's properties in one layer, those of `allOf` with them; none where it is more than its properties.
+fn one_layer(schema: &Value, defs: &Map<String, Value>) -> Option<Fields> {
+    let mut fields = layer(schema, defs, 0)?;
+    // Only now: what one part of `allOf` requires is mostly a property of another.
+    for name in &fields.required {
+        if !fields.properties.contains_key(name) {
+            fields.properties.insert(name.clone(), json!({}));
+        }
+    }
+    Some(fields)
+}
+
+/// The properties that a schema names, and those that it requires.
 fn layer(schema: &Value, defs: &Map<String, Value>, depth: usize) -> Option<Fields> {
     if depth > MOST_LAYERS {
         return None;
@@ -395,11 +410,6 @@ fn layer(schema: &Value, defs: &Map<String, Value>, depth: usize) -> Option<Fiel
                 }
             }
             _ => return None,
-        }
-    }
-    for name in &fields.required {
-        if !fields.properties.contains_key(name) {
-            fields.properties.insert(name.clone(), json!({}));
         }
     }
     Some(fields)

@@ -181,11 +181,16 @@ async fn a_document_from_a_url_sends_credentials_to_its_own_host() {
     let auth = "auth = { kind = 'bearer', token = 'env:TOKEN' }";
     let stolen = made(&library.file(auth), folder.path()).await;
     assert!(stolen.tools.is_empty());
-    let told = &warnings(&stolen)[0];
-    assert!(
-        told.contains("server = \"https://shop.example/v1\""),
-        "{told}"
-    );
+    // One word for all of them, with what may be meant.
+    let told = warnings(&stolen);
+    assert_eq!(told.len(), 1, "{told:?}");
+    for part in [
+        "2 operations are left out (GET /one, GET /two)".to_owned(),
+        "server = \"https://shop.example/v1\"".to_owned(),
+        format!("server = \"{}/v1\"", library.told.url),
+    ] {
+        assert!(told[0].contains(&part), "{told:?}");
+    }
     let meant = format!("server = 'https://shop.example/v1'\n{auth}");
     let meant = made(&library.file(&meant), folder.path()).await;
     assert_eq!(names_of(&meant), ["crm/one", "crm/two"]);

@@ -307,7 +307,8 @@ proptest! {
         body in prop::collection::btree_map("[a-zA-Z.-]{1,8}", sample(), 0..4),
     ) {
         // What a URL reads as another path is refused, whatever the schema says of it.
-        prop_assume!(path.values().all(|value| value != "." && value != ".."));
+        let leads_up = |value: &String| value.split(['/', '\\']).any(|step| step == "." || step == "..");
+        prop_assume!(!path.values().any(leads_up));
         let mut parameters = Vec::new();
         for name in path.keys() {
             parameters.push(json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));

@@ -78,6 +78,31 @@ fn names_that_collide_have_their_place_before_them() {
 }
 
 #[test]
+fn what_one_part_of_a_body_requires_is_as_another_part_has_it() {
+    let base = json!({ "$ref": "#/components/schemas/Base" });
+    let needs = |name: &str| json!({ "type": "object", "required": [name] });
+    for parts in [
+        json!([base, needs("name"), needs("more")]),
+        json!([needs("name"), base, needs("more")]),
+        json!([{ "allOf": [needs("more"), needs("name")] }, base]),
+    ] {
+        let content = json!({ "application/json": { "schema": { "allOf": parts } } });
+        let described = with_body(json!({ "required": true, "content": content }));
+        let schema = &described.input_schema;
+        let properties = &schema["properties"];
+        assert_eq!(
+            properties["body_name"],
+            json!({ "type": "string" }),
+            "{parts}"
+        );
+        assert_eq!(properties["more"], json!({}), "{parts}");
+        let needed = schema["required"].as_array().unwrap();
+        assert!(needed.contains(&json!("body_name")) && needed.contains(&json!("more")));
+        assert_eq!(needed.len(), 3, "{schema}");
+    }
+}
+
+#[test]
 fn a_body_that_is_more_than_its_properties_is_one_argument() {
     for schema in [
         json!({ "type": "array", "items": { "type": "string" } }),
@@ -207,9 +232,47 @@ fn a_value_never_changes_the_path() {
         url("%2e%2e").unwrap(),
         "https://api.example.com/v1/users/%252e%252e/files"
     );
-    for id in [".", "..", ""] {
+    for id in [".", "..", "", "a/../../b", "a\\.."] {
         let error = url(id).unwrap_err();
         assert_eq!(error.code, praxis_core::ErrorCode::InvalidRequest, "{id}");
+    }
+}
+
+/// As a service of WSGI has it, which takes `%2F` in a path for `/`.
+#[test]
+fn a_value_does_not_call_another_operation() {
+    let paths = json!({
+        "/watch/{uuid}": { "delete": {} },
+        "/watch/{uuid}/history": { "delete": {}, "get": {} },
+        "/watch/{uuid}/favicon": { "get": {} },
+        "/watch/all": { "delete": {} },
+    });
+    let described = first(paths, json!({})).unwrap();
+    let request = |uuid: &str| {
+        let input = json!({ "uuid": uuid });
+        described
+            .operation
+            .request("shop/x", input.as_object().unwrap())
+    };
+    for (uuid, other) in [
+        ("7/history", "DELETE /watch/{uuid}/history"),
+        ("7//history/", "DELETE /watch/{uuid}/history"),
+        ("all", "DELETE /watch/all"),
+    ] {
+        let error = request(uuid).unwrap_err();
+        assert_eq!(error.code, praxis_core::ErrorCode::InvalidRequest, "{uuid}");
+        assert!(
+            error.message.contains("`uuid`") && error.message.contains(other),
+            "{error}"
+        );
+    }
+    for (uuid, path) in [
+        ("7/favicon", "7%2Ffavicon"),
+        ("7/b", "7%2Fb"),
+        ("ALL", "ALL"),
+    ] {
+        let url = request(uuid).unwrap().url().to_string();
+        assert_eq!(url, format!("https://api.example.com/v1/watch/{path}"));
     }
 }
 
