@@ -1,5 +1,8 @@
-//! References and alternatives within one JSON Schema, as far as it takes to follow a value along it.
+//! References and alternatives within one JSON Schema, as far as it takes to follow a value along it, and
+//! what is mended in values that models wrote (`coercion`).
 //! Left out: validation, which is the `jsonschema` crate's.
+
+pub mod coercion;
 
 use serde_json::{Map, Value};
 
@@ -44,14 +47,28 @@ pub fn without_null<'s>(root: &'s Value, schema: &'s Value) -> &'s Value {
 
 /// The schema of an object's field.
 pub fn field<'s>(root: &'s Value, schema: &'s Value, name: &str) -> Option<&'s Value> {
-    let schema = without_null(root, schema);
-    let named = schema.get("properties").and_then(|p| p.get(name));
-    named.or_else(|| schema.get("additionalProperties").filter(|s| s.is_object()))
+    own_field(without_null(root, schema), name)
+}
+
+/// The schema that this very schema has for a field. Beside patterns of names, `additionalProperties` is for those
+/// that no pattern takes, and which these are is the validator's to tell.
+fn own_field<'s>(schema: &'s Value, name: &str) -> Option<&'s Value> {
+    if let Some(named) = schema.get("properties").and_then(|p| p.get(name)) {
+        return Some(named);
+    }
+    match schema.get("patternProperties") {
+        Some(_) => None,
+        None => schema.get("additionalProperties").filter(|s| s.is_object()),
+    }
 }
 
 /// The schema of an array's item.
 pub fn item<'s>(root: &'s Value, schema: &'s Value, at: usize) -> Option<&'s Value> {
-    let schema = without_null(root, schema);
+    own_item(without_null(root, schema), at)
+}
+
+/// The schema that this very schema has for an item.
+fn own_item(schema: &Value, at: usize) -> Option<&Value> {
     let tuple = schema.get("prefixItems").and_then(Value::as_array);
     if let Some(one) = tuple.and_then(|t| t.get(at)) {
         return Some(one);

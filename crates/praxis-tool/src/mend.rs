@@ -1,237 +1,45 @@
-//! Small slips of models in arguments, mended where nobody can take them otherwise: a number in quotes, one value
-//! where a list of them is wanted, `null` for what may be left out.
+//! Small slips in the arguments of tools, mended before they are checked; what was mended is said in the trace, by its
+//! place and kind: what was there may be secret.
 //!
-//! A value is touched only where its schema refuses its type, so what is right stays as it is; what was mended is said
-//! in the trace. Left out: values that are missing or out of range, and names that are misspelt, which the caller is
-//! told of instead.
+//! Left out: what is mended and how, which is the same for outputs (`praxis_core::json_schema::coercion`).
 
-use praxis_core::json_schema::{field, is_type, item, properties, resolved, types, without_null};
-use serde_json::{Map, Number, Value};
-
-/// How deep values are followed.
-const MOST_DEPTH: usize = 32;
-
-/// The most slips of one input that are told of.
-const MOST_SLIPS: usize = 20;
-
-/// The longest text that is read as JSON.
-const LONGEST: usize = 1 << 20;
+use praxis_core::json_schema::coercion::{Slip, SlipKind, coerce, takes_null};
+use praxis_core::json_schema::{types, without_null};
+use serde_json::{Map, Value};
 
 /// The input as its schema wants it, as far as that takes no guessing, and what was mended: the place as a JSON
 /// pointer, and what was there for what.
 pub(crate) fn mended(schema: &Value, input: Value) -> (Value, Vec<String>) {
-    let mut mending = Mending {
-        root: schema,
-        slips: Vec::new(),
+    // Models say null where they have nothing to say; of an output it would be no object that the model gave.
+    let takes_object = types(without_null(schema, schema)).contains(&"object");
+    if input.is_null() && takes_object && !takes_null(schema, schema) {
+        let slip = "`/`: null for no arguments".to_owned();
+        return (Value::Object(Map::new()), vec![slip]);
+    }
+    let (value, slips) = coerce(schema, input);
+    (value, slips.iter().map(told).collect())
+}
+
+fn told(slip: &Slip) -> String {
+    let place = match slip.at.as_str() {
+        "" => "/",
+        at => at,
     };
-    let value = mending.value(schema, input, "", 0);
-    (value, mending.slips)
-}
-
-struct Mending<'s> {
-    root: &'s Value,
-    slips: Vec<String>,
-}
-
-impl Mending<'_> {
-    fn note(&mut self, at: &str, what: &str) {
-        if self.slips.len() < MOST_SLIPS {
-            let place = if at.is_empty() { "/" } else { at };
-            self.slips.push(format!("`{place}`: {what}"));
-        }
-    }
-
-    fn value(&mut self, schema: &Value, value: Value, at: &str, depth: usize) -> Value {
-        if depth > MOST_DEPTH {
-            return value;
-        }
-        let schema = without_null(self.root, schema);
-        let wanted = types(schema);
-        let value = match self.of_type(schema, &wanted, &value, at) {
-            Some(mended) => mended,
-            None => value,
-        };
-        match value {
-            Value::Object(map) => Value::Object(self.object(schema, map, at, depth)),
-            Value::Array(items) => {
-                let mut all = Vec::with_capacity(items.len());
-                for (i, one) in items.into_iter().enumerate() {
-                    all.push(match item(self.root, schema, i) {
-                        Some(part) => self.value(part, one, &format!("{at}/{i}"), depth + 1),
-                        None => one,
-                    });
-                }
-                Value::Array(all)
-            }
-            Value::String(text) => Value::String(self.option(schema, text, at)),
-            other => other,
-        }
-    }
-
-    /// The value in one of the types that are wanted, where it has none of them and can only mean that.
-    fn of_type(
-        &mut self,
-        schema: &Value,
-        wanted: &[&str],
-        value: &Value,
-        at: &str,
-    ) -> Option<Value> {
-        let wants = |kind: &str| wanted.contains(&kind);
-        // 3.0 is an integer to JSON Schema, and none to those who read it.
-        if let Value::Number(number) = value
-            && wants("integer")
-            && !wants("number")
-            && let Some(whole) = whole(number)
-        {
-            return Some(whole);
-        }
-        if wanted.is_empty() || wanted.iter().any(|kind| is_type(value, kind)) {
-            return None;
-        }
-        let (mended, what) = match value {
-            Value::String(text) => match of_text(&wants, text) {
-                Some(found) => found,
-                None => return self.listed(schema, wanted, value, at),
-            },
-            Value::Number(number) if wants("string") => {
-                (Value::String(number.to_string()), "a number for a text")
-            }
-            Value::Bool(is) if wants("string") => {
-                (Value::String(is.to_string()), "true or false for a text")
-            }
-            Value::Null if at.is_empty() && wants("object") => {
-                (Value::Object(Map::new()), "null for no arguments")
-            }
-            _ => return self.listed(schema, wanted, value, at),
-        };
-        self.note(at, what);
-        Some(mended)
-    }
-
-    /// One value where a list is wanted.
-    fn listed(
-        &mut self,
-        schema: &Value,
-        wanted: &[&str],
-        value: &Value,
-        at: &str,
-    ) -> Option<Value> {
-        if wanted != ["array"] || value.is_null() || value.is_array() {
-            return None;
-        }
-        // A list of lists is no such slip.
-        let part = item(self.root, schema, 0).map(|part| types(without_null(self.root, part)));
-        if part.is_some_and(|kinds| kinds == ["array"]) {
-            return None;
-        }
-        self.note(at, "one value for a list");
-        Some(Value::Array(vec![value.clone()]))
-    }
-
-    fn object(
-        &mut self,
-        schema: &Value,
-        map: Map<String, Value>,
-        at: &str,
-        depth: usize,
-    ) -> Map<String, Value> {
-        let required = schema.get("required").and_then(Value::as_array);
-        let is_required = |name: &str| {
-            required.is_some_and(|names| names.iter().any(|n| n.as_str() == Some(name)))
-        };
-        let mut all = Map::new();
-        for (name, value) in map {
-            let place = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
-            let declared = properties(schema).and_then(|p| p.get(&name));
-            // Models say null for what they could leave out.
-            if value.is_null()
-                && !is_required(&name)
-                && declared.is_some_and(|part| !self.takes_null(part))
-            {
-                self.note(&place, "null for what may be left out");
-                continue;
-            }
-            let value = match field(self.root, schema, &name) {
-                Some(part) => self.value(part, value, &place, depth + 1),
-                None => value,
-            };
-            all.insert(name, value);
-        }
-        all
-    }
-
-    /// Whether a schema takes null, as far as its types tell; one that names none may.
-    fn takes_null(&self, schema: &Value) -> bool {
-        let here = resolved(self.root, schema);
-        let kinds = types(here);
-        kinds.is_empty() || kinds.contains(&"null")
-    }
-
-    /// The option of an `enum` that differs in nothing but case and space around it.
-    fn option(&mut self, schema: &Value, text: String, at: &str) -> String {
-        let Some(options) = schema.get("enum").and_then(Value::as_array) else {
-            return text;
-        };
-        if options.iter().any(|o| o.as_str() == Some(text.as_str())) {
-            return text;
-        }
-        let meant = text.trim().to_lowercase();
-        let mut near = options
-            .iter()
-            .filter_map(Value::as_str)
-            .filter(|o| o.to_lowercase() == meant);
-        match (near.next(), near.next()) {
-            (Some(one), None) => {
-                self.note(at, "another spelling of an option");
-                one.to_owned()
-            }
-            _ => text,
-        }
-    }
-}
-
-/// What a text says that should have been something else.
-fn of_text(wants: &dyn Fn(&str) -> bool, text: &str) -> Option<(Value, &'static str)> {
-    let trimmed = text.trim();
-    if trimmed.len() > LONGEST {
-        return None;
-    }
-    if wants("boolean") {
-        for (word, is) in [("true", true), ("false", false)] {
-            if trimmed.eq_ignore_ascii_case(word) {
-                return Some((Value::Bool(is), "a text for true or false"));
-            }
-        }
-    }
-    match serde_json::from_str(trimmed).ok()? {
-        Value::Number(number) if wants("number") => {
-            Some((Value::Number(number), "a text for a number"))
-        }
-        Value::Number(number) if wants("integer") => Some((whole(&number)?, "a text for a number")),
-        map @ Value::Object(_) if wants("object") => Some((map, "a text for the object in it")),
-        list @ Value::Array(_) if wants("array") => Some((list, "a text for the list in it")),
-        _ => None,
-    }
-}
-
-/// A number without a fraction as an integer; none where it is one already, has a fraction, or is too large to be
-/// exact.
-fn whole(number: &Number) -> Option<Value> {
-    if number.is_i64() || number.is_u64() {
-        return Some(Value::Number(number.clone()));
-    }
-    let float = number.as_f64()?;
-    // Up to here each integer is a float of its own.
-    let exact = 9_007_199_254_740_992.0;
-    if float.fract() != 0.0 || float.abs() > exact {
-        return None;
-    }
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "it has no fraction and is within 53 bits"
-    )]
-    let whole = float as i64;
-    Some(Value::from(whole))
+    let what = match &slip.kind {
+        SlipKind::Null => "null for what may be left out",
+        SlipKind::Lone => "one value for a list",
+        SlipKind::Instead { found, taken } => match (found, taken) {
+            (Value::String(_), Value::String(_)) => "another spelling of an option",
+            (Value::String(_), Value::Number(_)) => "a text for a number",
+            (Value::String(_), Value::Bool(_)) => "a text for true or false",
+            (Value::String(_), Value::Null) => "a text for null",
+            (Value::String(_), Value::Array(_)) => "a text for the list in it",
+            (Value::String(_), Value::Object(_)) => "a text for the object in it",
+            (Value::Bool(_), _) => "true or false for a text",
+            (_, _) => "a number for a text",
+        },
+    };
+    format!("`{place}`: {what}")
 }
 
 #[cfg(test)]
@@ -251,7 +59,6 @@ mod tests {
                 "sure": { "type": "boolean" },
                 "tags": { "type": "array", "items": { "type": "string" } },
                 "ids": { "type": "array", "items": { "type": "integer" } },
-                "grid": { "type": "array", "items": { "type": "array", "items": { "type": "integer" } } },
                 "place": { "$ref": "#/$defs/place" },
                 "unit": { "enum": ["celsius", "Fahrenheit"] },
                 "maybe": { "type": ["integer", "null"] },
@@ -264,97 +71,58 @@ mod tests {
     }
 
     #[test]
-    fn slips_that_mean_one_thing_are_mended() {
-        for (given, wanted, slip) in [
+    fn slips_are_told_by_place_and_kind_without_what_was_there() {
+        for (given, told) in [
+            (json!({"count": 3}), ""),
+            (json!({"count": 3.0}), ""),
+            (json!({"count": "3"}), "`/count`: a text for a number"),
+            (json!({"price": "2.50"}), "`/price`: a text for a number"),
+            (json!({"name": 42}), "`/name`: a number for a text"),
+            (json!({"name": true}), "`/name`: true or false for a text"),
+            (json!({"sure": "True"}), "`/sure`: a text for true or false"),
+            (json!({"maybe": "null"}), "`/maybe`: a text for null"),
+            (json!({"tags": "red"}), "`/tags`: one value for a list"),
             (
-                json!({"count": "3"}),
-                json!({"count": 3}),
-                "a text for a number",
+                json!({"tags": "[\"a\"]"}),
+                "`/tags`: a text for the list in it",
             ),
-            (json!({"count": 3.0}), json!({"count": 3}), ""),
+            (json!({"ids": [6, "5"]}), "`/ids/1`: a text for a number"),
             (
-                json!({"count": " -7 "}),
-                json!({"count": -7}),
-                "a text for a number",
-            ),
-            (
-                json!({"price": "2.50"}),
-                json!({"price": 2.5}),
-                "a text for a number",
-            ),
-            (
-                json!({"name": 42}),
-                json!({"name": "42"}),
-                "a number for a text",
+                json!({"place": "{\"lat\": 1.5}"}),
+                "`/place`: a text for the object in it",
             ),
             (
-                json!({"sure": "True"}),
-                json!({"sure": true}),
-                "true or false",
-            ),
-            (
-                json!({"tags": "red"}),
-                json!({"tags": ["red"]}),
-                "one value for a list",
-            ),
-            (
-                json!({"tags": "[\"a\", \"b\"]"}),
-                json!({"tags": ["a", "b"]}),
-                "the list in it",
-            ),
-            (
-                json!({"ids": 5}),
-                json!({"ids": [5]}),
-                "one value for a list",
-            ),
-            (json!({"ids": ["5", 6]}), json!({"ids": [5, 6]}), "`/ids/0`"),
-            (
-                json!({"place": "{\"lat\": \"1.5\"}"}),
-                json!({"place": {"lat": 1.5}}),
-                "`/place/lat`",
+                json!({"place": {"lat": "1.5"}}),
+                "`/place/lat`: a text for a number",
             ),
             (
                 json!({"unit": " CELSIUS"}),
-                json!({"unit": "celsius"}),
-                "another spelling",
+                "`/unit`: another spelling of an option",
             ),
             (
-                json!({"name": null, "count": 1}),
-                json!({"count": 1}),
-                "may be left out",
+                json!({"name": null}),
+                "`/name`: null for what may be left out",
             ),
-            (
-                json!("{\"count\": 1}"),
-                json!({"count": 1}),
-                "the object in it",
-            ),
-            (json!(null), json!({}), "no arguments"),
+            (json!("{\"count\": 1}"), "`/`: a text for the object in it"),
+            (json!(null), "`/`: null for no arguments"),
         ] {
-            let (value, slips) = mended(&schema(), given.clone());
-            assert_eq!(value, wanted, "{given}");
-            assert!(slips.concat().contains(slip), "{given}: {slips:?}");
+            assert_eq!(mended(&schema(), given.clone()).1.concat(), told, "{given}");
         }
     }
 
     #[test]
-    fn what_would_take_guessing_stays() {
-        for given in [
-            json!({"count": "three"}),
-            json!({"count": 3.5}),
-            json!({"count": "3.5"}),
-            json!({"count": null}),
-            json!({"sure": "yes"}),
-            json!({"sure": 1}),
-            json!({"grid": 4}),
-            json!({"grid": "4"}),
-            json!({"unit": "kelvin"}),
-            json!({"maybe": null}),
-            json!({"either": null}),
-            json!({"any": "3"}),
-            json!({"unknown": null}),
-            json!({"name": ["a"]}),
+    fn null_is_no_arguments_where_it_is_nothing_else() {
+        assert_eq!(mended(&schema(), json!(null)).0, json!({}));
+        for schema in [
+            json!({ "type": ["object", "null"] }),
+            json!({ "anyOf": [{ "type": "object" }, { "type": "null" }] }),
+            json!({ "type": "string" }),
         ] {
-            assert_eq!(mended(&schema(), given.clone()), (given, Vec::new()));
+            assert_eq!(
+                mended(&schema, json!(null)),
+                (json!(null), Vec::new()),
+                "{schema}"
+            );
         }
     }
 

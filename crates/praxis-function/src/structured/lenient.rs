@@ -83,13 +83,26 @@ fn after_thoughts(text: &str) -> Option<&str> {
     }
 }
 
+/// A text that stands for one scalar, as it was written.
+pub(crate) fn written(text: &str) -> &str {
+    unfenced(after_thoughts(text).unwrap_or(text))
+}
+
+/// A text without the Markdown fence around it.
+fn unfenced(text: &str) -> &str {
+    let text = text.trim();
+    let Some(fenced) = text.strip_prefix("```") else {
+        return text;
+    };
+    let body = fenced.split_once('\n').map_or(fenced, |(_, body)| body);
+    body.trim().trim_end_matches('`').trim()
+}
+
 /// A text that stands for one scalar: as JSON without its fence, else as a string.
 fn scalar(text: &str) -> Result<Lenient, String> {
-    let mut inner = text.trim();
+    let inner = unfenced(text);
     let mut mended = Vec::new();
-    if let Some(fenced) = inner.strip_prefix("```") {
-        let body = fenced.split_once('\n').map_or(fenced, |(_, body)| body);
-        inner = body.trim().trim_end_matches('`').trim();
+    if inner.len() < text.trim().len() {
         mended.push("took off the Markdown fence".to_owned());
     }
     if inner.is_empty() {

@@ -350,7 +350,16 @@ impl OutputSpec {
                 let Some(schema) = &self.schema else {
                     return Some(read.value);
                 };
-                let (value, notes) = schema.coerce(read.value);
+                let value = match read.value {
+                    // As a number it would lose zeros at its end, and digits beyond 64 bits.
+                    Value::Number(_) if want == Want::Scalar && schema.wants_text() => {
+                        let note = "took the text as a string".to_owned();
+                        attempt.mended.push(note);
+                        Value::String(lenient::written(answer.text).to_owned())
+                    }
+                    value => value,
+                };
+                let (value, notes) = schema.coerce(value);
                 attempt.mended.extend(notes);
                 Some(value)
             }

@@ -3,8 +3,9 @@
 
 use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
+use praxis_core::json_schema::coercion::{self, Slip, SlipKind};
 use praxis_core::suggest::nearest;
-use serde_json::{Number, Value};
+use serde_json::Value;
 
 use super::instructions::{article, brief, format_hint, shape, shape_of};
 use super::violation::{Violation, alternatives, cut, shown};
@@ -15,12 +16,6 @@ const MOST: usize = 8;
 
 /// Bytes of a form that is shown whole with each repair.
 const SMALL: usize = 800;
-
-/// Steps of a coercion: schemas can refer to themselves.
-const FUEL: usize = 100_000;
-
-/// References and choices in the same place that are followed.
-const HOPS: usize = 8;
 
 /// A compiled schema.
 #[derive(Debug)]
@@ -73,6 +68,12 @@ impl OutputSchema {
         }
     }
 
+    /// Whether it wants a text, and no number.
+    pub fn wants_text(&self) -> bool {
+        let types = locals::types(locals::without_null(&self.source, &self.source));
+        types.contains(&"string") && !types.iter().any(|t| matches!(*t, "number" | "integer"))
+    }
+
     /// All that is wrong with a value, at most eight things, the most useful first.
     pub fn violations(&self, value: &Value) -> Vec<Violation> {
         let mut ranked: Vec<(u8, Violation)> = Vec::new();
@@ -90,18 +91,14 @@ impl OutputSchema {
         all
     }
 
-    /// The value with what could be made right without loss, and what that was.
-    pub fn coerce(&self, mut value: Value) -> (Value, Vec<String>) {
+    /// The value with what could be made right without loss, and what that was. A valid one is not touched.
+    pub fn coerce(&self, value: Value) -> (Value, Vec<String>) {
         if self.validator.is_valid(&value) {
             return (value, Vec::new());
         }
-        let mut coercion = Coercion {
-            root: &self.source,
-            notes: Vec::new(),
-            fuel: FUEL,
-        };
-        coercion.apply(&self.source, &mut value, "", 0);
-        (value, coercion.notes)
+        let (value, slips) = coercion::coerce(&self.source, value);
+        let notes = slips.iter().map(|slip| note(slip, &value)).collect();
+        (value, notes)
     }
 
     /// The part of the form that matters for these violations.
@@ -309,129 +306,17 @@ pub(crate) fn one_of(value: &Value, options: &[Value]) -> String {
     }
 }
 
-/// Makes a value fit a schema where that loses nothing.
-struct Coercion<'s> {
-    root: &'s Value,
-    notes: Vec<String>,
-    fuel: usize,
-}
-
-impl<'s> Coercion<'s> {
-    fn apply(&mut self, schema: &'s Value, value: &mut Value, at: &str, hops: usize) {
-        if self.fuel == 0 || hops > HOPS {
-            return;
-        }
-        self.fuel -= 1;
-        if let Some(all) = schema.get("allOf").and_then(Value::as_array) {
-            for part in all {
-                self.apply(part, value, at, hops + 1);
-            }
-        }
-        let schema = locals::without_null(self.root, schema);
-        let types = locals::types(schema);
-        let typed = types.is_empty() || types.iter().any(|t| locals::is_type(value, t));
-        // A value within a list that was made for it: a list of itself must not be made without end.
-        let mut within = 0;
-        if !typed {
-            if let Some(other) = converted(value, &types) {
-                self.note(at, value, &other);
-                *value = other;
-            } else if types.contains(&"array") && !value.is_null() && !self.nests(schema) {
-                within = hops + 1;
-                let lone = value.take();
-                *value = Value::Array(vec![lone]);
-                self.notes
-                    .push(format!("{}: took a lone value as a list", place(at)));
-            }
-        }
-        if let Some(Value::Array(choices)) = schema.get("enum")
-            && let Some(choice) = respelled(value, choices)
-        {
-            self.note(at, value, &choice);
-            *value = choice;
-        }
-        match value {
-            Value::Object(map) => {
-                for (name, item) in map.iter_mut() {
-                    if let Some(part) = locals::field(self.root, schema, name) {
-                        self.apply(part, item, &path::key(at, name), 0);
-                    }
-                }
-            }
-            Value::Array(items) => {
-                for (i, item) in items.iter_mut().enumerate() {
-                    if let Some(part) = locals::item(self.root, schema, i) {
-                        self.apply(part, item, &path::index(at, i), within);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether the items of a list are lists: which of them a lone value would be, nobody knows.
-    fn nests(&self, schema: &Value) -> bool {
-        locals::item(self.root, schema, 0).is_some_and(|part| {
-            locals::types(locals::without_null(self.root, part)).contains(&"array")
-        })
-    }
-
-    fn note(&mut self, at: &str, from: &Value, to: &Value) {
-        let (from, to) = (shown(from), shown(to));
-        self.notes
-            .push(format!("{}: took {from} as {to}", place(at)));
-    }
-}
-
-fn place(at: &str) -> String {
-    match at {
+/// What was mended in a value.
+fn note(slip: &Slip, value: &Value) -> String {
+    let place = match slip.at.as_str() {
         "" => "the output".to_owned(),
-        at => format!("`{at}`"),
-    }
-}
-
-/// The same value in one of these types.
-fn converted(value: &Value, types: &[&str]) -> Option<Value> {
-    let other = match value {
-        Value::String(text) => {
-            let text = text.trim();
-            match text.to_ascii_lowercase().as_str() {
-                "true" => Value::Bool(true),
-                "false" => Value::Bool(false),
-                "null" => Value::Null,
-                // A leading zero or plus is refused by JSON, and is likely part of a code.
-                _ => Value::Number(serde_json::from_str::<Number>(text).ok()?),
-            }
+        at => format!("`{}`", path::dotted(at, value)),
+    };
+    match &slip.kind {
+        SlipKind::Instead { found, taken } => {
+            format!("{place}: took {} as {}", shown(found), shown(taken))
         }
-        Value::Number(_) | Value::Bool(_) => Value::String(value.to_string()),
-        _ => return None,
-    };
-    let fits = types.iter().any(|t| locals::is_type(&other, t));
-    // A long string of digits is no number of 64 bits: what it would lose decides.
-    let exact = !other.is_number()
-        || value.as_str().is_some_and(|text| {
-            let text = text.trim();
-            let written = other.to_string();
-            text.len() <= 15 || text == written
-        });
-    (fits && exact).then_some(other)
-}
-
-/// The only choice that differs in case and white space alone.
-fn respelled(value: &Value, choices: &[Value]) -> Option<Value> {
-    if choices.contains(value) {
-        return None;
-    }
-    let same = |text: &str| -> String {
-        let words: Vec<&str> = text.split_whitespace().collect();
-        words.join(" ").to_lowercase()
-    };
-    let wanted = same(value.as_str()?);
-    let mut near = choices
-        .iter()
-        .filter(|c| c.as_str().is_some_and(|c| same(c) == wanted));
-    match (near.next(), near.next()) {
-        (Some(one), None) => Some(one.clone()),
-        _ => None,
+        SlipKind::Lone => format!("{place}: took a lone value as a list"),
+        SlipKind::Null => format!("{place}: left out null"),
     }
 }

@@ -50,6 +50,36 @@ fn a_mended_answer_is_valid_and_says_so() {
 }
 
 #[test]
+fn a_lone_text_of_digits_keeps_them() {
+    for (schema, text, value) in [
+        (json!({"type": "string"}), "3.10", json!("3.10")),
+        (
+            json!({"type": ["string", "null"]}),
+            "```\n3.10\n```",
+            json!("3.10"),
+        ),
+        (
+            json!({"type": "string"}),
+            "<think>hm</think> 12345678901234567890123",
+            json!("12345678901234567890123"),
+        ),
+        (json!({"type": "string"}), "\"3.10\"", json!("3.10")),
+        (json!({"type": "number"}), "3.10", json!(3.1)),
+    ] {
+        let spec = OutputSpec {
+            schema: Some(OutputSchema::compile(&schema).unwrap()),
+            checks: Checks::parse(&json!([])).unwrap(),
+            format: OutputFormat::Json,
+        };
+        let verdict = Repair::new(RepairBudget::default()).on_answer(&spec, answer(text));
+        let Verdict::Valid(read, _) = verdict else {
+            panic!("{text}: {verdict:?}");
+        };
+        assert_eq!(read, value, "{text}");
+    }
+}
+
+#[test]
 fn the_model_gets_its_output_and_what_is_wrong_with_it() {
     let spec = spec(json!([]));
     let mut repair = Repair::new(RepairBudget::default());

@@ -1,5 +1,6 @@
 //! What is said about values that break their schema, and what is made right without a word.
 
+use praxis_core::json_schema::coercion;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -148,6 +149,43 @@ fn what_loses_nothing_is_coerced_and_noted() {
 }
 
 #[test]
+fn null_is_left_out_and_json_in_a_text_is_read() {
+    let compiled = OutputSchema::compile(&schema()).unwrap();
+    let value = json!({"name": "a", "code": null, "size": null,
+        "items": "[{\"price\": \"2\", \"tags\": null}]"});
+    let (value, notes) = compiled.coerce(value);
+    assert_eq!(
+        value,
+        json!({"name": "a", "size": null, "items": [{"price": 2}]})
+    );
+    assert_eq!(
+        notes,
+        [
+            "`code`: left out null",
+            "`items`: took \"[{\\\"price\\\": \\\"2\\\", \\\"tags\\\": null}]\" as [{\"price\":\"2\",\"tags\":null}]",
+            "`items[0].price`: took \"2\" as 2",
+            "`items[0].tags`: left out null",
+        ]
+    );
+    // What is missing is not invented, and no digit is lost.
+    for (schema, value) in [
+        (json!({"type": "object"}), json!(null)),
+        (
+            json!({"type": "object", "required": ["a"], "properties": {"a": {"type": "string"}}}),
+            json!({"a": null}),
+        ),
+        (json!({"type": "string"}), json!(3.1)),
+        (
+            json!({"type": "array", "items": {"type": "string"}}),
+            json!("[12345678901234567890123]"),
+        ),
+    ] {
+        let compiled = OutputSchema::compile(&schema).unwrap();
+        assert_eq!(compiled.coerce(value.clone()), (value, vec![]), "{schema}");
+    }
+}
+
+#[test]
 fn schemas_that_cannot_be_kept_are_refused() {
     for schema in [
         json!({"type": 7}),
@@ -199,6 +237,20 @@ proptest! {
             prop_assert!(violations.len() <= 8);
             prop_assert_eq!(violations.clone(), compiled.violations(&value));
             let _ = (compiled.fragment(&violations), notes);
+        }
+    }
+
+    /// The mending alone, as the arguments of tools have it: without asking first whether all is well.
+    #[test]
+    fn what_is_valid_stays_valid(schema in any_schema(), value in any_json()) {
+        if let Ok(compiled) = OutputSchema::compile(&schema) {
+            let (mended, _) = coercion::coerce(&schema, value.clone());
+            if compiled.violations(&value).is_empty() {
+                let violations = compiled.violations(&mended);
+                prop_assert!(violations.is_empty(), "{} became {}", value, mended);
+            }
+            let (once, _) = compiled.coerce(value);
+            prop_assert_eq!(compiled.coerce(once.clone()), (once, vec![]));
         }
     }
 
