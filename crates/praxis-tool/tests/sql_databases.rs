@@ -199,7 +199,7 @@ async fn the_schema_tells_no_more_than_queries_do() {
     }
     assert!(told.contains("region") && schema.tables.len() == 2);
     let words = ["Bohdan".to_owned(), "Ann".to_owned(), "hello".to_owned()];
-    assert!(staff.values(&schema, &words).await.unwrap().is_empty());
+    assert!(staff.values(&schema, "", &words).await.unwrap().is_empty());
 
     let hr = caller("eve", &["hr"]);
     let whole = staff.schema(&hr).await.unwrap();
@@ -312,7 +312,7 @@ async fn values_that_words_are_like_are_found() {
     let shop = open(dir.path(), "url = \"sqlite:shop.db\"\n");
     let schema = shop.schema(&Caller::full()).await.unwrap();
     let words = ["green", "李雷", "%", "x' OR 1=1"].map(str::to_owned);
-    let found = shop.values(&schema, &words).await.unwrap();
+    let found = shop.values(&schema, "", &words).await.unwrap();
     let found: Vec<(&str, &str, &str)> = found
         .iter()
         .map(|f| (f.table.as_str(), f.column.as_str(), f.value.as_str()))
@@ -324,6 +324,17 @@ async fn values_that_words_are_like_are_found() {
             ("products", "title", "Green tea")
         ]
     );
+    // Those that a question holds as they are need no words.
+    for (question, value, is_held) in [
+        ("How much green tea has 李雷 drunk?", "Green tea", true),
+        ("How much green tea has 李雷 drunk?", "李雷", true),
+        ("How much green paint is there?", "Green tea", false),
+        ("", "李雷", false),
+    ] {
+        let held = shop.values(&schema, question, &[]).await.unwrap();
+        let found = held.iter().any(|f| f.value == value);
+        assert_eq!(found, is_held, "{question}: {held:?}");
+    }
     let orders = schema.table("orders").unwrap();
     assert_eq!(orders.foreign_keys[0].table, "customers");
     assert_eq!(orders.primary_key, ["id"]);

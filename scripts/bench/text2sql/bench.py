@@ -4,11 +4,11 @@
              [--model NAME] [--concurrency N] [--hostile] [--out FILE]
 
     plain    the CREATE TABLE statements and the question, as one would paste them into a chat; no checks, one answer
-    link     the function NAME/ask: tables, comments and values that the question is about, rules of the dialect
+    link     the function NAME/ask: the tables that the question is about, with comments
     shots    + the four most similar of the examples, which are no questions of the benchmark
-    grammar  + the model is held to a grammar of queries over these tables
     repair   + two tries to mend a query by what the check or the database says
-    vote     + five samples and a vote over their result sets
+    vote     + five samples, put in three ways, and a vote over their result sets
+    held     + the model is held to a grammar of queries over these tables
 
 Each result is a line of FILE (default target/text2sql/results.jsonl) as soon as it is there, and what is in it is not
 asked again, so that a run goes on where it was stopped. A query is right where its rows are those of the question's own
@@ -51,9 +51,9 @@ VARIANTS = {
     "plain": None,
     "link": {"samples": 1, "repairs": 0, "shots": 0, "constrain": False},
     "shots": {"samples": 1, "repairs": 0, "shots": 4, "constrain": False},
-    "grammar": {"samples": 1, "repairs": 0, "shots": 4, "constrain": True},
-    "repair": {"samples": 1, "repairs": 2, "shots": 4, "constrain": True},
-    "vote": {"samples": 5, "repairs": 2, "shots": 4, "constrain": True},
+    "repair": {"samples": 1, "repairs": 2, "shots": 4, "constrain": False},
+    "vote": {"samples": 5, "repairs": 2, "shots": 4, "constrain": False},
+    "held": {"samples": 5, "repairs": 2, "shots": 4, "constrain": True},
 }
 # What reads what others need as well: where `plain` is asked alone, its queries still have to run.
 QUERIES = "link"

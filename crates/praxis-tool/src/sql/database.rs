@@ -27,14 +27,15 @@ const LOOKING: Duration = Duration::from_secs(20);
 const MAX_CALLERS: usize = 256;
 
 /// Looking for values: columns, rows of each, words, values of each column, and how long all may take.
-const SEARCHED_COLUMNS: usize = 60;
+const SEARCHED_COLUMNS: usize = 400;
 const SEARCHED_ROWS: usize = 20_000;
 const MAX_WORDS: usize = 8;
 const MAX_VALUES: usize = 3;
 const SEARCHING: Duration = Duration::from_secs(3);
 
-/// Characters of a word that values are looked for with.
+/// Characters of a word that values are looked for with, and of a question in which they are.
 const WORD: std::ops::RangeInclusive<usize> = 2..=40;
+const LONGEST_TEXT: usize = 2_000;
 
 /// A database that is read.
 pub struct Database {
@@ -286,12 +287,22 @@ impl Database {
         Ok(plan)
     }
 
-    /// Values that words are like, in columns of texts of `schema`. Tables whose rows are hidden from somebody are left
-    /// out, whoever asks.
+    /// Values that are in a text as they are, and values that words are like, in columns of texts of `schema`. Tables
+    /// whose rows are hidden from somebody are left out, whoever asks.
     ///
     /// # Errors
     /// A database that cannot be reached.
-    pub async fn values(&self, schema: &Schema, words: &[String]) -> Result<Vec<Found>, CallError> {
+    pub async fn values(
+        &self,
+        schema: &Schema,
+        text: &str,
+        words: &[String],
+    ) -> Result<Vec<Found>, CallError> {
+        let text: String = text
+            .chars()
+            .filter(|c| !matches!(c, '\0' | '\u{1}'))
+            .take(LONGEST_TEXT)
+            .collect();
         let words: Vec<String> = words
             .iter()
             .map(|word| word.trim().to_owned())
@@ -312,7 +323,7 @@ impl Database {
             .map(|(table, column)| (table, column.name.as_str()))
             .take(SEARCHED_COLUMNS)
             .collect();
-        if words.is_empty() || columns.is_empty() {
+        if (text.trim().is_empty() && words.is_empty()) || columns.is_empty() {
             return Ok(Vec::new());
         }
         let reached = self.reach().await?;
@@ -331,7 +342,7 @@ impl Database {
             if begun.elapsed() > SEARCHING {
                 break;
             }
-            let (sql, binds) = self.look_for(table, column, &words);
+            let (sql, binds) = self.look_for(table, column, &text, &words);
             match session.texts(sql, &binds).await {
                 Ok(rows) => found.extend(rows.into_iter().filter_map(|mut row| {
                     Some(Found {
@@ -351,18 +362,26 @@ impl Database {
         Ok(found)
     }
 
-    /// Values of a column that hold one of the words, the shortest first.
-    fn look_for(&self, table: &str, column: &str, words: &[String]) -> (String, Vec<String>) {
+    /// Values of a column that the text holds, the longest first, then those that hold one of the words, the shortest
+    /// first.
+    fn look_for(
+        &self,
+        table: &str,
+        column: &str,
+        text: &str,
+        words: &[String],
+    ) -> (String, Vec<String>) {
         let place = check::placed(self.dialect, &self.places, table);
         let name = check::quoted(self.dialect, column);
         let value = introspect::start(self.dialect, &name);
-        let (like, length) = match self.dialect {
-            Dialect::Postgres => ("ILIKE", "length(v)"),
-            Dialect::Sqlite => ("LIKE", "length(v)"),
-            Dialect::Mysql => ("LIKE", "CHAR_LENGTH(v)"),
+        let (like, length, within) = match self.dialect {
+            Dialect::Postgres => ("ILIKE", "length(v)", "strpos(lower($1), lower(v)) > 0"),
+            Dialect::Sqlite => ("LIKE", "length(v)", "instr(lower(?1), lower(v)) > 0"),
+            Dialect::Mysql => ("LIKE", "CHAR_LENGTH(v)", "INSTR(LOWER(?), LOWER(v)) > 0"),
         };
-        let mut conditions = Vec::new();
-        for i in 1..=words.len() {
+        let shortest = WORD.start();
+        let mut conditions = vec!["held".to_owned()];
+        for i in 2..=words.len() + 1 {
             let bind = match self.dialect {
                 Dialect::Postgres => format!("${i}"),
                 Dialect::Sqlite => format!("?{i}"),
@@ -371,8 +390,9 @@ impl Database {
             conditions.push(format!("v {like} {bind} ESCAPE '!'"));
         }
         let sql = format!(
-            "SELECT v FROM (SELECT DISTINCT v FROM (SELECT {value} AS v FROM {place} LIMIT {SEARCHED_ROWS}) AS t1 \
-             WHERE {}) AS t2 ORDER BY {length}, v LIMIT {MAX_VALUES}",
+            "SELECT v FROM (SELECT v, ({length} >= {shortest} AND {within}) AS held FROM (SELECT DISTINCT v FROM \
+             (SELECT {value} AS v FROM {place} LIMIT {SEARCHED_ROWS}) AS t1) AS t2) AS t3 WHERE {} \
+             ORDER BY CASE WHEN held THEN -{length} ELSE {length} END, v LIMIT {MAX_VALUES}",
             conditions.join(" OR ")
         );
         let pattern = |word: &String| {
@@ -382,7 +402,8 @@ impl Database {
                 .replace('_', "!_");
             format!("%{escaped}%")
         };
-        (sql, words.iter().map(pattern).collect())
+        let binds = std::iter::once(text.to_owned()).chain(words.iter().map(pattern));
+        (sql, binds.collect())
     }
 
     /// What was found last, if anything was.

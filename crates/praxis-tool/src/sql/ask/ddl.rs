@@ -10,9 +10,21 @@ use crate::sql::{Column, Dialect, Table};
 /// The longest comment that is shown, in characters.
 const LONGEST_COMMENT: usize = 160;
 
-/// Values that are shown behind a column, and the longest of them in characters.
-const VALUES: usize = 3;
-const LONGEST_VALUE: usize = 40;
+/// A column with at most so many values in the rows that were looked at has all of them shown; the longest of these
+/// in characters.
+const VALUES: usize = 4;
+const LONGEST_VALUE: usize = 24;
+
+/// What is shown of tables beside their columns, types and keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+pub(crate) enum Detail {
+    /// Nothing.
+    Bare,
+    /// Comments.
+    Comments,
+    /// Comments, and the values of columns that have few.
+    Values,
+}
 
 /// Words that no dialect of the three takes for a name without quotes, or not everywhere.
 const RESERVED: &[&str] = &[
@@ -164,14 +176,17 @@ pub(super) fn literal(text: &str) -> String {
 }
 
 /// The tables, one after the other.
-pub(crate) fn schema<'t>(dialect: Dialect, tables: impl Iterator<Item = &'t Table>) -> String {
-    let mut all: Vec<String> = Vec::new();
-    all.extend(tables.map(|table| create(table, dialect)));
-    all.join("\n")
+pub(crate) fn schema<'t>(
+    dialect: Dialect,
+    tables: impl Iterator<Item = &'t Table>,
+    detail: Detail,
+) -> String {
+    let all: Vec<String> = tables.map(|table| create(table, dialect, detail)).collect();
+    all.join("")
 }
 
 /// A table as the statement that would make it. Foreign keys stand at their columns where they have one.
-pub(crate) fn create(table: &Table, dialect: Dialect) -> String {
+pub(crate) fn create(table: &Table, dialect: Dialect, detail: Detail) -> String {
     let mut lines: Vec<(String, String)> = Vec::new();
     for column in &table.columns {
         let mut line = format!("  {}", ident(&column.name, dialect));
@@ -194,7 +209,7 @@ pub(crate) fn create(table: &Table, dialect: Dialect) -> String {
                 );
             }
         }
-        lines.push((line, note(column)));
+        lines.push((line, note(column, detail)));
     }
     if table.primary_key.len() > 1 {
         let columns = names(&table.primary_key, dialect);
@@ -210,11 +225,8 @@ pub(crate) fn create(table: &Table, dialect: Dialect) -> String {
         lines.push((line, String::new()));
     }
     let kind = if table.view { "VIEW" } else { "TABLE" };
-    let about = table
-        .comment
-        .as_deref()
-        .map(one_line)
-        .filter(|c| !c.is_empty());
+    let about = table.comment.as_deref().filter(|_| detail > Detail::Bare);
+    let about = about.map(one_line).filter(|c| !c.is_empty());
     let about = about.map_or_else(String::new, |comment| format!(" -- {comment}"));
     let mut text = format!(
         "CREATE {kind} {} ({about}\n",
@@ -229,24 +241,23 @@ pub(crate) fn create(table: &Table, dialect: Dialect) -> String {
     text
 }
 
-/// What stands behind a column: its comment, and values that it has.
-fn note(column: &Column) -> String {
-    let comment = column
-        .comment
-        .as_deref()
-        .map(one_line)
-        .filter(|c| !c.is_empty());
-    let values: Vec<String> = column
-        .samples
-        .iter()
-        .filter(|v| !v.is_empty() && v.chars().count() <= LONGEST_VALUE)
-        .take(VALUES)
-        .map(|value| match is_numeric(&column.kind) {
-            true => one_line(value),
-            false => literal(&one_line(value)),
-        })
-        .collect();
-    let values = (!values.is_empty()).then(|| format!("e.g. {}", values.join(", ")));
+/// What stands behind a column: its comment, and its values where it has few.
+fn note(column: &Column, detail: Detail) -> String {
+    let comment = column.comment.as_deref().filter(|_| detail > Detail::Bare);
+    let comment = comment.map(one_line).filter(|c| !c.is_empty());
+    let is_short = |value: &String| (1..=LONGEST_VALUE).contains(&value.chars().count());
+    let is_list = detail == Detail::Values
+        && (1..=VALUES).contains(&column.samples.len())
+        && column.samples.iter().all(is_short)
+        && !is_numeric(&column.kind);
+    let values = is_list.then(|| {
+        let all: Vec<String> = column
+            .samples
+            .iter()
+            .map(|value| literal(&one_line(value)))
+            .collect();
+        format!("one of {}", all.join(", "))
+    });
     let all: Vec<String> = comment.into_iter().chain(values).collect();
     if all.is_empty() {
         String::new()
@@ -290,14 +301,19 @@ mod tests {
     #[test]
     fn tables_are_written_with_keys_comments_and_values() {
         let music = music(Dialect::Sqlite);
-        let text = create(&music.tables[1], Dialect::Sqlite);
-        assert_eq!(
-            text,
-            "CREATE TABLE album ( -- records that artists made\n  \
+        let text = |detail| create(&music.tables[1], Dialect::Sqlite, detail);
+        let whole = "CREATE TABLE album ( -- records that artists made\n  \
              album_id INTEGER PRIMARY KEY,\n  \
-             title TEXT, -- e.g. 'Blue', 'It''s late'\n  \
+             title TEXT, -- one of 'Blue', 'It''s late'\n  \
              artist_id INTEGER REFERENCES artist(artist_id),\n  \
-             \"order\" INTEGER -- place in the shelf\n);\n"
+             \"order\" INTEGER -- place in the shelf\n);\n";
+        assert_eq!(text(Detail::Values), whole);
+        let comments = whole.replace(" -- one of 'Blue', 'It''s late'", "");
+        assert_eq!(text(Detail::Comments), comments);
+        let bare = comments.replace("( -- records that artists made", "(");
+        assert_eq!(
+            text(Detail::Bare),
+            bare.replace(" -- place in the shelf", "")
         );
     }
 

@@ -23,7 +23,7 @@ use super::examples::Example;
 use super::grammar;
 use super::grid::Grid;
 use super::machine::{Attempt, Command, Conclusion, Event, Machine, Mend};
-use super::prompt;
+use super::prompt::{self, Asked, View};
 use crate::sql::answer;
 use crate::sql::link::Linked;
 use crate::sql::{Fault, Schema, Table};
@@ -58,9 +58,10 @@ struct Asking<'a> {
 
 type Outcome = Result<Grid, String>;
 
-/// What all samples are told.
+/// What samples are told.
 struct Told {
-    messages: Vec<Message>,
+    /// A conversation for each of [`View::ALL`].
+    views: Vec<Vec<Message>>,
     constraint: Option<Constraint>,
 }
 
@@ -172,12 +173,11 @@ impl Asking<'_> {
         linked
     }
 
-    /// What all samples are told: rules and schema, the most similar examples, the question.
+    /// What samples are told: the question in all views, with the most similar examples.
     async fn told(&self, linked: &Linked) -> Told {
         let config = &self.ask.config;
         let dialect = self.schema.dialect;
         let tables: Vec<&Table> = linked.schema.tables.iter().collect();
-        let mut messages = vec![prompt::system(dialect, &tables, &config.notes)];
         let mut shown: Vec<&Example> = Vec::new();
         let ranked = if config.shots == 0 {
             Vec::new()
@@ -194,21 +194,22 @@ impl Asking<'_> {
             }
         }
         // What is most like the question stands nearest to it.
-        for example in shown.into_iter().rev() {
-            messages.extend(prompt::example(&example.question, &example.sql));
-        }
-        messages.push(prompt::question(
-            self.question,
-            &linked.values,
-            &linked.schema,
-        ));
+        shown.reverse();
+        let asked = Asked {
+            question: self.question,
+            schema: &linked.schema,
+            notes: &config.notes,
+            examples: &shown,
+            values: &linked.values,
+        };
+        let views = View::ALL.map(|view| asked.messages(view)).into();
         let lark = if config.constrain {
             grammar::lark(dialect, &tables)
         } else {
             None
         };
         Told {
-            messages,
+            views,
             constraint: lark.map(Constraint::Grammar),
         }
     }
@@ -225,7 +226,11 @@ impl Asking<'_> {
         let fault = mended.last().map(|mend| &mend.fault);
         let about = json!({ "sample": sample, "temperature": temperature, "fault": fault });
         let (span, cx) = self.cx.span(SpanKind::Step, step, about);
-        let mut messages = told.messages.clone();
+        let mut messages = told
+            .views
+            .get(sample % View::ALL.len())
+            .cloned()
+            .unwrap_or_default();
         messages.extend(prompt::mended(&mended));
         let request = ChatRequest {
             messages,
@@ -236,19 +241,15 @@ impl Asking<'_> {
                 max_tokens: Some(MOST_OF_QUERY),
                 ..Sampling::default()
             },
-            // Likeliness breaks ties.
-            top_logprobs: (self.ask.config.samples > 1).then_some(0),
             constraint: told.constraint.clone(),
             ..self.request()
         };
         match self.asked(request, &cx).await {
             Ok(answer) => {
-                let logprob = mean(&answer);
-                span.finish(json!({ "text": answer.text, "logprob": logprob }));
+                span.finish(json!({ "text": answer.text }));
                 Ok(Event::Wrote {
                     sample,
                     text: answer.text,
-                    logprob,
                 })
             }
             Err(error) => {
@@ -359,7 +360,7 @@ impl Asking<'_> {
         }
     }
 
-    /// Asks a model within the budget; without grammar and log-probabilities where it refuses them.
+    /// Asks a model within the budget; without the grammar where it refuses one.
     async fn asked(
         &self,
         mut request: ChatRequest,
@@ -379,14 +380,12 @@ impl Asking<'_> {
         request.sampling.max_tokens = Some(wanted.min(u32::try_from(left).unwrap_or(u32::MAX)));
         if self.ask.unheld.load(Ordering::Relaxed) {
             request.constraint = None;
-            request.top_logprobs = None;
         }
-        let has_extras = request.constraint.is_some() || request.top_logprobs.is_some();
+        let is_held = request.constraint.is_some();
         let answer = match self.once(request.clone(), cx).await {
             // Providers differ in what they know, and say so with this code alone.
-            Err(error) if has_extras && error.code == ErrorCode::InvalidRequest => {
+            Err(error) if is_held && error.code == ErrorCode::InvalidRequest => {
                 request.constraint = None;
-                request.top_logprobs = None;
                 let answer = self.once(request, cx).await?;
                 tracing::warn!(
                     function = self.ask.signature.name,
@@ -491,14 +490,6 @@ fn ends_the_call(error: &CallError) -> bool {
             | ErrorCode::Unauthorized
             | ErrorCode::QuotaExceeded
     )
-}
-
-/// Mean log-probability of an answer's tokens.
-fn mean(answer: &ChatAnswer) -> Option<f32> {
-    let count = answer.logprobs.len();
-    let sum: f32 = answer.logprobs.iter().map(|token| token.logprob).sum();
-    // A token that a grammar forced may have had no probability at all.
-    (count > 0).then(|| (sum / count as f32).max(-1e6))
 }
 
 fn names(schema: &Schema) -> Vec<&str> {

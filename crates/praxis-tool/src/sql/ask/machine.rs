@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::grid::{Grid, is_ordered};
 use super::read::{Written, read};
 
+/// Ways to put a question: as many samples are greedy, each of them put in another way.
+pub(super) const VIEWS: usize = 3;
+
 /// How one question may be worked on.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Plan {
@@ -21,7 +24,7 @@ pub(crate) struct Plan {
     pub samples: usize,
     /// How often each is mended.
     pub repairs: u32,
-    /// Temperature of all samples but the first, which is greedy.
+    /// Temperature of all samples but the first [`VIEWS`], which are greedy.
     pub temperature: f32,
     /// Whether rows that say nothing are asked about once.
     pub doubts: bool,
@@ -96,8 +99,6 @@ pub(crate) enum Event {
         sample: usize,
         /// All that it wrote.
         text: String,
-        /// Mean log-probability of its tokens, where it is known.
-        logprob: Option<f32>,
     },
     /// The query gave rows.
     Gave {
@@ -171,7 +172,6 @@ struct Sample {
     /// Rows that say nothing, kept for the case that the question about them brings no better ones.
     kept: Option<Found>,
     trying: Option<String>,
-    logprob: Option<f32>,
     end: Option<End>,
 }
 
@@ -209,11 +209,7 @@ impl Machine {
         let (sample, commands) = match event {
             Event::Linked => return self.launch(self.plan.samples / 2 + 1),
             Event::Told(words) => return self.told(words),
-            Event::Wrote {
-                sample,
-                text,
-                logprob,
-            } => (sample, self.wrote(sample, &text, logprob)),
+            Event::Wrote { sample, text } => (sample, self.wrote(sample, &text)),
             Event::Gave { sample, grid } => (sample, self.gave(sample, grid)),
             Event::Faulted { sample, fault } => {
                 let commands = self.with(sample, |state| {
@@ -241,7 +237,7 @@ impl Machine {
         let wanted = wanted.min(self.plan.samples);
         let mut commands = Vec::new();
         for sample in self.samples.len()..wanted {
-            let temperature = if sample == 0 {
+            let temperature = if sample < VIEWS {
                 0.0
             } else {
                 self.plan.temperature
@@ -256,7 +252,6 @@ impl Machine {
                     may_doubt: self.plan.doubts,
                     kept: None,
                     trying: None,
-                    logprob: None,
                     end: None,
                 },
             );
@@ -281,9 +276,8 @@ impl Machine {
         }
     }
 
-    fn wrote(&mut self, sample: usize, text: &str, logprob: Option<f32>) -> Vec<Command> {
+    fn wrote(&mut self, sample: usize, text: &str) -> Vec<Command> {
         self.with(sample, |state| {
-            state.logprob = logprob;
             match read(text) {
                 Written::Sql(sql) => {
                     // What was tried is not tried again: an empty result that the model stands by is its answer.
@@ -377,8 +371,7 @@ impl Machine {
             .map(|(i, _)| *i)
     }
 
-    /// Samples that came to the same, the winners first: most votes, then rows that say something, then the likeliest,
-    /// then the earliest.
+    /// Samples that came to the same, the winners first: most votes, then rows that say something, then the earliest.
     fn groups(&self) -> Vec<Group> {
         let mut groups: Vec<Group> = Vec::new();
         for (sample, state) in &self.samples {
@@ -390,16 +383,11 @@ impl Machine {
                 Some(End::Refused(_)) => ("refused".to_owned(), false),
                 Some(End::Nothing) | None => continue,
             };
-            let logprob = state.logprob.unwrap_or(f32::NEG_INFINITY);
             match groups.iter_mut().find(|group| group.key == key) {
-                Some(group) => {
-                    group.members.push(*sample);
-                    group.logprob = group.logprob.max(logprob);
-                }
+                Some(group) => group.members.push(*sample),
                 None => groups.push(Group {
                     key,
                     says,
-                    logprob,
                     members: vec![*sample],
                 }),
             }
@@ -407,9 +395,7 @@ impl Machine {
         // The sort keeps the order of equals, which is that of their first members.
         groups.sort_by(|a, b| {
             let votes = b.members.len().cmp(&a.members.len());
-            votes
-                .then(b.says.cmp(&a.says))
-                .then(b.logprob.total_cmp(&a.logprob))
+            votes.then(b.says.cmp(&a.says))
         });
         groups
     }
@@ -474,7 +460,6 @@ impl Machine {
 struct Group {
     key: String,
     says: bool,
-    logprob: f32,
     members: Vec<usize>,
 }
 

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 
 pub(crate) use self::examples::Example;
 use self::examples::Shots;
-use self::machine::Plan;
+use self::machine::{Plan, VIEWS};
 use crate::deps::ToolDeps;
 use crate::sql::Database;
 use crate::sql::link::{Linker, Mode};
@@ -53,7 +53,7 @@ pub(crate) struct Config {
     pub samples: usize,
     /// How often each of them is mended.
     pub repairs: u32,
-    /// Temperature of the samples but for the first, which is greedy.
+    /// Temperature of the samples behind the first three, which are greedy and put the question in other ways.
     pub temperature: f32,
     /// How much of the schema the model sees.
     pub link: Mode,
@@ -108,7 +108,7 @@ pub(crate) struct Budget {
 impl Default for Budget {
     fn default() -> Self {
         Self {
-            schema: 2_500,
+            schema: 800,
             tokens: 8_000,
         }
     }
@@ -145,13 +145,10 @@ impl Config {
             let message = format!("`temperature` is {}", self.temperature);
             add("temperature", message, "choose a number between 0 and 2");
         }
-        if self.samples > 1 && self.temperature == 0.0 {
-            let message = "samples without a temperature are all the same".to_owned();
-            add(
-                "temperature",
-                message,
-                "write `samples = 1`, or a temperature such as 0.7",
-            );
+        if self.samples > VIEWS && self.temperature == 0.0 {
+            let message = format!("more than {VIEWS} samples without a temperature are the same");
+            let help = format!("write at most `samples = {VIEWS}`, or a temperature such as 0.7");
+            add("temperature", message, &help);
         }
         if self.shots > MOST_SHOTS {
             let message = format!("`shots` is {}", self.shots);

@@ -1,113 +1,155 @@
-//! What the model is told: the rules of the dialect, the schema, examples, the question, and what was wrong.
+//! What the model is told: the schema, examples, the question, and what was wrong.
 //!
-//! Examples are turns of the conversation, since small models follow what they seem to have said themselves. Comments
-//! and values of the schema are the database's and go in as comments of SQL on one line each; what the database says
-//! of a query goes in as a quotation. None of it can do more than lead to another query, and that is checked.
-//! Left out: which tables and examples are shown (`link`, `examples`), and when what is said (`machine`).
+//! One question is put in several ways ([`View`]): which of them a small model gets right is hard to foresee, and it
+//! fails differently at each, so that a vote among them is worth more than one among samples of any (measured by
+//! `make bench-text2sql`). Few rules are told: each one more made the model of 1.5 billion parameters that this was
+//! measured with worse at all else. What it gets wrong is told when it does.
+//!
+//! Comments and values of the schema are the database's and go in as comments of SQL on one line each; what the
+//! database says of a query goes in as a quotation. None of it can do more than lead to another query, and that is
+//! checked. Left out: which tables and examples are shown (`link`, `examples`), and when what is said (`machine`).
 
 use praxis_core::{Language, Message};
 
-use super::ddl::{self, ident, literal, one_line, table_ident};
+use super::ddl::{self, Detail, ident, literal, one_line, table_ident};
+use super::examples::Example;
 use super::grammar::REFUSAL;
-use super::machine::{Doubt, Mend};
+use super::machine::{Doubt, Mend, VIEWS};
 use crate::sql::{Dialect, Found, Schema, Table};
 
 /// The most that is told of a fault, in characters.
 const LONGEST_FAULT: usize = 600;
 
 /// Values of the question that are told.
-const MOST_VALUES: usize = 12;
+const MOST_VALUES: usize = 6;
 
-/// What every dialect has in common.
-const RULES: &str = "\
-- Use only the tables and columns of the schema, with exactly these names.
-- Select exactly what is asked for, in the order in which it is asked for, and no other columns.
-- Join tables along their foreign keys, and no tables that are not needed.
-- Where tables are joined, write each column behind the full name of its table.
-- Compare with values exactly as the schema and the hints show them.
-- \"How many\" of things is COUNT(*) of their table; of different things it is COUNT(DISTINCT ...).
-- The one with the most or least: ORDER BY ... DESC or ASC with LIMIT 1. Things without any of another: NOT IN \
-or NOT EXISTS.
-- Each selected column that is not aggregated stands in GROUP BY.";
+/// A way to put a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum View {
+    /// Tables with comments come first, examples are turns of the conversation: models follow what they seem to have
+    /// said themselves.
+    Turns,
+    /// The bare tables and the question, as one would paste them into a chat.
+    Bare,
+    /// Tables with comments and lists of values, the examples, and the values that the question names, in one message.
+    Values,
+}
 
-/// Which words of a dialect models get wrong.
-fn dialect_rules(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Sqlite => {
-            "\
-- SQLite: dates are texts such as '2023-05-31'. The year of a date is strftime('%Y', d), its month \
-strftime('%Y-%m', d); both are texts: compare them with '2023' and '2023-05'. Days between dates: \
-julianday(a) - julianday(b).
-- SQLite: the division of integers drops the fraction: multiply by 1.0 first. Texts are joined by ||. There is no \
-YEAR(), MONTH(), EXTRACT, DATE_TRUNC, CONCAT, ILIKE, TOP or ANY."
+impl View {
+    /// All, the best alone first: samples have them in turn.
+    pub const ALL: [Self; VIEWS] = [Self::Turns, Self::Bare, Self::Values];
+}
+
+/// What a question is put with.
+pub(super) struct Asked<'a> {
+    /// The question.
+    pub question: &'a str,
+    /// The tables that the model sees.
+    pub schema: &'a Schema,
+    /// What one should know of the data.
+    pub notes: &'a [String],
+    /// Verified questions and their queries, the most similar last.
+    pub examples: &'a [&'a Example],
+    /// Values of the database that the question names.
+    pub values: &'a [Found],
+}
+
+impl Asked<'_> {
+    /// The messages of a view. Their beginning is the same for all questions that the same part of the schema is shown
+    /// for, so that engines read it once.
+    pub fn messages(&self, view: View) -> Vec<Message> {
+        let detail = match view {
+            View::Turns => Detail::Comments,
+            View::Bare => Detail::Bare,
+            View::Values => Detail::Values,
+        };
+        let tables: Vec<&Table> = self.schema.tables.iter().collect();
+        let tables = ddl::schema(self.schema.dialect, tables.into_iter(), detail);
+        let rules = rules(self.schema.dialect, self.notes);
+        let question = format!("Question: {}\nSQL:", self.question.trim());
+        match view {
+            View::Turns => {
+                let mut all = vec![Message::system(format!("{rules}\n\n{tables}"))];
+                for example in self.examples {
+                    all.push(Message::user(format!(
+                        "Question: {}\nSQL:",
+                        example.question.trim()
+                    )));
+                    all.push(Message::assistant(query(example)));
+                }
+                all.push(Message::user(question));
+                all
+            }
+            View::Bare => vec![
+                Message::system(rules),
+                Message::user(format!("{tables}\n{question}")),
+            ],
+            View::Values => {
+                let mut text = format!("{tables}\n");
+                for example in self.examples {
+                    let (question, query) = (example.question.trim(), query(example));
+                    text.push_str(&format!("Question: {question}\nSQL: {query}\n\n"));
+                }
+                text.push_str(&self.hints());
+                text.push_str(&question);
+                vec![Message::system(rules), Message::user(text)]
+            }
         }
-        Dialect::Postgres => {
-            "\
-- PostgreSQL: the year of a date is EXTRACT(YEAR FROM d), its month TO_CHAR(d, 'YYYY-MM'). Days between dates: a - b.
-- PostgreSQL: the division of integers drops the fraction: multiply by 1.0 first. ROUND(x, 2) needs x::numeric. Texts \
-are joined by ||, texts without regard to case are compared by ILIKE. All columns that are not aggregated must \
-stand in GROUP BY, and an alias cannot be used in WHERE or HAVING. There is no YEAR(), MONTH(), strftime, IFNULL, \
-GROUP_CONCAT or TOP."
-        }
-        Dialect::Mysql => {
-            "\
-- MySQL: the year of a date is YEAR(d), its month DATE_FORMAT(d, '%Y-%m'). Days between dates: DATEDIFF(a, b).
-- MySQL: texts are joined by CONCAT(a, b), never by ||. Names are quoted by backticks. There is no strftime, EXTRACT \
-EPOCH, DATE_TRUNC, ILIKE, FULL JOIN, NULLS LAST, :: or TOP."
-        }
+    }
+
+    /// Where the values that the question names are.
+    fn hints(&self) -> String {
+        let is_shown = |found: &&Found| {
+            self.schema.tables.iter().any(|table| {
+                table.name == found.table && table.columns.iter().any(|c| c.name == found.column)
+            })
+        };
+        let dialect = self.schema.dialect;
+        let shown = self.values.iter().filter(is_shown).take(MOST_VALUES);
+        let lines = shown.map(|found| {
+            format!(
+                "-- {}.{} has the value {}\n",
+                table_ident(&found.table, dialect),
+                ident(&found.column, dialect),
+                literal(&one_line(&found.value))
+            )
+        });
+        lines.collect()
     }
 }
 
-/// What all questions about a part of a schema have in common; the same text as long as the part is the same, so that
-/// engines read it once.
-pub(super) fn system(dialect: Dialect, tables: &[&Table], notes: &[String]) -> Message {
+/// An example's query, without what may end it.
+fn query(example: &Example) -> &str {
+    example.sql.trim().trim_end_matches(';').trim_end()
+}
+
+/// What holds for all questions.
+fn rules(dialect: Dialect, notes: &[String]) -> String {
     let mut text = format!(
-        "You write SQL for a {} database. Answer the question with one SELECT statement and nothing else: no words, no \
-         comments, no fence.\n{RULES}\n{}\n- Where the data of the schema cannot answer the question, or it \
-         does not ask for data, write only: {REFUSAL} and why, in the language of the question.\n",
+        "You write SQL for a {} database. Answer with one SELECT statement. {} Where the data of the schema cannot \
+         answer the question, or it asks for something else than data, write only: {REFUSAL} and why, in the language \
+         of the question.",
         dialect.name(),
-        dialect_rules(dialect),
+        dates(dialect),
     );
     for note in notes {
-        text.push_str("- ");
+        text.push_str("\n- ");
         text.push_str(note.trim());
-        text.push('\n');
     }
-    text.push_str("\nSchema:\n");
-    text.push_str(&ddl::schema(dialect, tables.iter().copied()));
-    Message::system(text)
+    text
 }
 
-/// A question and its query, as turns.
-pub(super) fn example(question: &str, sql: &str) -> [Message; 2] {
-    [
-        Message::user(question.trim()),
-        Message::assistant(sql.trim().trim_end_matches(';')),
-    ]
-}
-
-/// The question, with the values of the database that it seems to name.
-pub(super) fn question(question: &str, values: &[Found], schema: &Schema) -> Message {
-    let mut text = question.trim().to_owned();
-    let mut hints = Vec::new();
-    for found in values.iter().take(MOST_VALUES) {
-        let is_here = schema.tables.iter().any(|table| {
-            table.name == found.table && table.columns.iter().any(|c| c.name == found.column)
-        });
-        if is_here {
-            hints.push(format!(
-                "-- {}.{} has the value {}",
-                table_ident(&found.table, schema.dialect),
-                ident(&found.column, schema.dialect),
-                literal(&one_line(&found.value))
-            ));
+/// How a dialect says what models most often say in another one's words.
+fn dates(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => {
+            "The year of a date d is strftime('%Y', d), its month strftime('%Y-%m', d)."
         }
+        Dialect::Postgres => {
+            "The year of a date d is EXTRACT(YEAR FROM d), its month TO_CHAR(d, 'YYYY-MM')."
+        }
+        Dialect::Mysql => "The year of a date d is YEAR(d), its month DATE_FORMAT(d, '%Y-%m').",
     }
-    if !hints.is_empty() {
-        text.push_str("\n\nHints:\n");
-        text.push_str(&hints.join("\n"));
-    }
-    Message::user(text)
 }
 
 /// What the model wrote before, and what was wrong with it.
@@ -169,23 +211,54 @@ mod tests {
     use super::super::fixtures::music;
     use super::*;
 
+    fn example(question: &str, sql: &str) -> Example {
+        Example {
+            question: question.to_owned(),
+            sql: sql.to_owned(),
+        }
+    }
+
     #[test]
-    fn the_system_message_has_the_dialect_the_schema_and_the_notes() {
+    fn each_view_has_the_dialect_the_tables_the_notes_and_the_question() {
+        let notes = vec!["Revenue is the sum of invoice.total.".to_owned()];
+        let shot = example("How many albums? ", "SELECT COUNT(*) FROM album;\n");
         for (dialect, own, others) in [
             (Dialect::Sqlite, "strftime('%Y', d)", "EXTRACT(YEAR"),
-            (Dialect::Postgres, "EXTRACT(YEAR FROM d)", "DATEDIFF"),
-            (Dialect::Mysql, "YEAR(d)", "julianday"),
+            (Dialect::Postgres, "EXTRACT(YEAR FROM d)", "DATE_FORMAT"),
+            (Dialect::Mysql, "YEAR(d)", "strftime"),
         ] {
             let schema = music(dialect);
-            let tables: Vec<&Table> = schema.tables.iter().collect();
-            let notes = vec!["Revenue is the sum of invoice.total.".to_owned()];
-            let text = system(dialect, &tables, &notes).text().into_owned();
-            assert!(text.contains(own) && !text.contains(others), "{text}");
-            assert!(
-                text.contains("- Revenue is the sum of invoice.total.\n"),
-                "{text}"
-            );
-            assert!(text.contains("CREATE TABLE track ("), "{text}");
+            let asked = Asked {
+                question: "How many tracks?",
+                schema: &schema,
+                notes: &notes,
+                examples: &[&shot],
+                values: &[],
+            };
+            for view in View::ALL {
+                let messages = asked.messages(view);
+                let rules = messages[0].text();
+                assert!(rules.contains(own) && !rules.contains(others), "{rules}");
+                assert!(rules.contains("\n- Revenue is the sum of invoice.total."));
+                let last = messages.last().unwrap().text();
+                assert!(last.ends_with("Question: How many tracks?\nSQL:"), "{last}");
+                let all: Vec<String> = messages.iter().map(|m| m.text().into_owned()).collect();
+                let all = all.join("\n");
+                assert!(all.contains("CREATE TABLE track ("), "{all}");
+                let counts = [
+                    "歌手姓名",
+                    "one of 'Joni', 'Miles'",
+                    "SELECT COUNT(*) FROM album",
+                ]
+                .map(|text| all.matches(text).count());
+                let wanted = match view {
+                    View::Turns => [1, 0, 1],
+                    View::Bare => [0, 0, 0],
+                    View::Values => [1, 1, 1],
+                };
+                assert_eq!(counts, wanted, "{view:?}");
+                assert_eq!(messages.len(), if view == View::Turns { 4 } else { 2 });
+            }
         }
     }
 
@@ -202,13 +275,22 @@ mod tests {
             found("album", "order", "it's\nhere"),
             found("secret", "pin", "1234"),
         ];
-        let text = question("有多少中国客户？", &values, &schema)
-            .text()
-            .into_owned();
-        assert_eq!(
-            text,
-            "有多少中国客户？\n\nHints:\n-- customer.country has the value '中国'\n-- album.`order` has the value 'it''s here'"
+        let asked = Asked {
+            question: "有多少中国客户？",
+            schema: &schema,
+            notes: &[],
+            examples: &[],
+            values: &values,
+        };
+        let text = asked.messages(View::Values)[1].text().into_owned();
+        assert!(
+            text.ends_with(
+                "-- customer.country has the value '中国'\n-- album.`order` has the value 'it''s here'\n\
+                 Question: 有多少中国客户？\nSQL:"
+            ),
+            "{text}"
         );
+        assert!(!text.contains("1234"));
     }
 
     #[test]

@@ -269,7 +269,7 @@ async fn samples_vote_over_their_rows() {
         .collect();
     // They are asked side by side.
     temperatures.sort_by(f32::total_cmp);
-    assert_eq!(temperatures, [0.0, 0.7, 0.7]);
+    assert_eq!(temperatures, [0.0, 0.0, 0.0]);
 }
 
 #[tokio::test]
@@ -441,8 +441,8 @@ fn what_is_wrong_with_options_is_named() {
         ("samples = 0", "ask.samples"),
         ("repairs = 99", "ask.repairs"),
         (
-            "temperature = 0.0",
-            "ask.temperature: samples without a temperature",
+            "samples = 4\ntemperature = 0.0",
+            "ask.temperature: more than 3 samples without a temperature",
         ),
         ("shots = 99", "ask.shots"),
         ("notes = [\"a\\nb\"]", "ask.notes.0"),

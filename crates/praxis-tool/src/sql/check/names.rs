@@ -7,7 +7,7 @@ use sqlparser::ast::Ident;
 use super::Writer;
 use super::scope::{At, Out, Relation, Scope, fold};
 use crate::sql::access::CALLER_NAME;
-use crate::sql::schema::{Dialect, find};
+use crate::sql::schema::{Dialect, Table, find};
 
 /// Names of columns that are told where one is not known.
 const TOLD: usize = 40;
@@ -36,7 +36,7 @@ impl Writer<'_> {
                     .ok_or_else(|| no_relation(&wanted, &name, at.scope))?;
                 let found = relation
                     .column(&name)
-                    .ok_or_else(|| no_column(relation, &name))?;
+                    .ok_or_else(|| self.no_column(relation, &name, at.scope))?;
                 let text = format!("{}.{}", self.quote(&relation.name), self.quote(found));
                 out.push(&text);
                 Ok(())
@@ -100,20 +100,11 @@ impl Writer<'_> {
         }
         names.sort_unstable();
         names.dedup();
+        if let Some(home) = self.home(name, scope) {
+            return format!("there is no column `{name}` in the tables of FROM; {home}");
+        }
         if let Some(near) = nearest(name, names.iter().copied()) {
             return format!("there is no column `{name}`; did you mean `{near}`?");
-        }
-        let home = self
-            .rules
-            .schema
-            .tables
-            .iter()
-            .find(|t| t.column(name).is_some());
-        if let Some(table) = home {
-            return format!(
-                "there is no column `{name}` in the tables of FROM; `{}` has one, join it",
-                table.name
-            );
         }
         names.truncate(TOLD);
         let quotes = if self.dialect == Dialect::Mysql {
@@ -125,6 +116,56 @@ impl Writer<'_> {
             "there is no column `{name}`; there are: {}.{quotes}",
             names.join(", ")
         )
+    }
+
+    /// What is said of a column that its table does not have: who else has it, or what was meant.
+    fn no_column(&self, relation: &Relation, column: &str, scope: &Scope<'_>) -> String {
+        let lacks = format!("`{}` has no column `{column}`", relation.name);
+        let mut around = Some(scope);
+        while let Some(here) = around {
+            if let Some(other) = here.relations.iter().find(|r| r.column(column).is_some()) {
+                let name = &other.name;
+                return format!("{lacks}; `{name}` has one: write `{name}.{column}`");
+            }
+            around = here.parent;
+        }
+        if let Some(home) = self.home(column, scope) {
+            return format!("{lacks}; {home}");
+        }
+        let names = || relation.columns.iter().flatten().map(String::as_str);
+        if let Some(near) = nearest(column, names()) {
+            return format!("{lacks}; did you mean `{near}`?");
+        }
+        let told: Vec<&str> = names().take(TOLD).collect();
+        format!("{lacks}; it has: {}", told.join(", "))
+    }
+
+    /// The table outside of FROM that has a column of this name, and how it is joined.
+    fn home(&self, column: &str, scope: &Scope<'_>) -> Option<String> {
+        let tables = &self.rules.schema.tables;
+        let home = tables.iter().find(|t| t.column(column).is_some())?;
+        let joined = scope.relations.iter().find_map(|relation| {
+            let own = |t: &&Table| {
+                let names = t.columns.iter().map(|c| Some(c.name.as_str()));
+                names.eq(relation.columns.iter().map(Option::as_deref))
+            };
+            let table = tables.iter().find(own)?;
+            let to = |from: &Table, to: &Table| {
+                let key = from.foreign_keys.iter().find(|key| key.table == to.name)?;
+                Some((
+                    key.columns.first()?.clone(),
+                    key.references.first()?.clone(),
+                ))
+            };
+            let (here, there) =
+                to(table, home).or_else(|| to(home, table).map(|(there, here)| (here, there)))?;
+            let (home, relation) = (&home.name, &relation.name);
+            Some(format!(
+                ": JOIN {home} ON {home}.{there} = {relation}.{here}"
+            ))
+        });
+        let joined = joined.unwrap_or_default();
+        Some(format!("`{}` has one, join it{joined}", home.name))
     }
 }
 
@@ -152,21 +193,5 @@ fn no_relation(relation: &str, column: &str, scope: &Scope<'_>) -> String {
     format!(
         "`{relation}.{column}` names no table of FROM{}",
         near.unwrap_or_else(there)
-    )
-}
-
-fn no_column(relation: &Relation, column: &str) -> String {
-    let names = || relation.columns.iter().flatten().map(String::as_str);
-    if let Some(near) = nearest(column, names()) {
-        return format!(
-            "`{}` has no column `{column}`; did you mean `{near}`?",
-            relation.name
-        );
-    }
-    let told: Vec<&str> = names().take(TOLD).collect();
-    format!(
-        "`{}` has no column `{column}`; it has: {}",
-        relation.name,
-        told.join(", ")
     )
 }

@@ -106,7 +106,16 @@ fn what_is_not_known_is_named_with_what_was_meant() {
         ),
         (
             "SELECT title FROM artist",
-            "there is no column `title` in the tables of FROM; `album` has one, join it",
+            "there is no column `title` in the tables of FROM; `album` has one, join it: JOIN album ON album.artist_id = \
+             artist.artist_id",
+        ),
+        (
+            "SELECT T2.title FROM album AS T1 JOIN artist AS T2 ON T1.artist_id = T2.artist_id",
+            "`T2` has no column `title`; `T1` has one: write `T1.title`",
+        ),
+        (
+            "SELECT t.title FROM track AS t",
+            "`t` has no column `title`; `album` has one, join it: JOIN album ON album.album_id = t.album_id",
         ),
         (
             "SELECT name FROM artist, track",

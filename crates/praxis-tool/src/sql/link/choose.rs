@@ -5,15 +5,15 @@ use praxis_core::tokens::estimate;
 
 use super::paths::{between, neighbours};
 use super::score::Scores;
-use crate::sql::ask::ddl::create;
+use crate::sql::ask::ddl::{Detail, create};
 use crate::sql::{Column, Schema, Table};
 
 /// Tables that are chosen by their scores, at least and at most; those that join them come on top.
 const FEWEST: usize = 4;
-const MOST: usize = 10;
+const MOST: usize = 6;
 
 /// Tables that are shown at least, as far as the schema links so many to what was found.
-const FILLED: usize = 6;
+const FILLED: usize = 7;
 
 /// Share of the best score below which a table has nothing to do with the question.
 const FAINT: f32 = 0.25;
@@ -34,7 +34,7 @@ pub(crate) fn choose(schema: &Schema, scores: &Scores, budget: usize) -> Vec<Tab
         .collect();
     let cost: Vec<usize> = narrow
         .iter()
-        .map(|t| estimate(&create(t, schema.dialect)))
+        .map(|t| estimate(&create(t, schema.dialect, Detail::Values)))
         .collect();
     let mut chosen: Vec<usize> = Vec::new();
     let mut left = budget;
@@ -100,7 +100,7 @@ pub(crate) fn choose(schema: &Schema, scores: &Scores, budget: usize) -> Vec<Tab
 fn narrowed(schema: &Schema, at: usize, scores: &Scores, budget: usize) -> Table {
     let table = &schema.tables[at];
     let mut narrow = table.clone();
-    if estimate(&create(&narrow, schema.dialect)) <= budget {
+    if estimate(&create(&narrow, schema.dialect, Detail::Values)) <= budget {
         return narrow;
     }
     let is_key = |column: &Column| {
@@ -135,14 +135,14 @@ fn narrowed(schema: &Schema, at: usize, scores: &Scores, budget: usize) -> Table
     ranked.sort_by(|a, b| score(*b).total_cmp(&score(*a)));
     let mut kept: Vec<usize> = Vec::new();
     narrow.columns.clear();
-    let frame = estimate(&create(&narrow, schema.dialect));
+    let frame = estimate(&create(&narrow, schema.dialect, Detail::Values));
     let mut spent = frame;
     for column in ranked {
         let one = Table {
             columns: vec![table.columns[column].clone()],
             ..narrow.clone()
         };
-        let cost = estimate(&create(&one, schema.dialect)).saturating_sub(frame);
+        let cost = estimate(&create(&one, schema.dialect, Detail::Values)).saturating_sub(frame);
         if spent + cost > budget && score(column) < f32::MAX {
             break;
         }
@@ -242,7 +242,7 @@ mod tests {
             let tables = choose(&schema, &found, budget);
             let spent: usize = tables
                 .iter()
-                .map(|t| estimate(&create(t, schema.dialect)))
+                .map(|t| estimate(&create(t, schema.dialect, Detail::Values)))
                 .sum();
             assert!(
                 !tables.is_empty() && (spent <= budget || tables.len() == 1),

@@ -74,19 +74,16 @@ impl Linker {
                 values: Vec::new(),
             };
         }
-        let words = words::candidates(question);
-        let values = if words.is_empty() {
+        let found = database
+            .values(schema, question, &words::candidates(question))
+            .await;
+        let mut values = found.unwrap_or_else(|error| {
+            tracing::warn!(%error, "values of a question are not looked up");
             Vec::new()
-        } else {
-            database
-                .values(schema, &words)
-                .await
-                .unwrap_or_else(|error| {
-                    tracing::warn!(%error, "values of a question are not looked up");
-                    Vec::new()
-                })
-        };
-        let whole = ddl::schema(schema.dialect, schema.tables.iter());
+        });
+        // What a word merely happens to be in leads small models astray.
+        values.retain(|found| words::names_value(question, &found.value));
+        let whole = ddl::schema(schema.dialect, schema.tables.iter(), ddl::Detail::Values);
         if self.mode == Mode::All || tokens::estimate(&whole) <= self.budget {
             return Linked {
                 schema: schema.clone(),

@@ -12,7 +12,7 @@ use crate::sql::{Found, Schema};
 /// Weights of the signals: words in common, meaning, and a value that is there.
 const BY_WORDS: f32 = 1.0;
 const BY_MEANING: f32 = 0.6;
-const BY_VALUE: f32 = 1.5;
+const BY_VALUE: f32 = 3.0;
 
 /// What a comment's words count beside those of a name.
 const OF_COMMENT: f32 = 0.7;

@@ -68,6 +68,40 @@ pub(crate) fn spoken(name: &str) -> String {
     pieces(name).join(" ").to_lowercase()
 }
 
+/// Whether a question names a value: all of it, or, of a name in Latin letters that the question writes as a name or
+/// in quotes, most of it (`Microcorp` for "Microcorp Inc."). A word of the question that a value only happens to have
+/// as well (`yet` in "Nothing Yet Ltd") does not name it.
+pub(crate) fn names_value(question: &str, value: &str) -> bool {
+    let (question, value) = (question.to_lowercase(), value.trim().to_lowercase());
+    if value.chars().count() < 2 {
+        return false;
+    }
+    let is_whole = |part: &str| {
+        question.match_indices(part).any(|(at, _)| {
+            let before = question[..at].chars().next_back();
+            let after = question[at + part.len()..].chars().next();
+            // A plural is as good.
+            let after = after.filter(|c| *c != 's');
+            let goes_on = |edge: Option<char>, next: Option<char>| {
+                let is_word = |c: char| c.is_alphanumeric() && !is_han(c);
+                edge.is_some_and(is_word) && next.is_some_and(is_word)
+            };
+            !goes_on(part.chars().next(), before) && !goes_on(part.chars().next_back(), after)
+        })
+    };
+    if is_whole(&value) {
+        return true;
+    }
+    if value.chars().any(is_han) {
+        return false;
+    }
+    let words: Vec<&str> = value.split_whitespace().collect();
+    let begins = (1..words.len()).rev().map(|count| words[..count].join(" "));
+    begins
+        .take_while(|part| 5 * part.chars().count() >= 3 * value.chars().count())
+        .any(|part| is_whole(&part))
+}
+
 /// Texts of the question that may be values of the database, the likeliest first.
 pub(crate) fn candidates(question: &str) -> Vec<String> {
     let question: String = question.chars().take(LONGEST).collect();
@@ -84,6 +118,15 @@ pub(crate) fn candidates(question: &str) -> Vec<String> {
     }
     for name in names(&question) {
         add(&name);
+    }
+    for word in question.split(|c: char| {
+        is_han(c) || !(c.is_alphanumeric() || matches!(c, '-' | '\'' | '.' | '@' | '&'))
+    }) {
+        let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+        let is_short = word.chars().count() < 3 && word != word.to_uppercase();
+        if !is_short && STOP.binary_search(&word.to_lowercase().as_str()).is_err() {
+            add(word);
+        }
     }
     for run in question.split(|c: char| !is_han(c)) {
         let mut parts = vec![run.to_owned()];
@@ -102,16 +145,6 @@ pub(crate) fn candidates(question: &str) -> Vec<String> {
                     add(&window.iter().collect::<String>());
                 }
             }
-        }
-    }
-    for word in question
-        .split(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '\'' | '.' | '@' | '&')))
-    {
-        let word = word.trim_matches(|c: char| !c.is_alphanumeric());
-        let lower = word.to_lowercase();
-        let is_latin = !word.chars().any(is_han);
-        if is_latin && word.chars().count() >= 3 && STOP.binary_search(&lower.as_str()).is_err() {
-            add(word);
         }
     }
     all
@@ -279,6 +312,7 @@ mod tests {
             ("摇滚流派有多少首歌？", "摇滚"),
             ("《十年》这首歌有多长", "十年"),
             ("北京市的供应商", "北京市"),
+            ("结论为异常的MRI检查报告", "MRI"),
         ] {
             let found = candidates(question);
             assert!(found.iter().any(|c| c == wanted), "{question}: {found:?}");
@@ -287,10 +321,33 @@ mod tests {
         assert_eq!(candidates("?"), Vec::<String>::new());
     }
 
+    #[test]
+    fn a_value_is_named_whole_or_by_most_of_its_name() {
+        for (question, value, named) in [
+            ("How many customers live in New York?", "New York", true),
+            ("Orders of microcorp", "Microcorp", true),
+            ("Orders of Microcorp", "Microcorp Inc.", true),
+            ("Which tracks are Rock?", "rock", true),
+            ("How many CTs were made?", "CT", true),
+            ("What does the doctor say?", "CT", false),
+            ("Orders that are not shipped yet", "Nothing Yet Ltd", false),
+            ("Which rockets flew?", "Rock", false),
+            ("Who lives in New Orleans?", "New York", false),
+            ("结论为异常的MRI检查报告", "MRI", true),
+            ("糖尿病套餐包含哪些检验项目？", "糖尿病套餐", true),
+            ("糖尿病套餐包含哪些检验项目？", "2型糖尿病", false),
+            ("检验项目的平均价格是多少？", "检验费", false),
+            ("a", "a", false),
+        ] {
+            assert_eq!(names_value(question, value), named, "{question} {value}");
+        }
+    }
+
     proptest! {
         #[test]
-        fn no_text_panics(text in "\\PC{0,60}") {
+        fn no_text_panics(text in "\\PC{0,60}", other in "\\PC{0,20}") {
             let _ = (terms(&text), content(&text), spoken(&text), candidates(&text));
+            let _ = names_value(&text, &other);
         }
     }
 }

@@ -57,7 +57,6 @@ fn run(plan: Plan, says: &[&[&str]], database: &Value) -> (Command, Vec<Command>
                     Some(text) => Event::Wrote {
                         sample,
                         text: (*text).to_owned(),
-                        logprob: Some(-0.1 * (sample + 1) as f32),
                     },
                     None => Event::Failed { sample },
                 }
@@ -225,7 +224,7 @@ fn most_samples_decide_and_no_more_are_taken_than_it_needs() {
     let (end, _) = run(plan(5, 0), says, &same);
     let end = found(end);
     assert_eq!(end.confidence, Some(0.4));
-    // A tie goes to the likelier sample.
+    // A tie goes to the earlier sample.
     assert_eq!(sql(&end), "SELECT c");
     // Rows that say something win a tie.
     let says: &[&[&str]] = &[&["SELECT e", "SELECT e"], &["SELECT a"]];
@@ -271,7 +270,6 @@ fn what_comes_late_changes_nothing() {
     machine.on(Event::Wrote {
         sample: 0,
         text: "SELECT a".to_owned(),
-        logprob: None,
     });
     let end = machine.on(outcome(0, &json!([1])));
     assert!(matches!(&end[..], [Command::Done(_)]));
