@@ -5,11 +5,20 @@ import { element } from "./element.js";
 /** What is said where no connection comes about, or one breaks. */
 export const UNREACHABLE = "The server cannot be reached. Is `praxis serve` running?";
 
-/** Posts a body and gives the response, which is good. An error has the server's own words. */
-export async function send(path, body, signal, headers = {}) {
+/** Posts a body and gives the response, which is good. An error has the server's own words, and its code. */
+export function send(path, body, signal, headers = {}) {
+  return answered(path, { method: "POST", body, signal, headers });
+}
+
+/** Gets what is at an address: the response, which is good. */
+export function get(path, signal) {
+  return answered(path, { signal });
+}
+
+async function answered(path, options) {
   let response;
   try {
-    response = await fetch(path, { method: "POST", body, signal, headers });
+    response = await fetch(path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Error(UNREACHABLE);
@@ -19,7 +28,8 @@ export async function send(path, body, signal, headers = {}) {
   }
   if (!response.ok) {
     const answer = await json(response);
-    throw new Error(answer?.error?.message ?? `The server answered ${response.status}.`);
+    const message = answer?.error?.message ?? `The server answered ${response.status}.`;
+    throw Object.assign(new Error(message), { code: answer?.error?.code });
   }
   return response;
 }

@@ -1,5 +1,8 @@
 // What all pages do: the switch between light and dark, times as the reader's clock has them, the
-// cited passage in sight, and nothing left behind after logging out.
+// cited passage in sight, how many calls wait for a person, and nothing left behind after logging out.
+
+import { clock } from "./time.js";
+import { recount } from "./waiting.js";
 
 const root = document.documentElement;
 
@@ -14,14 +17,13 @@ document.getElementById("theme").addEventListener("click", () => {
   }
 });
 
-const two = (number) => String(number).padStart(2, "0");
 for (const time of document.querySelectorAll("time")) {
   const at = new Date(time.dateTime);
-  if (Number.isNaN(at.getTime())) continue;
-  time.textContent = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} `
-    + [at.getHours(), at.getMinutes(), at.getSeconds()].map(two).join(":");
+  if (!Number.isNaN(at.getTime())) time.textContent = clock(at);
 }
 
 document.getElementById("passage")?.scrollIntoView({ block: "center" });
 
 document.getElementById("logout")?.addEventListener("submit", () => sessionStorage.clear());
+
+recount();

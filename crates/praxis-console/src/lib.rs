@@ -26,6 +26,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/documents/preview", get(pages::preview::show))
         .route("/documents/graph/{base}", get(pages::graph::show))
         .route("/documents/{id}", get(pages::documents::show))
+        .route("/approvals", get(pages::approvals::show))
         .route("/texts", get(pages::texts::show))
         .route("/reference", get(reference::index))
         .route("/reference/{operation}", get(reference::show))

@@ -407,6 +407,7 @@ fn addresses(document: &str, chunk: &str) -> Vec<(String, Option<Value>)> {
         get("/documents/graph/docs?entity=zanz".to_owned()),
         get("/documents/graph/docs?entity=pay".to_owned()),
         get("/documents/graph/docs?entity=pay&to=the+pay".to_owned()),
+        get("/approvals".to_owned()),
         get("/texts".to_owned()),
         get(format!("/documents/{document}")),
         get(format!("/documents/{document}?start=0&end=9")),

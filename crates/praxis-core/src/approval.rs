@@ -214,7 +214,7 @@ impl Approval {
     /// Whether this caller asked for it in its own name. Nobody approves what it asked for itself; who has no name is
     /// the owner of the server, who may.
     pub fn was_asked_by(&self, caller: &Caller) -> bool {
-        caller.name.is_some() && caller.name == self.caller.name
+        asked(caller, &self.caller)
     }
 }
 
@@ -226,6 +226,15 @@ pub fn oversees(caller: &Caller, other: &Caller) -> bool {
         (Clearance::Labels(_), Clearance::Full) => false,
         (Clearance::Labels(own), Clearance::Labels(theirs)) => theirs.is_subset(own),
     }
+}
+
+/// Whether a caller may decide on what another one wanted: it may see it, and did not ask for it in its own name.
+pub fn may_decide(caller: &Caller, other: &Caller) -> bool {
+    oversees(caller, other) && !asked(caller, other)
+}
+
+fn asked(caller: &Caller, other: &Caller) -> bool {
+    caller.name.is_some() && caller.name == other.name
 }
 
 /// What a person decides.

@@ -5,7 +5,7 @@
 mod log;
 mod port;
 
-use praxis_core::approval::{ApprovalState, Decision, End, Ruling, Run, Wanted};
+use praxis_core::approval::{ApprovalState, Decision, End, Ruling, Run, Wanted, may_decide};
 use praxis_core::{Approval, Caller, TraceId, ids};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
@@ -135,6 +135,28 @@ impl Store {
             Ok(approval.is_seen_by(reader).then_some(approval))
         })
         .await
+    }
+
+    /// How many calls wait that the reader may decide on.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn waiting_approvals(&self, reader: &Caller, now_ms: i64) -> Result<u64, StoreError> {
+        let rows = sqlx::query(
+            "SELECT caller, COUNT(*) AS number FROM approvals \
+             WHERE state = 'pending' AND expires_ms > ? GROUP BY caller",
+        )
+        .bind(now_ms)
+        .fetch_all(&self.pool)
+        .await?;
+        let mut waiting = 0;
+        for row in &rows {
+            let (caller, number): (Caller, i64) = (parsed(row, "caller")?, row.try_get("number")?);
+            if may_decide(reader, &caller) {
+                waiting += u64::try_from(number).unwrap_or_default();
+            }
+        }
+        Ok(waiting)
     }
 
     /// Decides on a record, and gives it as it is then; `None` where there is none of this id. Where its state did not

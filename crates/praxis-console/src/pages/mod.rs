@@ -1,5 +1,6 @@
 //! Pages, a module and a template for each; here, what they share.
 
+pub(crate) mod approvals;
 pub(crate) mod chat;
 pub(crate) mod documents;
 pub(crate) mod graph;

@@ -162,9 +162,9 @@ function scriptedModel() {
   }));
 }
 
-/** Starts the application, behind a key where one is given, with a graph where one is wanted; PRAXIS_BIN is the
- *  binary. */
-export async function startApplication(key, graph = false) {
+/** Starts the application: behind a `key` where one is given, with a `graph` where one is wanted, and with `tools`, the
+ *  texts of tool files by their names. PRAXIS_BIN is the binary. */
+export async function startApplication({ key, graph = false, tools = {} } = {}) {
   const binary = process.env.PRAXIS_BIN;
   if (!binary) throw new Error("PRAXIS_BIN must name the praxis binary");
   const model = await scriptedModel();
@@ -173,7 +173,8 @@ export async function startApplication(key, graph = false) {
   execFileSync(binary, ["new", app, "--template", "knowledge-qa", "--quiet"], { stdio: "ignore" });
   writeFileSync(join(app, "praxis.toml"), CONFIG(model.url) + (key ? SERVER : ""));
   writeFileSync(join(app, "prompts", "solve.prompt"), REASON);
-  mkdirSync(join(app, "knowledge"), { recursive: true });
+  for (const folder of ["knowledge", "tools"]) mkdirSync(join(app, folder), { recursive: true });
+  for (const [name, text] of Object.entries(tools)) writeFileSync(join(app, "tools", name), text);
   for (const [name, text] of Object.entries(DOCUMENTS)) writeFileSync(join(app, "knowledge", name), text);
   const praxis = (args) => promisify(execFile)(binary, [...args, "--app", app, "--quiet"]);
   await praxis(["ingest"]);
@@ -201,6 +202,8 @@ export async function startApplication(key, graph = false) {
   });
   return {
     url,
+    root: app,
+    praxis,
     model: model.state,
     stopServer,
     async close() {

@@ -14,14 +14,14 @@ const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-ru
   "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 const DESKTOP = { viewport: { width: 1280, height: 800 }, colorScheme: "light" };
 
-/** Sets up the tests of a file; `key` is the application's, if it has one, and `graph` whether it has a graph. */
-export function useBrowser(key, graph) {
+/** Sets up the tests of a file, before an application with these options (`startApplication`). */
+export function useBrowser(options) {
   const desk = { application: null, page: null, problems: [] };
   let browser;
 
   before(async () => {
     if (PICTURES) mkdirSync(PICTURES, { recursive: true });
-    desk.application = await startApplication(key, graph);
+    desk.application = await startApplication(options);
     browser = await chromium.launch({ executablePath: BROWSER, args: FLAGS });
   });
   after(async () => {

@@ -135,7 +135,8 @@ test("a phone shows the source as a sheet and scrolls nowhere sideways", async (
   await desk.page.locator("#source-close").tap({ trial: true });
   assert.equal(await overflows(), false);
   await picture("console-phone");
-  const pages = ["/documents", "/documents/preview", "/texts", "/traces", await desk.page.locator("#source-open").getAttribute("href"),
+  const pages = ["/documents", "/documents/preview", "/approvals", "/texts", "/traces",
+    await desk.page.locator("#source-open").getAttribute("href"),
     await desk.page.locator(".meta a").getAttribute("href"), "/documents/nothing"];
   for (const path of pages) {
     await desk.page.goto(desk.application.url + path);
@@ -146,7 +147,7 @@ test("a phone shows the source as a sheet and scrolls nowhere sideways", async (
 test("text and controls have enough contrast in both themes", async () => {
   for (const scheme of ["light", "dark"]) {
     await desk.page.emulateMedia({ colorScheme: scheme });
-    for (const path of ["/", "/documents", "/documents/preview", "/texts", "/traces"]) {
+    for (const path of ["/", "/documents", "/documents/preview", "/approvals", "/texts", "/traces"]) {
       await desk.page.goto(desk.application.url + path);
       const poor = await desk.page.evaluate(poorContrast);
       assert.deepEqual(poor, [], `${scheme} ${path}`);

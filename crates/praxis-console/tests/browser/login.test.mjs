@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { useBrowser } from "./browser.mjs";
 
 const KEY = "sk-praxis-browser-test";
-const desk = useBrowser(KEY);
+const desk = useBrowser({ key: KEY });
 
 const at = (path) => `${desk.application.url}${path}`;
 const passes = async () => (await desk.page.context().cookies()).filter((c) => c.name === "praxis-pass");

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { useBrowser } from "./browser.mjs";
 import { poorContrast } from "./contrast.mjs";
 
-const desk = useBrowser(undefined, true);
+const desk = useBrowser({ graph: true });
 const at = (path) => `${desk.application.url}${path}`;
 const PHONE = { viewport: { width: 390, height: 844 }, colorScheme: "light", hasTouch: true, isMobile: true };
 
@@ -241,13 +241,13 @@ test("a graph is read from its entities to the words that state it", async () =>
 
 test("a phone has room for all of it", async () => {
   await desk.open(PHONE);
-  for (const tab of ["Documents", "Texts", "Traces", "Chat"]) {
+  for (const tab of ["Documents", "Approvals", "Texts", "Traces", "Chat"]) {
     await desk.page.locator("nav a", { hasText: tab }).tap();
     await desk.page.locator(`nav a[aria-current]`, { hasText: tab }).waitFor();
     assert.equal(await desk.overflows(), false, tab);
   }
   await desk.page.setViewportSize({ width: 320, height: 640 });
-  for (const path of ["/documents", "/documents/preview", "/texts", "/documents/graph/docs"]) {
+  for (const path of ["/documents", "/documents/preview", "/approvals", "/texts", "/documents/graph/docs"]) {
     await desk.page.goto(at(path));
     assert.equal(await desk.overflows(), false, path);
   }

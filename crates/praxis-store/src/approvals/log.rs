@@ -25,7 +25,7 @@ pub struct LoggedCall {
 }
 
 /// Which part of the log is wanted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogPage {
     /// The most rows.
     pub limit: usize,
@@ -33,6 +33,10 @@ pub struct LogPage {
     pub descending: bool,
     /// The number of the row before the first, whether or not it is still there.
     pub after: Option<i64>,
+    /// Only calls of this tool (`shop`), or of this one function (`shop/refund`).
+    pub tool: Option<String>,
+    /// Only rows with this outcome.
+    pub outcome: Option<Outcome>,
 }
 
 impl Store {
@@ -90,6 +94,14 @@ impl Store {
                 false => " AND number > ",
             });
             query.push_bind(after);
+        }
+        if let Some(tool) = &page.tool {
+            query.push(" AND (function = ").push_bind(tool.clone());
+            query.push(" OR instr(function, ");
+            query.push_bind(format!("{tool}/")).push(") = 1)");
+        }
+        if let Some(outcome) = page.outcome {
+            query.push(" AND outcome = ").push_bind(outcome.as_str());
         }
         query.push(match page.descending {
             true => " ORDER BY number DESC",

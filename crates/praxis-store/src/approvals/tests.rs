@@ -127,6 +127,7 @@ async fn rows(
         limit,
         descending,
         after,
+        ..LogPage::default()
     };
     let found = store.tool_calls(&page, reader).await.unwrap();
     let rows = found.items.into_iter();
@@ -502,6 +503,65 @@ async fn the_log_is_read_in_order_by_who_may_see_it() {
         (&told["number"], &told["outcome"]),
         (&json!(1), &json!("began"))
     );
+}
+
+#[tokio::test]
+async fn the_log_is_read_by_tool_and_outcome() {
+    let (_dir, store) = store().await;
+    let hr = caller("hr", &["hr"]);
+    for (function, outcome) in [
+        ("bank/pay", Outcome::Waits),
+        ("bank", Outcome::Done),
+        ("bankrupt/pay", Outcome::Done),
+        ("shop/bank/pay", Outcome::Waits),
+        ("bank/pay", Outcome::Done),
+        ("ban%/pay", Outcome::Done),
+    ] {
+        let entry = Entry {
+            function: function.to_owned(),
+            ..entry("c", &hr, outcome)
+        };
+        store.note_tool_call(&entry, None, NOW).await.unwrap();
+    }
+    for (tool, outcome, numbers) in [
+        (None, None, &[1, 2, 3, 4, 5, 6][..]),
+        (Some("bank"), None, &[1, 2, 5]),
+        (Some("bank/pay"), None, &[1, 5]),
+        (Some("bank"), Some(Outcome::Done), &[2, 5]),
+        (None, Some(Outcome::Waits), &[1, 4]),
+        (Some("ban%"), None, &[6]),
+        (Some("Bank"), None, &[]),
+    ] {
+        let page = LogPage {
+            limit: 9,
+            tool: tool.map(str::to_owned),
+            outcome,
+            ..LogPage::default()
+        };
+        let found = store.tool_calls(&page, &hr).await.unwrap().items;
+        let found: Vec<i64> = found.iter().map(|row| row.number).collect();
+        assert_eq!(found, numbers, "{tool:?} {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_waits_is_counted_for_who_may_decide() {
+    let (_dir, store) = store().await;
+    let first = reserve(&store, &wanted(1, "t"), NOW).await.id;
+    reserve(&store, &wanted(2, "t"), NOW).await;
+    for (reader, at, count) in [
+        (Caller::full(), NOW, 2),
+        (caller("boss", &["hr", "it"]), NOW, 2),
+        (caller("hr", &["hr"]), NOW, 0),
+        (caller("it", &["it"]), NOW, 0),
+        (Caller::full(), NOW + HOUR, 0),
+    ] {
+        let waiting = store.waiting_approvals(&reader, at).await.unwrap();
+        assert_eq!(waiting, count, "{reader:?} at {at}");
+    }
+    decide(&store, &first, Decision::Approve, NOW).await;
+    let waiting = store.waiting_approvals(&Caller::full(), NOW).await;
+    assert_eq!(waiting.unwrap(), 1);
 }
 
 #[tokio::test]

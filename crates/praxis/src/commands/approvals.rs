@@ -155,6 +155,7 @@ async fn audit(after: Option<i64>, limit: usize, global: &Global) -> Result<(), 
         limit,
         descending: after.is_none(),
         after,
+        ..LogPage::default()
     };
     let found = store.tool_calls(&page, &Caller::full()).await?;
     if global.json {
