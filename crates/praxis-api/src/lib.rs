@@ -252,20 +252,25 @@ fn vector_stores() -> Routes {
 
 /// Calls of tools that wait for a person, and the log of all calls.
 fn approvals() -> Routes {
-    use routes::approvals::{audit, decide, list, retrieve};
+    use routes::approvals::{audit, decide, list, retrieve, waiting};
     Routes::new()
         .route("/praxis/v1/approvals", get(list))
+        .route("/praxis/v1/approvals/waiting", get(waiting))
         .route("/praxis/v1/approvals/{id}", get(retrieve).post(decide))
         .route("/praxis/v1/audit", get(audit))
 }
 
 /// Reports of what was used.
 fn usage() -> Routes {
-    use routes::usage::{completions, costs, embeddings, moderations};
+    use routes::usage::{audio_transcriptions, completions, costs, embeddings, moderations};
     Routes::new()
         .route("/v1/organization/usage/completions", get(completions))
         .route("/v1/organization/usage/embeddings", get(embeddings))
         .route("/v1/organization/usage/moderations", get(moderations))
+        .route(
+            "/v1/organization/usage/audio_transcriptions",
+            get(audio_transcriptions),
+        )
         .route("/v1/organization/costs", get(costs))
 }
 

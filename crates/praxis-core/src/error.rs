@@ -185,7 +185,7 @@ impl ErrorCode {
                 422,
                 "invalid_request_error",
                 "Look at `details`, which says what was found: leave it out of the request, or change `praxis.guard` of \
-                 the function.",
+                 the function or `[guard]` in `praxis.toml`.",
             ),
             ErrorCode::OutputInvalid => (
                 "output_invalid",
@@ -296,7 +296,8 @@ pub enum ModelError {
     /// The caller stopped it.
     #[error("the call was cancelled")]
     Cancelled,
-    /// A limit of the caller's has no room for it: ask for less, or later.
+    /// The caller may not: a limit has no room for it, or a guard does not let it through. The error says what can be
+    /// done.
     #[error("{0}")]
     Limited(Box<CallError>),
     /// A defect here.

@@ -18,7 +18,8 @@ use crate::knowledge::{Citation, Retrieval};
 use crate::ledger::{Limit, Payer, Told, UsageKind};
 use crate::taint::Taint;
 use crate::tool::ToolCall;
-use crate::trace::{Span, SpanKind, SpanStatus, TraceSink};
+use crate::trace::redact::Steps;
+use crate::trace::{Secrets, Span, SpanKind, SpanStatus, TraceSink};
 use crate::usage::{Money, Usage};
 
 /// What a function is called, takes and gives.
@@ -189,6 +190,7 @@ pub struct CallContext {
     sink: Arc<dyn TraceSink>,
     data: Arc<Map<String, Value>>,
     taint: Taint,
+    secrets: Secrets,
     scope: Option<Arc<str>>,
     kind: Option<UsageKind>,
     depth: usize,
@@ -213,6 +215,7 @@ impl CallContext {
             sink,
             data: Arc::default(),
             taint: Taint::default(),
+            secrets: Secrets::default(),
             scope: None,
             kind: None,
             depth: 0,
@@ -344,6 +347,11 @@ impl CallContext {
         &self.taint
     }
 
+    /// What is kept out of the spans of the call tree: all contexts that were made of one root share it.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     /// The same context within what the client says is one request: a call of a tool that was approved and made is
     /// not made again in it.
     #[must_use]
@@ -404,6 +412,7 @@ impl CallContext {
         let open = OpenSpan {
             started: Instant::now(),
             sink: Arc::clone(&self.sink),
+            secrets: self.secrets.clone(),
             span: Some(Span {
                 trace_id: self.trace_id.clone(),
                 span_id,
@@ -442,6 +451,7 @@ pub fn now_s() -> i64 {
 pub struct OpenSpan {
     started: Instant,
     sink: Arc<dyn TraceSink>,
+    secrets: Secrets,
     span: Option<Span>,
 }
 
@@ -483,6 +493,7 @@ impl OpenSpan {
             span.duration_us = duration_us;
             span.output = output;
             span.status = status;
+            self.secrets.hide(&mut span);
             self.sink.record(span);
         }
     }
@@ -511,6 +522,12 @@ pub trait Function: Send + Sync {
     /// [`CallError`] with code `invalid_request` for input that does not fit the schema; otherwise
     /// what failed below.
     async fn call(&self, input: Value, cx: &CallContext) -> Result<Value, CallError>;
+
+    /// The steps to what nobody is shown of its input, logs and traces included, beside what names tell
+    /// ([`crate::trace::redact`]).
+    fn secrets(&self) -> &[Steps] {
+        &[]
+    }
 }
 
 #[cfg(test)]

@@ -43,6 +43,10 @@ pub trait Ledger: Send + Sync {
     /// Counts what a call took in the place of what was reserved for it.
     async fn settle(&self, ticket: Ticket, spent: Spent);
 
+    /// Gives back all that was reserved: no call was begun for it, or another ticket counts it. It works once and keeps
+    /// what it was given as [`settle`](Self::settle) does; reports have none of it.
+    async fn give_back(&self, ticket: Ticket);
+
     /// Notes what a call took for which nothing was reserved, for reports: no limit holds for these. It keeps what it
     /// was given as [`settle`](Self::settle) does.
     async fn note(&self, subjects: Vec<Subject>, spent: Spent);
@@ -283,15 +287,18 @@ pub enum UsageKind {
     Moderation,
     /// A call of a tool that costs something, or has limits.
     Tool,
+    /// A transcript or a translation of audio.
+    Transcription,
 }
 
 impl UsageKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Completion,
         Self::Embedding,
         Self::Moderation,
         Self::Tool,
+        Self::Transcription,
     ];
 
     /// As it is written and stored.
@@ -301,6 +308,7 @@ impl UsageKind {
             Self::Embedding => "embedding",
             Self::Moderation => "moderation",
             Self::Tool => "tool",
+            Self::Transcription => "transcription",
         }
     }
 
@@ -317,7 +325,7 @@ pub struct Spent {
     pub kind: UsageKind,
     /// The model that answered, for reports; empty where none did.
     pub model: String,
-    /// Tokens, by kind.
+    /// Tokens, by kind, and seconds of audio.
     pub usage: Usage,
     /// What they cost.
     pub money: Money,

@@ -1,8 +1,13 @@
-//! Traces: what a call did, as spans. Names follow OpenTelemetry; attributes its GenAI conventions.
+//! Traces: what a call did, as spans. Names follow OpenTelemetry; attributes its GenAI conventions. What nobody is
+//! shown of tools' arguments and results is taken out before a sink has a span (`secrets`).
+
+pub mod redact;
+mod secrets;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::secrets::Secrets;
 use crate::access::Caller;
 use crate::ids::{SpanId, TraceId};
 use crate::usage::{Money, Usage};

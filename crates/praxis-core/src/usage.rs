@@ -4,7 +4,7 @@ use std::ops::{Add, AddAssign};
 
 use serde::{Deserialize, Serialize};
 
-/// Tokens that a call read and wrote.
+/// What a call read, heard and wrote.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
 )]
@@ -26,6 +26,9 @@ pub struct Usage {
     /// Those of them that the model thought with before it answered.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub reasoning_tokens: u64,
+    /// Seconds of audio that were listened to, begun ones too.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub audio_seconds: u64,
 }
 
 #[expect(
@@ -46,6 +49,7 @@ impl Add for Usage {
             output_tokens: self.output_tokens + other.output_tokens,
             forced_tokens: self.forced_tokens + other.forced_tokens,
             reasoning_tokens: self.reasoning_tokens + other.reasoning_tokens,
+            audio_seconds: self.audio_seconds + other.audio_seconds,
         }
     }
 }

@@ -86,6 +86,7 @@ pub(crate) async fn given(
 ) -> Result<(Tools, Vec<ToolSpec>), CallError> {
     let all = tools.expanded(functions, own)?;
     let specs = all.specs(functions)?;
+    all.note_secrets(functions, cx);
     let most = match uses.select {
         Some(most) => most,
         None if specs.len() > MOST_TOLD => CHOSEN,

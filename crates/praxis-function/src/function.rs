@@ -23,6 +23,7 @@ use crate::extension::{FirstCall, KnowledgeUse};
 use crate::held::Unheld;
 use crate::history::Asked;
 use crate::library::Deps;
+use crate::moderation::Before;
 use crate::moderation::guard::{Guarding, Watch};
 use crate::moderation::policy::Rules;
 use crate::moderation::veil::Veil;
@@ -248,6 +249,14 @@ impl PromptFunction {
         }
     }
 
+    /// A value of a call of it as traces have it: without what its guard masks or blocks.
+    pub fn hidden(&self, value: Value) -> Value {
+        match self.extras(Vec::new()).veil {
+            Some(veil) => veil.traced(&value),
+            None => value,
+        }
+    }
+
     async fn traced(
         &self,
         input: Value,
@@ -294,12 +303,13 @@ impl PromptFunction {
         let Some(guard) = &self.prompt.ours.guard else {
             return self.run(input, &extras, cx).await;
         };
-        let mut guarding = Guarding::new(guard, &self.signature.name, &extras.deps);
+        let before = Before::Function(&self.signature.name);
+        let mut guarding = Guarding::new(guard, before, &extras.deps);
         guarding.let_in(&input, &extras.past, cx).await?;
         if guard.output.is_empty() {
             return self.run(input, &extras, cx).await;
         }
-        let (span, judging) = cx.span(SpanKind::Step, "guard", json!({ "side": "output" }));
+        let (span, judging) = guarding.begin_output(cx);
         let mut watch = guarding.watch(self.output.format == OutputFormat::Json);
         let outcome = self.watched(input, &extras, &mut watch, (cx, &judging));
         let outcome = outcome.await;

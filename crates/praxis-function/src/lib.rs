@@ -38,7 +38,7 @@ pub mod version;
 pub use ask::REPAIR;
 pub use function::PromptFunction;
 pub use library::{Deps, Functions, Known, Library, check, check_sources};
-pub use moderation::Moderator;
+pub use moderation::{ApplicationGuard, ModelGuard, Moderator};
 pub use prefix::StablePrefix;
 pub use reuse::same_words;
 pub use scope::Verdict;

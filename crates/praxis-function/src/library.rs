@@ -17,7 +17,7 @@ use crate::dotprompt::{Flaw, Templates};
 use crate::examples::ExampleSet;
 use crate::function::PromptFunction;
 use crate::held::Unheld;
-use crate::moderation::{self, CATEGORIES, Moderator};
+use crate::moderation::{self, ApplicationGuard, CATEGORIES, ModelGuard, Moderator};
 use crate::passages;
 use crate::prompt::{Prompt, parse, places_output, places_passages};
 use crate::reuse::{self, Reuse};
@@ -139,7 +139,7 @@ fn not_found<'a>(name: &str, names: impl Iterator<Item = &'a String> + Clone) ->
     }
 }
 
-/// Names that prompts may refer to.
+/// Names that prompts may refer to, and what else holds for them.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
     /// Models of the application and the catalogue.
@@ -151,6 +151,8 @@ pub struct Known {
     pub functions: Vec<String>,
     /// Categories of the application's own classifier, beside those of the OpenAI API.
     pub categories: Vec<String>,
+    /// What holds for every function whose prompt does not do without it.
+    pub guard: Option<Arc<ApplicationGuard>>,
     /// The application's folder: data files that prompts name are relative to it.
     pub root: PathBuf,
 }
@@ -161,6 +163,8 @@ pub struct Library {
     /// The same and those without a file, by name.
     all: Functions,
     moderator: Arc<Moderator>,
+    /// What stands around models that are asked past all functions.
+    models: Option<ModelGuard>,
 }
 
 /// A prompt file, or another one of a version, that has been read.
@@ -250,6 +254,10 @@ impl Library {
                 } = loaded;
                 // Without one there was a problem, and nothing is composed.
                 let validator = validator?;
+                let mut prompt = prompt;
+                if let Some(application) = &known.guard {
+                    prompt.ours.guard = application.of_function(prompt.ours.guard.take());
+                }
                 let output = OutputSpec {
                     schema,
                     checks: prompt.ours.checks.clone(),
@@ -299,6 +307,7 @@ impl Library {
             functions,
             all: deps.functions.clone(),
             moderator: Arc::clone(&deps.moderator),
+            models: of_models(known, deps),
         })
     }
 
@@ -316,6 +325,19 @@ impl Library {
     /// What texts are judged by, here and at `/v1/moderations`.
     pub fn moderator(&self) -> &Moderator {
         &self.moderator
+    }
+
+    /// What stands around models that are asked past all functions, where the application's guard holds for them.
+    pub fn model_guard(&self) -> Option<&ModelGuard> {
+        self.models.as_ref()
+    }
+
+    /// Models as those have them who ask past all functions: within the application's guard, where it holds for them.
+    pub fn guarded(&self, chat: Arc<dyn ChatGateway>) -> Arc<dyn ChatGateway> {
+        match &self.models {
+            Some(guard) => guard.over(chat),
+            None => chat,
+        }
     }
 
     /// Signatures of the functions that are there without a file, by name.
@@ -351,6 +373,12 @@ impl Library {
             .map(|f| f.signature.clone())
             .collect()
     }
+}
+
+fn of_models(known: &Known, deps: &Deps) -> Option<ModelGuard> {
+    let guard = known.guard.as_ref()?;
+    let holds = guard.holds_for_models();
+    holds.then(|| ModelGuard::new(guard.guard().clone(), deps.clone()))
 }
 
 fn signature(name: &str, prompt: &Prompt) -> Signature {
@@ -452,6 +480,7 @@ fn read(
             }
         };
         references(source, &prompt, known, &mut problems);
+        beside_application(source, &prompt, known, &mut problems);
         vector_stores(source, &prompt, &mut problems);
         callees(source, &prompt, &files, known, &mut problems);
         let declared = prompt.ours.technique.examples.as_ref();
@@ -609,6 +638,48 @@ fn references(source: &Source, prompt: &Prompt, known: &Known, problems: &mut Ve
                 continue;
             }
             check("knowledge base", base, &known.knowledge);
+        }
+    }
+}
+
+/// Where a prompt leaves the application's guard out, or says less of something than that does.
+fn beside_application(
+    source: &Source,
+    prompt: &Prompt,
+    known: &Known,
+    problems: &mut Vec<Diagnostic>,
+) {
+    let (Some(application), Some(own)) = (&known.guard, &prompt.ours.guard) else {
+        return;
+    };
+    let mut warn = |at: &str, message: String, help: &str| {
+        problems.push(Diagnostic {
+            severity: Severity::Warning,
+            ..at_text(source, at, message).help(help)
+        });
+    };
+    if own.alone {
+        let name = &source.name;
+        let message = format!("`{name}` does without the application's guard");
+        warn(
+            "inherit",
+            message,
+            "leave `inherit` out, unless `[guard]` in praxis.toml is not to hold here",
+        );
+        return;
+    }
+    for (side, kinds) in application.overrules(own) {
+        let names: Vec<String> = kinds.iter().map(|k| format!("`{}`", k.name())).collect();
+        if !names.is_empty() {
+            let names = names.join(", ");
+            let message = format!(
+                "`guard.{side}` says less of {names} than the application's guard, which holds here too"
+            );
+            warn(
+                "guard",
+                message,
+                "leave them out, or say `inherit: false` to do without `[guard]` in praxis.toml",
+            );
         }
     }
 }

@@ -115,6 +115,17 @@ impl Tools {
         kept
     }
 
+    /// Tells traces what nobody is shown of the tools' arguments, before a model writes them.
+    pub fn note_secrets(&self, functions: &Functions, cx: &CallContext) {
+        for (name, function) in &self.functions {
+            if let Ok(function) = functions.get(function)
+                && !function.secrets().is_empty()
+            {
+                cx.secrets().of_tool(name, function.secrets());
+            }
+        }
+    }
+
     /// The tools as models are told of them.
     ///
     /// # Errors
@@ -248,8 +259,12 @@ impl Asking<'_> {
             Some(veil) => veil.handed(&arguments),
             None => arguments,
         };
+        let (secrets, hidden) = (cx.secrets(), function.secrets());
+        secrets.of_tool(&function.signature().name, hidden);
+        secrets.note(&arguments, hidden);
         // Boxed: a function may call others that call others.
         let given = Box::pin(function.call(arguments, &cx.nested()?)).await?;
+        secrets.note(&given, hidden);
         Ok(self.restored(given))
     }
 }

@@ -100,7 +100,7 @@ pub(crate) struct Account {
     began: Instant,
     /// What it is asked, for its tokens where the provider does not tell them.
     prompt: Vec<Message>,
-    /// The tokenizer of the model that answers, where it is known.
+    /// The tokenizer of the model that answers, or one like it; none for local models, which count themselves.
     vocabulary: Option<Vocabulary>,
     /// What is owed for it.
     bill: Option<Bill>,

@@ -198,11 +198,11 @@ async fn attempt<'a>(
 }
 
 impl ChatTarget {
-    /// The tokenizer of a model that others run, where it is known.
+    /// The tokenizer of a model that others run, or one like it.
     pub(crate) fn vocabulary(&self) -> Option<Vocabulary> {
         match &self.runner {
             Runner::Local(_) => None,
-            Runner::Remote(endpoint) => Vocabulary::of(&endpoint.model),
+            Runner::Remote(endpoint) => Some(Vocabulary::like(&endpoint.model)),
         }
     }
 

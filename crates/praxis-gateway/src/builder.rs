@@ -120,6 +120,7 @@ impl<'a> Builder<'a> {
                 let model = transcriber::Local::new(name, place.clone(), cache, config);
                 Model::Transcriber {
                     local: Some((place, Arc::new(model))),
+                    price: config.and_then(|c| c.price).unwrap_or_default(),
                 }
             }
         }
@@ -171,7 +172,10 @@ impl<'a> Builder<'a> {
                 }),
                 local: None,
             },
-            Task::Transcription => Model::Transcriber { local: None },
+            Task::Transcription => Model::Transcriber {
+                local: None,
+                price: Price::default(),
+            },
         })
     }
 

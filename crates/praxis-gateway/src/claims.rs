@@ -25,6 +25,12 @@ pub(crate) struct Bill {
     subjects: Vec<Subject>,
 }
 
+/// What is held of limits in money beside a bill, until that is paid.
+pub(crate) struct Held {
+    ledger: Arc<dyn Ledger>,
+    ticket: Ticket,
+}
+
 /// The most that a call may need.
 struct Need {
     tokens: u64,
@@ -111,6 +117,23 @@ impl Bill {
         Self::reserved(ledger, claim, Need { tokens, money }, cx).await
     }
 
+    /// The same for audio whose length is not known yet: a request, and its money where it is known how much that is
+    /// ([`Held`]).
+    ///
+    /// # Errors
+    /// As [`Bill::open`].
+    pub(crate) async fn for_audio(
+        ledger: &Arc<dyn Ledger>,
+        cx: &CallContext,
+    ) -> Result<Self, ModelError> {
+        let claim = Claim::new(cx.payer(), cx.limits());
+        if claim.limits.is_empty() {
+            return Ok(Self::without_limits(ledger, claim));
+        }
+        let (tokens, money) = (0, Money(0));
+        Self::reserved(ledger, claim, Need { tokens, money }, cx).await
+    }
+
     async fn reserved(
         ledger: &Arc<dyn Ledger>,
         claim: Claim,
@@ -145,6 +168,29 @@ impl Bill {
         }
     }
 
+    /// Takes so much of all limits in money that hold for who pays, beside this bill.
+    ///
+    /// # Errors
+    /// As [`Bill::open`].
+    pub(crate) async fn hold(
+        &self,
+        money: Money,
+        cx: &CallContext,
+    ) -> Result<Option<Held>, ModelError> {
+        let mut claim = Claim::new(cx.payer(), cx.limits());
+        claim.limits.retain(|(_, limit)| limit.what == What::Money);
+        if claim.limits.is_empty() || money <= Money(0) {
+            return Ok(None);
+        }
+        (claim.requests, claim.money) = (0, money);
+        let reserved = self.ledger.reserve(claim).await;
+        let reserved = reserved.map_err(|error| ModelError::Limited(Box::new(error.into())))?;
+        Ok(Some(Held {
+            ledger: Arc::clone(&self.ledger),
+            ticket: reserved.ticket,
+        }))
+    }
+
     /// What is paid by who operates the server.
     pub(crate) fn of_nobody(ledger: &Arc<dyn Ledger>) -> Self {
         Self::without_limits(ledger, Claim::default())
@@ -159,5 +205,12 @@ impl Bill {
         };
         // Where there is no room, the ledger waits for it by itself.
         let _ = paid;
+    }
+}
+
+impl Held {
+    /// Gives it back: the bill is paid, and counts.
+    pub(crate) fn give_back(self) {
+        let _ = self.ledger.give_back(self.ticket).now_or_never();
     }
 }

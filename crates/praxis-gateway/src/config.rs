@@ -106,8 +106,8 @@ pub struct ModelConfig {
     /// Chat models: for how long answers are kept and given again to the same request; default: none is.
     #[serde(default)]
     pub cache: Option<CachePolicy>,
-    /// Price, in US dollars for a million tokens; default: what the tables of prices say for the provider's own
-    /// address. Local models are free.
+    /// Price, in US dollars for a million tokens, or, of a speech model, for a minute of audio; default: what the tables
+    /// of prices say for the provider's own address. Local models are free.
     #[serde(default)]
     pub price: Option<Price>,
     /// OpenAI: whether the endpoint takes regular expressions, choices and grammars that answers are held
@@ -203,21 +203,48 @@ impl<'de> Deserialize<'de> for Provider {
     }
 }
 
-/// Price of a model, in US dollars for a million tokens.
+/// Price of a model, in US dollars for a million tokens, or for a minute of audio.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "WrittenPrice")]
 pub struct Price {
     /// Of the prompt.
     pub input: f64,
     /// Of what of the prompt came from the provider's cache; default: as the rest.
-    #[serde(default)]
     pub cached_input: Option<f64>,
     /// Of what of the prompt was written into the provider's cache; default: as the rest.
-    #[serde(default)]
     pub cache_write: Option<f64>,
     /// Of the answer.
-    #[serde(default)]
     pub output: f64,
+    /// Of a minute of audio that is listened to.
+    pub audio_minute: f64,
+}
+
+/// A price as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPrice {
+    input: Option<f64>,
+    cached_input: Option<f64>,
+    cache_write: Option<f64>,
+    output: Option<f64>,
+    audio_minute: Option<f64>,
+}
+
+impl TryFrom<WrittenPrice> for Price {
+    type Error = &'static str;
+
+    fn try_from(written: WrittenPrice) -> Result<Self, Self::Error> {
+        if written.input.is_none() && written.audio_minute.is_none() {
+            return Err("a price needs `input`, or, of a speech model, `audio_minute`");
+        }
+        Ok(Self {
+            input: written.input.unwrap_or_default(),
+            cached_input: written.cached_input,
+            cache_write: written.cache_write,
+            output: written.output.unwrap_or_default(),
+            audio_minute: written.audio_minute.unwrap_or_default(),
+        })
+    }
 }
 
 impl Price {
@@ -243,7 +270,8 @@ impl Price {
             ),
         ];
         let input: f64 = parts.iter().map(|(n, price)| *n as f64 * price).sum();
-        Money(input.round() as i64) + Money::for_tokens(usage.output_tokens, self.output)
+        let audio = usage.audio_seconds as f64 / 60.0 * self.audio_minute * 1e6;
+        Money((input + audio).round() as i64) + Money::for_tokens(usage.output_tokens, self.output)
     }
 }
 

@@ -27,7 +27,7 @@ use crate::claims::Bill;
 use crate::config::{GatewayConfig, Price, Provider};
 use crate::error::GatewayError;
 use crate::local::Place;
-use crate::transcriber::Traced;
+use crate::transcriber::Counted;
 
 /// What OpenAI calls its Whisper model: the default speech model here.
 const WHISPER: &str = "whisper-1";
@@ -67,6 +67,8 @@ pub(crate) enum Model {
     Transcriber {
         /// `None` at an endpoint: those are not called.
         local: Option<(Place, Arc<dyn Transcriber>)>,
+        /// What it costs.
+        price: Price,
     },
 }
 
@@ -225,8 +227,8 @@ impl Gateway {
         }))
     }
 
-    /// The speech model of that name, or the default one, for a call of a caller, which is traced and counted. It is
-    /// held to no limits: those are of tokens and money. Loading waits for the first use.
+    /// The speech model of that name, or the default one, for a call of a caller, whose use is traced, counted and held to
+    /// limits of requests and money. Loading waits for the first use.
     ///
     /// # Errors
     /// [`ModelError::NotFound`] or [`ModelError::InvalidRequest`] for a name that is none.
@@ -243,12 +245,15 @@ impl Gateway {
         match self.model(name)? {
             Model::Transcriber {
                 local: Some((_, transcriber)),
-            } => Ok(Arc::new(Traced {
+                price,
+            } => Ok(Arc::new(Counted {
                 transcriber: Arc::clone(transcriber),
                 name: name.to_owned(),
+                price: *price,
+                ledger: self.ledger.get().cloned(),
                 cx: cx.clone(),
             })),
-            Model::Transcriber { local: None } => Err(ModelError::InvalidRequest(format!(
+            Model::Transcriber { local: None, .. } => Err(ModelError::InvalidRequest(format!(
                 "`{name}` is a speech model at an endpoint, which is not called; use `{}`",
                 crate::DEFAULT_TRANSCRIBER
             ))),
@@ -351,8 +356,9 @@ impl Gateway {
             ),
             Model::Transcriber {
                 local: Some((place, _)),
+                ..
             } => (Provider::LOCAL, self.absent(place)),
-            Model::Transcriber { local: None } => (
+            Model::Transcriber { local: None, .. } => (
                 declared.map_or(Provider::OPENAI, |d| d.provider),
                 Some("speech models of endpoints are not called".to_owned()),
             ),

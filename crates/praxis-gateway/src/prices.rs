@@ -273,6 +273,7 @@ fn sound(path: &str, value: Value, date: Date) -> Result<Listed, Problem> {
         cached_input: entry.cached_input,
         cache_write: entry.cache_write,
         output: entry.output.unwrap_or_default(),
+        audio_minute: 0.0,
     };
     let special = price.cached_input.into_iter().chain(price.cache_write);
     let mut numbers = special.chain([price.input, price.output]);

@@ -1,9 +1,10 @@
 //! The tokenizers of models that others run, where they are published and small enough to carry: those of OpenAI
 //! (`tiktoken`). For what a provider does not count itself: an answer that was cut off before its usage came, and the
-//! size of a conversation before it is sent.
+//! size of a conversation before it is sent. Chat models of other makers are counted by OpenAI's latest, which is nearer
+//! to theirs than any rule by characters; docs/providers.md has what was measured.
 //!
-//! Left out: models of other makers, whose tokens are estimated (`tokens`), and what a call reserves, which has to be
-//! the most that it can be and is asked at each call (`praxis_core::tokens::most`).
+//! Left out: embedders of other makers, by whose counts texts are cut and stored (`tokens`), and what a call reserves,
+//! which has to be the most that it can be and is asked at each call (`praxis_core::tokens::most`).
 
 use praxis_core::tokens::{TokenCount, estimate};
 use praxis_core::{Message, Part};
@@ -13,20 +14,39 @@ use tiktoken_rs::tokenizer::{Tokenizer, get_tokenizer};
 /// on for megabytes without a space is one. A cut adds a token at most.
 const PIECE: usize = 8 << 10;
 
+/// Bytes of a text from which on it is counted by its beginning where the tokenizer is not the model's own: exact it
+/// would not be anyway.
+const SAMPLE: usize = 64 << 10;
+
 /// Tokens around a message: its begin, its role, its end (OpenAI Cookbook, "How to count tokens with tiktoken").
 const PER_MESSAGE: usize = 3;
 
 /// Tokens that the beginning of the answer takes in the prompt (the same).
 const PRIMING: usize = 3;
 
-/// Tokens of a model whose tokenizer is known.
+/// Tokens of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Vocabulary(Tokenizer);
+pub(crate) struct Vocabulary {
+    tokenizer: Tokenizer,
+    kin: Kin,
+}
+
+/// What a tokenizer is to the model that is counted by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kin {
+    /// Its own.
+    Own,
+    /// One like its own.
+    Alike,
+    /// One like its own but for numbers, of which each digit is a token: Qwen's.
+    AlikeByDigits,
+}
 
 impl Vocabulary {
-    /// That of a model by its provider's name for it: `gpt-4o-mini`, `openai/gpt-5`, `ft:gpt-4o:acme::1`.
+    /// That of a model by its provider's name for it, where it is known: `gpt-4o-mini`, `openai/gpt-5`,
+    /// `ft:gpt-4o:acme::1`.
     pub(crate) fn of(model: &str) -> Option<Self> {
-        let name = model.rsplit('/').next().unwrap_or(model);
+        let name = last(model);
         let is_openai = [
             "gpt-",
             "chatgpt-",
@@ -39,17 +59,46 @@ impl Vocabulary {
         if !is_openai.iter().any(|begin| name.starts_with(begin)) {
             return None;
         }
-        get_tokenizer(name).map(Self)
+        get_tokenizer(name).map(|tokenizer| Self {
+            tokenizer,
+            kin: Kin::Own,
+        })
     }
 
-    /// How many tokens a text has.
+    /// That of a model, or one like it.
+    pub(crate) fn like(model: &str) -> Self {
+        let name = last(model).to_ascii_lowercase();
+        let is_qwen = name.contains("qwen") || name.starts_with("qwq");
+        Self::of(model).unwrap_or(Self {
+            tokenizer: Tokenizer::O200kBase,
+            kin: match is_qwen {
+                true => Kin::AlikeByDigits,
+                false => Kin::Alike,
+            },
+        })
+    }
+
+    /// How many tokens a text has; about, where the tokenizer is not the model's own.
     pub(crate) fn count(self, text: &str) -> usize {
-        let Ok(encoder) = tiktoken_rs::bpe_for_tokenizer(self.0) else {
+        let Ok(encoder) = tiktoken_rs::bpe_for_tokenizer(self.tokenizer) else {
             return estimate(text);
         };
-        pieces(text)
-            .map(|piece| encoder.count_ordinary(piece))
-            .sum()
+        let counted = |text: &str| -> usize {
+            let tokens = pieces(text).map(|piece| encoder.count_ordinary(piece));
+            tokens.sum()
+        };
+        if self.kin == Kin::Own {
+            return counted(text);
+        }
+        let sample = text.get(..text.floor_char_boundary(SAMPLE)).unwrap_or(text);
+        let mut tokens = counted(sample);
+        if self.kin == Kin::AlikeByDigits {
+            tokens += more_by_digits(sample);
+        }
+        match sample.len() < text.len() {
+            true => tokens.saturating_mul(text.len()) / sample.len().max(1),
+            false => tokens,
+        }
     }
 
     /// How many tokens a conversation has as a prompt. Media and calls of tools are estimated, as nobody publishes how
@@ -66,9 +115,24 @@ impl Vocabulary {
         TokenCount {
             messages: counted.collect(),
             frame: PRIMING,
-            exact: messages.iter().all(is_text),
+            exact: self.kin == Kin::Own && messages.iter().all(is_text),
         }
     }
+}
+
+/// A model's name without who it is from.
+fn last(model: &str) -> &str {
+    model.rsplit('/').next().unwrap_or(model)
+}
+
+/// How many more tokens numbers are of which each digit is one, and not up to three together.
+fn more_by_digits(text: &str) -> usize {
+    let numbers = text.split(|c: char| !c.is_numeric());
+    let more = numbers.map(|number| {
+        let digits = number.chars().count();
+        digits - digits.div_ceil(3)
+    });
+    more.sum()
 }
 
 fn is_text(message: &Message) -> bool {
@@ -120,7 +184,10 @@ mod tests {
             ("davinci-of-ours", None),
             ("", None),
         ] {
-            assert_eq!(Vocabulary::of(model).map(|v| v.0), known, "{model}");
+            let own = Vocabulary::of(model);
+            assert_eq!(own.map(|v| v.tokenizer), known, "{model}");
+            let like = Vocabulary::like(model);
+            assert_eq!(like.kin == Kin::Own, known.is_some(), "{model}");
         }
     }
 
@@ -136,6 +203,27 @@ mod tests {
             let vocabulary = Vocabulary::of(model).unwrap();
             assert_eq!(vocabulary.count(text), tokens, "{model}: {text}");
         }
+    }
+
+    /// Qwen's own tokenizer has 5 tokens for a number of five digits.
+    #[test]
+    fn models_of_other_makers_are_counted_by_a_tokenizer_like_theirs() {
+        for (model, text, tokens) in [
+            ("llama-3.3-70b", "hello world", 2),
+            ("claude-sonnet-4-5", "12345", 2),
+            ("Qwen/Qwen3-8B", "hello world", 2),
+            ("Qwen/Qwen3-8B", "12345", 5),
+            ("qwen-plus", "1 and 22 and 333", 10),
+            ("QwQ-32B", "", 0),
+        ] {
+            let vocabulary = Vocabulary::like(model);
+            assert_eq!(vocabulary.count(text), tokens, "{model}: {text}");
+            let count = vocabulary.count_prompt(&[Message::user("hello world")]);
+            assert_eq!((count.total(), count.exact), (2 + 1 + 3 + 3, false));
+        }
+        // A long one by its beginning.
+        let long = Vocabulary::like("m").count(&"a word ".repeat(40_000));
+        assert!((79_000..81_000).contains(&long), "{long}");
     }
 
     #[test]

@@ -245,6 +245,8 @@ impl Ledger for Few {
 
     async fn settle(&self, _: Ticket, _: Spent) {}
 
+    async fn give_back(&self, _: Ticket) {}
+
     async fn note(&self, _: Vec<Subject>, _: Spent) {}
 }
 

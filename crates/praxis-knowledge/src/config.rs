@@ -20,12 +20,17 @@ use crate::load::LoadLimits;
 use crate::metadata::{DeclaredType, MetadataRule};
 use crate::segment::{SegmentOptions, Strategy};
 
+/// What URIs of documents begin with that are pages of the web.
+const WEB: [&str; 2] = ["https://", "http://"];
+
 /// A knowledge base as its file declares it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BaseConfig {
     /// What it knows, in one sentence.
     pub description: Option<String>,
+    /// Whether its documents are trusted as the application's own texts are; default: all are but pages of the web.
+    pub trusted: Option<bool>,
     /// The embedding model; default: the application's.
     pub embedder: Option<String>,
     /// The folder with its documents; its own, where nothing else is named.
@@ -135,6 +140,12 @@ impl BaseConfig {
         let folder = folder.map(|f| (String::new(), SourceConfig::Folder(f)));
         let others = self.sources.iter().map(|s| (s.name(), s.clone()));
         folder.into_iter().chain(others).collect()
+    }
+
+    /// Whether the document of a URI is trusted. Who reads one that is not has read what comes from outside.
+    pub fn trusts(&self, uri: &str) -> bool {
+        let is_page = WEB.iter().any(|scheme| uri.starts_with(scheme));
+        self.trusted.unwrap_or(!is_page)
     }
 
     /// How large chunks become for an embedder that reads `room` tokens beside headings and prefix.

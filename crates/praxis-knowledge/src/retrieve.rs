@@ -19,6 +19,7 @@ use serde_json::json;
 
 use crate::analyze::{Terms, analyze, analyze_question};
 use crate::config::SearchConfig;
+use crate::functions::search_name;
 use crate::graph::GraphHits;
 use crate::ingest::indexed_text;
 use crate::keyword::coverage;
@@ -279,6 +280,11 @@ impl Knowledge {
         let (span, inner) = cx.span(SpanKind::Retrieval, name, input);
         match self.documents_of(name, query, &inner).await {
             Ok(found) => {
+                let read = found.documents.iter().map(|d| {
+                    let text = d.passage.as_ref().map_or("", |p| p.text.as_str());
+                    (d.uri.as_str(), text)
+                });
+                self.note_read(name, read, cx);
                 let hits: Vec<_> = found
                     .documents
                     .iter()
@@ -291,6 +297,23 @@ impl Knowledge {
                 span.fail(&error);
                 Err(error)
             }
+        }
+    }
+
+    /// Notes which documents of a base were read that it does not trust, by their URIs and texts: the call tree has
+    /// read what comes from outside.
+    fn note_read<'t>(
+        &self,
+        name: &str,
+        read: impl Iterator<Item = (&'t str, &'t str)>,
+        cx: &CallContext,
+    ) {
+        let Ok(base) = self.base(name) else {
+            return;
+        };
+        for (uri, text) in read.filter(|(uri, _)| !base.config.trusts(uri)) {
+            cx.taint().note_links(&json!([uri, text]));
+            cx.taint().mark(&search_name(name));
         }
     }
 
@@ -422,6 +445,9 @@ impl Retriever for Knowledge {
         let (span, inner) = cx.span(SpanKind::Retrieval, knowledge, traced(query));
         match self.search_base(knowledge, query, &inner).await {
             Ok(retrieval) => {
+                let read = retrieval.passages.iter();
+                let read = read.map(|p| (p.uri.as_str(), p.text.as_str()));
+                self.note_read(knowledge, read, cx);
                 let hits: Vec<_> = retrieval
                     .passages
                     .iter()

@@ -27,12 +27,20 @@ const ANIMALS: [&str; 12] = [
 async fn opened(dir: &Path, search: SearchConfig) -> Knowledge {
     let config = BaseConfig {
         search,
+        ..BaseConfig::default()
+    };
+    of_config(dir, config).await
+}
+
+/// The same, with all that its file says.
+async fn of_config(dir: &Path, config: BaseConfig) -> Knowledge {
+    let config = BaseConfig {
         segment: SegmentConfig {
             max_tokens: 16,
             min_tokens: 4,
             ..SegmentConfig::default()
         },
-        ..BaseConfig::default()
+        ..config
     };
     let store = Store::open(&dir.join("praxis.db")).await.unwrap();
     let specs = vec![("docs".to_owned(), dir.join("knowledge"), config)];
@@ -79,6 +87,35 @@ async fn base(dir: &Path, search: SearchConfig) -> Knowledge {
     let report = ingested(&knowledge).await;
     assert_eq!(report.added, ANIMALS.len(), "{report:?}");
     knowledge
+}
+
+#[tokio::test]
+async fn who_reads_what_a_base_does_not_trust_has_read_from_outside() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = base(dir.path(), SearchConfig::default()).await;
+    let stranger = BaseConfig {
+        trusted: Some(false),
+        ..BaseConfig::default()
+    };
+    let stranger = of_config(dir.path(), stranger).await;
+    let query = Query::new("what an otter eats in a season", 5);
+    for (knowledge, source) in [(&folder, None), (&stranger, Some("praxis/search/docs"))] {
+        let of_passages = cx();
+        knowledge
+            .search("docs", &query, &of_passages)
+            .await
+            .unwrap();
+        assert_eq!(of_passages.taint().source(), source);
+        let of_documents = cx();
+        let found = knowledge.search_documents("docs", &query, &of_documents);
+        assert!(!found.await.unwrap().documents.is_empty());
+        assert_eq!(of_documents.taint().source(), source);
+    }
+    // What finds nothing has read nothing.
+    let nothing = cx();
+    let query = Query::new("", 5);
+    stranger.search("docs", &query, &nothing).await.unwrap();
+    assert!(!nothing.taint().is_tainted());
 }
 
 #[tokio::test]

@@ -681,6 +681,16 @@ async fn pages_of_the_web_are_found_under_their_addresses() {
         stand.first("mill grinds Fridays").await,
         format!("http://127.0.0.1:{port}/hours")
     );
+    let context = cx();
+    let query = Query::new("mill grinds Fridays", 1);
+    let found = stand.knowledge.search("docs", &query, &context).await;
+    assert_eq!(found.unwrap().passages.len(), 1);
+    assert_eq!(context.taint().source(), Some("praxis/search/docs"));
+    assert!(
+        context
+            .taint()
+            .knows_link(&format!("http://127.0.0.1:{port}/hours"))
+    );
 
     stand.embedded();
     put(
@@ -703,6 +713,25 @@ async fn pages_of_the_web_are_found_under_their_addresses() {
         "{report:?}"
     );
     assert_eq!(report.removed, 0);
+}
+
+#[test]
+fn pages_of_the_web_are_not_trusted_unless_the_base_says_so() {
+    let trusts = |text: &str, uri: &str| {
+        let config: BaseConfig = toml::from_str(text).unwrap();
+        config.trusts(uri)
+    };
+    for (uri, by_itself) in [
+        ("guide/hours.md", true),
+        ("handbook:docs/a.md", true),
+        ("s3://bucket/a.pdf", true),
+        ("https://example.com/", false),
+        ("http://intranet/", false),
+    ] {
+        assert_eq!(trusts("", uri), by_itself, "{uri}");
+        assert!(trusts("trusted = true", uri), "{uri}");
+        assert!(!trusts("trusted = false", uri), "{uri}");
+    }
 }
 
 #[test]

@@ -79,14 +79,35 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// The tools of an application.
-pub struct Toolbox;
+/// The tools of an application: its tool files, read once. What is wrong with them and what they make are of the same
+/// texts, whatever becomes of the files meanwhile.
+#[derive(Default)]
+pub struct Toolbox {
+    root: PathBuf,
+    /// Those without mistakes, by name.
+    files: Vec<ToolFile>,
+    /// What is wrong with the others.
+    mistakes: Vec<Diagnostic>,
+    /// Names of the functions of the application's prompts.
+    prompts: Vec<String>,
+}
 
 impl Toolbox {
-    /// Makes the tools of the application in `root`. A service that is far away and down costs a warning, as long as
-    /// a copy of what it said is there.
-    pub async fn load(root: &Path, deps: &ToolDeps) -> Loaded {
-        let (files, mut diagnostics) = read(root);
+    /// Reads the tool files of the application in `root`. What is wrong with one is told by what follows.
+    pub fn read(root: &Path) -> Self {
+        let (files, mistakes) = read(root);
+        Self {
+            root: root.to_owned(),
+            files,
+            mistakes,
+            prompts: prompts(root),
+        }
+    }
+
+    /// Makes the tools. A service that is far away and down costs a warning, as long as a copy of what it said is
+    /// there.
+    pub async fn load(&self, deps: &ToolDeps) -> Loaded {
+        let mut diagnostics = self.mistakes.clone();
         let mut functions: Vec<Arc<dyn Function>> = Vec::new();
         for function in builtin::functions() {
             match function {
@@ -94,7 +115,7 @@ impl Toolbox {
                 Err(problem) => diagnostics.push(Diagnostic::error(problem.message)),
             }
         }
-        let makes = files.iter().map(|file| made(file, deps));
+        let makes = self.files.iter().map(|file| made(file, deps));
         let makes: Vec<_> = makes.collect();
         let mut made = futures::stream::iter(makes).buffered(AT_ONCE);
         while let Some((mut tools, mut found)) = made.next().await {
@@ -103,9 +124,8 @@ impl Toolbox {
         }
         let approved = safety::approved(&functions, deps);
         functions.push(approved);
-        let prompts = prompts(root);
         let known = functions.iter().map(|f| f.signature().name.clone());
-        diagnostics.extend(clashes(&Names::Known(known.collect()), &prompts));
+        diagnostics.extend(clashes(&Names::Known(known.collect()), &self.prompts));
         functions.sort_by(|a, b| a.signature().name.cmp(&b.signature().name));
         Loaded {
             functions,
@@ -118,16 +138,11 @@ impl Toolbox {
     ///
     /// # Errors
     /// A diagnostic where there is no tool file of that name.
-    pub async fn refresh(
-        root: &Path,
-        deps: &ToolDeps,
-        name: Option<&str>,
-    ) -> Result<Loaded, Diagnostic> {
-        let (files, _) = read(root);
+    pub async fn refresh(&self, deps: &ToolDeps, name: Option<&str>) -> Result<Loaded, Diagnostic> {
         let is_meant = |file: &&ToolFile| name.is_none_or(|name| file.name == name);
-        let meant: Vec<&ToolFile> = files.iter().filter(is_meant).collect();
+        let meant: Vec<&ToolFile> = self.files.iter().filter(is_meant).collect();
         if let Some(name) = name.filter(|_| meant.is_empty()) {
-            let near = nearest(name, files.iter().map(|file| file.name.as_str()));
+            let near = nearest(name, self.files.iter().map(|file| file.name.as_str()));
             let found =
                 Diagnostic::error(format!("there is no tool file `{name}` without mistakes"));
             return Err(found.suggest(near, "`praxis check` tells what is wrong with a file"));
@@ -143,7 +158,7 @@ impl Toolbox {
             // Without a copy there is nothing to keep.
             let _ = std::fs::rename(copy, before);
         }
-        let loaded = Self::load(root, deps).await;
+        let loaded = self.load(deps).await;
         for (copy, before) in &copies {
             let _ = match copy.exists() {
                 true => std::fs::remove_file(before),
@@ -153,17 +168,16 @@ impl Toolbox {
         Ok(loaded)
     }
 
-    /// Names of the functions of the application in `root`, and what is wrong with its tool files, without asking
-    /// anybody. `state` is the folder of [`ToolDeps::state`].
-    pub fn check(root: &Path, state: &Path) -> (Vec<Names>, Vec<Diagnostic>) {
-        let (files, mut diagnostics) = read(root);
-        let prompts = prompts(root);
+    /// Names of the functions of the application, and what is wrong with its tool files, without asking anybody.
+    /// `state` is the folder of [`ToolDeps::state`].
+    pub fn check(&self, state: &Path) -> (Vec<Names>, Vec<Diagnostic>) {
+        let mut diagnostics = self.mistakes.clone();
         let mut built_in = builtin::names();
         built_in.push(safety::APPROVED.to_owned());
         let mut all = vec![Names::Known(built_in)];
-        for file in &files {
-            let names = file.declared.names(&file.name, root, state);
-            diagnostics.extend(clashes(&names, &prompts));
+        for file in &self.files {
+            let names = file.declared.names(&file.name, &self.root, state);
+            diagnostics.extend(clashes(&names, &self.prompts));
             all.push(names);
         }
         (all, diagnostics)

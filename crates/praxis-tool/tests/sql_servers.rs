@@ -10,7 +10,7 @@
 
 #[path = "support/database.rs"]
 mod database;
-#[path = "support/servers.rs"]
+#[path = "../../praxis-sources/tests/support/servers.rs"]
 mod servers;
 #[path = "support/shop.rs"]
 mod shop;
@@ -230,7 +230,7 @@ async fn postgres_tells_its_schema(database: &Database) {
     );
     assert!(schema.table("paid").unwrap().view);
     let words = ["green".to_owned(), "an_".to_owned()];
-    let found = database.values(&schema, &words).await.unwrap();
+    let found = database.values(&schema, "", &words).await.unwrap();
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(
         (found[0].column.as_str(), found[0].value.as_str()),
@@ -421,7 +421,7 @@ async fn mariadb_tells_its_schema(database: &Database) {
     assert_eq!(status.samples, ["paid", "new"]);
     assert!(schema.table("paid").unwrap().view);
     let words = ["green".to_owned(), "an_".to_owned()];
-    let found = database.values(&schema, &words).await.unwrap();
+    let found = database.values(&schema, "", &words).await.unwrap();
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(
         (found[0].column.as_str(), found[0].value.as_str()),

@@ -40,6 +40,8 @@ pub struct Project {
     pub config: AppConfig,
     /// Its knowledge bases: name and configuration.
     pub bases: Vec<(String, BaseConfig)>,
+    /// Its tool files.
+    pub toolbox: Toolbox,
     /// Names of the functions of its tools.
     pub tools: Vec<Names>,
     /// What is likely not as meant.
@@ -123,7 +125,16 @@ impl Project {
             problems.push(problem);
             Moderator::new(None)
         });
-        let (tools, found) = Toolbox::check(&root, &tool_state(&root));
+        // What is wrong with the guard by itself was told.
+        let guard = config.guard().unwrap_or_default();
+        if let (Some(guard), Some(models)) = (&guard, &models) {
+            let unknown = guard.unknown(&models.known_models(), &moderator.categories());
+            if !unknown.is_empty() {
+                problems.extend(versions::at_toml(&root, unknown));
+            }
+        }
+        let toolbox = Toolbox::read(&root);
+        let (tools, found) = toolbox.check(&tool_state(&root));
         let is_error = |found: &Diagnostic| found.severity == Severity::Error;
         let (mistakes, warnings): (Vec<_>, Vec<_>) = found.into_iter().partition(is_error);
         problems.extend(mistakes);
@@ -132,6 +143,7 @@ impl Project {
                 root,
                 config,
                 bases,
+                toolbox,
                 tools,
                 warnings,
                 moderator: Arc::new(moderator),
@@ -166,6 +178,7 @@ impl Project {
             knowledge: self.bases.iter().map(|(name, _)| name.clone()).collect(),
             functions: built_in,
             categories: self.moderator.categories(),
+            guard: self.config.guard().ok().flatten().map(Arc::new),
             root: self.root.clone(),
         }
     }
@@ -333,7 +346,7 @@ impl App {
             state: tool_state(&project.root),
         };
         let mut tools = match tools {
-            Tools::Made => Toolbox::load(&project.root, &tool_deps).await,
+            Tools::Made => project.toolbox.load(&tool_deps).await,
             Tools::LeftOut => Loaded {
                 functions: Vec::new(),
                 diagnostics: Vec::new(),

@@ -97,6 +97,46 @@ fn check_reads_prompts_too() {
 }
 
 #[test]
+fn check_tells_which_functions_do_without_the_applications_guard() {
+    let app = Sandbox::empty();
+    let config =
+        "[app]\nname = \"b\"\n[guard]\ninput = { rules = \"secrets\", action = \"block\" }\n";
+    app.write("praxis.toml", config);
+    let prompt =
+        |keys: &str| format!("---\ninput:\n  schema:\n    q: string\n{keys}---\n{{{{q}}}}\n");
+    app.write("prompts/held.prompt", prompt(""));
+    app.write(
+        "prompts/free.prompt",
+        prompt("praxis.guard: {inherit: false}\n"),
+    );
+    let run = app.praxis(&["check"]);
+    let all = format!("{}{}", run.stdout, run.stderr);
+    assert!(run.ok, "{run:?}");
+    for part in [
+        "`free` does without the application's guard",
+        "prompts/free.prompt:5:16",
+    ] {
+        assert!(all.contains(part), "{part:?} is missing: {all}");
+    }
+    assert!(!all.contains("`held`"), "{all}");
+    let config = "[guard]\ninput = { categories = [\"hat\"], action = \"block\" }\n";
+    app.write("praxis.toml", config);
+    let run = app.praxis(&["check"]);
+    assert!(!run.ok);
+    for part in [
+        "praxis.toml:1:2",
+        "no category `hat`",
+        "did you mean `hate`?",
+    ] {
+        assert!(
+            run.stderr.contains(part),
+            "{part:?} is missing: {}",
+            run.stderr
+        );
+    }
+}
+
+#[test]
 fn check_knows_the_models_that_a_base_names() {
     let app = Sandbox::knowledge_qa();
     app.write(

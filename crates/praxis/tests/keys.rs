@@ -364,7 +364,7 @@ async fn use_is_reported_by_day_model_key_user_and_tag() {
     let total = app.json(&["usage", "--by", "tag"])["total"].clone();
     let wanted = json!({
         "requests": 3, "failed": 1, "input_tokens": 37, "cached_tokens": 3, "output_tokens": 10,
-        "cost_usd": 0.00133,
+        "audio_seconds": 0, "cost_usd": 0.00133,
     });
     assert_eq!(total, wanted);
     let run = app.praxis(&["usage", "--by", "model"]);

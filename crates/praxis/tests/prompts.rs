@@ -409,6 +409,32 @@ fn mistakes_of_a_trial_say_what_to_do() {
 }
 
 #[test]
+fn two_runs_do_not_write_into_one_file() {
+    let app = trial();
+    // As a run that goes on has it.
+    app.write("r.jsonl", "");
+    let held = std::fs::File::open(app.path("r.jsonl")).unwrap();
+    held.lock().unwrap();
+    let run = app.praxis(&[
+        "prompts",
+        "try",
+        "hello",
+        "--data",
+        "cases.jsonl",
+        "--out",
+        "r.jsonl",
+    ]);
+    assert!(!run.ok, "{run:?}");
+    for part in [
+        "another run writes its results into",
+        "r.jsonl",
+        "name another file with --out",
+    ] {
+        assert!(run.stderr.contains(part), "{part}: {run:?}");
+    }
+}
+
+#[test]
 fn variants_are_compared_and_a_run_goes_on_where_it_stopped() {
     if !has_model(MODEL) {
         return;

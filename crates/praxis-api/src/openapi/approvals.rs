@@ -1,7 +1,7 @@
 //! Calls of tools that wait for a person, and the log of all calls.
 
 use praxis_core::Approval;
-use praxis_core::approval::ApprovalState;
+use praxis_core::approval::{ApprovalState, Outcome};
 use praxis_store::LoggedCall;
 use serde_json::{Value, json};
 
@@ -16,6 +16,7 @@ use crate::routes::paging::SHORT;
 pub(super) fn describe(to: &mut Writer) {
     let approval = to.schemas.given::<Approval>();
     lists(to, &approval);
+    waiting(to);
     decisions(to, approval);
     log(to);
 }
@@ -51,6 +52,28 @@ fn lists(to: &mut Writer, approval: &Value) {
         operation,
         "The id of the item after which items are wanted.",
     ));
+}
+
+fn waiting(to: &mut Writer) {
+    let schema = object(
+        "How many calls wait.",
+        [
+            kind("approvals.waiting"),
+            has("count", "How many the key may decide on.", count()),
+        ],
+    );
+    let schema = to.schemas.name("WaitingApprovals", schema);
+    let example = json!({ "object": "approvals.waiting", "count": 2 });
+    to.add(
+        Operation::get("/praxis/v1/approvals/waiting", "countWaitingApprovals")
+            .tag(tags::APPROVALS)
+            .says(
+                "Count approvals that wait",
+                "How many calls wait for a person that the key may decide on: those that it may see, but for what it \
+                 asked for itself.",
+            )
+            .gives("The number.", schema, example),
+    );
 }
 
 fn decisions(to: &mut Writer, approval: Value) {
@@ -133,6 +156,16 @@ fn log(to: &mut Writer) {
             "The log of calls of tools",
             "Every call, also those that were refused: who, which function, with what, why it was let through or not, and \
              what became of it. Entries are never changed; they are kept for 90 days.",
+        )
+        .asks(
+            "tool",
+            "Only calls of this tool (`shop`), or of this one function (`shop/refund`).",
+            text(),
+        )
+        .asks(
+            "outcome",
+            "Only entries with this outcome.",
+            word(&Outcome::ALL.map(Outcome::as_str)),
         )
         .gives("A page of the log.", page, Value::Null);
     to.add(paged(

@@ -9,9 +9,9 @@ use futures::stream::BoxStream;
 use praxis_core::chat::ReasoningEffort;
 use praxis_core::{
     CallContext, ChatGateway, ChatRequest, Constraint, ErrorCode, FinishReason, Message,
-    ModelError, Priority, Sampling, SpanKind, ToolCall, ToolChoice, ToolSpec,
+    ModelError, Priority, Sampling, SpanKind, ToolChoice, ToolSpec,
 };
-use praxis_function::PromptFunction;
+use praxis_function::{ModelGuard, PromptFunction};
 use praxis_store::ResponseStatus;
 use serde_json::{Value, json};
 
@@ -111,6 +111,8 @@ pub(crate) struct World {
     /// What runs code, where the application has it.
     pub coder: Option<Coder>,
     pub responses: Arc<Responses>,
+    /// What stands around its models.
+    pub guard: Option<ModelGuard>,
 }
 
 impl Ask {
@@ -216,7 +218,9 @@ pub(crate) async fn perform(
     mut teller: Teller,
 ) -> Result<Response, ApiError> {
     let include = job.ask.include;
-    let (span, cx) = job.cx.span(SpanKind::Function, SPAN, job.traced());
+    let traced = job.ask.target.hidden(job.traced(), world);
+    let (span, cx) = job.cx.span(SpanKind::Function, SPAN, traced);
+    let target = job.ask.target.clone();
     let mut opening = Vec::new();
     if !job.response.background {
         opening.push(job.response.told("response.created", include));
@@ -242,10 +246,13 @@ pub(crate) async fn perform(
     };
     teller.end();
     match &made {
-        Ok(response) => span.finish(json!({
-            "status": response.status.as_str(),
-            "output": response.output.iter().map(|i| i.shown(include)).collect::<Vec<_>>(),
-        })),
+        Ok(response) => {
+            let output = response.output.iter().map(|i| i.shown(include)).collect();
+            span.finish(json!({
+                "status": response.status.as_str(),
+                "output": target.hidden(output, world),
+            }));
+        }
         Err(error) => span.fail(&error.message()),
     }
     made
@@ -278,6 +285,17 @@ pub(crate) async fn perform_in_turn(
     };
     if let Err(error) = made {
         tracing::error!(%id, why = error.message(), "the end of a response was not kept");
+    }
+}
+
+impl Target {
+    /// A value as traces have it: without what a guard hides.
+    fn hidden(&self, value: Value, world: &World) -> Value {
+        match (self, &world.guard) {
+            (Self::Function(function), _) => function.hidden(value),
+            (Self::Model, Some(guard)) => guard.hidden(value),
+            (Self::Model, None) => value,
+        }
     }
 }
 
@@ -423,16 +441,16 @@ async fn read(
     }
 }
 
-/// What came of code that a model wants run, and what it is told of it.
+/// What came of code that a model wants run, and what it is told of it; `traced` is the call as traces have it.
 async fn came(
-    call: &ToolCall,
+    traced: Value,
     code: Result<String, String>,
     coder: &Coder,
     container: &mut Container,
     room: usize,
     cx: &CallContext,
 ) -> Result<(String, Option<Came>), ApiError> {
-    let (span, inner) = cx.span(SpanKind::Tool, interpreter::TOOL, json!(call));
+    let (span, inner) = cx.span(SpanKind::Tool, interpreter::TOOL, traced);
     let came = match code {
         Ok(code) => coder
             .run(&code, container, room, &inner)
@@ -468,6 +486,7 @@ async fn calls(
     let room = job.ask.room(&*world.chat) / wanted.len().max(1);
     let mut results = Vec::with_capacity(wanted.len());
     for Wanted { place, call } in wanted {
+        let traced = job.ask.target.hidden(json!(call), world);
         if call.name == interpreter::TOOL {
             let (Some(place), Some(coder)) = (place, &world.coder) else {
                 results.push(Message::tool(&call.id, NO_MORE_CODE));
@@ -476,7 +495,7 @@ async fn calls(
             let code = interpreter::code(&call);
             let events = turn.interpreting(place, code.as_deref().unwrap_or_default());
             teller.tell(events).await;
-            let (text, came) = came(&call, code, coder, container, room, cx).await?;
+            let (text, came) = came(traced, code, coder, container, room, cx).await?;
             let events = turn.interpreted(place, came);
             teller.tell(events).await;
             results.push(Message::tool(&call.id, text));
@@ -488,7 +507,7 @@ async fn calls(
         };
         let events = turn.searching(place);
         teller.tell(events).await;
-        let (span, inner) = cx.span(SpanKind::Tool, search::TOOL, json!(call));
+        let (span, inner) = cx.span(SpanKind::Tool, search::TOOL, traced);
         let queries = search::queries(&call);
         let found = match &queries {
             Ok(queries) => search::run(&*world.searcher, asked, queries, &inner)

@@ -4,7 +4,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use praxis_core::approval::{ApprovalState, Decision, Ruling};
+use praxis_core::approval::{ApprovalState, Decision, Outcome, Ruling};
 use praxis_core::function::now_ms;
 use praxis_core::{Approval, CallError, Caller, ErrorCode};
 use praxis_store::{LogPage, Store};
@@ -62,6 +62,18 @@ fn state_of(name: &str) -> Result<ApprovalState, ApiError> {
         let names = ApprovalState::ALL.map(ApprovalState::as_str).join("`, `");
         ApiError::invalid("state", format!("`state` must be one of `{names}`"))
     })
+}
+
+/// How many wait that the caller may decide on.
+pub(crate) async fn waiting(
+    State(state): State<ApiState>,
+    Admitted(caller): Admitted,
+) -> Result<Json<Value>, ApiError> {
+    let count = state.store.waiting_approvals(&caller, now_ms()).await;
+    let count = count.map_err(CallError::failure)?;
+    Ok(Json(
+        json!({ "object": "approvals.waiting", "count": count }),
+    ))
 }
 
 /// One of them.
@@ -147,6 +159,8 @@ pub(crate) async fn audit(
         limit: page.limit,
         descending: page.descending,
         after,
+        tool: params.text("tool").map(str::to_owned),
+        outcome: params.text("outcome").map(outcome_of).transpose()?,
     };
     let found = state.store.tool_calls(&page, &caller).await;
     let found = found.map_err(CallError::failure)?;
@@ -157,6 +171,13 @@ pub(crate) async fn audit(
         "has_more": found.has_more,
         "last": last,
     })))
+}
+
+fn outcome_of(name: &str) -> Result<Outcome, ApiError> {
+    Outcome::parse(name).ok_or_else(|| {
+        let names = Outcome::ALL.map(Outcome::as_str).join("`, `");
+        ApiError::invalid("outcome", format!("`outcome` must be one of `{names}`"))
+    })
 }
 
 #[cfg(test)]

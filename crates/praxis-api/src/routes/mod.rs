@@ -10,6 +10,8 @@ pub(crate) mod embeddings;
 pub(crate) mod files;
 mod form;
 pub(crate) mod functions;
+#[cfg(test)]
+mod guarded;
 pub(crate) mod health;
 pub(crate) mod knowledge;
 mod messages;

@@ -1,5 +1,5 @@
-//! `/v1/organization/usage/completions`, `embeddings` and `moderations` beside it, and `/v1/organization/costs`: what
-//! was used, as OpenAI's API reports it ("Usage" and "Costs" of its reference).
+//! `/v1/organization/usage/completions`, `embeddings`, `moderations` and `audio_transcriptions` beside it, and
+//! `/v1/organization/costs`: what was used, as OpenAI's API reports it ("Usage" and "Costs" of its reference).
 //!
 //! What holds here: a key's id is its name, a user's is `KEY/USER`, and a project is a tag. Buckets are days of UTC,
 //! whole ones, also where a time begins or ends within one; days to come are left out. A call counts for the day on
@@ -7,7 +7,7 @@
 //! that groups need not add up to the total. What was counted before kinds of use were told apart is reported as
 //! completions; calls of tools are in costs alone. Who may not read everything sees what its own key used, and no tags,
 //! which belong to all keys. Left out: widths other than a day, groups by two fields at once, and what is not counted,
-//! such as transcripts and tokens of audio.
+//! such as tokens of audio.
 
 pub(crate) mod params;
 mod sources;
@@ -63,6 +63,17 @@ pub(crate) async fn moderations(
     page.await.map(Json)
 }
 
+/// Transcripts, and the seconds of audio that were listened to.
+pub(crate) async fn audio_transcriptions(
+    State(state): State<ApiState>,
+    Admitted(caller): Admitted,
+    params: Params,
+) -> Result<Json<Value>, ApiError> {
+    let what = Report::Transcriptions;
+    let page = report(what, &state.store, &caller, &params, now_s());
+    page.await.map(Json)
+}
+
 /// What all calls cost. Beyond OpenAI's, it has the groups and filters of the other reports; a line item is a model.
 pub(crate) async fn costs(
     State(state): State<ApiState>,
@@ -79,6 +90,7 @@ enum Report {
     Completions,
     Embeddings,
     Moderations,
+    Transcriptions,
     Costs,
 }
 
@@ -117,6 +129,7 @@ impl Report {
             Self::Completions => Some(UsageKind::Completion),
             Self::Embeddings => Some(UsageKind::Embedding),
             Self::Moderations => Some(UsageKind::Moderation),
+            Self::Transcriptions => Some(UsageKind::Transcription),
             Self::Costs => None,
         }
     }
@@ -124,7 +137,9 @@ impl Report {
     /// What its results may be grouped by.
     fn fields(self) -> &'static [(&'static str, By)] {
         match self {
-            Self::Completions | Self::Embeddings | Self::Moderations => params::FIELDS,
+            Self::Completions | Self::Embeddings | Self::Moderations | Self::Transcriptions => {
+                params::FIELDS
+            }
             Self::Costs => params::FIELDS_OF_COSTS,
         }
     }
@@ -147,6 +162,15 @@ impl Report {
             }),
             Self::Embeddings => texts("embeddings", sum),
             Self::Moderations => texts("moderations", sum),
+            Self::Transcriptions => json!({
+                "object": "organization.usage.audio_transcriptions.result",
+                "seconds": sum.audio_seconds,
+                "num_model_requests": sum.requests,
+                "project_id": null,
+                "user_id": null,
+                "api_key_id": null,
+                "model": null,
+            }),
             Self::Costs => json!({
                 "object": "organization.costs.result",
                 "amount": { "value": sum.micros as f64 / 1e6, "currency": "usd" },
@@ -180,6 +204,7 @@ struct Sum {
     input_tokens: u64,
     cached_tokens: u64,
     output_tokens: u64,
+    audio_seconds: u64,
     micros: i64,
 }
 
@@ -190,6 +215,7 @@ impl Sum {
         add(&mut self.input_tokens, other.usage.input_tokens);
         add(&mut self.cached_tokens, other.usage.cached_tokens);
         add(&mut self.output_tokens, other.usage.output_tokens);
+        add(&mut self.audio_seconds, other.usage.audio_seconds);
         self.micros = self.micros.saturating_add(other.money.0);
     }
 }

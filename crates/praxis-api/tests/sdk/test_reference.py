@@ -154,11 +154,13 @@ class Praxis(unittest.TestCase):
         address = "/praxis/v1/approvals"
         self.assertEqual(self.ok(web.get(address))["data"], [])
         self.ok(web.get(address, params={"state": "pending"}))
+        self.assertEqual(self.ok(web.get(f"{address}/waiting"))["count"], 0)
         self.refused(web.get(address, params={"state": "lost"}), 400, "invalid_request")
         self.refused(web.get(f"{address}/{NONE}"), 404, "not_found")
         self.refused(web.post(f"{address}/{NONE}", json={"decision": "approve"}), 404, "not_found")
         self.refused(web.post(f"{address}/{NONE}", json={"decision": "perhaps"}), 400, "invalid_request")
-        self.ok(web.get("/praxis/v1/audit", params={"limit": 1}))
+        self.ok(web.get("/praxis/v1/audit", params={"limit": 1, "tool": "notes", "outcome": "done"}))
+        self.refused(web.get("/praxis/v1/audit", params={"outcome": "made"}), 400, "invalid_request")
         self.refused(web.get("/praxis/v1/audit", params={"limit": 0}), 400, "invalid_request")
 
     def test_a_file_is_previewed(self):

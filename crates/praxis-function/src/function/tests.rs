@@ -16,6 +16,7 @@ use super::*;
 use crate::library::{Functions, Known, Library};
 use crate::moderation::Moderator;
 
+mod application;
 mod choice;
 mod guard;
 mod prefix;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use praxis_core::{CallError, ErrorCode};
 use serde_json::{Map, Value, json};
 
-use super::policy::Action;
+use super::policy::{Action, Whose};
 use crate::personal::Kind;
 
 /// Which side of a function a guard stands on.
@@ -21,6 +21,33 @@ impl Side {
         match self {
             Self::Input => "input",
             Self::Output => "output",
+        }
+    }
+}
+
+/// What a guard stands before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before<'a> {
+    /// The function of this name.
+    Function(&'a str),
+    /// Any model that is asked past all functions: clients name them as they like, so that none is told by its name.
+    Models,
+}
+
+impl Before<'_> {
+    /// In a sentence.
+    pub(super) fn shown(self) -> String {
+        match self {
+            Self::Function(name) => format!("`{name}`"),
+            Self::Models => "the model".to_owned(),
+        }
+    }
+
+    /// Among what is counted; no function has the name of models.
+    fn label(self) -> String {
+        match self {
+            Self::Function(name) => name.to_owned(),
+            Self::Models => "models/*".to_owned(),
         }
     }
 }
@@ -163,25 +190,26 @@ impl Decisions {
             .collect()
     }
 
-    /// The error of a call that ends here.
-    pub fn error(&self, function: &str, side: Side) -> CallError {
+    /// The error of a call that ends here, by whoever's guard it is.
+    pub fn error(&self, before: Before<'_>, whose: Whose, side: Side) -> CallError {
         let why = self.blocked().map_or_else(String::new, Found::phrase);
+        let before = before.shown();
         let message = match side {
-            Side::Input => format!("`{function}` does not take this input: {why}"),
-            Side::Output => format!("the answer of `{function}` is withheld: {why}"),
+            Side::Input => format!("{before} does not take this input: {why}"),
+            Side::Output => format!("the answer of {before} is withheld: {why}"),
         };
         let blocked = self.all.iter().filter(|(_, a)| *a == Action::Block);
         let blocked: Value = blocked.map(|(found, a)| found.shown(*a)).collect();
         CallError::new(ErrorCode::ContentBlocked, message)
-            .with_hint("`praxis.guard` of its prompt file says what is let through")
+            .with_hint(whose.place())
             .with_details(json!({ "side": side.name(), "found": blocked }))
     }
 
     /// Counts what was decided.
-    pub fn count(&self, function: &str, side: Side) {
+    pub fn count(&self, before: Before<'_>, side: Side) {
         let counted = |found: &str, action: &'static str| {
             let labels = [
-                ("function", function.to_owned()),
+                ("function", before.label()),
                 ("side", side.name().to_owned()),
                 ("found", found.to_owned()),
                 ("action", action.to_owned()),
@@ -206,7 +234,7 @@ fn rounded(score: f32) -> Value {
 pub(crate) fn describe_metrics() {
     metrics::describe_counter!(
         "praxis_guard_decisions_total",
-        "What guards of functions found, by what was done about it"
+        "What guards of functions and models found, by what was done about it"
     );
 }
 
@@ -246,7 +274,7 @@ mod tests {
                 "scores": {"violence": 0.9},
             })
         );
-        let error = decisions.error("f", Side::Output);
+        let error = decisions.error(Before::Function("f"), Whose::Function, Side::Output);
         assert_eq!(error.code, ErrorCode::ContentBlocked);
         assert_eq!(
             error.message,
@@ -275,11 +303,27 @@ mod tests {
         ] {
             let mut decisions = Decisions::default();
             decisions.note(found, Action::Block);
-            let error = decisions.error("f", Side::Input);
-            assert_eq!(
-                error.message,
-                format!("`f` does not take this input: {words}")
-            );
+            for (before, name, whose, place) in [
+                (
+                    Before::Function("f"),
+                    "`f`",
+                    Whose::Function,
+                    "its prompt file",
+                ),
+                (
+                    Before::Models,
+                    "the model",
+                    Whose::Application,
+                    "praxis.toml",
+                ),
+            ] {
+                let error = decisions.error(before, whose, Side::Input);
+                assert_eq!(
+                    error.message,
+                    format!("{name} does not take this input: {words}")
+                );
+                assert!(error.hint.unwrap().contains(place));
+            }
         }
     }
 }

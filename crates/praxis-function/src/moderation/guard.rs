@@ -8,13 +8,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use praxis_core::function::OpenSpan;
 use praxis_core::{
     CallContext, CallError, CallEvent, ErrorCode, Message, SpanKind, SpanStatus, ToolCall,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::decision::{Decisions, Found, Side};
+use super::decision::{Before, Decisions, Found, Side};
 use super::gate::{Gate, Window};
 use super::policy::{Action, Guard, OnError, Rules, Step, Wanted, What};
 use super::windows::windows;
@@ -26,8 +27,8 @@ use crate::technique::written;
 /// A guard at its work.
 pub(crate) struct Guarding<'a> {
     guard: &'a Guard,
-    /// The function's name.
-    name: &'a str,
+    /// What is called.
+    before: Before<'a>,
     /// What the call reaches the world through, personal data masked.
     deps: &'a Deps,
     rules: Rules,
@@ -36,15 +37,36 @@ pub(crate) struct Guarding<'a> {
 }
 
 impl<'a> Guarding<'a> {
-    /// The guard of a call of the function of this name.
-    pub fn new(guard: &'a Guard, name: &'a str, deps: &'a Deps) -> Self {
+    /// The guard of a call of a function or a model.
+    pub fn new(guard: &'a Guard, before: Before<'a>, deps: &'a Deps) -> Self {
         Self {
             guard,
-            name,
+            before,
             deps,
             rules: Rules::of(&guard.output),
             own: HashSet::new(),
         }
+    }
+
+    /// The same for the output of a call whose input another one let in: with what that found to be the caller's own.
+    pub(super) fn knowing(self, own: HashSet<String>) -> Self {
+        Self { own, ..self }
+    }
+
+    /// What of the input is the caller's own, and may come back.
+    pub(super) fn into_own(self) -> HashSet<String> {
+        self.own
+    }
+
+    /// Opens the step of a side.
+    fn begin(&self, side: Side, cx: &CallContext) -> (OpenSpan, CallContext) {
+        let about = json!({ "side": side.name(), "guard": self.guard.whose.name() });
+        cx.span(SpanKind::Step, "guard", about)
+    }
+
+    /// Opens the step of the output, which [`Watch::end`] ends.
+    pub fn begin_output(&self, cx: &CallContext) -> (OpenSpan, CallContext) {
+        self.begin(Side::Output, cx)
     }
 
     /// Judges what the caller gave: inputs, state and what was said before.
@@ -67,6 +89,8 @@ impl<'a> Guarding<'a> {
         }
         let mut texts = given.values;
         texts.extend(past.iter().map(|message| message.text().into_owned()));
+        let calls = past.iter().flat_map(|message| &message.tool_calls);
+        texts.extend(calls.map(|call| call.arguments.clone()));
         texts.push(given.keys.join("\n"));
         let kinds = self.rules.all();
         if !kinds.is_empty() {
@@ -79,8 +103,7 @@ impl<'a> Guarding<'a> {
         if self.guard.input.is_empty() {
             return Ok(());
         }
-        let about = json!({ "side": Side::Input.name() });
-        let (span, inner) = cx.span(SpanKind::Step, "guard", about);
+        let (span, inner) = self.begin(Side::Input, cx);
         let mut decisions = Decisions::default();
         let outcome = self.judge_input(&texts, &mut decisions, &inner).await;
         let outcome = outcome.and_then(|()| self.verdict(&decisions, Side::Input));
@@ -113,7 +136,7 @@ impl<'a> Guarding<'a> {
                 Err(error) => Err(error),
             };
             if let Err(error) = noted {
-                self.not_judged(error, Side::Input, decisions)?;
+                self.not_judged(error, of_classifier(steps), Side::Input, decisions)?;
             }
         }
         if decisions.blocked().is_none() {
@@ -151,7 +174,7 @@ impl<'a> Guarding<'a> {
                         decisions.note(Found::Judged { category, model }, step.action);
                     }
                 }
-                Err(error) => self.not_judged(error, side, decisions)?,
+                Err(error) => self.not_judged(error, step.on_error, side, decisions)?,
             }
         }
         Ok(())
@@ -161,18 +184,20 @@ impl<'a> Guarding<'a> {
     fn not_judged(
         &self,
         mut error: CallError,
+        on_error: OnError,
         side: Side,
         decisions: &mut Decisions,
     ) -> Result<(), CallError> {
         decisions.failed(&error);
-        if self.guard.on_error == OnError::Pass && error.code != ErrorCode::Cancelled {
+        if on_error == OnError::Pass && error.code != ErrorCode::Cancelled {
             return Ok(());
         }
         if side == Side::Output && error.code == ErrorCode::InvalidRequest {
             // Nothing that the caller could correct.
             error.code = ErrorCode::Upstream;
         }
-        let about = format!("`{}`: the {} could not be judged: ", self.name, side.name());
+        let (before, side) = (self.before.shown(), side.name());
+        let about = format!("{before}: the {side} could not be judged: ");
         error.message.insert_str(0, &about);
         Err(error)
     }
@@ -180,19 +205,19 @@ impl<'a> Guarding<'a> {
     fn verdict(&self, decisions: &Decisions, side: Side) -> Result<(), CallError> {
         match decisions.blocked() {
             None => Ok(()),
-            Some(_) => Err(decisions.error(self.name, side)),
+            Some(_) => Err(decisions.error(self.before, self.guard.whose, side)),
         }
     }
 
     /// Closes a side's step with what was decided.
     fn end(
         &self,
-        span: praxis_core::function::OpenSpan,
+        span: OpenSpan,
         decisions: &Decisions,
         side: Side,
         outcome: Result<(), CallError>,
     ) -> Result<(), CallError> {
-        decisions.count(self.name, side);
+        decisions.count(self.before, side);
         let status = match &outcome {
             Ok(()) => SpanStatus::Ok,
             Err(error) if error.code == ErrorCode::Cancelled => SpanStatus::Cancelled,
@@ -259,11 +284,21 @@ impl Watch<'_> {
         while let Some(event) = events.recv().await {
             self.take(event, cx).await?;
         }
+        self.say_rest(cx).await
+    }
+
+    /// Says what was held back of an answer that has ended.
+    pub(super) async fn say_rest(&mut self, cx: &CallContext) -> Result<(), CallError> {
         self.say_thought(true, cx).await?;
         self.say(true, cx).await
     }
 
-    async fn take(&mut self, event: CallEvent, cx: &CallContext) -> Result<(), CallError> {
+    /// Hands on one event, or what is judged by now.
+    pub(super) async fn take(
+        &mut self,
+        event: CallEvent,
+        cx: &CallContext,
+    ) -> Result<(), CallError> {
         match event {
             CallEvent::Retrieved(_) | CallEvent::Finished { .. } => cx.emit(event).await,
             // Both come anew at the end.
@@ -292,8 +327,7 @@ impl Watch<'_> {
                 self.later.push(event);
             }
             CallEvent::Concluded { .. } | CallEvent::Cited { .. } => {
-                self.say_thought(true, cx).await?;
-                self.say(true, cx).await?;
+                self.say_rest(cx).await?;
                 let event = self.last(event).await?;
                 cx.emit(event).await;
             }
@@ -450,11 +484,7 @@ impl Watch<'_> {
     }
 
     /// Ends the watch: `outcome` is the call's, or what ended it.
-    pub fn end<T>(
-        self,
-        span: praxis_core::function::OpenSpan,
-        outcome: Result<T, CallError>,
-    ) -> Result<T, CallError> {
+    pub fn end<T>(self, span: OpenSpan, outcome: Result<T, CallError>) -> Result<T, CallError> {
         // A call that failed by itself is told of by its own span.
         let judged = match &outcome {
             Err(error) if error.code == ErrorCode::ContentBlocked => Err(error.clone()),
@@ -539,16 +569,32 @@ impl Watch<'_> {
             Err(error) => Err(error),
         };
         if let Err(error) = noted {
-            guarding.not_judged(error, Side::Output, &mut self.decisions)?;
+            let on_error = of_classifier(steps);
+            guarding.not_judged(error, on_error, Side::Output, &mut self.decisions)?;
         }
         guarding.verdict(&self.decisions, Side::Output)
     }
 }
 
+/// The steps that ask the classifier.
+fn classifying(steps: &[Step]) -> impl Iterator<Item = &Step> {
+    let asks = |step: &&Step| matches!(&step.what, What::Categories { judge: None, .. });
+    steps.iter().filter(asks)
+}
+
 /// Whether some steps ask the classifier.
 fn classifies(steps: &[Step]) -> bool {
-    let asks = |step: &Step| matches!(&step.what, What::Categories { judge: None, .. });
-    steps.iter().any(asks)
+    classifying(steps).next().is_some()
+}
+
+/// What becomes of a call that the classifier cannot judge: it is asked once for all steps, and one is enough that does
+/// not let that pass.
+fn of_classifier(steps: &[Step]) -> OnError {
+    let may_pass = |step: &Step| step.on_error == OnError::Pass;
+    match classifying(steps).all(may_pass) {
+        true => OnError::Pass,
+        false => OnError::Block,
+    }
 }
 
 /// What the scores of a text mean to some steps.

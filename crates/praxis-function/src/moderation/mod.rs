@@ -1,25 +1,31 @@
 //! What a text is (hateful, violent, ...), and what is done about it: for `/v1/moderations`, and for the guards that
-//! stand around functions (`praxis.guard`).
+//! stand around functions (`praxis.guard`) and, of the whole application, around models too (`[guard]`).
 //!
 //! Texts are judged by rules (`personal`), by a [`Classifier`] over the vectors of the application's embedder, and,
-//! where a guard asks for it, by a chat model ([`judge`]). A guard's policy is [`policy`]; [`guard`] carries it out:
-//! [`veil`] keeps personal data from the models, [`gate`] holds an answer back until it is judged. Left out: images.
+//! where a guard asks for it, by a chat model ([`judge`]). A guard's policy is [`policy`], how it is written [`written`];
+//! [`guard`] carries it out: [`veil`] keeps personal data from the models, [`gate`] holds an answer back until it is
+//! judged, [`models`] does both for models. Left out: images.
 
+mod application;
 mod category;
 pub mod classifier;
 mod decision;
 mod gate;
 pub(crate) mod guard;
 mod judge;
+mod models;
 pub(crate) mod policy;
 pub(crate) mod veil;
 mod windows;
+pub(crate) mod written;
 
 use praxis_core::{CallError, EmbedKind, Embedder, ErrorCode};
 
+pub use application::ApplicationGuard;
 pub use category::CATEGORIES;
 pub use classifier::{Classifier, FormatError};
-pub(crate) use decision::describe_metrics;
+pub(crate) use decision::{Before, describe_metrics};
+pub use models::ModelGuard;
 
 use classifier::Scorer;
 

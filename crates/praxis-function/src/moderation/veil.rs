@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures::StreamExt;
+use praxis_core::chat::Layout;
 use praxis_core::embed::TokenCounter;
 use praxis_core::tool::MAX_TOOL_CALLS;
 use praxis_core::{
-    CallContext, CallError, ChatChunk, ChatGateway, ChatRequest, ChatStream, EmbedKind, Embedder,
-    Message, ModelError, Part, Query, Retrieval, Retriever, TokenCount, ToolCallDelta,
+    CallContext, CallError, ChatChunk, ChatGateway, ChatRequest, ChatStream, Constraint, EmbedKind,
+    Embedder, Message, ModelError, Part, Query, Retrieval, Retriever, TokenCount, ToolCallDelta,
 };
 use serde_json::{Map, Value};
 
@@ -135,13 +136,35 @@ impl Veil {
         }
     }
 
-    fn messages(&self, messages: &mut [Message]) {
-        {
-            let mut masked = self.lock();
-            for text in messages.iter().flat_map(texts) {
-                masked.reserve(text);
-            }
+    /// Placeholders that messages have of themselves are not given to values.
+    fn reserve(&self, messages: &[Message]) {
+        let mut masked = self.lock();
+        for text in messages.iter().flat_map(texts) {
+            masked.reserve(text);
         }
+    }
+
+    /// What a client's request says beside its messages, as a model gets it: of a function that is the application's own.
+    pub fn beside(&self, request: &mut ChatRequest) {
+        self.reserve(&request.messages);
+        let hide = |text: &mut String| *text = self.text(text, &self.kinds);
+        if let Layout::Infill { suffix } = &mut request.layout {
+            hide(suffix);
+        }
+        for tool in &mut request.tools {
+            hide(&mut tool.description);
+            tool.parameters = self.handed(&tool.parameters);
+        }
+        match &mut request.constraint {
+            None => {}
+            Some(Constraint::JsonSchema(schema)) => *schema = self.handed(schema),
+            Some(Constraint::Regex(text) | Constraint::Grammar(text)) => hide(text),
+            Some(Constraint::Choice(texts)) => texts.iter_mut().for_each(hide),
+        }
+    }
+
+    fn messages(&self, messages: &mut [Message]) {
+        self.reserve(messages);
         for message in messages {
             for part in &mut message.content {
                 if let Part::Text(text) = part {

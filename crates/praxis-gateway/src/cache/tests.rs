@@ -30,6 +30,7 @@ const USAGE: Usage = Usage {
     output_tokens: 20,
     forced_tokens: 1,
     reasoning_tokens: 2,
+    audio_seconds: 0,
 };
 
 fn request() -> ChatRequest {

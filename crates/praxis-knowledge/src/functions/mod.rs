@@ -29,6 +29,11 @@ pub fn function_names<'a>(bases: impl Iterator<Item = &'a str>) -> Vec<String> {
         .collect()
 }
 
+/// The name of the function that searches a base.
+pub(crate) fn search_name(base: &str) -> String {
+    search::name(base)
+}
+
 /// The functions: a search of each base, and what vectors of `embedder` tell about texts.
 pub fn functions<'a>(
     bases: impl Iterator<Item = (&'a str, Option<&'a str>)>,

@@ -12,6 +12,8 @@ mod git;
 mod records;
 #[cfg(feature = "s3")]
 mod s3;
+#[path = "../support/servers.rs"]
+mod servers;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,10 +1,9 @@
 //! Rows and lines as documents: a SQLite file, files of JSON lines, and PostgreSQL and MariaDB where their
 //! programs are.
 
-use std::process::Command;
-
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
+use super::servers::{MariaDb, Postgres};
 use super::*;
 
 async fn sqlite(path: &Path, sql: &str) {
@@ -123,12 +122,6 @@ async fn a_query_reads_and_does_nothing_else() {
     );
 }
 
-/// A port that nobody listens on.
-fn free_port() -> Option<u16> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").ok()?;
-    Some(listener.local_addr().ok()?.port())
-}
-
 /// A query to a database by name and URL.
 fn queried(dir: &Path, (name, url): (&str, &str), query: &str, more: &str) -> Box<dyn Source> {
     let toml = format!(
@@ -137,88 +130,14 @@ fn queried(dir: &Path, (name, url): (&str, &str), query: &str, more: &str) -> Bo
     source(dir, &toml, &[("DB", url)]).unwrap()
 }
 
-/// A server in a folder of its own, where PostgreSQL's programs are installed.
-struct Postgres {
-    dir: tempfile::TempDir,
-    port: u16,
-}
-
-impl Postgres {
-    fn start() -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let data = dir.path().join("data");
-        let user = Command::new("id").arg("-u").output().ok()?;
-        // The server does not run as root.
-        let root = user.stdout.starts_with(b"0\n");
-        let run = |program: &str, args: &[&str]| {
-            let mut command = if root {
-                let mut command = Command::new("setpriv");
-                command.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]);
-                command
-            } else {
-                Command::new(program)
-            };
-            command
-                .args(args)
-                .current_dir("/")
-                .output()
-                .ok()
-                .filter(|o| o.status.success())
-        };
-        if root {
-            Command::new("chown")
-                .arg("65534:65534")
-                .arg(dir.path())
-                .status()
-                .ok()?;
-        }
-        let path = data.to_str()?;
-        run("initdb", &["-D", path, "-U", "praxis", "-A", "trust", "-N"])?;
-        let port = free_port()?;
-        let options = format!(
-            "-p {port} -c listen_addresses=127.0.0.1 -k {} -c fsync=off",
-            dir.path().display()
-        );
-        let log = dir.path().join("log");
-        run(
-            "pg_ctl",
-            &[
-                "-D",
-                path,
-                "-w",
-                "-o",
-                &options,
-                "-l",
-                log.to_str()?,
-                "start",
-            ],
-        )?;
-        Some(Self { dir, port })
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        let pid = std::fs::read_to_string(self.dir.path().join("data/postmaster.pid"))
-            .unwrap_or_default();
-        if let Some(pid) = pid.lines().next() {
-            let _ = Command::new("kill").args(["-QUIT", pid]).status();
-        }
-    }
-}
-
 #[tokio::test]
 async fn rows_of_postgresql_are_read_with_all_their_types() {
     let Some(server) = Postgres::start() else {
         eprintln!("SKIPPED: needs PostgreSQL's initdb and pg_ctl");
         return;
     };
-    let url = format!(
-        "postgres://praxis@127.0.0.1:{}/postgres?sslmode=disable",
-        server.port
-    );
-    let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
-    let mut connection = options.connect().await.unwrap();
+    let url = server.url("praxis");
+    let mut connection = server.connect().await;
     let fill = "CREATE TABLE notes (id uuid PRIMARY KEY, title text, body jsonb, at timestamptz, tags text[], cost numeric);\
         INSERT INTO notes VALUES ('00000000-0000-0000-0000-000000000007', '灯', '{\"text\": \"It shines.\"}', '2026-01-02 03:04:05+00', '{a,b}', 1.25)";
     sqlx::raw_sql(fill).execute(&mut connection).await.unwrap();
@@ -256,60 +175,6 @@ async fn rows_of_postgresql_are_read_with_all_their_types() {
     assert_eq!(count, 1);
 }
 
-/// A server in a folder of its own, where MariaDB's programs are installed.
-struct MariaDb {
-    process: std::process::Child,
-    port: u16,
-    _dir: tempfile::TempDir,
-}
-
-impl MariaDb {
-    fn start() -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let data = format!("--datadir={}", dir.path().join("data").display());
-        let user = Command::new("id").arg("-un").output().ok()?;
-        let user = format!("--user={}", String::from_utf8(user.stdout).ok()?.trim());
-        let made = Command::new("mariadb-install-db")
-            .args(["--no-defaults", "--auth-root-authentication-method=normal"])
-            .args(["--skip-test-db", &data, &user])
-            .output();
-        made.ok().filter(|o| o.status.success())?;
-        let port = free_port()?;
-        let socket = format!("--socket={}", dir.path().join("socket").display());
-        let pid = format!("--pid-file={}", dir.path().join("pid").display());
-        let process = Command::new("mariadbd")
-            .args(["--no-defaults", "--bind-address=127.0.0.1"])
-            .args([&data, &user, &socket, &pid, &format!("--port={port}")])
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .ok()?;
-        Some(Self {
-            process,
-            port,
-            _dir: dir,
-        })
-    }
-
-    async fn connect(&self) -> sqlx::MySqlConnection {
-        let url = format!("mysql://root@127.0.0.1:{}/", self.port);
-        let options: sqlx::mysql::MySqlConnectOptions = url.parse().unwrap();
-        for _ in 0..300 {
-            if let Ok(connection) = options.connect().await {
-                return connection;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-        panic!("MariaDB does not answer");
-    }
-}
-
-impl Drop for MariaDb {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 #[tokio::test]
 async fn rows_of_mysql_are_read_with_all_their_types() {
     let Some(server) = MariaDb::start() else {
@@ -322,7 +187,7 @@ async fn rows_of_mysql_are_read_with_all_their_types() {
             ready BOOLEAN, code INT(5) ZEROFILL, picture BLOB, kind ENUM('a', 'b'), gone TEXT);\
         INSERT INTO notes VALUES (18446744073709551615, '灯', 'It shines.', '2026-01-02 03:04:05', 1.25, TRUE, 42, X'FF00', 'b', NULL)";
     sqlx::raw_sql(fill).execute(&mut connection).await.unwrap();
-    let url = format!("mysql://root@127.0.0.1:{}/shop", server.port);
+    let url = server.url("shop");
     let dir = tempfile::tempdir().unwrap();
     let with = |query: &str, more: &str| queried(dir.path(), ("shop", &url), query, more);
     let notes = with(

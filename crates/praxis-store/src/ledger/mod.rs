@@ -100,6 +100,13 @@ impl Ledger for StoreLedger {
         }
     }
 
+    async fn give_back(&self, ticket: Ticket) {
+        let spent = None;
+        if let Some(sending) = hand_over(&self.queue, Settlement { ticket, spent }.into()) {
+            let _ = sending.await;
+        }
+    }
+
     async fn note(&self, subjects: Vec<Subject>, spent: Spent) {
         if let Some(sending) = hand_over(&self.queue, Item::Note(Noted { subjects, spent })) {
             let _ = sending.await;
@@ -182,7 +189,7 @@ struct Asked {
     reply: oneshot::Sender<Answer>,
 }
 
-/// What a reservation came to; none where its call never began.
+/// What a reservation came to; none where its call never began, or another one of its reservations counts it.
 struct Settlement {
     ticket: Ticket,
     spent: Option<Spent>,

@@ -45,7 +45,7 @@ pub struct UsageSum {
     pub requests: u64,
     /// Those of them that failed.
     pub failed: u64,
-    /// Tokens.
+    /// Tokens, and seconds of audio.
     pub usage: Usage,
     /// Cost.
     pub money: Money,
@@ -84,7 +84,8 @@ impl Store {
         query.push(column).push(
             " AS part, SUM(requests) AS requests, SUM(failed) AS failed, \
              SUM(input_tokens) AS input_tokens, SUM(cached_tokens) AS cached_tokens, \
-             SUM(output_tokens) AS output_tokens, SUM(micros) AS micros \
+             SUM(output_tokens) AS output_tokens, SUM(audio_seconds) AS audio_seconds, \
+             SUM(micros) AS micros \
              FROM usage_daily WHERE day >= ",
         );
         query.push_bind(from.number());
@@ -121,6 +122,7 @@ impl Store {
                         input_tokens: count("input_tokens")?,
                         cached_tokens: count("cached_tokens")?,
                         output_tokens: count("output_tokens")?,
+                        audio_seconds: count("audio_seconds")?,
                         ..Usage::default()
                     },
                     money: Money(row.try_get("micros")?),
@@ -148,6 +150,7 @@ struct Sum {
     input_tokens: u64,
     cached_tokens: u64,
     output_tokens: u64,
+    audio_seconds: u64,
     micros: u64,
 }
 
@@ -176,6 +179,7 @@ impl Uses {
             sum.input_tokens += spent.usage.input_tokens.min(MOST);
             sum.cached_tokens += spent.usage.cached_tokens.min(MOST);
             sum.output_tokens += spent.usage.output_tokens.min(MOST);
+            sum.audio_seconds += spent.usage.audio_seconds.min(MOST);
             sum.micros += u64::try_from(spent.money.0).unwrap_or(0).min(MOST);
         }
     }
@@ -189,14 +193,15 @@ impl Uses {
         for (place, sum) in &self.0 {
             sqlx::query(
                 "INSERT INTO usage_daily (day, kind, name, model, work, requests, failed, \
-                 input_tokens, cached_tokens, output_tokens, micros) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+                 input_tokens, cached_tokens, output_tokens, audio_seconds, micros) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
                  ON CONFLICT (day, kind, name, model, work) DO UPDATE SET \
                  requests = usage_daily.requests + excluded.requests, \
                  failed = usage_daily.failed + excluded.failed, \
                  input_tokens = usage_daily.input_tokens + excluded.input_tokens, \
                  cached_tokens = usage_daily.cached_tokens + excluded.cached_tokens, \
                  output_tokens = usage_daily.output_tokens + excluded.output_tokens, \
+                 audio_seconds = usage_daily.audio_seconds + excluded.audio_seconds, \
                  micros = usage_daily.micros + excluded.micros",
             )
             .bind(place.day.number())
@@ -209,6 +214,7 @@ impl Uses {
             .bind(whole(sum.input_tokens))
             .bind(whole(sum.cached_tokens))
             .bind(whole(sum.output_tokens))
+            .bind(whole(sum.audio_seconds))
             .bind(whole(sum.micros))
             .execute(&mut *tx)
             .await?;

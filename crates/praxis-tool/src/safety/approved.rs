@@ -80,6 +80,8 @@ impl Approved {
             let message = format!("`{name}` is not a tool of this application any more");
             CallError::new(ErrorCode::NotFound, message)
         })?;
+        // What it gives is what the function gives.
+        cx.secrets().of_tool(APPROVED, function.secrets());
         let inner = match approval.state {
             ApprovalState::Approved => cx.nested()?,
             // As the request in which it was made, it is given what came of it.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use praxis_core::approval::{ApprovalState, End, Entry, Outcome, Run, Wanted, digest};
 use praxis_core::function::OpenSpan;
+use praxis_core::trace::redact::{MASK, Steps, redacted};
 use praxis_core::{
     Approval, Approvals, CallContext, CallError, Function, LedgerError, ModelError, Problem,
     Signature, SpanKind, ids, json_schema,
@@ -16,9 +17,9 @@ use praxis_core::{
 use serde_json::{Value, json};
 
 use super::config::PolicyConfig;
+use super::excerpt::{cut, excerpt};
 use super::frame::{announce, framed};
 use super::policy::{Judged, Policy, Verdict, subject};
-use super::redact::{cut, excerpt, redacted};
 use super::told;
 use crate::deps::ToolDeps;
 use crate::mend::mended;
@@ -134,7 +135,7 @@ impl Guarded {
 
     /// Whether and how a call goes on.
     async fn judged(&self, call: &Call<'_>) -> Result<Pass, Stop> {
-        self.fits(call.input)
+        self.fits(call)
             .map_err(|error| Stop::new(Outcome::Refused, "it cannot be checked", error))?;
         let verdict = self.policy.judge(&Judged {
             function: &self.signature.name,
@@ -175,7 +176,7 @@ impl Guarded {
     }
 
     /// Whether the arguments can be checked and fit.
-    fn fits(&self, input: &Value) -> Result<(), CallError> {
+    fn fits(&self, call: &Call<'_>) -> Result<(), CallError> {
         let name = &self.signature.name;
         if let Some(problem) = &self.broken {
             return Err(told::broken(name, problem));
@@ -183,13 +184,16 @@ impl Guarded {
         let Some(validator) = &self.validator else {
             return Err(told::without_schema(name));
         };
-        let mistakes = validator.iter_errors(input).take(MOST_MISTAKES);
+        let mistakes = validator.iter_errors(call.input).take(MOST_MISTAKES);
         let mistakes: Vec<String> = mistakes
             .map(|mistake| {
-                let (at, what) = (
-                    mistake.instance_path().to_string(),
-                    cut(&mistake.to_string()),
-                );
+                let at = mistake.instance_path().to_string();
+                // What is wrong is told with the value, which may be one that nobody is shown.
+                let what = match call.input.pointer(&at) == call.shown.pointer(&at) {
+                    true => mistake.to_string(),
+                    false => mistake.masked_with(MASK).to_string(),
+                };
+                let what = cut(&what);
                 match at.is_empty() {
                     true => what,
                     false => format!("at `{at}`: {what}"),
@@ -292,7 +296,11 @@ impl Guarded {
         }
         let output = self.inner.call(call.input.clone(), call.cx).await;
         self.taint(call.cx, output.as_ref().ok());
-        word.message = output.as_ref().err().map(|error| cut(&error.message));
+        if let Ok(content) = &output {
+            call.cx.secrets().note(content, &self.policy.redact);
+        }
+        let said = |error: &CallError| cut(&call.cx.secrets().shown(&error.message));
+        word.message = output.as_ref().err().map(said);
         word.outcome = match output.is_ok() {
             true => Outcome::Done,
             false => Outcome::Failed,
@@ -302,7 +310,7 @@ impl Guarded {
             run: taken.run,
             result: match &output {
                 Ok(content) => Ok(content.clone()),
-                Err(error) => Err(cut(&error.message)),
+                Err(error) => Err(said(error)),
             },
         });
         // It has been made: that it cannot be noted takes nothing back.
@@ -316,6 +324,9 @@ impl Guarded {
     /// Gives again what a call gave that was made before.
     async fn repeat(&self, call: &Call<'_>, approval: Approval) -> Result<Value, CallError> {
         self.taint(call.cx, approval.result.as_ref());
+        if let Some(result) = &approval.result {
+            call.cx.secrets().note(result, &self.policy.redact);
+        }
         let content = approval
             .result
             .unwrap_or_else(|| json!("done before; what it gave was larger than what is kept"));
@@ -337,7 +348,7 @@ impl Guarded {
             decision: stop.decision,
             approval: stop.approval,
             outcome: stop.outcome,
-            message: Some(cut(&stop.error.message)),
+            message: Some(cut(&call.cx.secrets().shown(&stop.error.message))),
         };
         if let Err(error) = self.approvals.note(self.entry(call, &word), None).await {
             let function = &self.signature.name;
@@ -402,10 +413,13 @@ impl Function for Guarded {
         // What the function would mend is mended before, so that a digest is of what is called.
         let (input, _) = mended(&self.signature.input_schema, input);
         let (caller, user) = (cx.caller(), cx.payer().user.as_deref());
+        let hidden = self.secrets();
+        cx.secrets().of_tool(&self.signature.name, hidden);
+        cx.secrets().note(&input, hidden);
         let call = Call {
             id: ids::generate("call-"),
             digest: digest(&self.signature.name, &input, caller, user),
-            shown: redacted(&input, &self.policy.redact),
+            shown: redacted(&input, hidden),
             input: &input,
             cx,
         };
@@ -414,6 +428,10 @@ impl Function for Guarded {
             Ok(Pass::Repeat(approval)) => self.repeat(&call, *approval).await,
             Err(stop) => Err(self.stop(&call, stop).await),
         }
+    }
+
+    fn secrets(&self) -> &[Steps] {
+        &self.policy.redact
     }
 }
 

@@ -6,10 +6,10 @@
 
 mod approved;
 mod config;
+mod excerpt;
 mod frame;
 mod guarded;
 mod policy;
-mod redact;
 mod rules;
 mod told;
 

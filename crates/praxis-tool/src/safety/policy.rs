@@ -6,6 +6,7 @@ use globset::GlobMatcher;
 use praxis_core::json_schema::{field, item, without_null};
 use praxis_core::ledger::{Pattern, Per, What};
 use praxis_core::taint::Taint;
+use praxis_core::trace::redact::Steps;
 use praxis_core::{CallContext, Claim, Effect, Effects, Limit, Money, Problem, Subject};
 use serde_json::Value;
 
@@ -39,7 +40,7 @@ pub(super) struct Policy {
     pub spend: Option<Limit>,
     valid: Option<Duration>,
     /// Arguments that nobody is shown.
-    pub redact: Vec<Vec<String>>,
+    pub redact: Vec<Steps>,
     rules: Vec<Rule>,
 }
 

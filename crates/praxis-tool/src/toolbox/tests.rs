@@ -78,7 +78,8 @@ async fn files_make_functions_that_can_be_called() {
         ("prompts/ask.prompt", "Hello"),
     ]);
     let deps = deps(root.path());
-    let loaded = Toolbox::load(root.path(), &deps).await;
+    let toolbox = Toolbox::read(root.path());
+    let loaded = toolbox.load(&deps).await;
     assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
     let names: Vec<&str> = loaded
         .functions
@@ -102,7 +103,7 @@ async fn files_make_functions_that_can_be_called() {
         ]
     );
     // What is said without making them is the same.
-    let (known, diagnostics) = Toolbox::check(root.path(), &deps.state);
+    let (known, diagnostics) = toolbox.check(&deps.state);
     assert!(diagnostics.is_empty());
     for name in names {
         assert!(known.iter().any(|names| names.may_have(name)), "{name}");
@@ -194,7 +195,8 @@ fn mistakes_are_told_with_file_line_and_fix() {
     ];
     for (files, said) in mistakes {
         let root = application(files);
-        let (_, found) = Toolbox::check(root.path(), &root.path().join(".praxis/tools"));
+        let toolbox = Toolbox::read(root.path());
+        let (_, found) = toolbox.check(&root.path().join(".praxis/tools"));
         let text: Vec<String> = found.iter().map(ToString::to_string).collect();
         let text = text.join("\n");
         for part in *said {
@@ -208,12 +210,38 @@ fn mistakes_are_told_with_file_line_and_fix() {
 }
 
 #[tokio::test]
+async fn what_was_checked_is_what_is_made() {
+    let root = application(&[
+        ("tools/notes.files.toml", NOTES),
+        ("tools/bad.files.toml", "folder = 3"),
+    ]);
+    let deps = deps(root.path());
+    let toolbox = Toolbox::read(root.path());
+    // As an editor saves them while the application starts.
+    std::fs::write(root.path().join("tools/notes.files.toml"), "folder = 3").unwrap();
+    std::fs::write(root.path().join("tools/bad.files.toml"), NOTES).unwrap();
+    let (names, checked) = toolbox.check(&deps.state);
+    let loaded = toolbox.load(&deps).await;
+    assert_eq!(checked, loaded.diagnostics);
+    assert!(matches!(&checked[..], [one] if one.to_string().contains("tools/bad.files.toml:1")));
+    for (function, there) in [("notes/read", true), ("bad/read", false)] {
+        let is_made = |f: &Arc<dyn Function>| f.signature().name == function;
+        assert_eq!(loaded.functions.iter().any(is_made), there, "{function}");
+        assert_eq!(
+            names.iter().any(|n| n.may_have(function)),
+            there,
+            "{function}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_file_with_mistakes_takes_no_other_along() {
     let root = application(&[
         ("tools/good.files.toml", NOTES),
         ("tools/bad.files.toml", "folder = 3"),
     ]);
-    let loaded = Toolbox::load(root.path(), &deps(root.path())).await;
+    let loaded = Toolbox::read(root.path()).load(&deps(root.path())).await;
     assert_eq!(loaded.diagnostics.len(), 1);
     assert!(
         loaded
@@ -226,7 +254,7 @@ async fn a_file_with_mistakes_takes_no_other_along() {
 #[tokio::test]
 async fn an_application_without_tool_files_has_what_is_built_in() {
     let root = application(&[]);
-    let loaded = Toolbox::load(root.path(), &deps(root.path())).await;
+    let loaded = Toolbox::read(root.path()).load(&deps(root.path())).await;
     assert!(loaded.diagnostics.is_empty());
     assert_eq!(loaded.functions.len(), 4);
 }
@@ -324,15 +352,11 @@ async fn what_a_server_offered_stays_where_it_does_not_answer() {
     ]);
     let deps = deps(root.path());
     let copy = deps.state.join("files/notes.json");
-    let loaded = Toolbox::refresh(root.path(), &deps, Some("notes"))
-        .await
-        .unwrap();
+    let toolbox = Toolbox::read(root.path());
+    let loaded = toolbox.refresh(&deps, Some("notes")).await.unwrap();
     assert!(loaded.diagnostics.is_empty());
     assert_eq!(std::fs::read_to_string(&copy).unwrap(), "kept");
     assert!(!copy.with_extension("before").exists());
-    let error = Toolbox::refresh(root.path(), &deps, Some("note"))
-        .await
-        .err()
-        .unwrap();
+    let error = toolbox.refresh(&deps, Some("note")).await.err().unwrap();
     assert_eq!(error.label.as_deref(), Some("did you mean `notes`?"));
 }

@@ -81,7 +81,7 @@ pub struct Functions {
 impl Functions {
     /// Those of the application in `root`.
     pub async fn load(root: &Path) -> Self {
-        let loaded = Toolbox::load(root, &deps(root)).await;
+        let loaded = Toolbox::read(root).load(&deps(root)).await;
         let named = loaded
             .functions
             .into_iter()

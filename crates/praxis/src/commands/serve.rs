@@ -159,7 +159,7 @@ fn state(app: &App, access: Option<Arc<Access>>, cors: Cors) -> Result<ApiState,
             description: info.description.clone().unwrap_or_default(),
             suggestions: app.project.config.console.suggestions.clone(),
         }),
-        chat: app.gateway.clone(),
+        chat: app.library.guarded(app.gateway.clone()),
         embedders: Arc::new(move |name, cx| embedders.embedder_for(name, cx)),
         transcribers: Arc::new(move |name, cx| transcribers.transcriber_for(name, cx)),
         models: Arc::new(move || {

@@ -3,7 +3,7 @@
 pub mod proposed;
 
 use praxis_core::{Severity, Signature, json_schema};
-use praxis_tool::{Toolbox, mcp_login, mcp_logout};
+use praxis_tool::{mcp_login, mcp_logout};
 use serde_json::{Value, json};
 
 use super::call::excerpt;
@@ -146,7 +146,8 @@ fn show(app: &App, name: &str, global: &Global) -> Result<(), Failure> {
 }
 
 async fn refresh(app: &App, name: Option<&str>, global: &Global) -> Result<(), Failure> {
-    let loaded = Toolbox::refresh(&app.project.root, app.tool_deps(), name).await?;
+    let toolbox = &app.project.toolbox;
+    let loaded = toolbox.refresh(app.tool_deps(), name).await?;
     let errors = loaded
         .diagnostics
         .iter()

@@ -12,6 +12,9 @@ use super::store_alone;
 use crate::cli::{By, Global, Usage};
 use crate::ui::{self, BOLD, DIM, Failure};
 
+/// The column of audio.
+const AUDIO: &str = "seconds of audio";
+
 /// What was used of a group in all days.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Sum {
@@ -20,6 +23,7 @@ struct Sum {
     read: u64,
     cached: u64,
     written: u64,
+    audio: u64,
     micros: i64,
 }
 
@@ -31,6 +35,7 @@ impl Sum {
             (&mut self.read, part.usage.input_tokens),
             (&mut self.cached, part.usage.cached_tokens),
             (&mut self.written, part.usage.output_tokens),
+            (&mut self.audio, part.usage.audio_seconds),
         ] {
             *sum = sum.saturating_add(part);
         }
@@ -44,6 +49,7 @@ impl Sum {
             "input_tokens": self.read,
             "cached_tokens": self.cached,
             "output_tokens": self.written,
+            "audio_seconds": self.audio,
             "cost_usd": self.micros as f64 / 1e6,
         })
     }
@@ -55,6 +61,7 @@ impl Sum {
             self.failed.to_string(),
             format!("{} ({})", self.read, self.cached),
             self.written.to_string(),
+            self.audio.to_string(),
             Money(self.micros).to_string(),
         ]
     }
@@ -102,12 +109,13 @@ pub async fn run(args: Usage, global: &Global) -> Result<(), Failure> {
         ui::note(format!("nothing was used from {from} to {to}"));
         return Ok(());
     }
-    let header = [
+    let mut header = vec![
         by.as_str(),
         "requests",
         "failed",
         "tokens read (cached)",
         "tokens written",
+        AUDIO,
         "cost",
     ];
     let named = |(name, sum): &(String, Sum)| match name.is_empty() {
@@ -116,6 +124,14 @@ pub async fn run(args: Usage, global: &Global) -> Result<(), Failure> {
     };
     let mut table: Vec<Vec<String>> = rows.iter().map(named).collect();
     table.push(all.row(ui::paint(BOLD, "in all")));
+    // Most servers hear nothing.
+    let audio = header.iter().position(|column| *column == AUDIO);
+    if let Some(at) = audio.filter(|_| all.audio == 0) {
+        header.remove(at);
+        for row in &mut table {
+            row.remove(at);
+        }
+    }
     ui::out(ui::table(&header, &table));
     ui::note(ui::paint(DIM, format_args!("{from} to {to}, days of UTC")));
     Ok(())

@@ -6,8 +6,8 @@ pub mod toml_file;
 use std::path::{Path, PathBuf};
 
 use praxis_core::{Diagnostic, Problem};
-use praxis_function::Moderator;
 use praxis_function::moderation::Classifier;
+use praxis_function::{ApplicationGuard, Moderator};
 use praxis_gateway::{CacheConfig, Defaults, GatewayConfig, ModelConfig, Prices, RouteConfig};
 use praxis_knowledge::FileLimits;
 use serde::Deserialize;
@@ -42,6 +42,8 @@ pub struct AppConfig {
     pub files: FilesConfig,
     /// What texts are judged by.
     pub moderation: ModerationConfig,
+    /// What is done about the texts of all functions, as it is written.
+    pub guard: Option<serde_json::Value>,
     /// The web console.
     pub console: ConsoleConfig,
     /// The application's own table of prices, `prices.toml` beside this file.
@@ -189,6 +191,7 @@ impl AppConfig {
             .chain(config.prompts.problems())
             .chain(config.server.problems())
             .chain(config.files.problems())
+            .chain(config.guard().err().into_iter().flatten())
             .map(|p| file.diagnose(p))
             .collect();
         if problems.is_empty() {
@@ -196,6 +199,14 @@ impl AppConfig {
         } else {
             Err(problems)
         }
+    }
+
+    /// What is done about the texts of all functions, if anything is.
+    ///
+    /// # Errors
+    /// All that is wrong with `[guard]`.
+    pub fn guard(&self) -> Result<Option<ApplicationGuard>, Vec<Problem>> {
+        self.guard.as_ref().map(ApplicationGuard::read).transpose()
     }
 
     /// The gateway's part.

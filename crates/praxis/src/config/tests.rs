@@ -63,6 +63,20 @@ fn mistakes_name_place_text_and_fix() {
             &["praxis.toml:2", "is not a span of time"],
         ),
         (
+            "[guard]\nmodel = true\n[[guard.input]]\nrules = \"secrets\"\naction = \"block\"\n[[guard.input]]\nrules = [\"emial\"]\naction = \"mask\"\n",
+            &[
+                "praxis.toml:2:9",
+                "unknown key `guard.model`",
+                "did you mean `models`?",
+                "praxis.toml:7:9",
+                "did you mean `email`?",
+            ],
+        ),
+        (
+            "[guard]\nmodels = true\n",
+            &["praxis.toml:1:2", "`[guard]` guards nothing"],
+        ),
+        (
             "[server]\nport = \"x\"\n",
             &["praxis.toml:2:8", "expected u16"],
         ),

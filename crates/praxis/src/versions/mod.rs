@@ -266,7 +266,7 @@ pub async fn pinned(
 }
 
 /// The problems with their places in `praxis.toml`.
-fn at_toml(root: &Path, problems: Vec<Problem>) -> Vec<Diagnostic> {
+pub fn at_toml(root: &Path, problems: Vec<Problem>) -> Vec<Diagnostic> {
     match toml_file::read(&root.join(FILE_NAME), FILE_NAME) {
         Ok(file) => problems.into_iter().map(|p| file.diagnose(p)).collect(),
         Err(problem) => vec![problem],

@@ -41,6 +41,18 @@ pub(super) fn describe(to: &mut Writer) {
     );
     let embedded = texts("organization.usage.embeddings.result");
     let judged = texts("organization.usage.moderations.result");
+    let heard = object(
+        "Transcripts and translations of audio.",
+        [
+            kind("organization.usage.audio_transcriptions.result"),
+            has("seconds", "Seconds of audio, begun ones too.", count()),
+            has("num_model_requests", "Calls.", count()),
+            group("project_id", "The tag, where they are grouped by it."),
+            group("user_id", "The user, where they are grouped by it."),
+            group("api_key_id", "The key, where they are grouped by it."),
+            group("model", "The model, where they are grouped by it."),
+        ],
+    );
     let amount = object(
         "Money.",
         [
@@ -90,6 +102,15 @@ pub(super) fn describe(to: &mut Writer) {
             "usage/moderations",
             "UsageOfModerations",
             judged,
+            FIELDS,
+        ),
+        (
+            "usage/audio_transcriptions",
+            "getUsageOfAudioTranscriptions",
+            "Calls and seconds of audio",
+            "usage/audio_transcriptions",
+            "UsageOfAudioTranscriptions",
+            heard,
             FIELDS,
         ),
         (

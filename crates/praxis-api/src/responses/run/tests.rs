@@ -91,6 +91,7 @@ impl Stage {
             searcher: Arc::new(Shelf(passage)),
             coder: None,
             responses: Arc::new(Responses::new(store, || NOW)),
+            guard: None,
         };
         Self {
             model,

@@ -225,6 +225,10 @@ async fn lists_and_the_log_come_in_pages() {
         ("order=asc&after=1", &["c2"], false),
         ("limit=9", &["c2", "c1"], false),
         ("after=1", &[], false),
+        ("tool=bank&outcome=waits&limit=1", &["c2"], true),
+        ("tool=bank/pay", &["c2", "c1"], false),
+        ("tool=ban", &[], false),
+        ("outcome=done", &[], false),
     ] {
         let path = format!("/praxis/v1/audit?{query}");
         let (_, page) = ask(&server, boss, Method::GET, &path, Value::Null).await;
@@ -237,13 +241,39 @@ async fn lists_and_the_log_come_in_pages() {
     }
     let (_, page) = ask(&server, it, Method::GET, "/praxis/v1/audit", Value::Null).await;
     assert_eq!((&page["data"], &page["last"]), (&json!([]), &Value::Null));
-    let (status, _) = ask(
-        &server,
-        boss,
-        Method::GET,
-        "/praxis/v1/audit?after=x",
-        Value::Null,
-    )
-    .await;
-    assert_eq!(status, StatusCode::BAD_REQUEST);
+    for (query, param) in [("after=x", "after"), ("outcome=made", "outcome")] {
+        let path = format!("/praxis/v1/audit?{query}");
+        let (status, answer) = ask(&server, boss, Method::GET, &path, Value::Null).await;
+        assert_eq!(
+            (status.as_u16(), &answer["error"]["param"]),
+            (400, &json!(param))
+        );
+    }
+}
+
+#[tokio::test]
+async fn who_may_decide_is_told_how_many_wait() {
+    let keys = [
+        ("hr", "approvals", "hr"),
+        ("boss", "approvals", "hr"),
+        ("it", "approvals", "it"),
+        ("chats", "chat", "hr"),
+    ];
+    let (server, secrets) = server(&keys).await;
+    waiting(&server, 1).await;
+    waiting(&server, 2).await;
+    let path = "/praxis/v1/approvals/waiting";
+    for (key, status, count) in secrets
+        .iter()
+        .zip([200, 200, 200, 403])
+        .zip([json!(0), json!(2), json!(0), Value::Null])
+        .map(|((key, status), count)| (key, status, count))
+    {
+        let (got, answer) = ask(&server, key, Method::GET, path, Value::Null).await;
+        assert_eq!(
+            (got.as_u16(), &answer["count"]),
+            (status, &count),
+            "{answer}"
+        );
+    }
 }

@@ -312,6 +312,7 @@ fn world(state: &ApiState) -> World {
         searcher: Arc::clone(&state.vector_stores) as Arc<dyn Searcher>,
         coder: coder(state),
         responses: Arc::clone(&state.responses),
+        guard: state.library.model_guard().cloned(),
     }
 }
 

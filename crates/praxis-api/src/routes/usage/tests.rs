@@ -77,12 +77,15 @@ async fn note_others(store: &Store) {
         (UsageKind::Embedding, 3000, 500_000),
         (UsageKind::Moderation, 7, 0),
         (UsageKind::Tool, 0, 2_000_000),
+        (UsageKind::Transcription, 0, 6_000),
     ] {
+        let is_audio = kind == UsageKind::Transcription;
         let spent = Spent {
             kind,
             model: "e5".to_owned(),
             usage: Usage {
                 input_tokens: tokens,
+                audio_seconds: if is_audio { 60 } else { 0 },
                 ..Usage::default()
             },
             money: Money(micros),
@@ -195,11 +198,23 @@ async fn each_report_has_what_was_used_for_its_thing_and_costs_have_all() {
         assert_eq!(result["input_tokens"], tokens, "{what:?}");
         assert_eq!(result["num_model_requests"], requests, "{what:?}");
     }
+    let what = Report::Transcriptions;
+    let heard = ask(what, &store, &Caller::full(), &query).await.unwrap();
+    let wanted = json!({
+        "object": "organization.usage.audio_transcriptions.result",
+        "seconds": 60,
+        "num_model_requests": 1,
+        "project_id": null,
+        "user_id": null,
+        "api_key_id": null,
+        "model": null,
+    });
+    assert_eq!(heard["data"][0]["results"], json!([wanted]));
     let costs = ask(Report::Costs, &store, &Caller::full(), &query)
         .await
         .unwrap();
     let amount = &costs["data"][0]["results"][0]["amount"]["value"];
-    assert_eq!(amount.as_f64(), Some(3.66));
+    assert_eq!(amount.as_f64(), Some(3.666));
 }
 
 #[tokio::test]

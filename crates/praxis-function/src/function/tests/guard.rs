@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::moderation::classifier::tests::of_axes;
-use crate::moderation::policy::{Action, Guard, Step, Wanted, What};
+use crate::moderation::policy::{Action, Guard, OnError, Step, Wanted, What};
 
 const MAIL: &str = "ann@example.com";
 const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
@@ -413,6 +413,7 @@ fn relayed(pieces: &[String]) -> (String, Result<(), CallError>) {
                 judge: None,
             },
             action: Action::Block,
+            on_error: OnError::Block,
         }],
         ..Guard::default()
     };
@@ -420,7 +421,7 @@ fn relayed(pieces: &[String]) -> (String, Result<(), CallError>) {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let guarding = Guarding::new(&guard, "f", &deps);
+        let guarding = Guarding::new(&guard, Before::Function("f"), &deps);
         let mut watch = guarding.watch(false);
         let (send, events) = tokio::sync::mpsc::channel(10_000);
         for text in pieces {

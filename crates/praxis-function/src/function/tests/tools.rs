@@ -70,6 +70,41 @@ async fn a_model_calls_a_function_and_answers_with_what_it_gave() {
 }
 
 #[tokio::test]
+async fn what_nobody_is_shown_of_a_call_is_in_no_trace() {
+    let login = "---\ninput:\n  schema:\n    user: string\n    password: string\n---\n\
+                 log in {{user}} with {{password}}";
+    let asks = prompt("tools: [desk/login]\n");
+    let called = call(
+        &[("f", &asks), ("desk/login", login)],
+        json!({"q": "Log in"}),
+        |request, _| {
+            let last = request.messages.last().unwrap();
+            Ok(match (last.role, last.text().as_ref()) {
+                (_, "log in li with open-sesame") => "{\"token\": \"t-4711\"}".into(),
+                (Role::Tool, text) => format!("open-sesame gave {text}"),
+                _ => "@desk_login {\"user\": \"li\", \"password\": \"open-sesame\"}".into(),
+            })
+        },
+    )
+    .await;
+    // Models and readers have what there is.
+    let output = called.output.unwrap();
+    assert_eq!(output, "open-sesame gave {\"token\": \"t-4711\"}");
+    let tool = called.spans.iter().find(|s| s.kind == SpanKind::Tool);
+    assert_eq!(
+        tool.unwrap().input["arguments"],
+        json!(r#"{"user":"li","password":"***"}"#)
+    );
+    let inner = called.spans.iter().find(|s| s.name == "desk/login");
+    let input = json!({ "user": "li", "password": "***" });
+    assert_eq!(inner.unwrap().input["input"], input);
+    let spans = json!(called.spans).to_string();
+    for secret in ["open-sesame", "t-4711"] {
+        assert!(!spans.contains(secret), "{spans}");
+    }
+}
+
+#[tokio::test]
 async fn what_goes_wrong_with_a_call_is_told_to_the_model() {
     let called = call(
         &[("f", &with_tools("")), DOUBLE],

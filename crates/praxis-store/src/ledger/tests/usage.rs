@@ -1,6 +1,6 @@
 //! What reports say of calls that were settled.
 
-use praxis_core::ledger::Day;
+use praxis_core::ledger::{Day, What};
 
 use super::*;
 
@@ -116,13 +116,59 @@ async fn one_model_counts_apart_for_each_thing_that_it_is_asked_for() {
     ledger.close().await;
     let day = Day::of(NOW);
     let total = UsageGroup::Total(None);
-    for (work, requests) in [(None, 4), (Some(UsageKind::Tool), 1)] {
+    for (work, requests) in [(None, 5), (Some(UsageKind::Tool), 1)] {
         let sums = store.usage(day, day, &total, None, work).await.unwrap();
         let [sum] = sums.as_slice() else {
             panic!("{sums:?}");
         };
         assert_eq!(sum.requests, requests, "{work:?}");
     }
+}
+
+#[tokio::test]
+async fn seconds_of_audio_are_summed_up_and_what_is_given_back_counts_nowhere() {
+    let (_dir, store) = store().await;
+    let (_, clock) = clock(NOW);
+    let ledger = store.ledger(clock).await.unwrap();
+    let budget = &["1 usd", "2 requests"];
+    for seconds in [90, 7] {
+        // Its request first, and its money when it is known how long it is.
+        let begun = Claim {
+            money: Money(0),
+            ..claim(budget)
+        };
+        let begun = ledger.reserve(begun).await.unwrap().ticket;
+        let mut held = claim(budget);
+        held.limits.retain(|(_, limit)| limit.what == What::Money);
+        (held.requests, held.tokens) = (0, 0);
+        let held = ledger.reserve(held).await.unwrap().ticket;
+        let spent = Spent {
+            kind: UsageKind::Transcription,
+            model: "whisper-base".to_owned(),
+            usage: Usage {
+                audio_seconds: seconds,
+                ..Usage::default()
+            },
+            money: Money(400),
+            failed: false,
+        };
+        ledger.settle(begun, spent).await;
+        ledger.give_back(held).await;
+    }
+    let refusal = refused(ledger.reserve(claim(budget)).await);
+    assert_eq!((refusal.limit.what, refusal.left), (What::Requests, 0));
+    let refusal = refused(ledger.reserve(claim(&["0.001 usd"])).await);
+    assert_eq!(refusal.left, 200, "of 1000, both cost 400");
+    ledger.close().await;
+    let day = Day::of(NOW);
+    let group = UsageGroup::Key;
+    let kind = Some(UsageKind::Transcription);
+    let sums = store.usage(day, day, &group, None, kind).await.unwrap();
+    let [sum] = sums.as_slice() else {
+        panic!("{sums:?}");
+    };
+    assert_eq!((sum.requests, sum.usage.audio_seconds), (2, 97));
+    assert_eq!(sum.money, Money(800));
 }
 
 /// What an older store counted is there still, as completions.
@@ -136,7 +182,7 @@ async fn use_that_was_counted_before_kinds_is_that_of_completions() {
          input_tokens BIGINT NOT NULL, cached_tokens BIGINT NOT NULL, output_tokens BIGINT NOT NULL, \
          micros BIGINT NOT NULL, PRIMARY KEY (day, kind, name, model))",
         "INSERT INTO usage_daily VALUES (0, 'all', '', 'qwen', 3, 1, 30, 2, 9, 7)",
-        "DELETE FROM _sqlx_migrations WHERE version = 17",
+        "DELETE FROM _sqlx_migrations WHERE version >= 17",
     ] {
         sqlx::query(sql).execute(&store.pool).await.unwrap();
     }

@@ -1,14 +1,16 @@
 //! Calls through their policies, on a store: what runs, how often, and what is said and logged.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use praxis_core::approval::{Decision, Ruling};
 use praxis_core::trace::NoTrace;
-use praxis_core::{Caller, Clearance, Effect, Effects, ErrorCode, Payer};
+use praxis_core::{Caller, Clearance, Effect, Effects, ErrorCode, Payer, Span, TraceSink};
 use praxis_store::{LogPage, Store, StoreApprovals};
 use tokio::sync::Notify;
 
 use super::*;
+use crate::work::{Work, tool};
 
 const NOW_US: i64 = 1_774_948_000_000_000;
 
@@ -422,6 +424,86 @@ async fn what_cannot_be_checked_is_not_called() {
         assert_eq!(error.code, ErrorCode::Internal, "{error}");
     }
     assert_eq!((shop.runs(), broken.runs()), (0, 0));
+}
+
+/// Work that says again what it was given.
+struct Pays(Signature);
+
+#[async_trait]
+impl Work for Pays {
+    fn signature(&self) -> &Signature {
+        &self.0
+    }
+
+    async fn work(&self, input: Value, cx: &CallContext) -> Result<Value, CallError> {
+        let pin = input["pin"].as_str().unwrap_or_default().to_owned();
+        let (span, _) = cx.span(SpanKind::Step, "look", json!({ "query": pin }));
+        span.finish(Value::Null);
+        if input["what"] == "nothing" {
+            let message = format!("`{pin}` buys nothing");
+            return Err(CallError::new(ErrorCode::Upstream, message));
+        }
+        Ok(json!({ "told": format!("paid with {pin}"), "session_token": "tok-17", "sold": true }))
+    }
+}
+
+#[derive(Default)]
+struct Spans(Mutex<Vec<Span>>);
+
+impl TraceSink for Spans {
+    fn record(&self, span: Span) {
+        self.0.lock().unwrap().push(span);
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_is_shown_is_in_no_trace_and_in_no_log() {
+    let world = World::new().await;
+    let mut signature = Shop::new("shop/order", &[]).signature.clone();
+    signature.input_schema["properties"]["pin"]["maxLength"] = json!(8);
+    let config: PolicyConfig = toml::from_str("redact = [\"/pin\"]").unwrap();
+    let made = Tool {
+        function: tool(Pays(signature)).unwrap(),
+        outside: true,
+    };
+    let function = Guarded::new(made, &config, Arc::clone(&world.approvals));
+    let spans = Arc::new(Spans::default());
+    let cx = CallContext::new(Arc::clone(&spans) as Arc<dyn TraceSink>);
+    let with = |what: &str, pin: &str| json!({ "what": what, "pin": pin });
+    let given = function.call(with("a book", "9876-54"), &cx).await.unwrap();
+    // Who calls gets what there is.
+    assert_eq!(given["content"]["told"], "paid with 9876-54");
+    assert_eq!(given["content"]["session_token"], "tok-17");
+    let error = function.call(with("nothing", "9876-54"), &cx).await;
+    assert!(error.unwrap_err().message.contains("9876-54"));
+    let error = function.call(with("a book", "9876-54-3210"), &cx).await;
+    assert!(error.unwrap_err().message.contains("at `/pin`: ***"));
+
+    let spans = spans.0.lock().unwrap().clone();
+    let named = |name: &str| spans.iter().filter(|span| span.name == name).count();
+    assert_eq!((named("look"), named("shop/order")), (2, 3));
+    let page = LogPage {
+        limit: 100,
+        ..LogPage::default()
+    };
+    let log = world.store.tool_calls(&page, &Caller::full()).await;
+    let log: Vec<Value> = log
+        .unwrap()
+        .items
+        .iter()
+        .map(|row| json!(row.entry))
+        .collect();
+    assert_eq!(log.len(), 3);
+    for text in [json!(spans).to_string(), json!(log).to_string()] {
+        assert!(
+            !text.contains("9876-54") && !text.contains("tok-17"),
+            "{text}"
+        );
+        assert!(text.contains("***"), "{text}");
+    }
+    let told = spans.iter().find(|span| span.name == "shop/order").unwrap();
+    assert_eq!(told.input["input"]["what"], "a book");
+    assert_eq!(told.output["told"], "paid with ***");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod mysql;
 mod postgres;
+mod rows;
 mod sqlite;
 mod value;
 
@@ -11,7 +12,7 @@ use std::time::Duration;
 use praxis_core::{CallError, ErrorCode};
 use sqlx::sqlite::SqliteConnectOptions;
 
-pub(super) use self::value::Collector;
+pub(super) use self::rows::Collector;
 use super::target::Target;
 use super::{Fault, Plan, Query, Rows};
 

@@ -6,7 +6,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use futures::TryStreamExt;
+use futures::StreamExt;
 use praxis_core::{CallError, ErrorCode};
 use serde_json::Value;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions, MySqlRow};
@@ -16,6 +16,7 @@ use sqlx::{
     Statement, TypeInfo, ValueRef,
 };
 
+use super::rows::{bound, collected};
 use super::{Collector, Settings, Texts, failed, unreachable, value};
 use crate::sql::{Fault, Plan, Query, Rows};
 
@@ -146,30 +147,17 @@ impl Session {
                 .map(|c| c.name().to_owned())
                 .collect(),
         );
-        let mut prepared = sqlx::query::<MySql>(AssertSqlSafe(query.sql.clone()));
-        for bind in &query.binds {
-            prepared = prepared.bind(bind.clone());
-        }
-        let mut rows = prepared.fetch(connection);
-        while let Some(row) = rows.try_next().await.map_err(|e| failed(e, time))? {
-            let cells: Result<Vec<Value>, sqlx::Error> =
-                (0..row.len()).map(|i| cell(&row, i)).collect();
-            if !collector.push(cells.map_err(|e| failed(e, time))?) {
-                break;
-            }
-        }
-        Ok(collector.finish())
+        let rows = bound::<MySql, _>(query.sql.clone(), &query.binds).fetch(connection);
+        let rows = rows.map(|row| row.and_then(|row| cells(&row)));
+        collected(rows, collector, time).await
     }
 
     /// The rows that MySQL looks at: those of tables that are joined, multiplied.
     pub async fn plan(&mut self, query: &Query) -> Result<Plan, Fault> {
         let time = self.time;
         let explain = format!("EXPLAIN {}", query.sql);
-        let mut prepared = sqlx::query::<MySql>(AssertSqlSafe(explain)).persistent(false);
-        for bind in &query.binds {
-            prepared = prepared.bind(bind.clone());
-        }
-        let rows = prepared
+        let rows = bound::<MySql, _>(explain, &query.binds)
+            .persistent(false)
             .fetch_all(self.connection()?)
             .await
             .map_err(|e| failed(e, time))?;
@@ -185,11 +173,8 @@ impl Session {
 
     pub async fn texts(&mut self, sql: String, binds: &[String]) -> Result<Vec<Texts>, Fault> {
         let time = self.time;
-        let mut prepared = sqlx::query::<MySql>(AssertSqlSafe(sql)).persistent(false);
-        for bind in binds {
-            prepared = prepared.bind(bind.clone());
-        }
-        let rows = prepared
+        let rows = bound::<MySql, _>(sql, binds)
+            .persistent(false)
             .fetch_all(self.connection()?)
             .await
             .map_err(|e| failed(e, time))?;
@@ -215,6 +200,11 @@ impl Session {
             drop(self.connection.take());
         }
     }
+}
+
+/// The values of a row.
+fn cells(row: &MySqlRow) -> Result<Vec<Value>, sqlx::Error> {
+    (0..row.len()).map(|i| cell(row, i)).collect()
 }
 
 /// A value of the binary protocol, by the type of its column.

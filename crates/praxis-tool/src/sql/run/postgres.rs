@@ -6,16 +6,17 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use futures::TryStreamExt;
+use futures::StreamExt;
 use praxis_core::{CallError, ErrorCode};
 use serde_json::Value;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::{
     AssertSqlSafe, Column, Connection, Executor, PgConnection, Postgres, Row, SqlSafeStr,
     Statement, TypeInfo,
 };
 
+use super::rows::{bound, collected};
 use super::value::{self, MAX_CELL};
 use super::{Collector, Settings, Texts, failed, unreachable};
 use crate::sql::{Fault, Plan, Query, Rows};
@@ -157,33 +158,18 @@ impl Session {
             })
             .collect();
         collector.name(columns.iter().map(|(name, _)| name.clone()).collect());
-        let mut prepared =
-            sqlx::query::<Postgres>(AssertSqlSafe(wrapped(&query.sql, &columns))).persistent(false);
-        for bind in &query.binds {
-            prepared = prepared.bind(bind.clone());
-        }
-        let mut rows = prepared.fetch(connection);
-        while let Some(row) = rows.try_next().await.map_err(|e| failed(e, time))? {
-            let mut cells = Vec::with_capacity(columns.len());
-            for (i, (_, is_bytes)) in columns.iter().enumerate() {
-                let text: Option<String> = row.try_get(i).map_err(|e| failed(e, time))?;
-                cells.push(cell(text, *is_bytes));
-            }
-            if !collector.push(cells) {
-                break;
-            }
-        }
-        Ok(collector.finish())
+        let sql = wrapped(&query.sql, &columns);
+        let prepared = bound::<Postgres, _>(sql, &query.binds).persistent(false);
+        let rows = prepared.fetch(connection);
+        let rows = rows.map(|row| row.and_then(|row| cells(&row, &columns)));
+        collected(rows, collector, time).await
     }
 
     pub async fn plan(&mut self, query: &Query) -> Result<Plan, Fault> {
         let time = self.time;
         let explain = format!("EXPLAIN (FORMAT JSON) {}", query.sql);
-        let mut prepared = sqlx::query::<Postgres>(AssertSqlSafe(explain)).persistent(false);
-        for bind in &query.binds {
-            prepared = prepared.bind(bind.clone());
-        }
-        let row = prepared
+        let row = bound::<Postgres, _>(explain, &query.binds)
+            .persistent(false)
             .fetch_one(self.connection()?)
             .await
             .map_err(|e| failed(e, time))?;
@@ -197,15 +183,12 @@ impl Session {
 
     pub async fn texts(&mut self, sql: String, binds: &[String]) -> Result<Vec<Texts>, Fault> {
         let time = self.time;
-        let mut prepared = sqlx::query::<Postgres>(AssertSqlSafe(sql)).persistent(false);
-        for bind in binds {
-            prepared = prepared.bind(bind.clone());
-        }
-        let rows = prepared
+        let rows = bound::<Postgres, _>(sql, binds)
+            .persistent(false)
             .fetch_all(self.connection()?)
             .await
             .map_err(|e| failed(e, time))?;
-        let texts = |row: &sqlx::postgres::PgRow| -> Texts {
+        let texts = |row: &PgRow| -> Texts {
             (0..row.len())
                 .map(|i| row.try_get::<Option<String>, _>(i).ok().flatten())
                 .collect()
@@ -241,6 +224,15 @@ fn wrapped(sql: &str, columns: &[(String, bool)]) -> String {
         values.join(", "),
         names.join(", ")
     )
+}
+
+/// The values of a row.
+fn cells(row: &PgRow, columns: &[(String, bool)]) -> Result<Vec<Value>, sqlx::Error> {
+    let value = |(i, (_, is_bytes)): (usize, &(String, bool))| {
+        let text = row.try_get::<Option<String>, _>(i);
+        text.map(|text| cell(text, *is_bytes))
+    };
+    columns.iter().enumerate().map(value).collect()
 }
 
 /// A value that the server wrote as JSON.

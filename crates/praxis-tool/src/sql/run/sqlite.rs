@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::TryStreamExt;
+use futures::StreamExt;
 use libsqlite3_sys as ffi;
 use serde_json::Value;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
@@ -18,6 +18,7 @@ use sqlx::{
     SqliteConnection, Statement, TypeInfo, ValueRef,
 };
 
+use super::rows::{bound, collected};
 use super::{Collector, Settings, Texts, Trust, failed, unreachable, value};
 use crate::sql::{Fault, Plan, Query, Rows};
 
@@ -85,31 +86,18 @@ impl Session {
             .map_err(|e| failed(e, time))?;
         let names = statement.columns().iter().map(|c| c.name().to_owned());
         collector.name(names.collect());
-        let mut prepared =
-            sqlx::query::<Sqlite>(AssertSqlSafe(query.sql.clone())).persistent(false);
-        for bind in &query.binds {
-            prepared = prepared.bind(bind.clone());
-        }
-        let mut rows = prepared.fetch(&mut self.connection);
-        while let Some(row) = rows.try_next().await.map_err(|e| failed(e, time))? {
-            let cells: Result<Vec<Value>, sqlx::Error> =
-                (0..row.len()).map(|i| cell(&row, i)).collect();
-            if !collector.push(cells.map_err(|e| failed(e, time))?) {
-                break;
-            }
-        }
-        Ok(collector.finish())
+        let prepared = bound::<Sqlite, _>(query.sql.clone(), &query.binds).persistent(false);
+        let rows = prepared.fetch(&mut self.connection);
+        let rows = rows.map(|row| row.and_then(|row| cells(&row)));
+        collected(rows, collector, time).await
     }
 
     /// SQLite estimates nothing: that it can be planned is all there is to know.
     pub async fn plan(&mut self, query: &Query) -> Result<Plan, Fault> {
         let time = self.time;
         let explain = format!("EXPLAIN QUERY PLAN {}", query.sql);
-        let mut prepared = sqlx::query::<Sqlite>(AssertSqlSafe(explain)).persistent(false);
-        for bind in &query.binds {
-            prepared = prepared.bind(bind.clone());
-        }
-        prepared
+        bound::<Sqlite, _>(explain, &query.binds)
+            .persistent(false)
             .fetch_all(&mut self.connection)
             .await
             .map_err(|e| failed(e, time))?;
@@ -118,11 +106,8 @@ impl Session {
 
     pub async fn texts(&mut self, sql: String, binds: &[String]) -> Result<Vec<Texts>, Fault> {
         let time = self.time;
-        let mut prepared = sqlx::query::<Sqlite>(AssertSqlSafe(sql)).persistent(false);
-        for bind in binds {
-            prepared = prepared.bind(bind.clone());
-        }
-        let rows = prepared
+        let rows = bound::<Sqlite, _>(sql, binds)
+            .persistent(false)
             .fetch_all(&mut self.connection)
             .await
             .map_err(|e| failed(e, time))?;
@@ -143,6 +128,11 @@ fn texts(row: &SqliteRow) -> Texts {
     (0..row.len())
         .map(|i| row.try_get_unchecked::<Option<String>, _>(i).ok().flatten())
         .collect()
+}
+
+/// The values of a row.
+fn cells(row: &SqliteRow) -> Result<Vec<Value>, sqlx::Error> {
+    (0..row.len()).map(|i| cell(row, i)).collect()
 }
 
 /// A value, by the type that it has: in SQLite columns have none.

@@ -3,8 +3,6 @@
 
 use serde_json::{Number, Value};
 
-use crate::sql::Rows;
-
 /// The largest whole number up to which all are exact in a double (RFC 8259, section 6).
 const EXACT: i128 = (1 << 53) - 1;
 
@@ -56,77 +54,6 @@ pub(super) fn blob(length: usize) -> Value {
     Value::String(format!("<{length} bytes>"))
 }
 
-/// Rows as they come, up to the limits.
-pub(crate) struct Collector {
-    rows: Rows,
-    most_rows: usize,
-    most_bytes: usize,
-    bytes: usize,
-}
-
-impl Collector {
-    pub fn new(most_rows: u64, most_bytes: u64) -> Self {
-        Self {
-            rows: Rows::default(),
-            most_rows: usize::try_from(most_rows).unwrap_or(usize::MAX),
-            most_bytes: usize::try_from(most_bytes).unwrap_or(usize::MAX),
-            bytes: 0,
-        }
-    }
-
-    pub fn name(&mut self, columns: Vec<String>) {
-        self.rows.columns = columns;
-    }
-
-    /// Takes a row. False where there is no room for more.
-    pub fn push(&mut self, mut row: Vec<Value>) -> bool {
-        if self.rows.rows.len() >= self.most_rows {
-            self.rows.cut = true;
-            return false;
-        }
-        for value in &mut row {
-            self.rows.cut |= shorten(value);
-            self.bytes = self.bytes.saturating_add(size(value));
-        }
-        if self.bytes > self.most_bytes {
-            self.rows.cut = true;
-            return false;
-        }
-        self.rows.rows.push(row);
-        true
-    }
-
-    pub fn finish(self) -> Rows {
-        self.rows
-    }
-}
-
-/// Cuts a long text. Whether it was one.
-fn shorten(value: &mut Value) -> bool {
-    let Value::String(text) = value else {
-        return false;
-    };
-    if text.len() <= MAX_CELL {
-        return false;
-    }
-    let Some((end, _)) = text.char_indices().nth(MAX_CELL) else {
-        return false;
-    };
-    text.truncate(end);
-    text.push('…');
-    true
-}
-
-/// Bytes that a value takes, about.
-fn size(value: &Value) -> usize {
-    match value {
-        Value::Null | Value::Bool(_) => 4,
-        Value::Number(_) => 8,
-        Value::String(text) => text.len() + 2,
-        other => other.to_string().len(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -156,21 +83,6 @@ mod tests {
         }
         assert_eq!(float(f64::INFINITY), json!("Infinity"));
         assert_eq!(blob(3), json!("<3 bytes>"));
-    }
-
-    #[test]
-    fn rows_and_bytes_have_an_end() {
-        let mut few = Collector::new(2, 1000);
-        assert!(few.push(vec![json!(1)]) && few.push(vec![json!(2)]) && !few.push(vec![json!(3)]));
-        let rows = few.finish();
-        assert!(rows.cut && rows.rows.len() == 2);
-        let mut small = Collector::new(10, 20);
-        assert!(small.push(vec![json!("0123456789")]) && !small.push(vec![json!("0123456789")]));
-        assert_eq!(small.finish().rows.len(), 1);
-        let mut long = Collector::new(10, 1 << 20);
-        assert!(long.push(vec![json!("字".repeat(MAX_CELL + 1))]));
-        let rows = long.finish();
-        assert!(rows.cut && rows.rows[0][0].as_str().is_some_and(|t| t.ends_with('…')));
     }
 
     proptest! {

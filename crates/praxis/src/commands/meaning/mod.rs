@@ -17,6 +17,7 @@ use std::sync::Arc;
 use praxis_core::{EmbedKind, Embedder};
 use praxis_gateway::Gateway;
 use praxis_hub::Cache;
+use praxis_tool::Toolbox;
 
 use self::items::Item;
 use crate::app::{self, Project};
@@ -36,6 +37,7 @@ pub(super) fn embedder(model: Option<&str>, global: &Global) -> Result<Arc<dyn E
             root: ".".into(),
             config: AppConfig::default(),
             bases: Vec::new(),
+            toolbox: Toolbox::default(),
             tools: Vec::new(),
             warnings: Vec::new(),
             moderator: Arc::default(),

@@ -1,7 +1,7 @@
 //! The results file: one JSON object a line, written as each call ends, so that a run that was stopped
-//! can go on. A line that was cut off is taken out again.
+//! can go on. A line that was cut off is taken out again. One run at a time writes into a file.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -83,7 +83,7 @@ pub struct Asked<'a> {
     pub input: &'a Map<String, Value>,
 }
 
-/// An open results file.
+/// An open results file, which is this run's alone until it is dropped or the process ends, however it does.
 pub struct Results {
     file: File,
     path: PathBuf,
@@ -93,7 +93,7 @@ impl Results {
     /// Opens the file, or begins it; gives what it has already.
     ///
     /// # Errors
-    /// A file that cannot be opened, or holds something else.
+    /// A file that cannot be opened, that another run writes into, or that holds something else.
     pub fn open(path: &Path) -> Result<(Self, Vec<Outcome>), Failure> {
         let mut file = OpenOptions::new()
             .read(true)
@@ -102,6 +102,15 @@ impl Results {
             .truncate(false)
             .open(path)
             .map_err(|e| failed("open", path, &e))?;
+        // Before it is read: what another run adds later would be written over. Where the file system has no locks,
+        // whoever opens it has it.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(Failure::message(format!(
+                "another run writes its results into `{}`",
+                path.display()
+            ))
+            .with_help("wait for it, or name another file with --out"));
+        }
         let mut text = String::new();
         file.read_to_string(&mut text)
             .map_err(|e| failed("read", path, &e))?;
@@ -181,11 +190,27 @@ pub mod tests {
         let (mut results, before) = Results::open(&path).unwrap();
         assert_eq!(before, []);
         results.add(&outcome("1", "base")).unwrap();
+        drop(results);
         let whole = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, format!("{whole}{{\"case\":\"2\",\"vari")).unwrap();
         let (mut results, before) = Results::open(&path).unwrap();
         assert_eq!(before, [outcome("1", "base")]);
         results.add(&outcome("2", "base")).unwrap();
+        drop(results);
+        assert_eq!(Results::open(&path).unwrap().1.len(), 2);
+    }
+
+    #[test]
+    fn a_file_is_of_one_run_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("results.jsonl");
+        let (mut results, _) = Results::open(&path).unwrap();
+        results.add(&outcome("1", "base")).unwrap();
+        let refused = format!("{:?}", Results::open(&path).err().unwrap());
+        assert!(refused.contains("another run writes"), "{refused}");
+        assert!(refused.contains("results.jsonl"), "{refused}");
+        results.add(&outcome("2", "base")).unwrap();
+        drop(results);
         assert_eq!(Results::open(&path).unwrap().1.len(), 2);
     }
 

@@ -1,4 +1,5 @@
-//! PostgreSQL and MariaDB in folders of their own, where their programs are installed. Left out: what is in them.
+//! PostgreSQL and MariaDB in folders of their own, where their programs are installed, for tests of whichever crate
+//! reads databases. Left out: what is in them.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
