@@ -7,7 +7,7 @@
     link     the function NAME/ask: the tables that the question is about, with comments
     shots    + the four most similar of the examples, which are no questions of the benchmark
     repair   + two tries to mend a query by what the check or the database says
-    vote     + five samples, put in three ways, and a vote over their result sets
+    vote     + three samples, each put in another way, and a vote over their result sets
     held     + the model is held to a grammar of queries over these tables
 
 Each result is a line of FILE (default target/text2sql/results.jsonl) as soon as it is there, and what is in it is not
@@ -52,8 +52,8 @@ VARIANTS = {
     "link": {"samples": 1, "repairs": 0, "shots": 0, "constrain": False},
     "shots": {"samples": 1, "repairs": 0, "shots": 4, "constrain": False},
     "repair": {"samples": 1, "repairs": 2, "shots": 4, "constrain": False},
-    "vote": {"samples": 5, "repairs": 2, "shots": 4, "constrain": False},
-    "held": {"samples": 5, "repairs": 2, "shots": 4, "constrain": True},
+    "vote": {"samples": 3, "repairs": 2, "shots": 4, "constrain": False},
+    "held": {"samples": 3, "repairs": 2, "shots": 4, "constrain": True},
 }
 # What reads what others need as well: where `plain` is asked alone, its queries still have to run.
 QUERIES = "link"

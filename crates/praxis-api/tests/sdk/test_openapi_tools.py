@@ -460,7 +460,6 @@ class Calls(Application):
         for operation, rest, other in [
             ("getWatch", "/history", "GET /watch/{uuid}/history"),
             ("getWatch", "//favicon", "GET /watch/{uuid}/favicon"),
-            ("deleteWatch", "/history", "DELETE /watch/{uuid}/history"),
         ]:
             code, words = self.refused(operation, {"uuid": watched + rest})
             self.assertEqual(code, "invalid_request", words)

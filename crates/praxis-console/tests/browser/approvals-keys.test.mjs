@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { before, test } from "node:test";
+import { test } from "node:test";
 
 import { useBrowser } from "./browser.mjs";
 
@@ -12,22 +12,21 @@ const desk = useBrowser({
   tools: { "notes.files.toml": "folder = \"workspace\"\n" },
 });
 const KEYS = { chats: "chat", asker: "functions,approvals", boss: "approvals" };
-const secrets = {};
+const made = {};
 const at = (path) => `${desk.application.url}${path}`;
 const cards = () => desk.page.locator("#cards > li");
 
-before(async () => {
-  for (const [name, scopes] of Object.entries(KEYS)) {
-    const { stdout } = await desk.application.praxis(["keys", "create", name, "--scope", scopes]);
-    secrets[name] = stdout.trim();
-  }
-});
+// A key's secret; the key is made when it is first wanted.
+async function secret(name) {
+  made[name] ??= desk.application.praxis(["keys", "create", name, "--scope", KEYS[name]]);
+  return (await made[name]).stdout.trim();
+}
 
 // Opens the page with a key.
 async function open(name) {
   await desk.page.context().clearCookies();
   await desk.page.goto(at("/login?next=/approvals"));
-  await desk.page.fill("#key", secrets[name]);
+  await desk.page.fill("#key", await secret(name));
   await desk.page.click("main button");
   await desk.page.locator("h1", { hasText: "Approvals" }).waitFor();
 }
@@ -36,7 +35,7 @@ async function open(name) {
 async function call(path) {
   const answer = await fetch(at(`/praxis/v1/functions/${encodeURIComponent("notes/append")}/call`), {
     method: "POST",
-    headers: { "content-type": "application/json", authorization: `Bearer ${secrets.asker}` },
+    headers: { "content-type": "application/json", authorization: `Bearer ${await secret("asker")}` },
     body: JSON.stringify({ input: { path, text: "one\n" } }),
   });
   const { error } = await answer.json();

@@ -133,6 +133,7 @@ test("a call that is approved is made exactly once, however often it is asked fo
   assert.equal(held("once.txt"), "paid\n");
   await outcome(shown, "Made once").waitFor();
   await shown.locator("summary", { hasText: "What it gave" }).click();
+  await shown.locator("details[open] .value").waitFor();
   assert.match(await shown.innerText(), /bytes\s+5/);
   const again = await waits(input);
   assert.notEqual(again.approval, details.approval);
@@ -258,6 +259,7 @@ test("the log is read by tool and outcome, page by page", async () => {
   await rows.filter({ hasNotText: "waits" }).first().waitFor({ state: "detached" });
   assert.match(await rows.first().innerText(), /notes\/append waits/);
   await rows.first().locator("summary").click();
+  await rows.first().locator("details[open] .value").waitFor();
   const whole = await rows.first().innerText();
   assert.match(whole, /path\s+\S+\s+text/);
   assert.match(whole, /approval\s+approval-[0-9a-f]{32}\s+trace\s+[0-9a-f]{32}\s+digest\s+[0-9a-f]{64}/);

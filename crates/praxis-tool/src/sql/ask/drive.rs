@@ -29,7 +29,7 @@ use crate::sql::link::Linked;
 use crate::sql::{Fault, Schema, Table};
 
 /// Tokens that a query may have.
-const MOST_OF_QUERY: u32 = 500;
+const MOST_OF_QUERY: u32 = 300;
 
 /// Tokens that an answer in words may have.
 const MOST_OF_WORDS: u32 = 250;

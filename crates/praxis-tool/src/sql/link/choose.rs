@@ -10,10 +10,10 @@ use crate::sql::{Column, Schema, Table};
 
 /// Tables that are chosen by their scores, at least and at most; those that join them come on top.
 const FEWEST: usize = 4;
-const MOST: usize = 6;
+const MOST: usize = 5;
 
 /// Tables that are shown at least, as far as the schema links so many to what was found.
-const FILLED: usize = 7;
+pub(super) const FILLED: usize = 6;
 
 /// Share of the best score below which a table has nothing to do with the question.
 const FAINT: f32 = 0.25;

@@ -1,7 +1,7 @@
 //! Schema linking: which tables and columns of a database a question is about, and which of its words are values in
 //! it.
 //!
-//! A small schema is shown whole. Of a large one the model sees the tables that score best by words, meaning and
+//! A schema of few tables is shown whole. Of a large one the model sees the tables that score best by words, meaning and
 //! values, and those that join them (after Lei et al. 2020, "Re-examining the Role of Schema Linking in Text-to-SQL",
 //! and Li et al. 2023, "RESDSQL"). A signal that fails, an embedder or a look-up of values, is missing and stops
 //! nothing. Left out: what a model is told (`ask`).
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use praxis_core::{Embedder, tokens};
 use serde::Deserialize;
 
-use self::choose::choose;
+use self::choose::{FILLED, choose};
 use self::score::scores;
 use self::vectors::Shelf;
 use super::ask::ddl;
@@ -30,7 +30,7 @@ pub(crate) use self::words::{content, terms};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Mode {
-    /// The whole schema where it fits into its budget, else the part that a question is about.
+    /// The whole schema where it is small, else the part that a question is about.
     #[default]
     Auto,
     /// The whole schema, and values that the question names.
@@ -83,8 +83,11 @@ impl Linker {
         });
         // What a word merely happens to be in leads small models astray.
         values.retain(|found| words::names_value(question, &found.value));
-        let whole = ddl::schema(schema.dialect, schema.tables.iter(), ddl::Detail::Values);
-        if self.mode == Mode::All || tokens::estimate(&whole) <= self.budget {
+        let whole = || ddl::schema(schema.dialect, schema.tables.iter(), ddl::Detail::Values);
+        // What would fit into the budget still distracts small models: a few tables are more often read right.
+        let is_small =
+            || schema.tables.len() <= FILLED && tokens::estimate(&whole()) <= self.budget;
+        if self.mode == Mode::All || is_small() {
             return Linked {
                 schema: schema.clone(),
                 values,
