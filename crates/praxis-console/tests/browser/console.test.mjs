@@ -179,11 +179,15 @@ test("a document reads well, and each page has a name of its own", async () => {
   assert.equal(await article.getAttribute("lang"), "zh-Hans");
 });
 
+const CLOCK = /\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/;
+
 test("a trace shows what the call did", async () => {
   await ask(QUESTION);
   await answered();
   await desk.page.locator(".meta a").last().click();
   await desk.page.locator(".kind", { hasText: "function" }).waitFor();
+  // Times are of the place where the browser is, as soon as the page's script runs.
+  await desk.page.locator("main", { hasText: CLOCK }).waitFor();
   const text = await desk.page.locator("main").innerText();
   for (const kind of ["retrieval", "chat"]) assert.match(text, new RegExp(kind));
   assert.match(text, /120 tokens read, 24 written/);
@@ -201,6 +205,7 @@ test("the list of traces says when, what and how it ended", async () => {
     await desk.page.goto(`${desk.application.url}/traces`);
     return /cancelled/.test(await first.innerText());
   }, "a stopped call is on the list");
+  await first.filter({ hasText: CLOCK }).waitFor();
   assert.match(await first.innerText(), /slowly, to Lu Xun\?\n\d{4}-\d\d-\d\d \d\d:\d\d:\d\d · cancelled · function answer/);
   await picture("traces");
 });
