@@ -7,7 +7,6 @@ import { join } from "node:path";
 import { test } from "node:test";
 
 import { useBrowser } from "./browser.mjs";
-import { poorContrast } from "./contrast.mjs";
 
 const desk = useBrowser({ tools: { "notes.files.toml": "folder = \"workspace\"\n" } });
 const APPEND = "notes/append";
@@ -51,22 +50,8 @@ async function opened(details) {
 const outcome = (of, words) => of.locator(".outcome", { hasText: words });
 const button = (of, name) => of.getByRole("button", { name, exact: true });
 
-// Looks at the page in both themes, and whether a phone has room for it.
-async function fits(name) {
-  for (const scheme of ["light", "dark"]) {
-    await desk.page.emulateMedia({ colorScheme: scheme });
-    assert.deepEqual(await desk.page.evaluate(poorContrast), [], `${scheme} ${name}`);
-    await desk.picture(`${name}-${scheme}`);
-  }
-  await desk.page.emulateMedia({ colorScheme: "light" });
-  const size = desk.page.viewportSize();
-  for (const width of [390, 320]) {
-    await desk.page.setViewportSize({ width, height: 844 });
-    assert.equal(await desk.overflows(), false, `${name} at ${width}`);
-  }
-  await desk.picture(`${name}-phone`);
-  await desk.page.setViewportSize(size);
-}
+const PHONES = [390, 320].map((width) => ({ width, height: 844 }));
+const fits = (name) => desk.fits(name, ...PHONES);
 
 // The first test: nothing was called yet.
 test("a page without calls says so, and a call that waits comes onto it by itself", async () => {

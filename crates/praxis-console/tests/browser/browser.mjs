@@ -1,12 +1,14 @@
 // A browser before a running application, new for each test. PRAXIS_CHROMIUM is the browser;
 // PRAXIS_SCREENSHOTS is a folder for pictures of the pages.
 
+import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach } from "node:test";
 import { chromium } from "playwright-core";
 
 import { startApplication } from "./app.mjs";
+import { poorContrast } from "./contrast.mjs";
 
 const BROWSER = process.env.PRAXIS_CHROMIUM || "/usr/bin/chromium";
 const PICTURES = process.env.PRAXIS_SCREENSHOTS;
@@ -47,6 +49,23 @@ export function useBrowser(options) {
 
   desk.picture = async (name) => {
     if (PICTURES) await desk.page.screenshot({ path: join(PICTURES, `${name}.png`) });
+  };
+
+  /** Looks at the page in both themes, and whether it fits into windows of these sizes. */
+  desk.fits = async (name, ...sizes) => {
+    for (const scheme of ["light", "dark"]) {
+      await desk.page.emulateMedia({ colorScheme: scheme });
+      assert.deepEqual(await desk.page.evaluate(poorContrast), [], `${scheme} ${name}`);
+      await desk.picture(`${name}-${scheme}`);
+    }
+    await desk.page.emulateMedia({ colorScheme: "light" });
+    const whole = desk.page.viewportSize();
+    for (const size of sizes) {
+      await desk.page.setViewportSize(size);
+      assert.equal(await desk.overflows(), false, `${name} at ${size.width}`);
+    }
+    await desk.picture(`${name}-phone`);
+    await desk.page.setViewportSize(whole);
   };
 
   desk.ask = async (question) => {

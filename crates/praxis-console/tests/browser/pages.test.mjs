@@ -4,7 +4,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { useBrowser } from "./browser.mjs";
-import { poorContrast } from "./contrast.mjs";
 
 const desk = useBrowser({ graph: true });
 const at = (path) => `${desk.application.url}${path}`;
@@ -30,20 +29,7 @@ ${"夜车每天晚上九点开往北方，第二天早上七点到达。上铺�
 const file = (name, text) => ({ name, mimeType: "text/plain", buffer: Buffer.from(text) });
 const said = (selector = "main") => desk.page.locator(selector).innerText();
 
-// Looks at a page in both themes, and whether a phone has room for it.
-async function fits(name) {
-  for (const scheme of ["light", "dark"]) {
-    await desk.page.emulateMedia({ colorScheme: scheme });
-    assert.deepEqual(await desk.page.evaluate(poorContrast), [], `${scheme} ${name}`);
-    await desk.picture(`${name}-${scheme}`);
-  }
-  await desk.page.emulateMedia({ colorScheme: "light" });
-  const size = desk.page.viewportSize();
-  await desk.page.setViewportSize(PHONE.viewport);
-  assert.equal(await desk.overflows(), false, `${name} on a phone`);
-  await desk.picture(`${name}-phone`);
-  await desk.page.setViewportSize(size);
-}
+const fits = (name) => desk.fits(name, PHONE.viewport);
 
 test("a file is shown as it would be cut, and nothing of it is kept", async () => {
   await desk.page.goto(at("/documents"));

@@ -4,28 +4,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { useBrowser } from "./browser.mjs";
-import { poorContrast } from "./contrast.mjs";
 
 const desk = useBrowser();
 const at = (path) => `${desk.application.url}${path}`;
 const said = (selector = "main") => desk.page.locator(selector).innerText();
 
-// Looks at a page in both themes, and whether a phone has room for it.
-async function fits(name) {
-  for (const scheme of ["light", "dark"]) {
-    await desk.page.emulateMedia({ colorScheme: scheme });
-    assert.deepEqual(await desk.page.evaluate(poorContrast), [], `${scheme} ${name}`);
-    await desk.picture(`${name}-${scheme}`);
-  }
-  await desk.page.emulateMedia({ colorScheme: "light" });
-  const size = desk.page.viewportSize();
-  for (const width of [375, 320]) {
-    await desk.page.setViewportSize({ width, height: 800 });
-    assert.equal(await desk.overflows(), false, `${name} at ${width}`);
-  }
-  await desk.picture(`${name}-phone`);
-  await desk.page.setViewportSize(size);
-}
+const PHONES = [375, 320].map((width) => ({ width, height: 800 }));
+const fits = (name) => desk.fits(name, ...PHONES);
 
 test("each operation has a page that says what it takes and gives", async () => {
   await desk.page.click("nav >> text=API");

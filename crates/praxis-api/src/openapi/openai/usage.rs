@@ -41,17 +41,10 @@ pub(super) fn describe(to: &mut Writer) {
     );
     let embedded = texts("organization.usage.embeddings.result");
     let judged = texts("organization.usage.moderations.result");
-    let heard = object(
+    let heard = measured(
         "Transcripts and translations of audio.",
-        [
-            kind("organization.usage.audio_transcriptions.result"),
-            has("seconds", "Seconds of audio, begun ones too.", count()),
-            has("num_model_requests", "Calls.", count()),
-            group("project_id", "The tag, where they are grouped by it."),
-            group("user_id", "The user, where they are grouped by it."),
-            group("api_key_id", "The key, where they are grouped by it."),
-            group("model", "The model, where they are grouped by it."),
-        ],
+        "organization.usage.audio_transcriptions.result",
+        has("seconds", "Seconds of audio, begun ones too.", count()),
     );
     let amount = object(
         "Money.",
@@ -138,18 +131,27 @@ pub(super) fn describe(to: &mut Writer) {
 
 /// A result of a report on texts that are only read.
 fn texts(name: &str) -> Value {
+    let tokens = has("input_tokens", "Tokens of texts.", count());
+    measured("Calls and tokens.", name, tokens)
+}
+
+/// Results that have one measure beside their calls.
+fn measured(about: &str, name: &str, measure: Field) -> Value {
+    let calls = has("num_model_requests", "Calls.", count());
     object(
-        "Calls and tokens.",
-        [
-            kind(name),
-            has("input_tokens", "Tokens of texts.", count()),
-            has("num_model_requests", "Calls.", count()),
-            group("project_id", "The tag, where they are grouped by it."),
-            group("user_id", "The user, where they are grouped by it."),
-            group("api_key_id", "The key, where they are grouped by it."),
-            group("model", "The model, where they are grouped by it."),
-        ],
+        about,
+        [kind(name), measure, calls].into_iter().chain(groups()),
     )
+}
+
+/// What calls can be grouped by.
+fn groups() -> [Field; 4] {
+    [
+        group("project_id", "The tag, where they are grouped by it."),
+        group("user_id", "The user, where they are grouped by it."),
+        group("api_key_id", "The key, where they are grouped by it."),
+        group("model", "The model, where they are grouped by it."),
+    ]
 }
 
 /// A field that is null unless results are grouped by it.

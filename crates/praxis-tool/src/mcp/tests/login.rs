@@ -120,9 +120,14 @@ async fn resource(State(guarded): State<Guarded>) -> Json<Value> {
 }
 
 async fn server(State(guarded): State<Guarded>) -> Json<Value> {
-    let at = |path: &str| format!("{}{path}", guarded.base);
-    Json(json!({
-        "issuer": guarded.base,
+    Json(issuer_metadata(&guarded.base))
+}
+
+/// Metadata of an authorization server (RFC 8414).
+pub(super) fn issuer_metadata(base: &str) -> Value {
+    let at = |path: &str| format!("{base}{path}");
+    json!({
+        "issuer": base,
         "authorization_endpoint": at("/authorize"),
         "token_endpoint": at("/token"),
         "registration_endpoint": at("/register"),
@@ -130,7 +135,7 @@ async fn server(State(guarded): State<Guarded>) -> Json<Value> {
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": ["none"],
-    }))
+    })
 }
 
 async fn register(Json(mut client): Json<Value>) -> (StatusCode, Json<Value>) {

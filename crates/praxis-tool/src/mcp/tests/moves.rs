@@ -14,7 +14,7 @@ use rmcp::transport::streamable_http_server::session::local::LocalSessionManager
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 
 use super::super::login;
-use super::login::{OneTool, browse, ring};
+use super::login::{OneTool, browse, issuer_metadata, ring};
 use super::*;
 
 /// An authorization server. What it gives has its name in it.
@@ -77,17 +77,7 @@ async fn hear(State(issuer): State<Issuer>, request: Request, next: Next) -> Res
 }
 
 async fn metadata(State(issuer): State<Issuer>) -> Json<Value> {
-    let at = |path: &str| format!("{}{path}", issuer.base);
-    Json(json!({
-        "issuer": issuer.base,
-        "authorization_endpoint": at("/authorize"),
-        "token_endpoint": at("/token"),
-        "registration_endpoint": at("/register"),
-        "response_types_supported": ["code"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
-        "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": ["none"],
-    }))
+    Json(issuer_metadata(&issuer.base))
 }
 
 async fn register(
@@ -217,6 +207,16 @@ async fn log_in(app: &App) -> Result<(), CallError> {
     login(&place.root, &place.state, "srv", browse).await
 }
 
+/// An application that runs and has logged in at a server whose authorization server this is.
+async fn logged_in(issuer: &Issuer) -> (Home, App, Functions) {
+    let (home, app) = (Home::start(issuer).await, App::new());
+    write(&app, &home.file(""));
+    log_in(&app).await.unwrap();
+    let functions = app.functions(&home.file("")).await;
+    assert_eq!(secret(&functions).await.unwrap(), "it is 42");
+    (home, app, functions)
+}
+
 async fn secret(functions: &Functions) -> Result<Value, CallError> {
     functions.call("srv/secret", json!({})).await
 }
@@ -225,11 +225,7 @@ async fn secret(functions: &Functions) -> Result<Value, CallError> {
 async fn a_login_is_made_anew_where_the_authorization_server_is_another_one() {
     ring();
     let (a, b) = (Issuer::start("a").await, Issuer::start("b").await);
-    let (home, app) = (Home::start(&a).await, App::new());
-    write(&app, &home.file(""));
-    log_in(&app).await.unwrap();
-    let functions = app.functions(&home.file("")).await;
-    assert_eq!(secret(&functions).await.unwrap(), "it is 42");
+    let (home, app, functions) = logged_in(&a).await;
 
     // The application that runs says what has become of it, at once and as long as nobody logs in.
     home.moves_to(&b);
@@ -269,11 +265,7 @@ async fn a_login_is_made_anew_where_the_authorization_server_is_another_one() {
 async fn an_application_that_runs_uses_a_login_that_came_meanwhile() {
     ring();
     let (a, b) = (Issuer::start("a").await, Issuer::start("b").await);
-    let (home, app) = (Home::start(&a).await, App::new());
-    write(&app, &home.file(""));
-    log_in(&app).await.unwrap();
-    let functions = app.functions(&home.file("")).await;
-    assert_eq!(secret(&functions).await.unwrap(), "it is 42");
+    let (home, app, functions) = logged_in(&a).await;
     home.moves_to(&b);
     log_in(&app).await.unwrap();
     assert_eq!((a.registrations(), b.registrations()), (1, 1));
@@ -287,11 +279,7 @@ async fn an_application_that_runs_uses_a_login_that_came_meanwhile() {
 async fn a_token_that_cannot_be_renewed_keeps_nobody_from_logging_in() {
     ring();
     let a = Issuer::start("a").await;
-    let (home, app) = (Home::start(&a).await, App::new());
-    write(&app, &home.file(""));
-    log_in(&app).await.unwrap();
-    let functions = app.functions(&home.file("")).await;
-    assert_eq!(secret(&functions).await.unwrap(), "it is 42");
+    let (_, app, functions) = logged_in(&a).await;
 
     a.forgot.fetch_add(1, Ordering::SeqCst);
     let error = secret(&functions).await.unwrap_err();

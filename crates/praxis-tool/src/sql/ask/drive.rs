@@ -60,7 +60,7 @@ type Outcome = Result<Grid, String>;
 
 /// What samples are told.
 struct Told {
-    /// A conversation for each of [`View::ALL`].
+    /// A conversation for each of [`View::ALL`] that samples use; they have them in turn.
     views: Vec<Vec<Message>>,
     constraint: Option<Constraint>,
 }
@@ -202,7 +202,8 @@ impl Asking<'_> {
             examples: &shown,
             values: &linked.values,
         };
-        let views = View::ALL.map(|view| asked.messages(view)).into();
+        let views = View::ALL.into_iter().take(config.samples.max(1));
+        let views = views.map(|view| asked.messages(view)).collect();
         let lark = if config.constrain {
             grammar::lark(dialect, &tables)
         } else {
@@ -226,11 +227,7 @@ impl Asking<'_> {
         let fault = mended.last().map(|mend| &mend.fault);
         let about = json!({ "sample": sample, "temperature": temperature, "fault": fault });
         let (span, cx) = self.cx.span(SpanKind::Step, step, about);
-        let mut messages = told
-            .views
-            .get(sample % View::ALL.len())
-            .cloned()
-            .unwrap_or_default();
+        let mut messages = told.views[sample % told.views.len()].clone();
         messages.extend(prompt::mended(&mended));
         let request = ChatRequest {
             messages,

@@ -15,7 +15,7 @@ use super::ddl::{self, Detail, ident, literal, one_line, table_ident};
 use super::examples::Example;
 use super::grammar::REFUSAL;
 use super::machine::{Doubt, Mend, VIEWS};
-use crate::sql::{Dialect, Found, Schema, Table};
+use crate::sql::{Dialect, Found, Schema};
 
 /// The most that is told of a fault, in characters.
 const LONGEST_FAULT: usize = 600;
@@ -63,18 +63,14 @@ impl Asked<'_> {
             View::Bare => Detail::Bare,
             View::Values => Detail::Values,
         };
-        let tables: Vec<&Table> = self.schema.tables.iter().collect();
-        let tables = ddl::schema(self.schema.dialect, tables.into_iter(), detail);
+        let tables = ddl::schema(self.schema.dialect, self.schema.tables.iter(), detail);
         let rules = rules(self.schema.dialect, self.notes);
-        let question = format!("Question: {}\nSQL:", self.question.trim());
+        let question = asks(self.question);
         match view {
             View::Turns => {
                 let mut all = vec![Message::system(format!("{rules}\n\n{tables}"))];
                 for example in self.examples {
-                    all.push(Message::user(format!(
-                        "Question: {}\nSQL:",
-                        example.question.trim()
-                    )));
+                    all.push(Message::user(asks(&example.question)));
                     all.push(Message::assistant(query(example)));
                 }
                 all.push(Message::user(question));
@@ -87,8 +83,11 @@ impl Asked<'_> {
             View::Values => {
                 let mut text = format!("{tables}\n");
                 for example in self.examples {
-                    let (question, query) = (example.question.trim(), query(example));
-                    text.push_str(&format!("Question: {question}\nSQL: {query}\n\n"));
+                    text.push_str(&format!(
+                        "{} {}\n\n",
+                        asks(&example.question),
+                        query(example)
+                    ));
                 }
                 text.push_str(&self.hints());
                 text.push_str(&question);
@@ -116,6 +115,11 @@ impl Asked<'_> {
         });
         lines.collect()
     }
+}
+
+/// A question as the model is asked it.
+fn asks(question: &str) -> String {
+    format!("Question: {}\nSQL:", question.trim())
 }
 
 /// An example's query, without what may end it.

@@ -46,8 +46,7 @@ impl Writer<'_> {
     }
 
     fn unqualified(&self, name: &str, at: &At<'_>) -> Result<String, String> {
-        let mut scope = Some(at.scope);
-        while let Some(here) = scope {
+        for here in at.scope.outwards() {
             let having: Vec<&Relation> = here
                 .relations
                 .iter()
@@ -74,7 +73,6 @@ impl Writer<'_> {
             if let Some(relation) = here.relation(name).filter(|r| r.scalar) {
                 return Ok(relation.name.clone());
             }
-            scope = here.parent;
         }
         Err(self.no_name(name, at.scope))
     }
@@ -87,8 +85,7 @@ impl Writer<'_> {
             );
         }
         let mut names: Vec<&str> = Vec::new();
-        let mut around = Some(scope);
-        while let Some(here) = around {
+        for here in scope.outwards() {
             names.extend(
                 here.relations
                     .iter()
@@ -96,7 +93,6 @@ impl Writer<'_> {
                     .map(String::as_str),
             );
             names.extend(here.aliases.iter().map(String::as_str));
-            around = here.parent;
         }
         names.sort_unstable();
         names.dedup();
@@ -121,13 +117,10 @@ impl Writer<'_> {
     /// What is said of a column that its table does not have: who else has it, or what was meant.
     fn no_column(&self, relation: &Relation, column: &str, scope: &Scope<'_>) -> String {
         let lacks = format!("`{}` has no column `{column}`", relation.name);
-        let mut around = Some(scope);
-        while let Some(here) = around {
-            if let Some(other) = here.relations.iter().find(|r| r.column(column).is_some()) {
-                let name = &other.name;
-                return format!("{lacks}; `{name}` has one: write `{name}.{column}`");
-            }
-            around = here.parent;
+        let mut relations = scope.outwards().flat_map(|here| &here.relations);
+        if let Some(other) = relations.find(|r| r.column(column).is_some()) {
+            let name = &other.name;
+            return format!("{lacks}; `{name}` has one: write `{name}.{column}`");
         }
         if let Some(home) = self.home(column, scope) {
             return format!("{lacks}; {home}");
@@ -170,23 +163,12 @@ impl Writer<'_> {
 }
 
 fn find_relation<'s>(name: &str, scope: &'s Scope<'s>) -> Option<&'s Relation> {
-    let mut around = Some(scope);
-    while let Some(here) = around {
-        if let Some(found) = here.relation(name) {
-            return Some(found);
-        }
-        around = here.parent;
-    }
-    None
+    scope.outwards().find_map(|here| here.relation(name))
 }
 
 fn no_relation(relation: &str, column: &str, scope: &Scope<'_>) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    let mut around = Some(scope);
-    while let Some(here) = around {
-        names.extend(here.relations.iter().map(|r| r.name.as_str()));
-        around = here.parent;
-    }
+    let relations = scope.outwards().flat_map(|here| &here.relations);
+    let names: Vec<&str> = relations.map(|r| r.name.as_str()).collect();
     let near = nearest(relation, names.iter().copied())
         .map(|near| format!("; did you mean `{near}.{column}`?"));
     let there = || format!("; FROM names: {}", names.join(", "));

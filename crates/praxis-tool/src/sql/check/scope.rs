@@ -105,6 +105,11 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// This scope, and those around it, from the inside out.
+    pub fn outwards(&self) -> impl Iterator<Item = &Scope<'a>> {
+        std::iter::successors(Some(self), |here| here.parent)
+    }
+
     /// A relation by its name.
     pub fn relation(&self, name: &str) -> Option<&Relation> {
         let found = find(name, self.relations.iter().map(|r| r.name.as_str()))?;
