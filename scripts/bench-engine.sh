@@ -11,9 +11,7 @@ build_peers
 build_llama_server
 install_onnx_runtime
 
-heading "Building Praxis"
-cargo build --release --locked
-cargo build --release --locked -p praxis-engine --examples
+release_build bench_chat perplexity greedy bench_embed
 
 heading "Models"
 target/release/praxis models pull smollm2-135m-instruct qwen2.5-coder-1.5b-instruct all-minilm-l6-v2

@@ -13,9 +13,7 @@ if [ ! -e "$schemas" ]; then
 fi
 scripts/setup.sh bench
 
-heading "Building Praxis"
-cargo build --release --locked
-cargo build --release --locked -p praxis-engine --examples
+release_build maskbench
 target/release/praxis models pull smollm2-135m-instruct
 
 heading "Measuring (some minutes)"

@@ -9,9 +9,7 @@ source "$(dirname "$0")/lib/common.sh"
 
 scripts/setup.sh bench
 
-heading "Building Praxis"
-cargo build --release --locked
-cargo build --release --locked -p praxis-function --example reuse
+release_build reuse
 
 heading "Models"
 target/release/praxis models pull multilingual-e5-small

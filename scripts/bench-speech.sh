@@ -2,8 +2,7 @@
 # Measures speech to text beside faster-whisper on this machine: errors against what was said, and time for each second
 # of audio. SPEECH_DIR may name a folder of recordings with their texts; espeak-ng, flite and ffmpeg speak and join the
 # rest, and are installed where apt can.
-set -euo pipefail
-cd "$(dirname "$0")/.."
+source "$(dirname "$0")/lib/common.sh"
 
 if [ ! -e ../shared/data/xquad-en-dev.json ]; then
     echo "SKIPPED: no sentences in ../shared/data" >&2
@@ -12,8 +11,7 @@ fi
 for program in espeak-ng flite ffmpeg; do
     command -v "$program" >/dev/null || sudo -n apt-get install -y -q "$program" || apt-get install -y -q "$program"
 done
-cargo build --release --locked
-cargo build --release --locked -p praxis-engine --example bench_speech
+release_build bench_speech
 target/release/praxis models pull whisper-base --quiet
 model="${PRAXIS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/praxis}/models/whisper-base"
 python=target/bench-speech-venv/bin/python

@@ -16,9 +16,7 @@ scripts/setup.sh bench
 install_vector_peers
 build_vector_peers
 
-heading "Building Praxis"
-cargo build --release --locked
-cargo build --release --locked -p praxis-engine -p praxis-vectors --examples
+release_build bench_embed bench_vectors
 target/release/praxis models pull all-minilm-l6-v2
 
 heading "Crates that each brings, itself included"

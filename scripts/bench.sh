@@ -7,9 +7,7 @@ source scripts/lib/peers.sh
 scripts/setup.sh bench
 build_peers
 
-heading "Building Praxis"
-cargo build --release --locked
-cargo build --release --locked -p praxis-engine --examples
+release_build bench_chat bench_embed
 
 heading "Models"
 target/release/praxis models pull \

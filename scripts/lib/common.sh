@@ -37,3 +37,10 @@ fail() {
     printf '%serror%s: %s\n' "$RED" "$RESET" "$*" >&2
     exit 1
 }
+
+# release_build EXAMPLE...: the release build with the examples named. One call for all of them, of the
+# whole workspace: where the features of a dependency differ, cargo builds it and what needs it again.
+release_build() {
+    heading "Building Praxis"
+    cargo build --release --locked --workspace --bins "${@/#/--example=}"
+}
