@@ -80,6 +80,8 @@ static double amx_tmac_s(void) {
             uint8_t shape[64] = {1}, values[1024];
             for (int tile = 0; tile < 8; tile++) shape[16 + 2 * tile] = 64, shape[48 + tile] = 16;
             memset(values, 0x3c, sizeof values);
+            // GCC's intrinsic says that it reads eight bytes of the shape, and the rest may not be written yet.
+            __asm__ volatile("" : : "r"(shape) : "memory");
             _tile_loadconfig(shape);
             _tile_zero(0); _tile_zero(1); _tile_zero(2); _tile_zero(3);
             _tile_loadd(4, values, 64); _tile_loadd(5, values, 64);
