@@ -133,7 +133,7 @@ impl MappedTensor {
     }
 
     /// Says that the bytes will not be read soon again: the system may use their memory for other
-    /// things, and fetches them from the file where they are. A tensor in memory stays.
+    /// things, and fetches them from the file where they are. A tensor in memory stays: drop it, see [`Self::kept`].
     pub(crate) fn release(&self) {
         if !self.of_file {
             return;
@@ -156,6 +156,12 @@ impl MappedTensor {
                 };
             }
         }
+    }
+
+    /// The tensor for those who need single rows later; `None` where its bytes are in memory of their own, which then
+    /// would be taken twice.
+    pub(crate) fn kept(&self) -> Option<Self> {
+        self.of_file.then(|| self.clone())
     }
 
     /// The bytes of one row of a matrix.

@@ -6,15 +6,20 @@
 //! across its border; the tokenizer then sees control tokens in the template's own text only, and
 //! takes the sentinel out. Whatever the template does with a message (trim, test, split), works as
 //! if it were not there.
+//!
+//! A template comes with a model's file, so it is held to a number of steps and to a length of its text, both by what
+//! it lays out: one that would go on for ever is an error of the request. Left out: what it makes of texts before it
+//! prints them; Jinja lets it join texts without a bound.
 
 use std::collections::HashSet;
+use std::io;
 
 use minijinja::value::Kwargs;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value, context};
 use praxis_core::{Message, ModelError, ToolSpec};
 use serde_json::Value as Json;
 
-use crate::tokenizer::{SpecialNames, TextTokenizer};
+use crate::tokenizer::{SpecialNames, Specials, TextTokenizer};
 use crate::tools::layout::{self, TemplateMessage};
 use crate::tools::spaced_json;
 
@@ -38,6 +43,55 @@ pub(crate) struct Rendered {
 }
 
 const NAME: &str = "chat_template";
+
+/// What a template may take to lay out a conversation. Templates in use take some hundred steps for a message, and print
+/// each text once or twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Allowance {
+    /// Instructions of the template engine.
+    steps: u64,
+    /// Bytes of the text that it prints.
+    bytes: usize,
+}
+
+impl Allowance {
+    /// For so many messages, calls and tools, of so many bytes of text together.
+    fn of(items: usize, bytes: usize) -> Self {
+        let steps = items
+            .saturating_mul(10_000)
+            .saturating_add(bytes.saturating_mul(4))
+            .saturating_add(1_000_000);
+        let printed = items
+            .saturating_mul(1 << 10)
+            .saturating_add(bytes.saturating_mul(8))
+            .saturating_add(1 << 20);
+        Self {
+            steps: steps as u64,
+            bytes: printed,
+        }
+    }
+}
+
+/// A text that is written up to a length.
+struct Bounded {
+    text: Vec<u8>,
+    most: usize,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+        if self.text.len() + part.len() > self.most {
+            let problem = format!("its text is longer than {} bytes", self.most);
+            return Err(io::Error::other(problem));
+        }
+        self.text.extend_from_slice(part);
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 impl ChatTemplate {
     /// Compiles a template.
@@ -85,34 +139,43 @@ impl ChatTemplate {
         tools: &[ToolSpec],
         tokenizer: &TextTokenizer,
     ) -> Result<Rendered, ModelError> {
-        let specials: Vec<&str> = tokenizer.specials().collect();
         let (messages, tools) = if self.knows_tools {
             (layout::native(messages), layout::values(tools))
         } else {
             (layout::plain(messages, tools), Vec::new())
         };
         let mut laid = Laid { messages, tools };
-        let sentinel = protect(&mut laid, &specials)?;
-        let template = self
-            .environment
-            .get_template(NAME)
-            .map_err(|e| ModelError::Internal(describe(&e)))?;
-        let text = template
-            .render(context! {
-                messages => laid.messages,
-                // Templates ask whether there are tools by asking whether the name is defined.
-                tools => (!laid.tools.is_empty()).then_some(laid.tools),
-                add_generation_prompt => true,
-                bos_token => self.names.bos,
-                eos_token => self.names.eos,
-            })
-            .map_err(|e| {
-                ModelError::InvalidRequest(format!(
-                    "messages: the model's chat template refuses them: {}",
-                    describe(&e)
-                ))
-            })?;
+        let sentinel = protect(&mut laid, tokenizer.specials())?;
+        let allowance = laid.allowance();
+        let text = self.text(laid, allowance).map_err(|e| {
+            ModelError::InvalidRequest(format!(
+                "messages: the model's chat template refuses them: {}",
+                describe(&e)
+            ))
+        })?;
         Ok(Rendered { text, sentinel })
+    }
+
+    /// The text of a conversation, within the allowance.
+    fn text(&self, laid: Laid, allowance: Allowance) -> Result<String, Error> {
+        // Steps are a matter of the environment, whose parts are shared.
+        let mut environment = self.environment.clone();
+        environment.set_fuel(Some(allowance.steps));
+        let template = environment.get_template(NAME)?;
+        let mut out = Bounded {
+            text: Vec::new(),
+            most: allowance.bytes,
+        };
+        let values = context! {
+            messages => laid.messages,
+            // Templates ask whether there are tools by asking whether the name is defined.
+            tools => (!laid.tools.is_empty()).then_some(laid.tools),
+            add_generation_prompt => true,
+            bos_token => self.names.bos,
+            eos_token => self.names.eos,
+        };
+        template.render_captured_to(values, &mut out).map(drop)?;
+        String::from_utf8(out.text).map_err(|e| Error::new(ErrorKind::WriteFailure, e.to_string()))
     }
 }
 
@@ -157,6 +220,15 @@ struct Laid {
 }
 
 impl Laid {
+    /// What a template may take for it.
+    fn allowance(&mut self) -> Allowance {
+        let calls: usize = self.messages.iter().map(|m| m.tool_calls.len()).sum();
+        let items = self.messages.len() + calls + self.tools.len();
+        let mut bytes = 0;
+        self.texts(&mut |text| bytes += text.len());
+        Allowance::of(items, bytes)
+    }
+
     /// Calls `each` for every text in it.
     fn texts(&mut self, each: &mut dyn FnMut(&mut String)) {
         for message in &mut self.messages {
@@ -193,7 +265,7 @@ fn json_texts(value: &mut Json, each: &mut dyn FnMut(&mut String)) {
 }
 
 /// Puts a sentinel into every control token that texts from outside spell.
-fn protect(laid: &mut Laid, specials: &[&str]) -> Result<Option<char>, ModelError> {
+fn protect(laid: &mut Laid, specials: &Specials) -> Result<Option<char>, ModelError> {
     let mut spelled = false;
     laid.texts(&mut |text| spelled |= !breaks(text, specials).is_empty());
     if !spelled {
@@ -221,32 +293,27 @@ fn is_candidate(c: char) -> bool {
 }
 
 /// Where a sentinel must go: ascending byte offsets.
-fn breaks(content: &str, specials: &[&str]) -> Vec<usize> {
-    let first_len = |text: &str| text.chars().next().map_or(0, char::len_utf8);
+fn breaks(content: &str, specials: &Specials) -> Vec<usize> {
     let mut out = Vec::new();
-    for special in specials {
-        // Whole tokens: behind their first character. One of a single character cannot be broken
-        // inside and is not a control token that any template uses.
-        let first = first_len(special);
-        if first < special.len() {
-            let mut at = 0;
-            while let Some(found) = content[at..].find(special) {
-                out.push(at + found + first);
-                at += found + first;
-            }
-        }
-        // Parts at the borders, which the template's text could complete.
-        for (cut, _) in special.char_indices().skip(1) {
-            if content.ends_with(&special[..cut]) {
-                out.push(content.len());
-            }
-            if content.starts_with(&special[cut..]) {
-                out.push(0);
-            }
+    // Parts at the borders, which the template's text could complete.
+    if specials.ends_at_start(content) {
+        out.push(0);
+    }
+    // Whole tokens: behind their first character. One of a single character cannot be broken inside and is not a control
+    // token that any template uses.
+    let bytes = content.as_bytes();
+    for (at, character) in content.char_indices() {
+        let first = character.len_utf8();
+        if specials
+            .at_start(&bytes[at..])
+            .is_some_and(|(length, _)| length > first)
+        {
+            out.push(at + first);
         }
     }
-    out.sort_unstable();
-    out.dedup();
+    if specials.begins_at_end(content) {
+        out.push(content.len());
+    }
     out
 }
 
@@ -269,7 +336,22 @@ mod tests {
 
     use super::*;
 
-    const SPECIALS: &[&str] = &["<|im_start|>", "<|im_end|>"];
+    fn specials() -> Specials {
+        let texts = ["<|im_start|>", "<|im_end|>"];
+        let tokens = texts.iter().zip(0..).map(|(t, id)| ((*t).to_owned(), id));
+        Specials::new(tokens.collect())
+    }
+
+    fn template(source: &str) -> ChatTemplate {
+        ChatTemplate::compile(source, SpecialNames::default(), |_| None).unwrap()
+    }
+
+    fn laid(text: &str) -> Laid {
+        Laid {
+            messages: layout::native(&[Message::user(text)]),
+            tools: Vec::new(),
+        }
+    }
 
     #[test]
     fn control_tokens_in_messages_are_broken_and_other_text_is_untouched() {
@@ -288,7 +370,7 @@ mod tests {
             ("藤<|im_end|>野", "藤<#|im_end|>野"),
         ] {
             assert_eq!(
-                insert(content, &breaks(content, SPECIALS), '#'),
+                insert(content, &breaks(content, &specials()), '#'),
                 expected,
                 "{content}"
             );
@@ -297,17 +379,14 @@ mod tests {
 
     #[test]
     fn the_sentinel_is_a_character_that_no_message_has() {
-        let laid = |text: &str| Laid {
-            messages: layout::native(&[Message::user(text)]),
-            tools: Vec::new(),
-        };
+        let specials = specials();
         let mut marked = laid("\u{fdd0}<|im_end|>\u{fdd1}");
-        assert_eq!(protect(&mut marked, SPECIALS).unwrap(), Some('\u{fdd2}'));
+        assert_eq!(protect(&mut marked, &specials).unwrap(), Some('\u{fdd2}'));
         assert_eq!(
             marked.messages[0].content,
             "\u{fdd0}<\u{fdd2}|im_end|>\u{fdd1}"
         );
-        assert_eq!(protect(&mut laid("plain"), SPECIALS).unwrap(), None);
+        assert_eq!(protect(&mut laid("plain"), &specials).unwrap(), None);
     }
 
     #[test]
@@ -328,7 +407,7 @@ mod tests {
             messages: layout::native(&[wants, Message::tool("1", evil)]),
             tools: layout::values(&[tool]),
         };
-        assert!(protect(&mut laid, SPECIALS).unwrap().is_some());
+        assert!(protect(&mut laid, &specials()).unwrap().is_some());
         let written = serde_json::to_string(&laid.messages).unwrap()
             + &serde_json::to_string(&laid.tools).unwrap();
         assert!(!written.contains(evil), "{written}");
@@ -337,12 +416,7 @@ mod tests {
 
     #[test]
     fn json_in_templates_is_pythons() {
-        let template = ChatTemplate::compile(
-            "{{ tools | tojson }}{{ tools | tojson(indent=2) }}",
-            SpecialNames::default(),
-            |_| None,
-        )
-        .unwrap();
+        let template = template("{{ tools | tojson }}{{ tools | tojson(indent=2) }}");
         let environment = template.environment.get_template(NAME).unwrap();
         let text = environment
             .render(context! { tools => json!([{"a": "<b> & 'c'"}]) })
@@ -351,6 +425,46 @@ mod tests {
             text,
             "[{\"a\": \"<b> & 'c'\"}][\n  {\n    \"a\": \"<b> & 'c'\"\n  }\n]"
         );
+    }
+
+    #[test]
+    fn a_template_that_would_go_on_for_ever_is_an_error() {
+        let loops = "{% for a in range(10000) %}".repeat(3);
+        let ends = "{% endfor %}".repeat(3);
+        for (source, reason) in [
+            (format!("{loops}{ends}"), "fuel"),
+            (format!("{loops}{{% set a = 1 %}}{ends}"), "fuel"),
+            (
+                format!("{loops}a text that is printed again and again{ends}"),
+                "longer than",
+            ),
+            (
+                "{% set ns = namespace(s='ab') %}{% for i in range(20) %}{% set ns.s = ns.s ~ ns.s %}\
+                 {% endfor %}{{ ns.s }}"
+                    .to_owned(),
+                "longer than",
+            ),
+        ] {
+            let mut laid = laid("Hi");
+            let allowance = laid.allowance();
+            let error = template(&source).text(laid, allowance).unwrap_err();
+            assert!(describe(&error).contains(reason), "{source}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn long_conversations_are_laid_out_whole() {
+        let chat = template(
+            "{% for message in messages %}{% for word in message.content.split(' ') %}{{ word }},\
+             {% endfor %}{% endfor %}",
+        );
+        let mut laid = Laid {
+            messages: layout::native(&vec![Message::user("a b c d e"); 5_000]),
+            tools: Vec::new(),
+        };
+        let allowance = laid.allowance();
+        let text = chat.text(laid, allowance).unwrap();
+        assert_eq!(text, "a,b,c,d,e,".repeat(5_000));
     }
 
     #[test]

@@ -445,6 +445,46 @@ async fn whoever_waits_is_answered_before_batch_requests() {
 }
 
 #[tokio::test]
+async fn callers_are_answered_in_turn() {
+    let Some(engine) = common::smollm2(ChatOptions {
+        parallel: 1,
+        ..ChatOptions::default()
+    }) else {
+        return;
+    };
+    let started = Instant::now();
+    let mut first = engine
+        .chat(request("Say hi.", greedy(40)), CancellationToken::new())
+        .await
+        .unwrap();
+    assert!(first.next().await.unwrap().is_ok(), "it left the queue");
+    let ask = |caller: &str| {
+        let request = ChatRequest {
+            caller: Some(caller.to_owned()),
+            ..request("Say hi.", greedy(8))
+        };
+        engine.chat(request, CancellationToken::new())
+    };
+    let end = |stream| {
+        tokio::spawn(async move {
+            collect(stream).await.unwrap();
+            started.elapsed()
+        })
+    };
+    let mut flood = Vec::new();
+    for _ in 0..3 {
+        flood.push(end(ask("flood").await.unwrap()));
+    }
+    let other = end(ask("other").await.unwrap());
+    while first.next().await.is_some() {}
+    let last = flood.pop().unwrap().await.unwrap();
+    assert!(
+        other.await.unwrap() < last,
+        "it waited for all of the flood"
+    );
+}
+
+#[tokio::test]
 async fn a_full_queue_refuses_and_an_abandoned_request_gives_its_place_back() {
     let Some(engine) = common::smollm2(ChatOptions {
         queue: 1,

@@ -2,7 +2,8 @@
 //! quotes them, an edited text repeats most of itself (prompt lookup decoding: Saxena 2023; Yang et
 //! al. 2023, "Inference with Reference"). The model checks all guesses in one pass, and a guess
 //! counts only where the sampler chose the same token from the model's own logits: answers are bit
-//! for bit those without guesses, only sooner.
+//! for bit those without guesses, only sooner. How many may be guessed is the worker's business: with
+//! three answers in progress or more it is none ([`super::worker`] says why).
 
 use std::collections::HashMap;
 

@@ -6,8 +6,13 @@
 #[cfg(any(test, feature = "cuda"))]
 mod alone;
 mod answer;
+mod cgroup;
+mod count;
 mod lookup;
+mod memory;
+mod planning;
 mod prefixes;
+mod prepare;
 mod prompt;
 mod queue;
 mod running;
@@ -16,26 +21,27 @@ mod worker;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use praxis_core::{
-    ChatChunk, ChatModel, ChatRequest, ChatStream, Constraint, Message, ModelError, TokenCount,
-};
-use tokio::sync::{Semaphore, mpsc};
+use praxis_core::{ChatChunk, ChatModel, ChatRequest, ChatStream, Constraint, Message, ModelError};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::constraint::Constraints;
 use crate::constraint::walk::{Walk, begins, walk};
+use crate::constraint::{self, Constraints};
 use crate::cpu;
-use crate::decoder::{Adapter, Decoder};
+use crate::decoder::{Adapter, BLOCK, BlockPool, Decoder};
 use crate::error::EngineError;
 use crate::gguf::Gguf;
 use crate::sampler::{Sampler, validate};
 use crate::template::{ChatTemplate, Today};
 use crate::tokenizer::TextTokenizer;
 use crate::tools::Tools;
+pub use memory::ChatMemory;
+use memory::Plan;
+use prepare::{Deadline, Preparing, within};
 use queue::{Job, Queue};
 use worker::Worker;
 
@@ -85,8 +91,8 @@ pub struct ChatOptions {
     /// ones, kept for those with the same beginning; `None`: twice `context_length`. One sequence of
     /// `context_length` always fits.
     pub cache_tokens: Option<usize>,
-    /// Whether tokens that an answer may copy from its prompt are guessed and checked together. It
-    /// changes how soon answers come, not what they are.
+    /// Whether tokens that an answer may copy from its prompt are guessed and checked together, while
+    /// one or two answers are in progress. It changes how soon answers come, not what they are.
     pub prompt_lookup: bool,
     /// Whether tokens that a constraint leaves no choice about are read together rather than generated
     /// one by one. It changes how soon answers come, not what they are.
@@ -162,7 +168,7 @@ impl Model {
             .transpose()?;
         let tokenizer = Arc::new(tokenizer);
         Ok(Self {
-            constraints: Constraints::new(Arc::clone(&tokenizer)),
+            constraints: Constraints::new(Arc::clone(&tokenizer), options.parallel),
             tokenizer,
             template,
             context,
@@ -186,20 +192,9 @@ struct Handle {
     /// `None` where the model is on a GPU.
     decoder: Option<Arc<Decoder>>,
     queue: Arc<Queue>,
-    /// Requests that are tokenized and whose constraints are compiled at a time: more would only take
-    /// the processors from each other.
-    preparing: Semaphore,
+    /// Where requests are tokenized and their constraints compiled.
+    preparing: Preparing,
     memory: ChatMemory,
-}
-
-/// Bytes of memory that a chat model takes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ChatMemory {
-    /// Of its weights, as they are computed with.
-    pub weights: usize,
-    /// Of keys and values, at most: `cache_tokens` times twice the layers, their key-value heads and the
-    /// size of a head, each number in 16 bits.
-    pub max_cache: usize,
 }
 
 impl Drop for Handle {
@@ -232,8 +227,13 @@ impl ChatEngine {
         let started = Instant::now();
         let file = Gguf::open(path)?;
         let decoder = Arc::new(Decoder::open(&file)?);
-        let context = options.window().clamp(1, decoder.context());
-        let model = Model::open(&file, decoder.vocabulary(), context, &options)?;
+        let token_bytes = BlockPool::new(decoder.cache_shape(), 1).max_bytes() / BLOCK;
+        let plan = Plan::new(&options, decoder.context(), token_bytes, memory::room())?;
+        let options = ChatOptions {
+            cache_tokens: Some(plan.cache),
+            ..options
+        };
+        let model = Model::open(&file, decoder.vocabulary(), plan.context, &options)?;
         let model = Arc::new(model);
         let threads = options.threads.unwrap_or_else(cpu::threads).max(1);
         let queue = Arc::new(Queue::new(options.queue.max(1)));
@@ -242,6 +242,7 @@ impl ChatEngine {
         let memory = ChatMemory {
             weights: decoder.weight_bytes(),
             max_cache: worker.max_cache_bytes(),
+            max_constraints: constraint::max_bytes(options.parallel),
         };
         worker.spawn(threads)?;
         tracing::info!(
@@ -253,7 +254,7 @@ impl ChatEngine {
             elapsed_ms = started.elapsed().as_millis() as u64,
             "chat model loaded"
         );
-        Ok(Self::with(model, queue, Some(decoder), memory))
+        Ok(Self::with(model, queue, Some(decoder), memory, &options))
     }
 
     /// Loads a model onto one of candle's devices.
@@ -278,7 +279,8 @@ impl ChatEngine {
             elapsed_ms = started.elapsed().as_millis() as u64,
             "chat model loaded"
         );
-        Ok(Self::with(model, queue, None, ChatMemory::default()))
+        let memory = ChatMemory::default();
+        Ok(Self::with(model, queue, None, memory, options))
     }
 
     fn with(
@@ -286,13 +288,14 @@ impl ChatEngine {
         queue: Arc<Queue>,
         decoder: Option<Arc<Decoder>>,
         memory: ChatMemory,
+        options: &ChatOptions,
     ) -> Self {
         Self {
             handle: Arc::new(Handle {
                 model,
                 decoder,
                 queue,
-                preparing: Semaphore::new(cpu::threads()),
+                preparing: Preparing::new(options.queue),
                 memory,
             }),
             adapter: None,
@@ -344,54 +347,6 @@ impl ChatEngine {
     /// Tokens of prompt and answer together.
     pub fn context_length(&self) -> usize {
         self.handle.model.context
-    }
-
-    /// Tokens that the prompt of a request has, whatever its layout.
-    ///
-    /// # Errors
-    /// [`ModelError::InvalidRequest`] where no prompt can be made of it.
-    pub fn count_prompt(&self, request: &ChatRequest) -> Result<usize, ModelError> {
-        let (layout, messages) = (&request.layout, &request.messages);
-        Ok(self.handle.model.prompt_of(layout, messages, &[])?.len())
-    }
-
-    /// Tokens that a conversation takes as a prompt, with all that the chat template adds.
-    ///
-    /// # Errors
-    /// [`ModelError::InvalidRequest`] where the template refuses the messages.
-    pub fn count_tokens(&self, messages: &[Message]) -> Result<usize, ModelError> {
-        Ok(self.handle.model.prompt(messages, &[])?.len())
-    }
-
-    /// The same, told apart by message. What the template puts around each message is measured on
-    /// short ones; what else it adds is the frame, so that the sum is exact.
-    ///
-    /// # Errors
-    /// As [`ChatEngine::count_tokens`].
-    pub fn count_each(&self, messages: &[Message]) -> Result<TokenCount, ModelError> {
-        let total = self.count_tokens(messages)?;
-        let turn = [Message::user("a"), Message::assistant("a")];
-        let longer = [turn[0].clone(), turn[1].clone(), turn[0].clone()];
-        let two = self
-            .count_tokens(&longer)?
-            .saturating_sub(self.count_tokens(&turn[..1])?);
-        let around = (two / 2).saturating_sub(self.text_tokens("a")?.len());
-        let mut each = messages
-            .iter()
-            .map(|m| Ok(self.text_tokens(&m.text())?.len() + around))
-            .collect::<Result<Vec<usize>, ModelError>>()?;
-        // A template may leave something out, such as what a model thought in earlier turns.
-        let mut over = each.iter().sum::<usize>().saturating_sub(total);
-        for size in &mut each {
-            let less = over.min(size.saturating_sub(1));
-            *size -= less;
-            over -= less;
-        }
-        Ok(TokenCount {
-            frame: total.saturating_sub(each.iter().sum()),
-            messages: each,
-            exact: true,
-        })
     }
 
     /// The tokens of a conversation as a prompt, for tests against a reference.
@@ -481,27 +436,27 @@ impl ChatModel for ChatEngine {
         let calls = tools.callable;
         let came = Instant::now();
         let deadline = request.timeout.map(|timeout| (came + timeout, timeout));
-        let place = self.handle.queue.place(request.priority)?;
-        let _preparing = within(self.handle.preparing.acquire(), &cancel, deadline)
-            .await?
-            .map_err(|e| ModelError::Internal(e.to_string()))?;
+        let (priority, caller) = (request.priority, request.caller.as_deref());
+        let place = self.handle.queue.place(priority, caller)?;
         let model = Arc::clone(&self.handle.model);
         let (messages, constraint) = (request.messages, request.constraint);
         let layout = request.layout;
         // A long prompt takes milliseconds to tokenize, and a constraint as long to compile.
-        let prepare = move || -> Result<_, ModelError> {
+        let prepare = move |stop: &CancellationToken| -> Result<_, ModelError> {
             let guide = match &constraint {
                 answer if calls => Some(model.constraints.tool_guide(&tools, answer.as_ref())?),
                 Some(constraint) => Some(model.constraints.guide(constraint)?),
                 None if tools.is_empty() => None,
                 None => Some(model.constraints.tool_guide(&tools, None)?),
             };
+            if stop.is_cancelled() {
+                return Err(ModelError::Cancelled);
+            }
             let prompt = model.prompt_of(&layout, &messages, &tools.specs)?;
-            Ok((prompt, guide))
+            Ok((prompt, guide, place))
         };
-        let (prompt, guide) = tokio::task::spawn_blocking(prepare)
-            .await
-            .map_err(|e| ModelError::Internal(format!("preparing a request failed: {e}")))??;
+        let preparing = &self.handle.preparing;
+        let (prompt, guide, place) = preparing.run(&cancel, deadline, prepare).await?;
         let context = self.handle.model.context;
         if prompt.len() >= context {
             return Err(ModelError::ContextLengthExceeded {
@@ -538,32 +493,6 @@ impl ChatModel for ChatEngine {
 }
 
 type Chunk = Result<ChatChunk, ModelError>;
-
-/// When a request's time is up, and how long it had.
-type Deadline = Option<(Instant, Duration)>;
-
-/// What `work` gives, unless the request is cancelled or its time is up before.
-async fn within<T>(
-    work: impl Future<Output = T>,
-    cancel: &CancellationToken,
-    deadline: Deadline,
-) -> Result<T, ModelError> {
-    let timed_out = async {
-        match deadline {
-            Some((at, timeout)) => {
-                tokio::time::sleep_until(at.into()).await;
-                timeout
-            }
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        biased;
-        () = cancel.cancelled() => Err(ModelError::Cancelled),
-        timeout = timed_out => Err(ModelError::Timeout(timeout)),
-        done = work => Ok(done),
-    }
-}
 
 /// The chunks of a job as they come. Cancelling, or the end of its time, ends the stream at once,
 /// without waiting for the worker to notice; the handle keeps the model alive until the answer has

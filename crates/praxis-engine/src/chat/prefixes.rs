@@ -66,28 +66,40 @@ impl Prefixes {
         known: &mut Known,
         pool: &BlockPool,
     ) {
+        let Some((id, common)) = self.share(tokens, cache, known) else {
+            return;
+        };
+        self.touch(id);
+        if let Some(node) = self.nodes.get(&id) {
+            let block = Arc::clone(&node.block);
+            self.make_room(1, pool);
+            cache.push_copy(&block, common, pool);
+        }
+    }
+
+    /// The same by full blocks only, which take no memory, and after which the sequence can share what
+    /// others compute of it meanwhile. The block that goes on like it for some tokens, where there is
+    /// one, and for how many.
+    pub(super) fn share(
+        &mut self,
+        tokens: &[u32],
+        cache: &mut KvCache,
+        known: &mut Known,
+    ) -> Option<(NodeId, usize)> {
         while cache.len() == known.blocks * BLOCK {
             let rest = &tokens[cache.len()..tokens.len().saturating_sub(1).max(cache.len())];
-            let Some((id, common)) = self.best_child(known.node, rest) else {
-                return;
-            };
-            self.touch(id);
-            let Some(node) = self.nodes.get(&id) else {
-                return;
-            };
-            let block = Arc::clone(&node.block);
-            if common == BLOCK {
-                cache.push_shared(block);
-                *known = Known {
-                    node: Parent::Node(id),
-                    blocks: known.blocks + 1,
-                };
-            } else {
-                self.make_room(1, pool);
-                cache.push_copy(&block, common, pool);
-                return;
+            let (id, common) = self.best_child(known.node, rest)?;
+            if common < BLOCK {
+                return Some((id, common));
             }
+            self.touch(id);
+            cache.push_shared(Arc::clone(&self.nodes.get(&id)?.block));
+            *known = Known {
+                node: Parent::Node(id),
+                blocks: known.blocks + 1,
+            };
         }
+        None
     }
 
     /// Keeps what a sequence has computed: its full blocks, which it goes on sharing, and, where it
@@ -290,6 +302,20 @@ mod tests {
         assert_eq!(serve(&longer, &mut prefixes, &pool), 170);
         assert_eq!(serve(&longer[..300], &mut prefixes, &pool), 299);
         assert_eq!(serve(&sequence(&[(9, 70)]), &mut prefixes, &pool), 0);
+    }
+
+    #[test]
+    fn what_is_shared_before_a_sequence_is_computed_leaves_the_rest_to_be_shared_too() {
+        let (mut prefixes, pool) = (Prefixes::default(), BlockPool::new(SHAPE, 100));
+        serve(&sequence(&[(1, 80), (2, 20)]), &mut prefixes, &pool);
+        let tokens = sequence(&[(1, 80), (3, 200)]);
+        let (mut waiting, mut known) = (KvCache::new(SHAPE), Known::nothing(None));
+        let next = prefixes.share(&tokens, &mut waiting, &mut known);
+        assert_eq!(next.map(|(_, common)| common), Some(16));
+        assert_eq!(waiting.len(), BLOCK, "it holds no copy of a part");
+        serve(&tokens, &mut prefixes, &pool);
+        prefixes.extend(&tokens, &mut waiting, &mut known, &pool);
+        assert_eq!(waiting.len(), tokens.len() - 1);
     }
 
     #[test]

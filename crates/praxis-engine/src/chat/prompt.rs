@@ -28,7 +28,8 @@ impl Model {
     /// The prompt of messages, whatever they are to the model.
     ///
     /// # Errors
-    /// [`ModelError::InvalidRequest`] where no prompt can be made of them.
+    /// [`ModelError::InvalidRequest`] where no prompt can be made of them, [`ModelError::ContextLengthExceeded`] with the
+    /// least tokens that they can have where already their bytes show that they do not fit.
     pub(super) fn prompt_of(
         &self,
         layout: &Layout,
@@ -67,6 +68,7 @@ impl Model {
             )
         })?;
         let rendered = template.render(messages, tools, &self.tokenizer)?;
+        self.may_fit(self.tokenizer.least(&rendered.text, rendered.sentinel))?;
         let tokens = self
             .tokenizer
             .encode_template(&rendered.text, rendered.sentinel)
@@ -82,6 +84,7 @@ impl Model {
     /// The prompt of a text as it stands. Of an empty one it is the token that begins a text, also where the model
     /// does not want one before other texts.
     fn raw(&self, text: &str) -> Result<Vec<u32>, ModelError> {
+        self.may_fit(self.tokenizer.least(text, None))?;
         let mut tokens = self.tokenizer.encode_template(text, None).map_err(failed)?;
         if tokens.is_empty() && self.is_mark(&self.tokenizer.names().bos) {
             tokens.push(self.mark(&self.tokenizer.names().bos)?);
@@ -104,6 +107,7 @@ impl Model {
                     .into(),
             ));
         };
+        self.may_fit(self.tokenizer.least(prefix, None) + self.tokenizer.least(suffix, None))?;
         // The first mark brings the token that begins a text along, where the model wants one.
         let mut tokens = self
             .tokenizer
@@ -116,9 +120,21 @@ impl Model {
         Ok(tokens)
     }
 
+    /// Refuses what cannot fit the window before it is tokenized, which would take seconds for some megabytes. `least`
+    /// is the least tokens that it can have.
+    fn may_fit(&self, least: usize) -> Result<(), ModelError> {
+        if least < self.context {
+            return Ok(());
+        }
+        Err(ModelError::ContextLengthExceeded {
+            prompt_tokens: least,
+            context_length: self.context,
+        })
+    }
+
     /// Whether a text is one of the model's control tokens.
     fn is_mark(&self, text: &str) -> bool {
-        self.tokenizer.specials().any(|special| special == text)
+        self.tokenizer.specials().has(text)
     }
 
     /// The token of a text for which [`Model::is_mark`] holds.

@@ -1,8 +1,14 @@
 //! The requests that wait for the model, bounded. They are served in the order in which they came,
 //! where a batch request counts as one that came half a minute later: whoever waits for an answer
 //! goes before it, and it goes before those who come after that, so that it is never put off for
-//! ever. A request whose caller has gone, or whose time is up, gives its place back at once. Places are
-//! taken before a request is prepared, so that what is refused costs nothing.
+//! ever. Among requests of the priority whose turn it is, callers are served one after the other, each
+//! its oldest, so that one who sends many does not make the others wait for all of them. A request
+//! whose caller has gone, or whose time is up, gives its place back at once. Places are taken before a
+//! request is prepared, so that what is refused costs nothing.
+//!
+//! A caller with a name has at most as many places as are free (dynamic thresholds: Choudhury and
+//! Hahne 1998): one alone half of the queue, two a third each, and there is always one for the next.
+//! Requests without a caller's name, such as all of a server without keys, may take the whole queue.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -83,45 +89,83 @@ impl Wanted {
     }
 }
 
+/// The name of who asks, where requests have one.
+type Caller = Option<Arc<str>>;
+
 /// A place in the queue of a request that is being prepared; dropping it gives the place back.
 pub(super) struct Place {
     queue: Arc<Queue>,
+    caller: Caller,
 }
 
 impl Place {
     /// Puts the request there.
     pub(super) fn take(self, job: Job) {
-        self.queue.lock().jobs.push(job);
+        self.queue.lock().push(job, self.caller.clone());
         self.queue.changed.notify_one();
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.queue.lock().coming -= 1;
+        let mut state = self.queue.lock();
+        let mut coming = state.coming.iter();
+        if let Some(at) = coming.position(|caller| *caller == self.caller) {
+            state.coming.swap_remove(at);
+        }
     }
+}
+
+/// A request that waits.
+struct Waiting {
+    job: Job,
+    caller: Caller,
 }
 
 #[derive(Default)]
 struct State {
-    jobs: Vec<Job>,
-    /// Places of requests that are being prepared.
-    coming: usize,
+    waiting: Vec<Waiting>,
+    /// Places of requests that are being prepared: whose.
+    coming: Vec<Caller>,
+    /// The callers of those that wait, whoever is next first.
+    callers: Vec<Caller>,
     closed: bool,
     /// Running mean of the time after which a request ends.
     mean: Duration,
 }
 
 impl State {
+    fn push(&mut self, job: Job, caller: Caller) {
+        if !self.callers.contains(&caller) {
+            self.callers.push(caller.clone());
+        }
+        self.waiting.push(Waiting { job, caller });
+    }
+
     fn pop(&mut self, wanted: Wanted) -> Option<Job> {
-        let jobs = self.jobs.iter().enumerate();
-        let next = jobs.filter(|(_, job)| wanted.takes(job));
-        let (place, _) = next.min_by_key(|(_, job)| job.turn())?;
-        Some(self.jobs.remove(place))
+        let takes = self.waiting.iter().filter(|w| wanted.takes(&w.job));
+        let priority = takes.min_by_key(|w| w.job.turn())?.job.priority;
+        let oldest = |caller: &Caller| {
+            let all = self.waiting.iter().enumerate();
+            let own = all.filter(|(_, w)| w.job.priority == priority && w.caller == *caller);
+            own.min_by_key(|(_, w)| w.job.turn()).map(|(at, _)| at)
+        };
+        let callers = self.callers.iter().enumerate();
+        let mut next = callers.filter_map(|(turn, caller)| Some((turn, oldest(caller)?)));
+        let (turn, at) = next.next()?;
+        let caller = self.callers.remove(turn);
+        let Waiting { job, .. } = self.waiting.remove(at);
+        if self.waiting.iter().any(|w| w.caller == caller) {
+            self.callers.push(caller);
+        }
+        Some(job)
     }
 
     fn drop_over(&mut self) {
-        self.jobs.retain(|job| match job.is_over() {
+        let Self {
+            waiting, callers, ..
+        } = self;
+        waiting.retain(|Waiting { job, .. }| match job.is_over() {
             None => true,
             Some(error) => {
                 // Nobody may be listening any more, which is fine.
@@ -129,6 +173,27 @@ impl State {
                 false
             }
         });
+        callers.retain(|caller| waiting.iter().any(|w| w.caller == *caller));
+    }
+
+    /// Why there is no place for one more request of a caller, of so many places; `None` where there
+    /// is one.
+    fn refusal(&self, places: usize, caller: &Caller) -> Option<String> {
+        let all = self.waiting.len() + self.coming.len();
+        let free = places.saturating_sub(all);
+        if free == 0 {
+            return Some(format!("{all} requests already wait for this model"));
+        }
+        caller.as_ref()?;
+        let waiting = self.waiting.iter().map(|w| &w.caller);
+        let own = waiting.chain(&self.coming).filter(|other| *other == caller);
+        let own = own.count();
+        (own >= free).then(|| {
+            format!(
+                "{own} requests of this key already wait for this model; the other places are kept \
+                 for others"
+            )
+        })
     }
 }
 
@@ -149,29 +214,35 @@ impl Queue {
         }
     }
 
-    /// A place for a request of that priority, or the time after which one may be free.
-    pub(super) fn place(self: &Arc<Self>, priority: Priority) -> Result<Place, ModelError> {
+    /// A place for a request of that priority and caller, or the time after which one may be free.
+    pub(super) fn place(
+        self: &Arc<Self>,
+        priority: Priority,
+        caller: Option<&str>,
+    ) -> Result<Place, ModelError> {
         let places = share(self.limit, priority);
+        let caller: Caller = caller.filter(|name| !name.is_empty()).map(Arc::from);
         let mut state = self.lock();
-        if state.jobs.len() + state.coming >= places {
+        if state.refusal(places, &caller).is_some() {
             state.drop_over();
         }
-        let waiting = state.jobs.len() + state.coming;
-        if waiting >= places {
+        if let Some(message) = state.refusal(places, &caller) {
             return Err(ModelError::RateLimited {
-                message: format!("{waiting} requests already wait for this model"),
+                message,
                 retry_after: Some(state.mean.max(Duration::from_secs(1))),
             });
         }
-        state.coming += 1;
+        state.coming.push(caller.clone());
         Ok(Place {
             queue: Arc::clone(self),
+            caller,
         })
     }
 
     /// Whether a request waits that is wanted.
     pub(super) fn has(&self, wanted: Wanted) -> bool {
-        self.lock().jobs.iter().any(|job| wanted.takes(job))
+        let state = self.lock();
+        state.waiting.iter().any(|w| wanted.takes(&w.job))
     }
 
     /// The next request of those that are wanted, if one waits.
@@ -219,133 +290,4 @@ impl Queue {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use praxis_core::Sampling;
-    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-
-    type Answer = UnboundedReceiver<Result<ChatChunk, ModelError>>;
-
-    /// A request that came `ago` seconds before now; `name` is its only token.
-    fn job(name: u32, priority: Priority, ago: u64, timeout: Option<u64>) -> (Job, Answer) {
-        let (sender, receiver) = unbounded_channel();
-        let job = Job {
-            adapter: None,
-            prompt: vec![name],
-            sampler: Sampler::new(&Sampling::default(), &[]),
-            stop: Vec::new(),
-            max_tokens: 1,
-            top_logprobs: None,
-            guide: None,
-            priority,
-            came: Instant::now() - Duration::from_secs(ago),
-            timeout: timeout.map(Duration::from_secs),
-            sender,
-            cancel: CancellationToken::new(),
-        };
-        (job, receiver)
-    }
-
-    fn push(queue: &Arc<Queue>, job: Job) -> Result<(), ModelError> {
-        queue.place(job.priority).map(|place| place.take(job))
-    }
-
-    /// The names in the order in which the requests are served.
-    fn served(queue: &Queue, wanted: Wanted) -> Vec<u32> {
-        std::iter::from_fn(|| queue.pop(wanted))
-            .map(|job| job.prompt[0])
-            .collect()
-    }
-
-    #[test]
-    fn batch_requests_wait_for_interactive_ones_but_not_for_ever() {
-        use Priority::{Batch, Interactive};
-        for (what, jobs, order) in [
-            (
-                "first come first served",
-                vec![
-                    (1, Interactive, 3),
-                    (2, Interactive, 2),
-                    (3, Interactive, 1),
-                ],
-                vec![1, 2, 3],
-            ),
-            (
-                "whoever waits goes first",
-                vec![(1, Batch, 9), (2, Batch, 8), (3, Interactive, 1)],
-                vec![3, 1, 2],
-            ),
-            (
-                "an old batch request goes before new interactive ones",
-                vec![(1, Batch, 40), (2, Interactive, 5), (3, Interactive, 20)],
-                vec![3, 1, 2],
-            ),
-        ] {
-            let queue = Arc::new(Queue::new(9));
-            let mut answers = Vec::new();
-            for (name, priority, ago) in jobs {
-                let (job, answer) = job(name, priority, ago, None);
-                answers.push(answer);
-                push(&queue, job).unwrap();
-            }
-            assert_eq!(served(&queue, Wanted::Any), order, "{what}");
-        }
-    }
-
-    #[test]
-    fn a_quarter_of_the_places_is_kept_from_batch_requests() {
-        let queue = Arc::new(Queue::new(4));
-        let mut answers = Vec::new();
-        let mut add = |name, priority| {
-            let (job, answer) = job(name, priority, 0, None);
-            answers.push(answer);
-            push(&queue, job)
-        };
-        for name in 0..3 {
-            add(name, Priority::Batch).unwrap();
-        }
-        assert!(matches!(
-            add(3, Priority::Batch),
-            Err(ModelError::RateLimited {
-                retry_after: Some(_),
-                ..
-            })
-        ));
-        assert!(!queue.has(Wanted::Interactive));
-        add(4, Priority::Interactive).unwrap();
-        assert!(add(5, Priority::Interactive).is_err());
-        assert!(queue.has(Wanted::Interactive));
-        assert_eq!(served(&queue, Wanted::Interactive), [4]);
-        assert_eq!(served(&queue, Wanted::Any), [0, 1, 2]);
-        assert_eq!(share(1, Priority::Batch), 1, "there is always room for one");
-    }
-
-    #[test]
-    fn a_request_whose_time_is_up_while_it_waits_is_told_so_and_gives_its_place_back() {
-        let queue = Arc::new(Queue::new(1));
-        let (late, mut answer) = job(1, Priority::Interactive, 5, Some(4));
-        push(&queue, late).unwrap();
-        let (next, _next_answer) = job(2, Priority::Interactive, 0, Some(4));
-        push(&queue, next).unwrap();
-        match answer.try_recv() {
-            Ok(Err(ModelError::Timeout(timeout))) => assert_eq!(timeout, Duration::from_secs(4)),
-            other => panic!("{other:?}"),
-        }
-        queue.drop_over();
-        assert_eq!(served(&queue, Wanted::Any), [2]);
-    }
-
-    #[test]
-    fn a_request_that_is_being_prepared_has_its_place() {
-        let queue = Arc::new(Queue::new(1));
-        let place = queue.place(Priority::Interactive).unwrap();
-        assert!(queue.place(Priority::Interactive).is_err());
-        drop(place);
-        let place = queue.place(Priority::Interactive).unwrap();
-        let (job, _answer) = job(1, Priority::Interactive, 0, None);
-        place.take(job);
-        assert!(queue.place(Priority::Interactive).is_err());
-        assert_eq!(served(&queue, Wanted::Any), [1]);
-        assert!(queue.place(Priority::Interactive).is_ok());
-    }
-}
+mod tests;

@@ -76,6 +76,8 @@ pub(super) struct Running<C = KvCache> {
     pub(super) cache: C,
     /// How far the kept beginnings reach into it.
     pub(super) known: Known,
+    /// Tokens behind them that are kept too, in a block that is copied when reading begins.
+    pub(super) copies: usize,
     pub(super) started: Instant,
     answer: Answer,
     usage: Usage,
@@ -104,6 +106,7 @@ impl<C: Computed> Running<C> {
             jumped: 0,
             cache,
             known: Known::nothing(job.adapter_id()),
+            copies: 0,
             started: Instant::now(),
             answer: Answer::new(std::mem::take(&mut job.stop)),
             usage: Usage::default(),
@@ -120,6 +123,17 @@ impl<C: Computed> Running<C> {
     /// How many tokens of the prompt are not computed.
     pub(super) fn unread(&self) -> usize {
         self.prompt.saturating_sub(self.cache.len())
+    }
+
+    /// Tokens that it has to read: of its prompt; then of its answer, where it was set back and reads
+    /// that again, but as an answer is computed.
+    pub(super) fn left(&self) -> usize {
+        let left = match self.unread() {
+            0 => self.pending(),
+            unread => unread,
+        };
+        // At least one is always computed, for the logits after it.
+        left.saturating_sub(self.copies).max(1)
     }
 
     /// Whether it is answering, a token or a few in each pass, rather than reading its prompt.

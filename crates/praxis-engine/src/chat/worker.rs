@@ -1,13 +1,16 @@
 //! The thread that owns a model and answers its requests together (continuous batching: Yu et al.
-//! 2022, "Orca"). Each pass computes the next token of every answer in progress and a piece of one
-//! prompt, so that a long prompt never holds the answers up (chunked prefill: Agrawal et al. 2024,
-//! "Sarathi-Serve"). Answers do not depend on what else is computed in the same pass.
+//! 2022, "Orca"). Each pass computes the next token of every answer in progress and pieces of
+//! prompts, so that a long prompt never holds the answers up (chunked prefill: Agrawal et al. 2024,
+//! "Sarathi-Serve"); how large they are is the business of [`super::planning`]. Answers do not depend
+//! on what else is computed in the same pass.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use praxis_core::{FinishReason, Priority};
 
+use super::planning::{Answers, Pace, Reader, Share, holds_up, shares};
 use super::prefixes::{Prefixes, common};
 use super::queue::{Queue, Wanted, share};
 use super::running::{Failure, Running, Shortcuts, failed};
@@ -16,14 +19,11 @@ use crate::cpu;
 use crate::decoder::{BLOCK, BlockPool, Decoder, Interrupted, KvCache, Memory, Piece};
 use crate::error::EngineError;
 
-/// Prompt tokens in a pass without answers in progress: enough to use each weight many times.
-const ALONE: usize = 512;
-
-/// Rows of all answers in a pass, guesses included: those of one panel of activations.
+/// Rows of all answers in a pass, guesses included: those of one panel of activations, which kernels
+/// multiply with a weight that was read once. One answer has room for seven guesses, two for three
+/// each. From three answers on a share of the panel would be one guess or none, and rows beyond it
+/// take arithmetic that is no longer hidden behind reading the weights: so nothing is guessed then.
 const ROWS: usize = 8;
-
-/// Prompt tokens in a pass beside answers, which wait for them.
-const BESIDE: usize = 128;
 
 /// The owner of a model's sequences.
 pub(super) struct Worker {
@@ -42,6 +42,8 @@ pub(super) struct Worker {
     gave_way: bool,
     /// Whether answers were left out of the last pass for the first token of a new one.
     held_up: bool,
+    /// What reading prompts takes here.
+    pace: Pace,
 }
 
 /// What a pass computes of a request: its place among those that run, and how many tokens.
@@ -81,6 +83,7 @@ impl Worker {
             memory: Memory::default(),
             gave_way: false,
             held_up: false,
+            pace: Pace::default(),
         }
     }
 
@@ -179,6 +182,7 @@ impl Worker {
             }
             return;
         }
+        let started = Instant::now();
         // A defect in one pass must not take the model away from all other requests.
         let logits = std::panic::catch_unwind(AssertUnwindSafe(|| self.compute(&parts)));
         let logits = match logits {
@@ -203,6 +207,7 @@ impl Worker {
             }
         };
         self.gave_way = false;
+        self.pace.learn(tokens_read(&parts), started.elapsed());
         let mut logits = logits.into_iter();
         let mut ended = Vec::new();
         for part in &parts {
@@ -246,15 +251,39 @@ impl Worker {
 
     /// Chooses what the next pass computes, and makes room for it.
     fn plan(&mut self) -> Vec<Part> {
-        let mut parts = Vec::new();
+        self.share_beginnings();
         let decoding = self.running.iter().filter(|r| r.is_decoding()).count();
         // Where one pass brings a new answer to its first token, the others wait for it, since it would
         // wait for them; but not twice in a row.
-        let unread = |r: &Running| if r.is_decoding() { 0 } else { r.unread() };
-        let short = |r: &Running| (1..=BESIDE).contains(&unread(r));
-        self.held_up = decoding > 0 && !self.held_up && self.running.iter().any(short);
+        self.held_up = decoding > 0 && !self.held_up && holds_up(&self.pace, &self.readers(&[]));
+        let mut parts = Vec::new();
+        let answers = match (decoding, self.held_up) {
+            (0, _) => Answers::None,
+            (_, true) => Answers::Waiting,
+            (_, false) => {
+                self.plan_answers(decoding, &mut parts);
+                Answers::Beside
+            }
+        };
+        let readers = self.readers(&parts);
+        let waits = |place: usize, other: usize| self.waits_for(place, other);
+        for share in shares(&self.pace, answers, &readers, waits) {
+            if !self.plan_reading(share, &mut parts) {
+                break;
+            }
+        }
+        if parts.is_empty() && self.held_up {
+            // There is no room for it: then nobody waits for it.
+            return self.plan();
+        }
+        parts.sort_by_key(|part: &Part| (part.of_prompt, part.place));
+        parts
+    }
+
+    /// Plans the next tokens of the answers in progress, and of some of them guesses at what follows.
+    fn plan_answers(&mut self, decoding: usize, parts: &mut Vec<Part>) {
         for place in 0..self.running.len() {
-            if self.held_up || !self.running[place].is_decoding() {
+            if !self.running[place].is_decoding() {
                 continue;
             }
             // Later requests may be set back for it; they are not planned yet.
@@ -274,15 +303,38 @@ impl Worker {
                 of_prompt: false,
             });
         }
-        let mut budget = if decoding == 0 { ALONE } else { BESIDE };
-        let (order, kept) = self.reading_order(&parts, budget);
-        // The first of those that have a beginning in common computes it for all.
-        let mut reading: Vec<usize> = Vec::new();
-        for place in order {
-            if budget == 0 {
-                break;
-            }
-            let request = &mut self.running[place];
+    }
+
+    /// Plans a piece of what a request reads; `false` where there is no room for it.
+    fn plan_reading(&mut self, share: Share, parts: &mut Vec<Part>) -> bool {
+        let Share { place, tokens } = share;
+        let Running {
+            tokens: all,
+            cache,
+            known,
+            ..
+        } = &mut self.running[place];
+        self.prefixes.extend(all, cache, known, &self.pool);
+        self.running[place].copies = 0;
+        let tokens = tokens.min(self.running[place].left());
+        // The oldest reads first: where there is nothing else, room is made for it.
+        if !self.reserve(place, tokens, parts.is_empty() && !self.held_up) {
+            return false;
+        }
+        let of_prompt = self.running[place].unread() > 0;
+        self.running[place].begin();
+        parts.push(Part {
+            place,
+            tokens,
+            reads: true,
+            of_prompt,
+        });
+        true
+    }
+
+    /// Finds what is kept of what requests have to read.
+    fn share_beginnings(&mut self) {
+        for request in &mut self.running {
             if !request.is_decoding() {
                 let Running {
                     tokens,
@@ -290,66 +342,32 @@ impl Worker {
                     known,
                     ..
                 } = request;
-                self.prefixes.extend(tokens, cache, known, &self.pool);
+                let next = self.prefixes.share(tokens, cache, known);
+                request.copies = next.map_or(0, |(_, tokens)| tokens);
             }
-            if reading.iter().any(|other| self.waits_for(place, *other)) {
-                continue;
-            }
-            let request = &self.running[place];
-            let most = if reading.is_empty() {
-                budget - kept
-            } else {
-                budget
-            };
-            // An answer that was set back is read again, but computed as an answer.
-            let tokens = match request.unread() {
-                0 => request.pending().min(most),
-                unread => unread.min(most),
-            };
-            if !self.reserve(place, tokens, parts.is_empty() && !self.held_up) {
-                break;
-            }
-            let of_prompt = self.running[place].unread() > 0;
-            self.running[place].begin();
-            reading.push(place);
-            budget -= tokens;
-            parts.push(Part {
-                place,
-                tokens,
-                reads: true,
-                of_prompt,
-            });
         }
-        if parts.is_empty() && self.held_up {
-            // There is no room for it: then nobody waits for it.
-            return self.plan();
-        }
-        parts.sort_by_key(|part: &Part| (part.of_prompt, part.place));
-        parts
     }
 
-    /// The places of requests that read, in the order in which they do, and how many tokens of the pass
-    /// the first leaves to others: prompts that fit into three quarters of it whole come second, so that
-    /// a short one does not wait until long ones are read.
-    fn reading_order(&self, parts: &[Part], budget: usize) -> (Vec<usize>, usize) {
-        let reads = |place: &usize| {
-            let planned = parts.iter().any(|part| part.place == *place);
-            let held_up = self.held_up && self.running[*place].is_decoding();
-            !planned && !held_up
-        };
-        let mut places = (0..self.running.len()).filter(reads);
-        let Some(first) = places.next() else {
-            return (Vec::new(), 0);
-        };
-        let mut kept = 0;
-        let (short, long): (Vec<usize>, Vec<usize>) = places.partition(|place| {
-            let unread = self.running[*place].unread();
-            let fits =
-                (1..=budget / 4 * 3 - kept).contains(&unread) && !self.waits_for(*place, first);
-            kept += if fits { unread } else { 0 };
-            fits
-        });
-        ([vec![first], short, long].concat(), kept)
+    /// The requests that read, in the order of their turns, without those that are planned already and
+    /// those that wait for what the first of them reads: it computes what they have in common for all.
+    fn readers(&self, parts: &[Part]) -> Vec<Reader> {
+        let mut readers: Vec<Reader> = Vec::new();
+        for (place, request) in self.running.iter().enumerate() {
+            let planned = parts.iter().any(|part| part.place == place);
+            if planned || request.is_decoding() {
+                continue;
+            }
+            let first = readers.first();
+            if first.is_some_and(|first| self.waits_for(place, first.place)) {
+                continue;
+            }
+            readers.push(Reader {
+                place,
+                left: request.left(),
+                batch: request.job.priority == Priority::Batch,
+            });
+        }
+        readers
     }
 
     /// Whether a request waits for what another, that reads before it, computes of the beginning that
@@ -403,14 +421,30 @@ impl Worker {
             });
             jobs.push(&request.job);
         }
-        // A pass of answers alone gives way to a request that comes, so that its first token does
-        // not wait for two passes; but not twice in a row.
-        let gives_way =
-            !self.gave_way && running_now < self.parallel && parts.iter().all(|part| !part.reads);
+        // A request that comes begins at once, rather than after the pass, where little is lost: of a
+        // pass of answers alone, or in the first half of one that only reads. Not twice in a row.
+        let read = tokens_read(parts);
+        let all: usize = parts.iter().map(|part| part.tokens).sum();
+        let patience = if read == 0 {
+            Duration::MAX
+        } else if read == all && !self.held_up {
+            self.pace.time(read).unwrap_or_default() / 2
+        } else {
+            Duration::ZERO
+        };
+        let gives_way = !self.gave_way && running_now < self.parallel;
+        let started = Instant::now();
         let interrupted = || {
-            jobs.iter().all(|job| job.is_over().is_some()) || (gives_way && self.queue.has(wanted))
+            jobs.iter().all(|job| job.is_over().is_some())
+                || (gives_way && started.elapsed() < patience && self.queue.has(wanted))
         };
         self.decoder
             .forward(&mut pieces, &mut self.memory, &interrupted)
     }
+}
+
+/// Tokens of some parts that are read rather than answered.
+fn tokens_read(parts: &[Part]) -> usize {
+    let reading = parts.iter().filter(|part| part.reads);
+    reading.map(|part| part.tokens).sum()
 }

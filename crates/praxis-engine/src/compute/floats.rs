@@ -118,8 +118,8 @@ struct Floats<I, N, const T: usize> {
     rows: usize,
     columns: usize,
     tiles: Pages,
-    /// The file's bytes, for single rows.
-    tensor: MappedTensor,
+    /// The file's bytes, for single rows; none of a matrix that was made in memory.
+    tensor: Option<MappedTensor>,
     number: PhantomData<fn() -> N>,
 }
 
@@ -141,7 +141,7 @@ impl<I: Isa, N: Number, const T: usize> Floats<I, N, T> {
             rows,
             columns,
             tiles,
-            tensor: tensor.clone(),
+            tensor: tensor.kept(),
             number: PhantomData,
         }
     }
@@ -221,9 +221,10 @@ impl<I: Isa, N: Number, const T: usize> Matrix for Floats<I, N, T> {
     }
 
     fn row(&self, index: usize, out: &mut [f32]) {
-        self.tensor
-            .dtype()
-            .decode(self.tensor.row_bytes(index), out);
+        // Rows are asked of embeddings only, which lie in files.
+        if let Some(tensor) = &self.tensor {
+            tensor.dtype().decode(tensor.row_bytes(index), out);
+        }
     }
 
     fn bytes(&self) -> usize {

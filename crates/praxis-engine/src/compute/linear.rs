@@ -42,7 +42,8 @@ pub(crate) trait Matrix: Send + Sync {
         false
     }
 
-    /// One row as `f32`.
+    /// One row as `f32`, of a matrix that lies in a file: one of [`from_values`] has its weights packed only, and leaves
+    /// `out` as it is.
     fn row(&self, index: usize, out: &mut [f32]);
 
     /// Bytes of memory that it takes beside the file.

@@ -14,6 +14,7 @@ mod vocabulary;
 pub(crate) mod walk;
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use llguidance::api::TopLevelGrammar;
@@ -29,12 +30,32 @@ use crate::tools::grammar::{arguments, lark};
 /// Compiled constraints that are kept for requests with the same one.
 const KEPT: usize = 32;
 
-/// Lexer states of one answer, of one or two kilobytes each.
-const MAX_LEXER_STATES: usize = 50_000;
+/// Lexer states of all answers that a model gives at a time. The parser does not tell how many an answer has, so each gets
+/// its part of them as its limit.
+const LEXER_STATES: usize = 320_000;
+
+/// The limits of one answer: no schema in use needs more, and few suffice for most.
+const OF_AN_ANSWER: RangeInclusive<usize> = 5_000..=50_000;
+
+/// Bytes of a lexer state, at most.
+const STATE_BYTES: usize = 2048;
+
+/// Lexer states that each of so many answers may have.
+fn lexer_states(answers: usize) -> usize {
+    let (least, most) = OF_AN_ANSWER.into_inner();
+    (LEXER_STATES / answers.max(1)).clamp(least, most)
+}
+
+/// Bytes that constraints of so many answers at a time may take.
+pub(crate) fn max_bytes(answers: usize) -> usize {
+    answers.saturating_mul(lexer_states(answers) * STATE_BYTES)
+}
 
 /// The constraints of one model's answers.
 pub(crate) struct Constraints {
     tokenizer: Arc<TextTokenizer>,
+    /// Lexer states that one answer may have.
+    lexer_states: usize,
     /// Made for the first request that needs it: most models are never constrained.
     factory: OnceLock<Result<ParserFactory, String>>,
     /// The latest used first, by their text.
@@ -42,10 +63,11 @@ pub(crate) struct Constraints {
 }
 
 impl Constraints {
-    /// Constraints over the tokens of `tokenizer`.
-    pub(crate) fn new(tokenizer: Arc<TextTokenizer>) -> Self {
+    /// Constraints over the tokens of `tokenizer`, for so many answers at a time.
+    pub(crate) fn new(tokenizer: Arc<TextTokenizer>, answers: usize) -> Self {
         Self {
             tokenizer,
+            lexer_states: lexer_states(answers),
             factory: OnceLock::new(),
             compiled: Mutex::default(),
         }
@@ -151,7 +173,7 @@ impl Constraints {
         let mut factory = ParserFactory::new(&vocabulary, capabilities, &slices)
             .map_err(|e| format!("the vocabulary cannot be constrained: {e}"))?;
         factory.quiet();
-        factory.limits_mut().max_lexer_states = MAX_LEXER_STATES;
+        factory.limits_mut().max_lexer_states = self.lexer_states;
         factory.limits_mut().verbose_errors = false;
         tracing::debug!(
             elapsed_ms = started.elapsed().as_millis() as u64,
@@ -180,6 +202,9 @@ impl Constraints {
 fn grammar(constraint: &Constraint) -> Result<TopLevelGrammar, String> {
     Ok(match constraint {
         Constraint::JsonSchema(value) => TopLevelGrammar::from_json_schema(schema::prepare(value)?),
+        Constraint::JsonObject => {
+            TopLevelGrammar::from_json_schema(schema::prepare(&Constraint::any_object())?)
+        }
         Constraint::Regex(regex) => TopLevelGrammar::from_regex(regex),
         Constraint::Choice(choices) => {
             if choices.is_empty() || choices.iter().any(String::is_empty) {

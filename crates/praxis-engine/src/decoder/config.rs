@@ -6,6 +6,12 @@ use super::rope::{Rope, RopeLayout};
 use crate::error::EngineError;
 use crate::gguf::Gguf;
 
+/// The most heads, and values of a head: more than any model has, and few enough that no product of them overflows.
+const MOST_HEADS: usize = 1 << 16;
+
+/// The most blocks, and values of a vector.
+const MOST: usize = 1 << 24;
+
 /// The shape of a decoder.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
@@ -97,6 +103,7 @@ impl Config {
             let key = format!("{architecture}.{name}");
             match file.number(&key)? {
                 0 => Err(file.damaged(format!("the key `{key}` is 0"))),
+                n if n > MOST => Err(file.damaged(format!("the key `{key}` is {n}"))),
                 n => Ok(n),
             }
         };
@@ -118,8 +125,20 @@ impl Config {
         if optional("attention.value_length")?.is_some_and(|v| v != head_dim) {
             return Err(file.unsupported("heads whose keys and values differ in length"));
         }
-        if head_dim == 0 || head_dim > 1 << 16 || kv_heads > 1 << 16 {
-            return Err(file.damaged(format!("{kv_heads} heads of {head_dim} values")));
+        let sizes = [
+            ("attention.head_count", query_heads),
+            ("attention.head_count_kv", kv_heads),
+            ("attention.key_length", head_dim),
+        ];
+        for (name, size) in sizes {
+            if !(1..=MOST_HEADS).contains(&size) {
+                return Err(file.damaged(format!(
+                    "`{architecture}.{name}` is {size}, not between 1 and {MOST_HEADS}"
+                )));
+            }
+        }
+        if query_heads.checked_mul(head_dim).is_none() {
+            return Err(file.damaged(format!("{query_heads} heads of {head_dim} values")));
         }
         if optional("expert_count")?.is_some_and(|n| n > 0) {
             return Err(file.unsupported("a mixture of experts"));
@@ -193,3 +212,6 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use praxis_core::embed::TokenCounter;
-use praxis_core::{EmbedKind, Embedder, ModelError};
+use praxis_core::{EmbedKind, Embedder, ModelError, Priority};
 use rayon::prelude::*;
 
 use super::config::{EncoderConfig, Pooling};
@@ -13,9 +13,12 @@ use super::forward::Encoder;
 use super::tensors::{Safetensors, Tensors};
 use super::text::TextTokenizer;
 use super::worker::Worker;
-use super::{check_vocabulary, kernels, token_limit, tokenizer_failed};
+use super::{BYTES_OF_TOKEN, check_vocabulary, kernels, token_limit, tokenizer_failed};
 use crate::EngineError;
 use crate::gguf::Gguf;
+
+/// So many texts as they are may be what somebody waits for; more are embedded in bulk.
+const FEW: usize = 8;
 
 /// What an encoder's file does not say, or says wrongly. `None` leaves it to the file.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +49,7 @@ struct Shared {
     identity: String,
     dimension: usize,
     max_tokens: usize,
+    weight_bytes: usize,
     query_prefix: String,
     passage_prefix: String,
     tokenizer: Arc<TextTokenizer>,
@@ -84,11 +88,13 @@ impl EmbedEngine {
             chosen.or(of_file).unwrap_or_default()
         };
         let (dimension, tokenizer) = (encoder.hidden(), Arc::new(tokenizer));
+        let weight_bytes = encoder.weight_bytes();
         let tokens_of = tokenizer.clone();
         let worker = Worker::start(
             "praxis-embed",
             options.threads,
-            move |texts: Vec<String>| {
+            move |text: &String| text.len().min(max_tokens * BYTES_OF_TOKEN),
+            move |texts: &[String]| {
                 let tokens = texts
                     .par_iter()
                     .map(|text| tokens_of.encode(text, max_tokens))
@@ -102,12 +108,18 @@ impl EmbedEngine {
                 identity: format!("{}@{}", options.name, options.revision),
                 dimension,
                 max_tokens,
+                weight_bytes,
                 query_prefix: prefix(options.query_prefix, config.query_prefix),
                 passage_prefix: prefix(options.passage_prefix, config.passage_prefix),
                 tokenizer,
                 worker,
             }),
         })
+    }
+
+    /// Bytes of memory that the model's weights take beside its file.
+    pub fn weight_bytes(&self) -> usize {
+        self.shared.weight_bytes
     }
 }
 
@@ -156,11 +168,16 @@ impl Embedder for EmbedEngine {
             EmbedKind::Passage => &self.shared.passage_prefix,
             EmbedKind::Raw => "",
         };
+        let priority = match kind {
+            EmbedKind::Query => Priority::Interactive,
+            EmbedKind::Raw if texts.len() <= FEW => Priority::Interactive,
+            EmbedKind::Raw | EmbedKind::Passage => Priority::Batch,
+        };
         let texts = texts.into_iter().map(|text| match prefix {
             "" => text,
             prefix => format!("{prefix}{text}"),
         });
-        self.shared.worker.compute(texts).await
+        self.shared.worker.compute(priority, texts).await
     }
 
     async fn token_counter(&self) -> Result<TokenCounter, ModelError> {

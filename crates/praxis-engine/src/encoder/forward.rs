@@ -92,6 +92,13 @@ impl Encoder {
         self.positions.len() / self.hidden
     }
 
+    /// Bytes of memory that its weights take beside the file; vectors of tokens stay there.
+    pub(super) fn weight_bytes(&self) -> usize {
+        let layers: usize = self.layers.iter().map(Layer::bytes).sum();
+        let values = self.positions.len() + self.second_type.len() + 2 * self.hidden;
+        layers + values * size_of::<f32>()
+    }
+
     /// Token ids that have a vector.
     pub(super) fn vocabulary(&self) -> usize {
         self.words.rows()

@@ -102,6 +102,23 @@ impl Layer {
         })
     }
 
+    /// Bytes of memory that its weights take.
+    pub(super) fn bytes(&self) -> usize {
+        let linears = [
+            &self.query,
+            &self.key,
+            &self.value,
+            &self.attention_out,
+            &self.up,
+            &self.down,
+        ];
+        let of_linear =
+            |linear: &&Linear| linear.weight.bytes() + linear.bias.len() * size_of::<f32>();
+        let norms = [&self.attention_norm, &self.out_norm];
+        let values: usize = norms.iter().map(|n| n.weight.len() + n.bias.len()).sum();
+        linears.iter().map(of_linear).sum::<usize>() + values * size_of::<f32>()
+    }
+
     /// Replaces `memory.rows` by the layer's output. `ends` says where each text's rows end.
     pub(super) fn run(&self, ends: &[usize], memory: &mut Memory) {
         let Memory {

@@ -3,7 +3,7 @@
 //!
 //! [`EmbedEngine`] and [`RerankEngine`] are the ways in. `config` and `tensors` read files, `text`
 //! tokenizes, `forward` computes over packed texts with the products of `compute`, `worker` is the
-//! thread that does it.
+//! thread that does it, `queue` decides whose turn it is.
 
 pub(crate) mod attention;
 mod charsmap;
@@ -12,6 +12,7 @@ mod embed;
 mod forward;
 pub(crate) mod kernels;
 mod layer;
+mod queue;
 mod rerank;
 mod tensors;
 #[cfg(test)]
@@ -31,6 +32,9 @@ use std::path::Path;
 use crate::EngineError;
 use forward::Encoder;
 use text::TextTokenizer;
+
+/// Bytes of text that a token stands for, where the size of an input is guessed: more than most do.
+const BYTES_OF_TOKEN: usize = 4;
 
 /// Refuses a tokenizer that knows tokens without a vector.
 fn check_vocabulary(

@@ -4,10 +4,10 @@
 //! sentence-transformers' `CrossEncoder` has it by default.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use praxis_core::{ModelError, Relevance, RerankRequest, Reranker};
+use praxis_core::{ModelError, Priority, Relevance, RerankRequest, Reranker};
 use rayon::prelude::*;
 
 use super::config::EncoderConfig;
@@ -15,7 +15,7 @@ use super::forward::Encoder;
 use super::tensors::{Part, Safetensors, Tensors};
 use super::text::TextTokenizer;
 use super::worker::Worker;
-use super::{check_vocabulary, token_limit, tokenizer_failed};
+use super::{BYTES_OF_TOKEN, check_vocabulary, token_limit, tokenizer_failed};
 use crate::EngineError;
 use crate::compute::math::dot;
 
@@ -40,15 +40,36 @@ pub struct RerankEngine {
 
 struct Shared {
     identity: String,
+    weight_bytes: usize,
+    /// What tests compare tokens with.
+    #[cfg(test)]
     max_tokens: usize,
+    #[cfg(test)]
     tokenizer: Arc<TextTokenizer>,
     worker: Worker<Pair, f32>,
 }
 
-/// The tokens of a query, and a passage.
+/// A query and a passage.
 struct Pair {
-    query: Arc<[u32]>,
+    query: Arc<Query>,
     passage: String,
+}
+
+/// A query, and its tokens once they are needed: they are made where all is computed, as those of passages are, and not
+/// where the caller waits.
+struct Query {
+    text: String,
+    tokens: OnceLock<Result<Vec<u32>, String>>,
+}
+
+impl Query {
+    fn tokens(&self, tokenizer: &TextTokenizer, limit: usize) -> Result<&[u32], ModelError> {
+        let tokens = self.tokens.get_or_init(|| {
+            let tokens = tokenizer.half(&self.text, limit);
+            tokens.map_err(|error| error.to_string())
+        });
+        tokens.as_deref().map_err(tokenizer_failed)
+    }
 }
 
 impl RerankEngine {
@@ -67,42 +88,60 @@ impl RerankEngine {
             EngineError::unsupported(&folder.join("tokenizer.json"), problem)
         })?;
         let max_tokens = token_limit(&path, options.max_tokens, &encoder, specials)?;
+        let weight_bytes = encoder.weight_bytes() + head.bytes();
         let tokenizer = Arc::new(tokenizer);
         let tokens_of = tokenizer.clone();
-        let worker = Worker::start("praxis-rerank", options.threads, move |pairs: Vec<Pair>| {
+        let size = move |pair: &Pair| {
+            let bytes = pair.query.text.len() + pair.passage.len();
+            bytes.min(max_tokens * BYTES_OF_TOKEN)
+        };
+        let compute = move |pairs: &[Pair]| -> Result<Vec<f32>, ModelError> {
             let tokens = pairs.par_iter().map(|pair| {
-                let passage = tokens_of.half(&pair.passage, max_tokens)?;
-                let mut tokens = tokens_of.pair(&pair.query, &passage, max_tokens);
+                let query = pair.query.tokens(&tokens_of, max_tokens)?;
+                let passage = tokens_of.half(&pair.passage, max_tokens);
+                let passage = passage.map_err(tokenizer_failed)?;
+                let mut tokens = tokens_of.pair(query, &passage, max_tokens);
                 if !config.token_types {
                     tokens.first = tokens.ids.len();
                 }
                 Ok(tokens)
             });
-            let tokens = tokens
-                .collect::<Result<Vec<_>, tokenizers::Error>>()
-                .map_err(tokenizer_failed)?;
+            let tokens = tokens.collect::<Result<Vec<_>, ModelError>>()?;
             Ok(encoder.encode(&tokens, |rows| head.score(rows)))
-        })?;
+        };
+        let worker = Worker::start("praxis-rerank", options.threads, size, compute)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 identity: format!("{}@{}", options.name, options.revision),
+                weight_bytes,
+                #[cfg(test)]
                 max_tokens,
+                #[cfg(test)]
                 tokenizer,
                 worker,
             }),
         })
     }
 
+    /// Bytes of memory that the model's weights take beside its file.
+    pub fn weight_bytes(&self) -> usize {
+        self.shared.weight_bytes
+    }
+
     /// How well each passage fits the query, between 0 and 1, in the passages' order.
     pub async fn score(&self, query: &str, passages: Vec<String>) -> Result<Vec<f32>, ModelError> {
-        let tokenizer = &self.shared.tokenizer;
-        let query = tokenizer.half(query, self.shared.max_tokens);
-        let query: Arc<[u32]> = query.map_err(tokenizer_failed)?.into();
+        let query = Arc::new(Query {
+            text: query.to_owned(),
+            tokens: OnceLock::new(),
+        });
         let pairs = passages.into_iter().map(|passage| Pair {
             query: query.clone(),
             passage,
         });
-        self.shared.worker.compute(pairs).await
+        self.shared
+            .worker
+            .compute(Priority::Interactive, pairs)
+            .await
     }
 }
 
@@ -149,6 +188,12 @@ impl Head {
             out: weights.decode(),
             out_bias: tensors.vector(out, 0, "bias", 1)?[0],
         })
+    }
+
+    /// Bytes of memory that it takes.
+    fn bytes(&self) -> usize {
+        let values = self.dense.len() + self.dense_bias.len() + self.out.len() + 1;
+        values * size_of::<f32>()
     }
 
     /// The score of a pair by its first token's row.

@@ -6,16 +6,19 @@
 
 mod byte_pairs;
 mod sentence_piece;
+mod specials;
 mod stream;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tokenizers::Tokenizer;
+use unicode_normalization::{IsNormalized, is_nfc_quick};
 
 use crate::error::EngineError;
 use crate::gguf::Gguf;
 use sentence_piece::{SPACE, SentencePiece};
+pub(crate) use specials::Specials;
 pub(crate) use stream::Detokenizer;
 
 /// `llama_token_type` of a token that is text.
@@ -41,6 +44,10 @@ const END_TOKENS: &[&str] = &[
     "<|eot|>",
 ];
 
+/// How many bytes of a text may become one by Unicode's canonical composition (NFC), at most: `\u{1fbe}` with two marks,
+/// seven bytes, is a letter of two.
+const COMPOSED: usize = 4;
+
 /// How texts become tokens.
 enum Encoder {
     BytePairs(Box<Tokenizer>),
@@ -61,10 +68,10 @@ pub(crate) struct TextTokenizer {
     encoder: Encoder,
     /// What each token adds to the text.
     bytes: Vec<Vec<u8>>,
-    /// Control and user-defined tokens, longest first.
-    specials: Vec<(String, u32)>,
-    /// The bytes that one of them begins with.
-    special_starts: [bool; 256],
+    /// Control and user-defined tokens.
+    specials: Specials,
+    /// The most bytes of text that one token stands for; `None` where some text has no token.
+    longest: Option<usize>,
     end: Vec<u32>,
     bos: Option<u32>,
     add_bos: bool,
@@ -108,14 +115,14 @@ impl TextTokenizer {
             .zip(&kinds)
             .map(|(t, k)| token_bytes(t, *k, spelling))
             .collect();
-        let mut specials: Vec<(String, u32)> = tokens
+        let specials = tokens
             .iter()
             .zip(&kinds)
             .enumerate()
             .filter(|(_, (t, k))| matches!(**k, CONTROL | USER_DEFINED) && !t.is_empty())
-            .map(|(id, (t, _))| ((*t).to_owned(), id as u32))
-            .collect();
-        specials.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then_with(|| a.cmp(b)));
+            .map(|(id, (t, _))| ((*t).to_owned(), id as u32));
+        let specials = Specials::new(specials.collect());
+        let longest = longest(&encoder, &tokens, &table).map(|most| most.max(specials.longest()));
         let id = |key: &str| -> Result<Option<u32>, EngineError> {
             let key = format!("tokenizer.ggml.{key}");
             match file.optional_number(&key)? {
@@ -134,8 +141,8 @@ impl TextTokenizer {
         end.extend(
             specials
                 .iter()
-                .filter(|(t, _)| END_TOKENS.contains(&t.as_str()))
-                .map(|(_, id)| *id),
+                .filter(|(text, _)| END_TOKENS.contains(text))
+                .map(|(_, id)| id),
         );
         end.sort_unstable();
         end.dedup();
@@ -151,15 +158,11 @@ impl TextTokenizer {
         let add_bos = file
             .optional_flag("tokenizer.ggml.add_bos_token")?
             .unwrap_or(begins);
-        let mut special_starts = [false; 256];
-        for first in specials.iter().filter_map(|(text, _)| text.bytes().next()) {
-            special_starts[usize::from(first)] = true;
-        }
         Ok(Self {
             encoder,
             bytes,
             specials,
-            special_starts,
+            longest,
             end,
             bos,
             add_bos,
@@ -205,7 +208,7 @@ impl TextTokenizer {
         };
         let (mut start, mut at) = (0, 0);
         while at < rendered.len() {
-            match self.special_at(&rendered[at..]) {
+            match self.specials.at_start(&rendered.as_bytes()[at..]) {
                 Some((len, id)) => {
                     plain(&rendered[start..at], &mut out)?;
                     out.push(id);
@@ -219,9 +222,27 @@ impl TextTokenizer {
         Ok(out)
     }
 
-    /// The texts of all control tokens.
-    pub(crate) fn specials(&self) -> impl Iterator<Item = &str> {
-        self.specials.iter().map(|(text, _)| text.as_str())
+    /// The least tokens that a text can have, told from its bytes alone: with certainty, and so only roughly. `sentinel`
+    /// is a character of it that stands for nothing, see [`TextTokenizer::encode_template`].
+    pub(crate) fn least(&self, text: &str, sentinel: Option<char>) -> usize {
+        let Some(longest) = self.longest else {
+            return 0;
+        };
+        let marks = sentinel.map_or(0, |mark| text.matches(mark).count() * mark.len_utf8());
+        let mut bytes = text.len() - marks;
+        let composes = match &self.encoder {
+            Encoder::BytePairs(encoder) => encoder.get_normalizer().is_some(),
+            Encoder::SentencePiece(_) => false,
+        };
+        if composes && is_nfc_quick(text.chars()) != IsNormalized::Yes {
+            bytes /= COMPOSED;
+        }
+        bytes.div_ceil(longest)
+    }
+
+    /// Control and user-defined tokens.
+    pub(crate) fn specials(&self) -> &Specials {
+        &self.specials
     }
 
     /// What a token adds to the text.
@@ -231,9 +252,9 @@ impl TextTokenizer {
 
     /// The name of a control token, which adds nothing to the text.
     pub(crate) fn control_name(&self, token: u32) -> Option<&str> {
-        let name = |(_, id): &&(String, u32)| *id == token;
         if self.bytes(token).is_empty() || self.is_end(token) {
-            return Some(self.specials.iter().find(name).map_or("", |(text, _)| text));
+            let named = self.specials.iter().find(|(_, id)| *id == token);
+            return Some(named.map_or("", |(text, _)| text));
         }
         None
     }
@@ -258,16 +279,6 @@ impl TextTokenizer {
         &self.names
     }
 
-    fn special_at(&self, text: &str) -> Option<(usize, u32)> {
-        if !self.special_starts[usize::from(*text.as_bytes().first()?)] {
-            return None;
-        }
-        self.specials
-            .iter()
-            .find(|(s, _)| text.starts_with(s.as_str()))
-            .map(|(s, id)| (s.len(), *id))
-    }
-
     fn encode_into(&self, text: &str, out: &mut Vec<u32>) -> Result<(), String> {
         if text.is_empty() {
             return Ok(());
@@ -282,6 +293,28 @@ impl TextTokenizer {
             Encoder::SentencePiece(pieces) => pieces.encode_into(text, out),
         }
         Ok(())
+    }
+}
+
+/// The most bytes of text that a token which is no control token stands for; `None` where some text has no token, so that
+/// nothing follows from the length of a text.
+fn longest(encoder: &Encoder, tokens: &[&str], table: &HashMap<char, u8>) -> Option<usize> {
+    match encoder {
+        Encoder::BytePairs(_) => {
+            let known: HashSet<&str> = tokens.iter().copied().collect();
+            // The others occur in no UTF-8.
+            let occurs = |byte: u8| byte <= 0xf4 && !matches!(byte, 0xc0 | 0xc1);
+            let mut bytes = table.iter().filter(|(_, byte)| occurs(**byte));
+            let all = bytes.all(|(c, _)| known.contains(&*c.encode_utf8(&mut [0; 4])));
+            // A character stands for a byte.
+            let most = tokens.iter().map(|token| token.chars().count()).max();
+            most.filter(|most| all && *most > 0)
+        }
+        Encoder::SentencePiece(pieces) => {
+            let most = tokens.iter().map(|token| token.len()).max()?;
+            // Of what is no piece, each character is a token at least.
+            pieces.knows_all().then_some(most.max(4))
+        }
     }
 }
 
@@ -413,6 +446,25 @@ mod tests {
         ];
         let tokenizer = TextTokenizer::open(&sentence_piece_file(&off)).unwrap();
         assert_eq!(tokenizer.encode_template("Hi", None).unwrap(), [7]);
+    }
+
+    #[test]
+    fn a_text_has_no_fewer_tokens_than_its_bytes_tell() {
+        let tokenizer = TextTokenizer::open(&sentence_piece_file(&[])).unwrap();
+        let texts = [
+            "",
+            "Hi",
+            "HiHiHi Hi",
+            "ab ▁▁▁ 鲁迅",
+            "<s>Hi</s>Hi!",
+            "<s><\u{1}s>Hi",
+        ];
+        for text in texts.map(|text| text.repeat(50)) {
+            let tokens = tokenizer.encode_template(&text, Some('\u{1}')).unwrap();
+            let least = tokenizer.least(&text, Some('\u{1}'));
+            assert!(least <= tokens.len(), "{text:?}: {least}");
+            assert!(least * 6 >= text.len() / 2, "the bound is of use: {text:?}");
+        }
     }
 
     #[test]

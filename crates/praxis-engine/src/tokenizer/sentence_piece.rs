@@ -104,6 +104,11 @@ impl SentencePiece {
         }
     }
 
+    /// Whether every text has tokens.
+    pub(super) fn knows_all(&self) -> bool {
+        self.unknown.is_some() || (0..=0xf4).all(|byte| self.bytes.contains_key(&byte))
+    }
+
     /// Adds the tokens of a text, in time that grows with its length as `n log n`. Bytes that have no
     /// token are one unknown token a part, or nothing where there is none.
     pub(super) fn encode_into(&self, text: &str, out: &mut Vec<u32>) {

@@ -107,6 +107,10 @@ fn prepared(parameters: &Value) -> Written {
 fn constrained(answer: &Constraint) -> Written {
     match answer {
         Constraint::JsonSchema(value) => Ok(format!("%json {}", schema::prepare(value)?)),
+        Constraint::JsonObject => {
+            let schema = schema::prepare(&Constraint::any_object())?;
+            Ok(format!("%json {schema}"))
+        }
         Constraint::Choice(texts) if !texts.is_empty() && !texts.iter().any(String::is_empty) => {
             let texts: Vec<String> = texts.iter().map(|t| quoted(t)).collect();
             Ok(texts.join(" | "))

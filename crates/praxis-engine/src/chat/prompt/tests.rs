@@ -59,7 +59,7 @@ fn model(count: usize, add_bos: bool, has_bos: bool) -> Model {
     let tokenizer = TextTokenizer::open(&Gguf::open(file.path()).unwrap()).unwrap();
     let tokenizer = Arc::new(tokenizer);
     Model {
-        constraints: Constraints::new(Arc::clone(&tokenizer)),
+        constraints: Constraints::new(Arc::clone(&tokenizer), 1),
         tokenizer,
         template: None,
         context: 64,

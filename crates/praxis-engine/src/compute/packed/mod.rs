@@ -80,8 +80,8 @@ struct Packed<I, F> {
     isa: I,
     layout: Layout,
     tiles: Pages,
-    /// The file's bytes, for single rows.
-    tensor: MappedTensor,
+    /// The file's bytes, for single rows; none of a matrix that was made in memory.
+    tensor: Option<MappedTensor>,
     format: PhantomData<fn() -> F>,
 }
 
@@ -102,7 +102,7 @@ impl<I: Isa, F: Format> Packed<I, F> {
             isa,
             layout,
             tiles,
-            tensor: tensor.clone(),
+            tensor: tensor.kept(),
             format: PhantomData,
         }
     }
@@ -151,9 +151,10 @@ impl<I: Isa, F: Format> Matrix for Packed<I, F> {
     }
 
     fn row(&self, index: usize, out: &mut [f32]) {
-        self.tensor
-            .dtype()
-            .decode(self.tensor.row_bytes(index), out);
+        // Rows are asked of embeddings only, which lie in files.
+        if let Some(tensor) = &self.tensor {
+            tensor.dtype().decode(tensor.row_bytes(index), out);
+        }
     }
 
     fn bytes(&self) -> usize {

@@ -1,10 +1,13 @@
 //! Causal attention with grouped queries over the cached keys and values of a sequence, block by
 //! block with the running softmax of Milakov and Gimelshein (2018), as in FlashAttention (Dao et
-//! al. 2022): scores never leave the first-level cache. Blocks lie at fixed positions of the
+//! al. 2022): scores never leave the first-level cache. The sums of each stretch of some blocks are
+//! kept apart until it ends and merged then, so that threads can share one long sequence between
+//! them (Flash-Decoding: Dao et al. 2023). Blocks and stretches lie at fixed positions of the
 //! sequence and every query is computed alone, so its result does not depend on which others were
-//! computed with it.
+//! computed with it, nor on how many threads there are.
 
 mod bulk;
+mod stretches;
 #[cfg(test)]
 mod tests;
 
@@ -16,14 +19,17 @@ use rayon::prelude::*;
 use super::cache::{BLOCK, KvCache};
 use crate::compute::Disjoint;
 use crate::compute::amx::Amx;
+use crate::compute::line::room;
 use crate::compute::math::exp;
 use crate::compute::simd::{self, Isa, Kernel};
+use stretches::STRETCH;
 
 /// Tokens whose queries share what is loaded of a block.
 const QUERY_TOKENS: usize = 16;
 /// The same where the matrix unit computes them.
 const BULK_TOKENS: usize = 32;
-/// Queries that are computed together.
+/// Queries that are computed together at most. The fewer that are left at the end are so too: a
+/// group of two or three queries (SmolLM2 has three) reads keys and values once.
 const ROWS: usize = 4;
 
 /// The shape of a layer's heads.
@@ -61,7 +67,7 @@ pub(crate) fn attend(
     out: &mut [f32],
 ) {
     let out = Disjoint::new(out);
-    let mut tasks = Vec::new();
+    let mut tasks: Vec<Task<'_>> = Vec::new();
     for span in spans {
         let amx = Amx::detect().filter(|_| span.bulk && bulk::fits(heads.dim));
         let step = amx.map_or(QUERY_TOKENS, |_| BULK_TOKENS);
@@ -81,10 +87,15 @@ pub(crate) fn attend(
             }));
         }
     }
-    tasks.into_par_iter().for_each(simd::run);
+    if !stretches::are_worth_it(&tasks) {
+        tasks.into_par_iter().for_each(simd::run);
+        return;
+    }
+    stretches::share(&tasks);
 }
 
 /// The queries of the tokens `first..last` of all query heads that share one key-value head.
+#[derive(Clone, Copy)]
 struct Task<'a> {
     /// The matrix unit, where it is to compute them.
     amx: Option<Amx>,
@@ -108,7 +119,10 @@ struct Scratch {
     /// A block's keys and values, widened.
     keys: Vec<f32>,
     values: Vec<f32>,
+    /// Of the stretch that is being computed.
     running: Running,
+    /// Of all stretches before it.
+    merged: Running,
     /// Queries, scaled, one a row.
     queries: Vec<f32>,
 }
@@ -175,6 +189,47 @@ impl Running {
             sum.iter_mut().for_each(|x| *x *= shrink);
         }
     }
+
+    /// Adds what another stretch of keys came to, for heads of `d` values. The stretches of a sequence
+    /// are added in their order, whoever computed them, so that the result is the same bit for bit.
+    #[inline(always)]
+    fn merge(&mut self, stretch: Sums<'_>, d: usize) {
+        let rows = self.maxima.len();
+        assert!(
+            stretch.sums.len() == rows * d
+                && stretch.maxima.len() == rows
+                && stretch.totals.len() == rows,
+            "sums of as many queries"
+        );
+        for row in 0..rows {
+            let (ours, theirs) = (self.maxima[row], stretch.maxima[row]);
+            if theirs == f32::NEG_INFINITY {
+                // The query sees nothing of the stretch.
+                continue;
+            }
+            let max = if theirs > ours { theirs } else { ours };
+            let keep = if ours == f32::NEG_INFINITY {
+                0.0
+            } else {
+                exp(ours - max)
+            };
+            let take = exp(theirs - max);
+            self.maxima[row] = max;
+            self.totals[row] = self.totals[row] * keep + stretch.totals[row] * take;
+            let sums = &mut self.sums[row * d..(row + 1) * d];
+            for (sum, more) in sums.iter_mut().zip(&stretch.sums[row * d..(row + 1) * d]) {
+                *sum = *sum * keep + *more * take;
+            }
+        }
+    }
+}
+
+/// What a stretch of keys came to, as [`Running`] has it.
+#[derive(Clone, Copy)]
+struct Sums<'a> {
+    sums: &'a [f32],
+    maxima: &'a [f32],
+    totals: &'a [f32],
 }
 
 impl Kernel for Task<'_> {
@@ -206,22 +261,69 @@ impl Task<'_> {
         ((self.span.row + token) * self.heads.queries + head) * self.heads.dim
     }
 
+    /// Queries of the task.
+    #[inline(always)]
+    fn rows(&self) -> usize {
+        (self.last - self.first) * self.group()
+    }
+
+    /// Blocks of keys that its last query sees.
+    #[inline(always)]
+    fn blocks(&self) -> usize {
+        (self.span.position + self.last).div_ceil(BLOCK)
+    }
+
+    /// Stretches of keys that its last query sees.
+    #[inline(always)]
+    fn stretches(&self) -> usize {
+        self.blocks().div_ceil(STRETCH)
+    }
+
     #[inline(always)]
     fn compute<I: Isa>(&self, isa: I, scratch: &mut Scratch) {
+        let (rows, d) = (self.rows(), self.heads.dim);
+        self.take_queries(scratch);
+        scratch.merged.begin(rows, d);
+        for stretch in 0..self.stretches() {
+            self.stretch(isa, scratch, stretch);
+            scratch.merged.merge(
+                Sums {
+                    sums: &scratch.running.sums,
+                    maxima: &scratch.running.maxima,
+                    totals: &scratch.running.totals,
+                },
+                d,
+            );
+        }
+        self.end(&mut scratch.merged, rows);
+    }
+
+    /// Scales the queries.
+    #[inline(always)]
+    fn take_queries(&self, scratch: &mut Scratch) {
         let d = self.heads.dim;
-        let rows = (self.last - self.first) * self.group();
         let scale = 1.0 / (d as f32).sqrt();
         scratch.queries.clear();
-        for row in 0..rows {
+        for row in 0..self.rows() {
             let query = &self.queries[self.at(row)..self.at(row) + d];
             scratch.queries.extend(query.iter().map(|x| x * scale));
         }
-        scratch.running.begin(rows, d);
-        scratch.keys.resize(BLOCK * d, 0.0);
-        scratch.values.resize(BLOCK * d, 0.0);
-        let visible = self.span.position + self.last;
-        let blocks = visible.div_ceil(BLOCK);
-        for block in 0..blocks {
+    }
+
+    /// Sums up over one stretch of the keys, for queries that were scaled.
+    #[inline(always)]
+    fn stretch<I: Isa>(&self, isa: I, scratch: &mut Scratch, stretch: usize) {
+        let (rows, d) = (self.rows(), self.heads.dim);
+        let Scratch {
+            keys: wide_keys,
+            values: wide_values,
+            running,
+            queries,
+            ..
+        } = scratch;
+        running.begin(rows, d);
+        let (visible, blocks) = (self.span.position + self.last, self.blocks());
+        for block in stretch * STRETCH..blocks.min((stretch + 1) * STRETCH) {
             let (keys, values) = self.span.cache.head(self.layer, self.head, block);
             if block + 1 < blocks {
                 // Blocks lie apart, so the processor does not foresee the next.
@@ -229,26 +331,43 @@ impl Task<'_> {
                 prefetch(isa, keys);
                 prefetch(isa, values);
             }
-            widen(isa, keys, &mut scratch.keys);
             let present = BLOCK.min(visible - block * BLOCK);
-            widen(
-                isa,
-                &values[..present * d],
-                &mut scratch.values[..present * d],
-            );
-            let mut row = 0;
-            while row < rows {
-                let count = ROWS.min(rows - row);
-                if count == ROWS {
-                    self.block_rows::<I, ROWS>(isa, scratch, block, row);
-                    row += ROWS;
-                } else {
-                    self.block_rows::<I, 1>(isa, scratch, block, row);
-                    row += 1;
-                }
+            let values = &values[..present * d];
+            if rows <= ROWS {
+                // All queries pass at once: each number is read once, and widened on its way.
+                self.block(isa, queries, running, (keys, values), block);
+                continue;
             }
+            let wide_keys = room(wide_keys, BLOCK * d, 0.0);
+            let wide_values = room(wide_values, present * d, 0.0);
+            widen(isa, keys, wide_keys);
+            widen(isa, values, wide_values);
+            self.block(isa, queries, running, (&*wide_keys, &*wide_values), block);
         }
-        self.end(&mut scratch.running, rows);
+    }
+
+    /// One block of keys and values for all queries.
+    #[inline(always)]
+    fn block<I: Isa, N: Number>(
+        &self,
+        isa: I,
+        queries: &[f32],
+        running: &mut Running,
+        numbers: (&[N], &[N]),
+        block: usize,
+    ) {
+        let rows = self.rows();
+        let mut row = 0;
+        while row < rows {
+            let at = (block, row);
+            match rows - row {
+                1 => self.block_rows::<I, N, 1>(isa, queries, running, numbers, at),
+                2 => self.block_rows::<I, N, 2>(isa, queries, running, numbers, at),
+                3 => self.block_rows::<I, N, 3>(isa, queries, running, numbers, at),
+                _ => self.block_rows::<I, N, ROWS>(isa, queries, running, numbers, at),
+            }
+            row += ROWS;
+        }
     }
 
     /// Writes what the queries' sums came to.
@@ -271,14 +390,15 @@ impl Task<'_> {
         (position + 1).saturating_sub(block * BLOCK).min(BLOCK)
     }
 
-    /// One block of keys and values for `R` queries from `row`.
+    /// A block's keys and values for `R` queries: `at` is the block and the first of them.
     #[inline(always)]
-    fn block_rows<I: Isa, const R: usize>(
+    fn block_rows<I: Isa, N: Number, const R: usize>(
         &self,
         isa: I,
-        scratch: &mut Scratch,
-        block: usize,
-        row: usize,
+        queries: &[f32],
+        running: &mut Running,
+        (keys, values): (&[N], &[N]),
+        (block, row): (usize, usize),
     ) {
         let d = self.heads.dim;
         let mut seen = [0usize; R];
@@ -286,15 +406,53 @@ impl Task<'_> {
             *seen = self.seen(block, row + r);
         }
         let mut weights = [[0.0f32; BLOCK]; R];
-        let queries = &scratch.queries[row * d..(row + R) * d];
-        scores::<I, R>(isa, queries, &scratch.keys, &mut weights);
+        let queries = &queries[row * d..(row + R) * d];
+        scores::<I, N, R>(isa, queries, keys, &mut weights);
         for (r, (weights, seen)) in weights.iter_mut().zip(seen).enumerate() {
-            scratch.running.softmax(row + r, d, weights, seen);
+            running.softmax(row + r, d, weights, seen);
         }
         let tokens = seen.iter().fold(0, |max, seen| max.max(*seen));
-        let values = &scratch.values[..tokens * d];
-        let sums = &mut scratch.running.sums[row * d..(row + R) * d];
-        weigh::<I, R>(isa, &weights, values, d, sums);
+        let sums = &mut running.sums[row * d..(row + R) * d];
+        weigh::<I, N, R>(isa, &weights, &values[..tokens * d], d, sums);
+    }
+}
+
+/// Keys and values as they are read: as the cache has them, or widened before, where more queries
+/// than [`ROWS`] read them. Half precision widens exactly, so the two give the same results.
+trait Number: Copy {
+    /// Loads one number a lane.
+    ///
+    /// # Safety
+    /// `I::LANES` numbers can be read.
+    unsafe fn load<I: Isa>(isa: I, at: *const Self) -> I::Float;
+
+    /// One of them.
+    fn widened(self) -> f32;
+}
+
+impl Number for f32 {
+    #[inline(always)]
+    unsafe fn load<I: Isa>(isa: I, at: *const Self) -> I::Float {
+        // SAFETY: the caller's promise; a float is four bytes.
+        unsafe { isa.load_floats(at.cast()) }
+    }
+
+    #[inline(always)]
+    fn widened(self) -> f32 {
+        self
+    }
+}
+
+impl Number for f16 {
+    #[inline(always)]
+    unsafe fn load<I: Isa>(isa: I, at: *const Self) -> I::Float {
+        // SAFETY: the caller's promise; a number of half precision is two bytes.
+        unsafe { isa.load_halves(at.cast()) }
+    }
+
+    #[inline(always)]
+    fn widened(self) -> f32 {
+        self.to_f32()
     }
 }
 
@@ -328,10 +486,10 @@ fn widen<I: Isa>(isa: I, from: &[f16], to: &mut [f32]) {
 
 /// Products of `R` queries with the 64 keys of a block, which lie as rows of tokens.
 #[inline(always)]
-fn scores<I: Isa, const R: usize>(
+fn scores<I: Isa, N: Number, const R: usize>(
     isa: I,
     queries: &[f32],
-    keys: &[f32],
+    keys: &[N],
     out: &mut [[f32; BLOCK]; R],
 ) {
     /// Registers of tokens that are computed together.
@@ -345,9 +503,7 @@ fn scores<I: Isa, const R: usize>(
             let mut row = [isa.splat(0.0); WIDTH];
             for (w, row) in row.iter_mut().enumerate() {
                 // SAFETY: `token + WIDTH * LANES <= 64` tokens are in each of `d` rows.
-                *row = unsafe {
-                    isa.load_floats(keys.as_ptr().add(i * BLOCK + token + w * I::LANES).cast())
-                };
+                *row = unsafe { N::load(isa, keys.as_ptr().add(i * BLOCK + token + w * I::LANES)) };
             }
             for (r, sums) in sums.iter_mut().enumerate() {
                 // SAFETY: `i < d`, and there are `R` queries.
@@ -371,10 +527,10 @@ fn scores<I: Isa, const R: usize>(
 
 /// Adds the weighted values (rows of `d`, one a token) to the sums of `R` queries.
 #[inline(always)]
-fn weigh<I: Isa, const R: usize>(
+fn weigh<I: Isa, N: Number, const R: usize>(
     isa: I,
     weights: &[[f32; BLOCK]; R],
-    values: &[f32],
+    values: &[N],
     d: usize,
     sums: &mut [f32],
 ) {
@@ -390,9 +546,7 @@ fn weigh<I: Isa, const R: usize>(
             let mut row = [isa.splat(0.0); WIDTH];
             for (w, row) in row.iter_mut().enumerate() {
                 // SAFETY: `at + WIDTH * LANES <= d` values are in each of the tokens' rows.
-                *row = unsafe {
-                    isa.load_floats(values.as_ptr().add(token * d + at + w * I::LANES).cast())
-                };
+                *row = unsafe { N::load(isa, values.as_ptr().add(token * d + at + w * I::LANES)) };
             }
             for (totals, weights) in totals.iter_mut().zip(weights) {
                 // SAFETY: there are at most 64 tokens.
@@ -418,7 +572,7 @@ fn weigh<I: Isa, const R: usize>(
     for (sums, weights) in sums.chunks_exact_mut(d).zip(weights) {
         for (value, weight) in values.chunks_exact(d).zip(weights) {
             for (sum, value) in sums[whole..].iter_mut().zip(&value[whole..]) {
-                *sum += weight * value;
+                *sum += weight * value.widened();
             }
         }
     }

@@ -1,9 +1,11 @@
 //! Attention beside double precision, with all instructions that the processor has, on lengths around those
-//! of blocks, odd sizes of heads and queries that share keys.
+//! of blocks and stretches, odd sizes of heads and queries that share keys; and that it gives the same numbers
+//! whoever computes them.
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use super::stretches::{Merge, Stretch, size};
 use super::*;
 use crate::decoder::{BlockPool, CacheShape};
 
@@ -120,6 +122,8 @@ impl Case {
 struct OneHead<'a> {
     case: &'a Case,
     head: usize,
+    /// Whether each stretch of keys is computed by itself.
+    apart: bool,
 }
 
 impl Kernel for OneHead<'_> {
@@ -139,9 +143,35 @@ impl Kernel for OneHead<'_> {
             heads: case.heads,
             out: &Disjoint::new(&mut out),
         };
-        task.run(isa);
+        if self.apart {
+            let size = size(&task);
+            let mut numbers = vec![f32::NAN; task.stretches() * size];
+            let sums = Disjoint::new(&mut numbers);
+            // The last first, as other threads may come to it.
+            for stretch in (0..task.stretches()).rev() {
+                let part = Stretch {
+                    task,
+                    stretch,
+                    sums: &sums,
+                    at: stretch * size,
+                };
+                part.run(isa);
+            }
+            let sums = &numbers[..];
+            Merge { task, sums }.run(isa);
+        } else {
+            task.run(isa);
+        }
         out
     }
+}
+
+/// Computes all heads on so many threads.
+fn attend_on(threads: usize, case: &Case) -> Vec<f32> {
+    let pool = crate::cpu::pool("test", threads).unwrap();
+    let mut out = vec![f32::NAN; case.queries.len()];
+    pool.install(|| attend(&case.queries, &[case.span()], LAYER, case.heads, &mut out));
+    out
 }
 
 #[test]
@@ -166,14 +196,80 @@ fn attention_agrees_with_double_precision_on_odd_shapes() {
         cases.push(Case::random(heads, length, tokens, &mut dice));
     }
     for case in &cases {
-        let group = case.heads.queries / case.heads.keys;
-        for head in 0..case.heads.keys {
-            for (kernel, out) in simd::all(|| OneHead { case, head }) {
-                case.assert_near(&out, kernel, head * group..(head + 1) * group);
+        assert_right(case);
+    }
+}
+
+/// Asserts that each head is right with all instructions, in one go and stretch by stretch, and that
+/// all of them are on one thread and on several.
+fn assert_right(case: &Case) {
+    let group = case.heads.queries / case.heads.keys;
+    for head in 0..case.heads.keys {
+        let all = |apart| simd::all(|| OneHead { case, head, apart });
+        for ((kernel, out), (_, apart)) in all(false).into_iter().zip(all(true)) {
+            case.assert_near(&out, kernel, head * group..(head + 1) * group);
+            let bits = |out: Vec<f32>| out.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+            assert_eq!(bits(out), bits(apart), "{kernel}: stretches by themselves");
+        }
+    }
+    let alone = attend_on(1, case);
+    case.assert_near(&alone, "attend", 0..case.heads.queries);
+    for threads in [2, 5] {
+        assert_eq!(attend_on(threads, case), alone, "{threads} threads");
+    }
+}
+
+#[test]
+fn an_answers_next_token_is_right_for_all_ratios_of_heads_and_lengths_around_stretches() {
+    let mut dice = StdRng::seed_from_u64(2);
+    let stretch = STRETCH * BLOCK;
+    for ratio in [1, 2, 3, 4, 5, 6, 7, 8] {
+        for (keys, dim) in [(1, 64), (3, 40), (2, 33)] {
+            let heads = Heads {
+                queries: keys * ratio,
+                keys,
+                dim,
+            };
+            for length in [
+                1,
+                65,
+                stretch,
+                stretch + 1,
+                2 * stretch - 1,
+                3 * stretch + 67,
+            ] {
+                assert_right(&Case::random(heads, length, 1, &mut dice));
             }
         }
-        let mut out = vec![f32::NAN; case.queries.len()];
-        attend(&case.queries, &[case.span()], LAYER, case.heads, &mut out);
-        case.assert_near(&out, "attend", 0..case.heads.queries);
+    }
+}
+
+#[test]
+fn tokens_that_begin_a_stretch_do_not_change_those_before_them() {
+    let mut dice = StdRng::seed_from_u64(3);
+    let stretch = STRETCH * BLOCK;
+    for (queries, keys) in [(3, 1), (6, 2), (7, 1)] {
+        let heads = Heads {
+            queries,
+            keys,
+            dim: 48,
+        };
+        // Guesses behind a token: the first are in one stretch, the last in the next.
+        let together = Case::random(heads, 2 * stretch + 3, 8, &mut dice);
+        assert_right(&together);
+        let whole = attend_on(5, &together);
+        let width = queries * heads.dim;
+        for token in 0..together.tokens {
+            let span = Span {
+                position: together.position + token,
+                tokens: 1,
+                ..together.span()
+            };
+            let range = token * width..(token + 1) * width;
+            let mut out = vec![f32::NAN; width];
+            let asked = &together.queries[range.clone()];
+            attend(asked, &[span], LAYER, heads, &mut out);
+            assert_eq!(out, whole[range], "token {token}");
+        }
     }
 }
