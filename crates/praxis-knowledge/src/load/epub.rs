@@ -1,7 +1,7 @@
 //! EPUB 2 and 3: the chapters in reading order, each a page of HTML. Left out: the table of contents,
 //! which repeats the headings, and books behind copy protection.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::package::{Package, resolve};
 use super::xml::{self, Event};
@@ -130,8 +130,8 @@ impl Book {
 }
 
 /// The parts that are encrypted; fonts often are, which locks nobody out.
-fn locked(encryption: &str) -> Result<Vec<String>, LoadError> {
-    let mut paths = Vec::new();
+fn locked(encryption: &str) -> Result<HashSet<String>, LoadError> {
+    let mut paths = HashSet::new();
     xml::each_lenient(encryption, |event| {
         if let Event::Start("CipherReference", a) = event {
             paths.extend(a.get("URI").map(|uri| resolve("", &unescape(&uri))));

@@ -1,11 +1,12 @@
-//! Parsers on threads of their own: bounded in time, with their panics caught. A thread cannot be ended from outside, so
-//! one that takes too long is left to end by itself; how many of these there may be is bounded too. Left out: parsing.
+//! Parsers on threads of their own: bounded in time, with their panics caught. A thread cannot be ended from outside: one
+//! that takes too long is told so ([`Pulse::is_awaited`]) and ends at its next step, so that its place is free again. How
+//! many there may be that have not ended yet is bounded too, for libraries that never ask. Left out: parsing.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 use super::{LoadError, Pulse, Sign};
 use crate::document::LoadedDocument;
@@ -16,44 +17,69 @@ const MOST_OF_A_KIND: usize = 4;
 /// Files of all kinds.
 const MOST_IN_ALL: usize = 12;
 
-/// Those of this process.
-static LEFT: Left = Left::new();
+/// Those of this process. The steps of parsers take no longer than these seconds.
+static LEFT: Left = Left::new(Duration::from_secs(10));
 
 /// States of a thread.
 const AWAITED: u8 = 0;
-const ABANDONED: u8 = 1;
+pub(super) const ABANDONED: u8 = 1;
 const ENDED: u8 = 2;
 
 /// Threads that nobody waits for any more, by the kind of their file.
-struct Left(Mutex<BTreeMap<String, usize>>);
+struct Left {
+    running: Mutex<BTreeMap<String, usize>>,
+    /// Told when one of them ends.
+    ended: Condvar,
+    /// How long a file waits for that.
+    patience: Duration,
+}
 
 impl Left {
-    const fn new() -> Self {
-        Self(Mutex::new(BTreeMap::new()))
+    const fn new(patience: Duration) -> Self {
+        Self {
+            running: Mutex::new(BTreeMap::new()),
+            ended: Condvar::new(),
+            patience,
+        }
     }
 
-    /// Why no more files of a kind are read now, if so.
+    /// Why no more files of a kind are read, if that is still so after a while.
     fn refuses(&self, kind: &str) -> Option<LoadError> {
-        let left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_kind = left.get(kind).copied().unwrap_or_default();
-        let all: usize = left.values().sum();
-        let (kind, running) = match () {
-            () if of_kind >= MOST_OF_A_KIND => (format!("`{kind}` files"), of_kind),
-            () if all >= MOST_IN_ALL => ("files".to_owned(), all),
-            () => return None,
-        };
-        Some(LoadError::Busy { kind, running })
+        let until = Instant::now() + self.patience;
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let refusal = refusal(&running, kind)?;
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Some(refusal);
+            }
+            let woken = self.ended.wait_timeout(running, left);
+            running = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
     fn change(&self, kind: &str, by: impl FnOnce(usize) -> usize) {
-        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = by(left.get(kind).copied().unwrap_or_default());
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = by(running.get(kind).copied().unwrap_or_default());
         if count == 0 {
-            left.remove(kind);
+            running.remove(kind);
         } else {
-            left.insert(kind.to_owned(), count);
+            running.insert(kind.to_owned(), count);
         }
+        self.ended.notify_all();
     }
+}
+
+/// Why a file of a kind is not read while these are running.
+fn refusal(running: &BTreeMap<String, usize>, kind: &str) -> Option<LoadError> {
+    let of_kind = running.get(kind).copied().unwrap_or_default();
+    let all: usize = running.values().sum();
+    let (kind, running) = match () {
+        () if of_kind >= MOST_OF_A_KIND => (format!("`{kind}` files"), of_kind),
+        () if all >= MOST_IN_ALL => ("files".to_owned(), all),
+        () => return None,
+    };
+    Some(LoadError::Busy { kind, running })
 }
 
 /// The kind of a file by its name. What is in it counts for how it is read, but is not known before it is.
@@ -92,7 +118,7 @@ fn guarded_by(
         .name("praxis-load".to_owned())
         .stack_size(64 << 20)
         .spawn(move || {
-            let pulse = Pulse(Some(done.clone()));
+            let pulse = Pulse::new(done.clone(), Arc::clone(&own));
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| parse(pulse)));
             let _ = done.send(Sign::Done(outcome.unwrap_or_else(|_| {
                 Err(LoadError::Damaged("the parser gave up on it".to_owned()))
@@ -108,8 +134,8 @@ fn guarded_by(
         match signs.recv_timeout(timeout) {
             Ok(Sign::Alive) => {}
             Ok(Sign::Done(outcome)) => return outcome,
-            // The thread is left to end by itself: there is no safe way to stop it. It is counted before it can know
-            // that it is, so that it never takes away what was not added.
+            // The thread ends by itself, at its next step: there is no safe way to stop it. It is counted before it can
+            // know that it is, so that it never takes away what was not added.
             Err(_) => {
                 left.change(kind, |count| count + 1);
                 if state.swap(ABANDONED, Ordering::AcqRel) == ENDED {
@@ -140,7 +166,7 @@ mod tests {
 
     #[test]
     fn files_that_never_end_are_not_worked_on_without_bound() {
-        static HERE: Left = Left::new();
+        static HERE: Left = Left::new(Duration::from_millis(20));
         let mut ends = Vec::new();
         let mut hang = |kind: &str| {
             let (end, until) = mpsc::channel();
@@ -171,11 +197,28 @@ mod tests {
         // What ends makes room.
         drop(ends);
         let began = Instant::now();
-        while !HERE.0.lock().unwrap().is_empty() {
+        while !HERE.running.lock().unwrap().is_empty() {
             assert!(began.elapsed() < Duration::from_secs(60), "threads end");
             std::thread::sleep(Duration::from_millis(5));
         }
         assert_eq!(read(&HERE, ".fast", None), LoadError::Empty);
+    }
+
+    #[test]
+    fn a_parser_is_told_that_it_took_too_long_and_the_next_file_waits_for_it() {
+        static HERE: Left = Left::new(Duration::from_secs(60));
+        for _ in 0..MOST_OF_A_KIND + 3 {
+            let parse = |pulse: Pulse| {
+                while pulse.is_awaited() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                // Its step takes a while.
+                std::thread::sleep(Duration::from_millis(50));
+                Err(LoadError::Empty)
+            };
+            let error = guarded_by(&HERE, ".a", Duration::from_millis(5), parse);
+            assert!(matches!(error, Err(LoadError::TooSlow(_))), "{error:?}");
+        }
     }
 
     #[test]

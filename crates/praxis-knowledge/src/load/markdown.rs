@@ -6,6 +6,7 @@ use pulldown_cmark::{Event, HeadingLevel, MetadataBlockKind, Options, Parser, Ta
 
 use serde_json::{Map, Value};
 
+use super::grid::Grid;
 use super::table;
 use crate::document::{BlockKind, Builder, LoadedDocument};
 use crate::metadata::from_file;
@@ -150,6 +151,8 @@ struct Walk {
     kind: Option<BlockKind>,
     /// Ordinal of the next item for each open list; `None` for bullets.
     lists: Vec<Option<u64>>,
+    /// The table that is open, and the column of its open cell.
+    table: Option<(Grid, usize)>,
     in_metadata: bool,
     /// The text of the front matter.
     front: String,
@@ -193,7 +196,16 @@ impl Walk {
                 self.text.push('\n');
             }
             Tag::CodeBlock(_) => self.begin(BlockKind::Code),
-            Tag::Table(_) => self.begin(BlockKind::Table),
+            Tag::Table(_) => {
+                self.begin(BlockKind::Table);
+                self.table = Some((Grid::default(), 0));
+            }
+            Tag::TableHead | Tag::TableRow => {
+                if let Some((grid, column)) = &mut self.table {
+                    grid.row();
+                    *column = 0;
+                }
+            }
             Tag::List(first) => {
                 self.flush();
                 self.lists.push(*first);
@@ -217,17 +229,24 @@ impl Walk {
 
     fn end(&mut self, tag: TagEnd) {
         match tag {
-            TagEnd::Heading(_) | TagEnd::CodeBlock | TagEnd::Table | TagEnd::Item => self.flush(),
+            TagEnd::Heading(_) | TagEnd::CodeBlock | TagEnd::Item => self.flush(),
             TagEnd::Paragraph if self.lists.is_empty() => self.flush(),
             TagEnd::List(_) => {
                 self.flush();
                 self.lists.pop();
             }
-            TagEnd::TableCell => self.text.push_str(" | "),
-            TagEnd::TableHead | TagEnd::TableRow => {
-                let row = self.text.trim_end_matches([' ', '|']).len();
-                self.text.truncate(row);
-                self.text.push('\n');
+            TagEnd::TableCell => {
+                let text = std::mem::take(&mut self.text);
+                if let Some((grid, column)) = &mut self.table {
+                    grid.add(*column, text.trim());
+                    *column += 1;
+                }
+            }
+            TagEnd::Table => {
+                if let Some((grid, _)) = self.table.take() {
+                    self.text = grid.finish();
+                }
+                self.flush();
             }
             TagEnd::MetadataBlock(_) => self.in_metadata = false,
             _ => {}

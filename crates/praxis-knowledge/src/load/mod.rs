@@ -7,6 +7,7 @@ mod code;
 mod docx;
 mod epub;
 mod format;
+pub(crate) mod grid;
 mod guard;
 mod html;
 mod mail;
@@ -24,7 +25,8 @@ mod text;
 mod xml;
 
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use praxis_core::Attribute;
@@ -100,7 +102,7 @@ impl LoadError {
             Self::NoText { fix, .. } => fix,
             Self::TooSlow(_) => "save it as text or DOCX, or split it",
             Self::Busy { .. } => {
-                "exclude the files that took too long, and start Praxis anew: the next ingest reads this one"
+                "try it again in a minute; if that does not help, exclude the files that took too long and start Praxis anew"
             }
         }
     }
@@ -131,10 +133,6 @@ pub struct Loading {
     pub(crate) limits: LoadLimits,
     /// Whether text in pictures is recognized.
     pub(crate) ocr: Ocr,
-    #[cfg_attr(
-        not(feature = "ocr"),
-        allow(dead_code, reason = "only recognition has a time-out for each page")
-    )]
     pulse: Pulse,
 }
 
@@ -144,6 +142,18 @@ impl Loading {
             limits,
             ocr,
             pulse: Pulse::default(),
+        }
+    }
+
+    /// Ends the work on a file that nobody waits for any more: to be called at each step that may take a while.
+    ///
+    /// # Errors
+    /// [`LoadError::TooSlow`].
+    fn go_on(&self) -> Result<(), LoadError> {
+        if self.pulse.is_awaited() {
+            Ok(())
+        } else {
+            Err(LoadError::TooSlow(self.limits.timeout))
         }
     }
 
@@ -177,19 +187,36 @@ impl Missing {
 }
 
 /// Signs of life. Parsing has one time-out for all of a file; recognition has one for each page, and says after each
-/// that it goes on, at most as often as `max_pages` allows.
+/// that it goes on, at most as often as `max_pages` allows. A parser asks in turn whether anybody still waits for it.
 #[derive(Clone, Default)]
-struct Pulse(Option<mpsc::Sender<Sign>>);
+struct Pulse(Option<Life>);
+
+#[derive(Clone)]
+struct Life {
+    signs: mpsc::Sender<Sign>,
+    /// The state of the thread (`guard`).
+    state: Arc<AtomicU8>,
+}
 
 impl Pulse {
+    fn new(signs: mpsc::Sender<Sign>, state: Arc<AtomicU8>) -> Self {
+        Self(Some(Life { signs, state }))
+    }
+
+    /// Whether anybody waits for the document: one without a guard is always waited for.
+    fn is_awaited(&self) -> bool {
+        let life = self.0.as_ref();
+        life.is_none_or(|life| life.state.load(Ordering::Relaxed) != guard::ABANDONED)
+    }
+
     /// A page is done.
     #[cfg_attr(
         not(feature = "ocr"),
         allow(dead_code, reason = "only recognition has a time-out for each page")
     )]
     fn beat(&self) {
-        if let Some(signs) = &self.0 {
-            let _ = signs.send(Sign::Alive);
+        if let Some(life) = &self.0 {
+            let _ = life.signs.send(Sign::Alive);
         }
     }
 }

@@ -50,6 +50,13 @@ impl<'a> Package<'a> {
         self.archive.index_for_name(name).is_some()
     }
 
+    /// The paths of its parts.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        // One that is no text is none that a loader asks for.
+        let names = self.archive.file_names();
+        names.filter_map(|name| Some(name.ok()?.into_owned()))
+    }
+
     /// A part as it is, bounded: an archive may unpack to more than memory holds.
     ///
     /// # Errors

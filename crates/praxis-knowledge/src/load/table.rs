@@ -2,6 +2,8 @@
 //! tells one from lines that happen to have bars. In doubt it is none: a table that is missed is still text, line by
 //! line. Left out: tables that a format has itself.
 
+use super::grid::Grid;
+
 /// A piece of a text.
 pub(super) struct Piece<'a> {
     /// Its lines, with their ends.
@@ -45,19 +47,17 @@ pub(super) fn rows(lines: &str) -> impl Iterator<Item = &str> {
     lines.lines().map(str::trim).filter(|line| !is_rule(line))
 }
 
-/// The text of a table, as that of every format: a line a row, a bar between cells.
-pub(super) fn plain(lines: &str) -> String {
-    let mut text = String::new();
+/// The text of a table, as that of every format.
+pub(super) fn markdown(lines: &str) -> String {
+    let mut grid = Grid::default();
     for row in rows(lines).filter_map(cells) {
-        let row: Vec<&str> = row.into_iter().map(str::trim).collect();
-        let row = row.join(" | ");
-        let row = row.trim_end_matches([' ', '|']);
-        if !row.is_empty() {
-            text.push_str(row);
-            text.push('\n');
+        grid.row();
+        for (column, cell) in row.into_iter().enumerate() {
+            // A bar after a backslash is text.
+            grid.add(column, &cell.trim().replace("\\|", "|"));
         }
     }
-    text
+    grid.finish()
 }
 
 /// The cells of a row: of a line that begins and ends with a bar. A bar after a backslash is text.

@@ -165,7 +165,7 @@ pub(super) fn paragraphs(text: &str, builder: &mut Builder) {
     for piece in table::pieces(&text) {
         if piece.columns.is_some() {
             builder.push(BlockKind::Paragraph, &std::mem::take(&mut paragraph), None);
-            builder.push(BlockKind::Table, &table::plain(piece.lines), None);
+            builder.push(BlockKind::Table, &table::markdown(piece.lines), None);
             continue;
         }
         for line in piece.lines.lines() {

@@ -149,11 +149,11 @@ fn a_table_that_is_cut_repeats_its_header() {
     let (document, segments) = cut("x.md", &source, 10, 1);
     assert!(segments.len() > 3);
     for (i, s) in segments.iter().enumerate() {
-        assert!(s.text.starts_with("h | i\nr"), "{s:?}");
+        assert!(s.text.starts_with("| h | i |\n| --- | --- |\n| r"), "{s:?}");
         assert!(counter()(&s.text) <= 10, "{s:?}");
         assert_eq!(s.section, (0, document.text.chars().count()));
         let own = slice(&document.text, s.start, s.end);
-        assert_eq!(own.starts_with("h | i"), i == 0, "{own}");
+        assert_eq!(own.starts_with("| h | i |"), i == 0, "{own}");
     }
     // Without a line below the first row, it is a table all the same.
     let source = format!("| h | i |\n{rows}");
@@ -161,15 +161,18 @@ fn a_table_that_is_cut_repeats_its_header() {
         let (_, drawn) = cut(name, &source, 10, 1);
         assert!(drawn.len() > 3);
         for s in &drawn {
-            assert!(s.text.starts_with("h | i\nr"), "{name}: {s:?}");
-            assert!(s.text.ends_with("x | y"), "{name}: {s:?}");
+            let begins = s.text.starts_with("| h | i |\n| --- | --- |\n| r");
+            assert!(begins && s.text.ends_with("x | y |"), "{name}: {s:?}");
         }
         let (_, whole) = cut(name, &source, 64, 1);
         assert_eq!(whole.len(), 1, "{name}");
     }
     // A header that is most of a chunk is not worth its place.
     let (_, segments) = cut("x.csv", "a b c d,e f g h\n1,2\n3,4\n5,6\n", 10, 1);
-    assert_eq!(segments.last().unwrap().text, "1 | 2\n3 | 4\n5 | 6");
+    assert_eq!(
+        segments.last().unwrap().text,
+        "| 1 | 2 |\n| 3 | 4 |\n| 5 | 6 |"
+    );
 }
 
 #[test]
@@ -245,7 +248,7 @@ proptest! {
             prop_assert!(s.start >= at && s.end > s.start);
             at = s.end;
             let own = slice(&document.text, s.start, s.end);
-            prop_assert!(s.text == own || s.text.ends_with(&format!("\n{own}")) && s.text.starts_with("h | i\n"), "{s:?}");
+            prop_assert!(s.text == own || s.text.ends_with(&format!("\n{own}")) && s.text.starts_with("| h | i |\n| --- | --- |\n"), "{s:?}");
             prop_assert!(s.section.0 <= s.start && s.end <= s.section.1, "{s:?}");
             prop_assert!(count(&s.text) <= max + headings_within(&document, s, &count), "{} > {max}: {s:?}", count(&s.text));
             covered[s.start..s.end].fill(true);

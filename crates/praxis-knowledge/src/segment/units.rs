@@ -5,6 +5,7 @@ use praxis_core::embed::TokenCounter;
 
 use super::{SegmentOptions, Strategy, sentences};
 use crate::document::{Block, BlockKind};
+use crate::load::grid;
 
 /// A piece of text that is kept whole.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +22,7 @@ pub(super) struct Unit {
     pub header: Option<Header>,
 }
 
-/// The first row of a table, which says what the columns are.
+/// The first row of a table, which says what the columns are, with the line below it that makes it a table.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Header {
     /// First character.
@@ -110,7 +111,7 @@ impl Cut<'_> {
     /// like any other, that costs some tokens; values without their names would cost their meaning.
     fn rows(&mut self, text: &str, start: usize) {
         let mut at = start;
-        for (i, line) in text.split_inclusive('\n').enumerate() {
+        for (i, line) in rows(text).enumerate() {
             let row = line.trim_end();
             if !row.is_empty() {
                 self.piece(row, at);
@@ -212,6 +213,15 @@ impl Cut<'_> {
         let lead = right.chars().take_while(|c| c.is_whitespace()).count();
         self.half(right.trim(), start + cut + lead);
     }
+}
+
+/// The rows of a table with their ends. The line below the first one belongs to it.
+fn rows(text: &str) -> impl Iterator<Item = &str> {
+    let mut lines = text.split_inclusive('\n');
+    let first = lines.next().unwrap_or_default();
+    let rule = lines.next().filter(|line| grid::is_rule(line.trim_end()));
+    let (first, others) = text.split_at(first.len() + rule.map_or(0, str::len));
+    std::iter::once(first).chain(others.split_inclusive('\n'))
 }
 
 /// The byte at which a character begins.

@@ -6,10 +6,14 @@ use super::numbering::Numbering;
 use super::styles::{Styles, set_list};
 use crate::document::{BlockKind, Builder};
 use crate::load::LoadError;
+use crate::load::grid::Grid;
 use crate::load::xml::{self, Attributes, Event};
 
 /// Notes by their id.
 type Notes = HashMap<String, String>;
+
+/// Columns of a table, of which Word allows no more.
+const MAX_COLUMNS: usize = 63;
 
 /// Elements that are passed over with all that is in them: what was deleted or moved away, and the
 /// older twin of a drawing that is there in two forms.
@@ -107,10 +111,12 @@ struct Walk<'a> {
     in_paragraph_properties: usize,
     in_run_properties: usize,
     hidden_run: bool,
-    /// The open table; inner ones are part of its cells.
+    /// Tables that are open, and the outermost one; inner ones are part of its cells.
     tables: usize,
-    table: String,
-    cells: usize,
+    table: Grid,
+    /// The column of its open cell, and how many columns that is of.
+    column: usize,
+    span: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -130,8 +136,9 @@ impl<'a> Walk<'a> {
             in_run_properties: 0,
             hidden_run: false,
             tables: 0,
-            table: String::new(),
-            cells: 0,
+            table: Grid::default(),
+            column: 0,
+            span: 1,
         }
     }
 
@@ -176,12 +183,14 @@ impl<'a> Walk<'a> {
                 }
                 self.tables += 1;
             }
-            "tr" if self.tables == 1 => self.cells = 0,
-            "tc" if self.tables == 1 => {
-                if self.cells > 0 {
-                    self.table.push_str(" | ");
-                }
-                self.cells += 1;
+            "tr" if self.tables == 1 => {
+                self.table.row();
+                self.column = 0;
+            }
+            "tc" if self.tables == 1 => self.span = 1,
+            "gridSpan" if self.tables == 1 => {
+                let span = attributes.get("val").and_then(|v| v.parse().ok());
+                self.span = span.unwrap_or(1).clamp(1, MAX_COLUMNS);
             }
             _ => {}
         }
@@ -211,16 +220,13 @@ impl<'a> Walk<'a> {
                 self.flush();
                 self.paragraph = self.outside.pop().unwrap_or_default();
             }
-            "tr" if self.tables == 1 => {
-                let end = self.table.trim_end_matches([' ', '|']).len();
-                self.table.truncate(end);
-                self.table.push('\n');
-            }
+            // What is over several columns stands in the first of them.
+            "tc" if self.tables == 1 => self.column += self.span,
             "tbl" => {
                 self.tables = self.tables.saturating_sub(1);
                 if self.tables == 0 {
                     let table = std::mem::take(&mut self.table);
-                    self.builder.push(BlockKind::Table, table.trim(), None);
+                    self.builder.push(BlockKind::Table, &table.finish(), None);
                 }
             }
             _ => {}
@@ -285,13 +291,10 @@ impl<'a> Walk<'a> {
         if words.is_empty() {
             return;
         }
-        if !self.table.is_empty() && !self.table.ends_with([' ', '\n']) {
-            self.table.push(' ');
-        }
-        self.table.push_str(&words);
+        self.table.add(self.column, &words);
         for (number, note) in &paragraph.notes {
-            self.table
-                .push_str(&format!(" ({} {note})", raised(*number)));
+            let note = format!("({} {note})", raised(*number));
+            self.table.add(self.column, &note);
         }
     }
 }

@@ -1,9 +1,10 @@
-//! A page as pieces of a document: blocks, tables as rows with bars, what `<meta>` elements say. Left out: how pages
+//! A page as pieces of a document: blocks, tables, what `<meta>` elements say. Left out: how pages
 //! are read and which pieces are content, which `praxis_sources::html` decides.
 
-use praxis_sources::html::{Block, Kind, Output, Standing, Table, Tag, Text, attribute, one_line};
+use praxis_sources::html::{Block, Kind, Output, Standing, Table, Tag, Text, attribute};
 
 use crate::document::BlockKind;
+use crate::load::grid::Grid;
 
 /// `<meta>` elements that are looked at.
 const MAX_META: usize = 64;
@@ -64,26 +65,23 @@ impl Output for Pieces {
     }
 }
 
-/// A table as text: a line a row, a bar between cells. Empty cells at a row's end say nothing.
+/// A table as Markdown.
 #[derive(Debug, Default)]
-pub(super) struct Rows(String);
+pub(super) struct Rows(Grid);
 
 impl Table for Rows {
     fn row(&mut self, cells: Vec<String>) {
-        let row = cells.join(" | ");
-        let row = row.trim_end_matches([' ', '|']);
-        if !self.0.is_empty() && !row.is_empty() {
-            self.0.push('\n');
+        self.0.row();
+        for (column, cell) in cells.iter().enumerate() {
+            self.0.add(column, cell);
         }
-        self.0.push_str(row);
     }
 
     fn finish(self) -> Result<String, String> {
-        Ok(self.0)
+        Ok(self.0.finish())
     }
 
     fn text(self) -> String {
-        let lines = self.0.lines().map(|row| one_line(&row.replace(" | ", " ")));
-        lines.collect::<Vec<_>>().join("\n")
+        self.0.lines()
     }
 }

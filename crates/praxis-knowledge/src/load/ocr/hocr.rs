@@ -7,7 +7,7 @@ use crate::load::xml::{self, Event};
 const MAX_LINES: usize = 20_000;
 
 /// The areas of a page, in the file's order. What makes no sense is left out.
-pub(super) fn areas(hocr: &str) -> Vec<Area> {
+pub(in crate::load) fn areas(hocr: &str) -> Vec<Area> {
     let mut areas: Vec<Area> = Vec::new();
     let (mut lines, mut in_word) = (0, false);
     let read = xml::each_lenient(hocr, |event| match event {

@@ -3,7 +3,7 @@
 //! `pdf::scans`) and what paragraphs their lines make (`pdf::recognized`).
 
 #[cfg(feature = "ocr")]
-mod hocr;
+pub(in crate::load) mod hocr;
 #[cfg(feature = "ocr")]
 mod pixels;
 #[cfg(feature = "ocr")]

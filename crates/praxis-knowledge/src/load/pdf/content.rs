@@ -9,16 +9,31 @@ use hayro_syntax::content::ops::TypedInstruction as Op;
 use hayro_syntax::object::{Array, Dict, Name, Object, ObjectIdentifier, Stream};
 use hayro_syntax::page::{Page, Resources};
 
-use super::font::Font;
+use super::font::{Font, Fonts};
 use super::glyph::{Glyph, IDENTITY, Matrix, level, readable, replace, then};
-use super::nesting::shallow;
 use super::streams::{Budget, text_entry};
+use super::stretches::Stretches;
+use crate::load::Pulse;
 
 /// Instructions of one page beyond which it is no page that people read: a bound on time.
 const MAX_INSTRUCTIONS: usize = 4_000_000;
 
+/// Characters that one page shows, whether on it or beside it, and those on it, each of which takes some hundred bytes
+/// until it is a part of a line: more are no text that people read.
+const MAX_SHOWN: usize = 2_000_000;
+const MAX_GLYPHS: usize = 500_000;
+
 /// Forms that may stand inside each other.
 const MAX_DEPTH: usize = 16;
+
+/// States and marks that may be open.
+const MAX_OPEN: usize = 512;
+
+/// Bytes of a text that is given in place of another one: it stands for a word or two.
+const MAX_REPLACEMENT: usize = 2048;
+
+/// Fonts that a page has itself and that are kept.
+const MAX_OWN_FONTS: usize = 16;
 
 /// What a page shows.
 #[derive(Debug, Default)]
@@ -29,28 +44,29 @@ pub(super) struct PageText {
     pub unknown: usize,
     /// Pictures shown.
     pub images: usize,
-    /// Whether its content, or a part of it, cannot be unpacked, or nests deeper than any page does.
+    /// Whether its content, or a part of it, cannot be unpacked, nests deeper than any page does, or shows more.
     pub damaged: bool,
 }
 
-/// Fonts of a document by their object, so that each is read once.
-pub(super) type Fonts = HashMap<ObjectIdentifier, Rc<Font>>;
-
-/// What a page shows, in the file's order.
-pub(super) fn read(page: &Page<'_>, fonts: &mut Fonts, budget: &mut Budget) -> PageText {
-    let mut parts: Vec<Stream<'_>> = Vec::new();
-    match page.raw().get::<Object<'_>>("Contents") {
-        Some(Object::Stream(stream)) => parts.push(stream),
-        Some(Object::Array(array)) => parts.extend(array.iter::<Stream<'_>>()),
-        _ => {}
-    }
+/// What a page shows, in the file's order. Ends early where nobody waits for it any more.
+pub(super) fn read(
+    page: &Page<'_>,
+    fonts: &mut Fonts,
+    budget: &mut Budget,
+    pulse: &Pulse,
+) -> PageText {
     let (mut content, mut damaged) = (Vec::new(), false);
-    for part in parts {
-        match budget.decode(&part) {
-            Some(data) => content.extend(data),
-            None => damaged = true,
+    match page.raw().get::<Object<'_>>("Contents") {
+        Some(Object::Stream(part)) => damaged |= !add(&mut content, &part, budget),
+        Some(Object::Array(parts)) => {
+            for part in parts.iter::<Stream<'_>>() {
+                damaged |= !add(&mut content, &part, budget);
+                if budget.exhausted() || !pulse.is_awaited() {
+                    break;
+                }
+            }
         }
-        content.push(b'\n');
+        _ => {}
     }
     let (width, height) = page.render_dimensions();
     let mut reader = Reader {
@@ -60,8 +76,11 @@ pub(super) fn read(page: &Page<'_>, fonts: &mut Fonts, budget: &mut Budget) -> P
         },
         fonts,
         budget,
+        pulse,
         area: (f64::from(width), f64::from(height)),
         instructions: 0,
+        shown: 0,
+        full: false,
         open: Vec::new(),
     };
     let state = State {
@@ -69,7 +88,26 @@ pub(super) fn read(page: &Page<'_>, fonts: &mut Fonts, budget: &mut Budget) -> P
         ..State::default()
     };
     reader.run(&content, page.resources(), state, 0);
+    reader.page.damaged |= reader.full;
     reader.page
+}
+
+/// Adds a part of a page's content; whether it could be.
+fn add(content: &mut Vec<u8>, part: &Stream<'_>, budget: &mut Budget) -> bool {
+    let Some(data) = budget.decode(part) else {
+        return false;
+    };
+    if content.len() + data.len() > budget.one() {
+        budget.exhaust();
+        return false;
+    }
+    if content.is_empty() {
+        *content = data;
+    } else {
+        content.extend_from_slice(&data);
+    }
+    content.push(b'\n');
+    true
 }
 
 #[derive(Clone)]
@@ -108,102 +146,162 @@ enum Mark {
     Replaced(String, usize),
 }
 
+/// A content that is being read: of a page, or of a form on it.
+struct Scope<'r> {
+    resources: &'r Resources<'r>,
+    depth: usize,
+    state: State,
+    saved: Vec<State>,
+    marks: Vec<Mark>,
+    /// Marks that are open beyond those that are heeded.
+    more_marks: usize,
+    paginations: usize,
+    text: Matrix,
+    line: Matrix,
+    /// Fonts without an object of their own, by name.
+    own: HashMap<Vec<u8>, Rc<Font>>,
+}
+
+impl Scope<'_> {
+    fn begin(&mut self, mark: impl FnOnce() -> Mark) {
+        if self.marks.len() >= MAX_OPEN {
+            self.more_marks += 1;
+            return;
+        }
+        let mark = mark();
+        self.paginations += usize::from(matches!(mark, Mark::Pagination));
+        self.marks.push(mark);
+    }
+
+    fn end(&mut self) -> Option<Mark> {
+        if self.more_marks > 0 {
+            self.more_marks -= 1;
+            return None;
+        }
+        let mark = self.marks.pop()?;
+        self.paginations -= usize::from(matches!(mark, Mark::Pagination));
+        Some(mark)
+    }
+
+    fn next_line(&mut self, x: f64, y: f64) {
+        self.line = then([1.0, 0.0, 0.0, 1.0, x, y], self.line);
+        self.text = self.line;
+    }
+}
+
 struct Reader<'f> {
     page: PageText,
     fonts: &'f mut Fonts,
     budget: &'f mut Budget,
+    pulse: &'f Pulse,
     area: (f64, f64),
     instructions: usize,
+    /// Characters that it has shown.
+    shown: usize,
+    /// Whether it shows more than is read.
+    full: bool,
     /// Forms that are being shown: one inside itself is an error.
     open: Vec<ObjectIdentifier>,
 }
 
 impl Reader<'_> {
     fn run(&mut self, content: &[u8], resources: &Resources<'_>, start: State, depth: usize) {
-        let mut state = start;
-        let mut saved: Vec<State> = Vec::new();
-        let (mut marks, mut paginations) = (Vec::<Mark>::new(), 0usize);
-        let (mut text, mut line) = (IDENTITY, IDENTITY);
-        // Fonts without an object of their own, by name.
-        let mut own: HashMap<Vec<u8>, Rc<Font>> = HashMap::new();
-        let (content, is_whole) = shallow(content);
-        self.page.damaged |= !is_whole;
-        let mut operations = TypedIter::new(content);
-        while let Some(operation) = operations.next() {
-            self.instructions += 1;
-            if self.instructions > MAX_INSTRUCTIONS {
-                return;
+        let mut scope = Scope {
+            resources,
+            depth,
+            state: start,
+            saved: Vec::new(),
+            marks: Vec::new(),
+            more_marks: 0,
+            paginations: 0,
+            text: IDENTITY,
+            line: IDENTITY,
+            own: HashMap::new(),
+        };
+        let mut stretches = Stretches::new(content);
+        for stretch in stretches.by_ref() {
+            let mut operations = TypedIter::new(stretch);
+            while let Some(operation) = operations.next() {
+                self.instructions += 1;
+                let enough = self.full || self.instructions > MAX_INSTRUCTIONS;
+                if enough || !self.pulse.is_awaited() {
+                    return;
+                }
+                self.step(&operation, &mut scope);
             }
-            let hidden = paginations > 0;
-            let next_line = |line: &mut Matrix, x: f64, y: f64| {
-                *line = then([1.0, 0.0, 0.0, 1.0, x, y], *line);
-                *line
-            };
-            match operation {
-                Op::SaveState(_) if saved.len() < 512 => saved.push(state.clone()),
-                Op::RestoreState(_) => state = saved.pop().unwrap_or(state),
-                Op::Transform(m) => {
-                    let m = [m.0, m.1, m.2, m.3, m.4, m.5].map(|n| n.as_f64());
-                    state.ctm = then(m, state.ctm);
+        }
+        self.page.images += stretches.pictures;
+        self.page.damaged |= !stretches.whole;
+    }
+
+    fn step(&mut self, operation: &Op<'_, '_>, scope: &mut Scope<'_>) {
+        let state = &mut scope.state;
+        match operation {
+            Op::SaveState(_) if scope.saved.len() < MAX_OPEN => scope.saved.push(state.clone()),
+            Op::RestoreState(_) => {
+                if let Some(saved) = scope.saved.pop() {
+                    *state = saved;
                 }
-                Op::BeginText(_) => (text, line) = (IDENTITY, IDENTITY),
-                Op::CharacterSpacing(n) => state.character_spacing = n.0.as_f64(),
-                Op::WordSpacing(n) => state.word_spacing = n.0.as_f64(),
-                Op::HorizontalScaling(n) => state.scaling = n.0.as_f64() / 100.0,
-                Op::TextLeading(n) => state.leading = n.0.as_f64(),
-                Op::TextRise(n) => state.rise = n.0.as_f64(),
-                Op::TextFont(font) => {
-                    state.size = font.1.as_f64();
-                    state.font = self.font(font.0, resources, &mut own);
+            }
+            Op::Transform(m) => {
+                let m = [m.0, m.1, m.2, m.3, m.4, m.5].map(|n| n.as_f64());
+                state.ctm = then(m, state.ctm);
+            }
+            Op::BeginText(_) => (scope.text, scope.line) = (IDENTITY, IDENTITY),
+            Op::CharacterSpacing(n) => state.character_spacing = n.0.as_f64(),
+            Op::WordSpacing(n) => state.word_spacing = n.0.as_f64(),
+            Op::HorizontalScaling(n) => state.scaling = n.0.as_f64() / 100.0,
+            Op::TextLeading(n) => state.leading = n.0.as_f64(),
+            Op::TextRise(n) => state.rise = n.0.as_f64(),
+            Op::TextFont(font) => {
+                state.size = font.1.as_f64();
+                scope.state.font = self.font(font.0, scope.resources, &mut scope.own);
+            }
+            Op::NextLine(m) => scope.next_line(m.0.as_f64(), m.1.as_f64()),
+            Op::NextLineAndSetLeading(m) => {
+                state.leading = -m.1.as_f64();
+                scope.next_line(m.0.as_f64(), m.1.as_f64());
+            }
+            Op::NextLineUsingLeading(_) => scope.next_line(0.0, -scope.state.leading),
+            Op::SetTextMatrix(m) => {
+                scope.line = [m.0, m.1, m.2, m.3, m.4, m.5].map(|n| n.as_f64());
+                scope.text = scope.line;
+            }
+            Op::ShowText(shown) => self.show(shown.0.as_bytes(), scope),
+            Op::ShowTexts(parts) => self.show_all(parts.0, scope),
+            Op::NextLineAndShowText(shown) => {
+                scope.next_line(0.0, -scope.state.leading);
+                self.show(shown.0.as_bytes(), scope);
+            }
+            Op::ShowTextWithParameters(shown) => {
+                state.word_spacing = shown.0.as_f64();
+                state.character_spacing = shown.1.as_f64();
+                scope.next_line(0.0, -scope.state.leading);
+                self.show(shown.2.as_bytes(), scope);
+            }
+            Op::XObject(object) => {
+                if let Some(stream) = scope.resources.get_x_object(object.0) {
+                    self.object(&stream, scope);
                 }
-                Op::NextLine(m) => text = next_line(&mut line, m.0.as_f64(), m.1.as_f64()),
-                Op::NextLineAndSetLeading(m) => {
-                    state.leading = -m.1.as_f64();
-                    text = next_line(&mut line, m.0.as_f64(), m.1.as_f64());
-                }
-                Op::NextLineUsingLeading(_) => text = next_line(&mut line, 0.0, -state.leading),
-                Op::SetTextMatrix(m) => {
-                    line = [m.0, m.1, m.2, m.3, m.4, m.5].map(|n| n.as_f64());
-                    text = line;
-                }
-                Op::ShowText(shown) => self.show(shown.0.as_bytes(), &state, &mut text, hidden),
-                Op::ShowTexts(parts) => self.show_all(parts.0, &state, &mut text, hidden),
-                Op::NextLineAndShowText(shown) => {
-                    text = next_line(&mut line, 0.0, -state.leading);
-                    self.show(shown.0.as_bytes(), &state, &mut text, hidden);
-                }
-                Op::ShowTextWithParameters(shown) => {
-                    state.word_spacing = shown.0.as_f64();
-                    state.character_spacing = shown.1.as_f64();
-                    text = next_line(&mut line, 0.0, -state.leading);
-                    self.show(shown.2.as_bytes(), &state, &mut text, hidden);
-                }
-                Op::XObject(object) => {
-                    if let Some(stream) = resources.get_x_object(object.0) {
-                        self.object(&stream, resources, &state, depth);
-                    }
-                }
-                Op::InlineImage(_) => self.page.images += 1,
-                Op::BeginMarkedContent(_) => marks.push(Mark::Plain),
-                Op::BeginMarkedContentWithProperties(mark) => {
+            }
+            Op::BeginMarkedContent(_) => scope.begin(|| Mark::Plain),
+            Op::BeginMarkedContentWithProperties(mark) => {
+                let resources = scope.resources;
+                scope.begin(|| {
                     let properties = match mark.1 {
                         Object::Dict(dict) => Some(dict.clone()),
                         Object::Name(name) => resources.properties.get::<Dict<'_>>(name),
                         _ => None,
                     };
-                    let mark = self.mark(mark.0, properties.as_ref());
-                    paginations += usize::from(matches!(mark, Mark::Pagination));
-                    marks.push(mark);
-                }
-                Op::EndMarkedContent(_) => match marks.pop() {
-                    Some(Mark::Replaced(with, from)) => {
-                        replace(&mut self.page.glyphs, from, &with);
-                    }
-                    Some(Mark::Pagination) => paginations -= 1,
-                    Some(Mark::Plain) | None => {}
-                },
-                _ => {}
+                    self.mark(mark.0, properties.as_ref())
+                });
             }
+            Op::EndMarkedContent(_) => {
+                if let Some(Mark::Replaced(with, from)) = scope.end() {
+                    replace(&mut self.page.glyphs, from, &with);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -215,7 +313,7 @@ impl Reader<'_> {
         if tag.as_str() == "Artifact" && kind.is_some_and(|k| k.as_str() == "Pagination") {
             return Mark::Pagination;
         }
-        text_entry(properties, "ActualText")
+        text_entry(properties, "ActualText", MAX_REPLACEMENT)
             .map_or(Mark::Plain, |t| Mark::Replaced(t, self.page.glyphs.len()))
     }
 
@@ -229,25 +327,22 @@ impl Reader<'_> {
             return Some(font.clone());
         }
         let reference = resources.fonts.get_ref(name).map(ObjectIdentifier::from);
-        if let Some(font) = reference.and_then(|r| self.fonts.get(&r)) {
-            return Some(font.clone());
+        if let Some(font) = reference.and_then(|r| self.fonts.get(r)) {
+            return Some(font);
         }
-        let font = Rc::new(Font::new(&resources.get_font(name)?, self.budget));
-        match reference {
-            Some(reference) => self.fonts.insert(reference, font.clone()),
-            None => own.insert(AsRef::<[u8]>::as_ref(name).to_vec(), font.clone()),
-        };
+        let font = resources.get_font(name)?;
+        let font = self.fonts.read(reference, &font, self.budget);
+        if reference.is_none() {
+            if own.len() >= MAX_OWN_FONTS {
+                own.clear();
+            }
+            own.insert(AsRef::<[u8]>::as_ref(name).to_vec(), font.clone());
+        }
         Some(font)
     }
 
-    fn object(
-        &mut self,
-        stream: &Stream<'_>,
-        resources: &Resources<'_>,
-        state: &State,
-        depth: usize,
-    ) {
-        let dict = stream.dict();
+    fn object(&mut self, stream: &Stream<'_>, scope: &Scope<'_>) {
+        let (dict, depth) = (stream.dict(), scope.depth);
         match dict.get::<Name<'_>>("Subtype") {
             Some(kind) if kind.as_str() == "Image" => self.page.images += 1,
             Some(kind) if kind.as_str() == "Form" && depth < MAX_DEPTH => {
@@ -260,12 +355,12 @@ impl Reader<'_> {
                 self.open.push(stream.obj_id());
                 let matrix = dict.get::<[f64; 6]>("Matrix").unwrap_or(IDENTITY);
                 let state = State {
-                    ctm: then(matrix, state.ctm),
-                    ..state.clone()
+                    ctm: then(matrix, scope.state.ctm),
+                    ..scope.state.clone()
                 };
                 match dict.get::<Dict<'_>>("Resources") {
                     Some(own) => self.run(&content, &Resources::new(own), state, depth + 1),
-                    None => self.run(&content, resources, state, depth + 1),
+                    None => self.run(&content, scope.resources, state, depth + 1),
                 }
                 self.open.pop();
             }
@@ -273,24 +368,32 @@ impl Reader<'_> {
         }
     }
 
-    fn show_all(&mut self, parts: &Array<'_>, state: &State, text: &mut Matrix, hidden: bool) {
+    fn show_all(&mut self, parts: &Array<'_>, scope: &mut Scope<'_>) {
         for part in parts.iter::<Object<'_>>() {
             match part {
-                Object::String(shown) => self.show(shown.as_bytes(), state, text, hidden),
+                Object::String(shown) => self.show(shown.as_bytes(), scope),
                 Object::Number(back) => {
-                    let moved = -back.as_f64() / 1000.0 * state.size;
-                    advance(text, state, moved);
+                    let moved = -back.as_f64() / 1000.0 * scope.state.size;
+                    advance(&mut scope.text, &scope.state, moved);
                 }
                 _ => {}
             }
         }
     }
 
-    fn show(&mut self, bytes: &[u8], state: &State, text: &mut Matrix, hidden: bool) {
+    fn show(&mut self, bytes: &[u8], scope: &mut Scope<'_>) {
+        let (state, text) = (&scope.state, &mut scope.text);
         let Some(font) = &state.font else {
             return;
         };
+        let hidden = scope.paginations > 0;
         for shown in font.decode(bytes) {
+            self.shown += 1;
+            let beyond = self.shown > MAX_SHOWN || self.page.glyphs.len() >= MAX_GLYPHS;
+            if self.full || beyond || !self.budget.show(shown.weight) {
+                self.full = true;
+                return;
+            }
             let width = shown.advance * state.size;
             let mut spacing = state.character_spacing;
             if shown.is_space {

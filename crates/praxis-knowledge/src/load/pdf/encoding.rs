@@ -9,6 +9,12 @@ use ttf_parser::cff;
 
 use super::streams::Budget;
 
+/// Bytes of a glyph's name, which tells no more characters than there are in a ligature.
+const MOST_OF_A_NAME: usize = 128;
+
+/// Bytes of a font program in which its encoding is looked for, which stands before all outlines.
+const MOST_OF_CLEAR_TEXT: usize = 1 << 20;
+
 /// The glyph list, by name. Some names stand for two characters.
 static GLYPHS: LazyLock<HashMap<&'static str, String>> = LazyLock::new(|| {
     include_str!("glyphs.txt")
@@ -80,7 +86,9 @@ impl SimpleEncoding {
 /// What a glyph name stands for, by the glyph list and its rules for names such as `uni4E00`, `u1F600`
 /// and `f_i.alt`; empty for a name that says nothing.
 pub(super) fn glyph_text(name: &str) -> String {
-    let base = name.split('.').next().unwrap_or_default();
+    let name = Some(name).filter(|name| name.len() <= MOST_OF_A_NAME);
+    let base = name.and_then(|name| name.split('.').next());
+    let base = base.unwrap_or_default();
     base.split('_').map(component_text).collect()
 }
 
@@ -191,10 +199,8 @@ fn builtin(font: &Dict<'_>, budget: &mut Budget) -> Option<Vec<String>> {
 
 /// Entries like `dup 65 /A put` of a Type 1 font's `/Encoding`.
 fn type1(data: &[u8]) -> Option<Vec<String>> {
-    let end = data
-        .windows(5)
-        .position(|w| w == b"eexec")
-        .unwrap_or(data.len());
+    let data = &data[..data.len().min(MOST_OF_CLEAR_TEXT)];
+    let end = memchr::memmem::find(data, b"eexec").unwrap_or(data.len());
     let clear = String::from_utf8_lossy(&data[..end]);
     let (_, encoding) = clear.split_once("/Encoding")?;
     if encoding.trim_start().starts_with("StandardEncoding") {
@@ -240,6 +246,7 @@ mod tests {
             ("Asmall", "A"),
             ("g123", ""),
             (".notdef", ""),
+            ("uni4E00".repeat(99).as_str(), ""),
         ] {
             assert_eq!(glyph_text(name), text, "{name}");
         }

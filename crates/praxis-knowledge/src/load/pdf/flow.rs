@@ -1,10 +1,11 @@
-//! Lines of all pages to blocks: headings by size, paragraphs by gaps and indents, rows of tables,
-//! items of lists; what repeats at the edges of pages is dropped. Left out: where lines come from.
+//! Lines of all pages to blocks: headings by size, paragraphs by gaps and indents, tables, items of lists; what repeats
+//! at the edges of pages is dropped. Left out: where lines come from, and the rows and columns of a table (`rows`).
 
 use std::collections::HashMap;
 
 use super::layout::{Line, Zone, extent};
 use super::prose::{breaks, bullet, ends_sentence, has_leader, is_numbered, join};
+use super::rows;
 use crate::document::{BlockKind, Builder};
 
 /// A page of the document.
@@ -29,6 +30,9 @@ struct Norms {
 
 /// Longest heading, in characters: beyond, large text is a quotation or a poster.
 const MAX_HEADING: usize = 200;
+
+/// Distance of the rows of one table, in font sizes.
+const MAX_ROW_GAP: f64 = 4.0;
 
 /// Adds the pages' blocks.
 pub(super) fn blocks(mut pages: Vec<PageZones>, builder: &mut Builder) {
@@ -64,8 +68,7 @@ pub(super) fn has_lines(pages: &[PageZones]) -> bool {
 pub(super) fn body_size(pages: &[PageZones]) -> f64 {
     let mut sizes: HashMap<i64, usize> = HashMap::new();
     for line in lines(pages) {
-        let characters: usize = line.cells.iter().map(|c| c.chars().count()).sum();
-        *sizes.entry(half_points(line.size)).or_default() += characters;
+        *sizes.entry(half_points(line.size)).or_default() += line.chars().count();
     }
     let most = sizes.into_iter().max_by_key(|(size, n)| (*n, *size));
     most.map_or(10.0, |(size, _)| size as f64 / 2.0)
@@ -106,11 +109,7 @@ fn norms(pages: &[PageZones], body: f64) -> Norms {
 /// Whether a line's size sets it apart from the body; less does, if it is bold as well.
 pub(super) fn is_larger(line: &Line, body: f64, bold_body: bool) -> bool {
     let factor = if line.bold && !bold_body { 1.07 } else { 1.14 };
-    let letters = line
-        .cells
-        .iter()
-        .flat_map(|c| c.chars())
-        .filter(|c| c.is_alphabetic());
+    let letters = line.chars().filter(|c| c.is_alphabetic());
     // A single large letter is an initial of a paragraph.
     line.size >= body * factor && letters.take(2).count() == 2
 }
@@ -124,8 +123,8 @@ struct Open {
     page: u32,
     /// Whether the last line is as long as its column is wide, so that a sentence may go on elsewhere.
     full: bool,
-    /// Rows so far, where each has cells.
-    rows: Vec<Vec<String>>,
+    /// Lines of the table so far.
+    lines: Vec<Line>,
 }
 
 struct Writer<'a> {
@@ -164,15 +163,14 @@ impl Writer<'_> {
         if let Some(level) = self.heading(zone, index) {
             return BlockKind::Heading(level);
         }
-        let has_cells = |l: Option<&Line>| l.is_some_and(|l| l.cells.len() > 1);
-        let neighbours = [
-            index.checked_sub(1).and_then(|i| zone.lines.get(i)),
-            zone.lines.get(index + 1),
-        ];
-        if line.cells.len() > 1 && neighbours.into_iter().any(has_cells) {
+        if self.is_of_table(zone, index) {
             return BlockKind::Table;
         }
-        if line.cells.first().is_some_and(|c| bullet(c).is_some()) {
+        if line
+            .cells
+            .first()
+            .is_some_and(|c| bullet(&c.text).is_some())
+        {
             return BlockKind::ListItem;
         }
         match &self.open {
@@ -187,6 +185,29 @@ impl Writer<'_> {
             }
             _ => BlockKind::Paragraph,
         }
+    }
+
+    /// Whether a line is one of a table: one of several cells among others, or one that goes on with a cell above it.
+    fn is_of_table(&self, zone: &Zone, index: usize) -> bool {
+        let line = &zone.lines[index];
+        let after = [index + 1, index + 2].map(|i| zone.lines.get(i));
+        // What comes from another column or page is no row of a table that is open, and what is far below neither.
+        let open = self.open.as_ref().filter(|open| {
+            let near = index > 0 && open.last.base - line.base < MAX_ROW_GAP * line.size.max(1.0);
+            near && open.kind == BlockKind::Table
+        });
+        if line.cells.len() == 1 {
+            return open.is_some_and(|open| rows::goes_on(&open.lines, line, after[0]));
+        }
+        let has_cells = |l: Option<&Line>| l.is_some_and(|l| l.cells.len() > 1);
+        let before = index.checked_sub(1).and_then(|i| zone.lines.get(i));
+        // A row may go on below itself before the next one comes.
+        let below = after[0].filter(|_| has_cells(after[1]));
+        let goes_on = || {
+            let row = std::slice::from_ref(line);
+            below.is_some_and(|below| rows::goes_on(row, below, after[1]))
+        };
+        has_cells(before) || has_cells(after[0]) || open.is_some() || goes_on()
     }
 
     fn heading(&self, zone: &Zone, index: usize) -> Option<u8> {
@@ -248,7 +269,9 @@ impl Writer<'_> {
         }
         let text = line.text();
         match open.kind {
-            BlockKind::Table => return !new_zone && last.base - line.base < 4.0 * size,
+            BlockKind::Table => {
+                return !new_zone && last.base - line.base < MAX_ROW_GAP * size;
+            }
             BlockKind::Heading(_) => {
                 return !new_zone && last.base - line.base < 1.8 * size && last.bold == line.bold;
             }
@@ -285,12 +308,12 @@ impl Writer<'_> {
             last: line.clone(),
             page,
             full: false,
-            rows: Vec::new(),
+            lines: Vec::new(),
         });
         open.last = line.clone();
         open.full = right - line.end < 2.5 * line.size && line.end - line.start > 12.0 * line.size;
         if kind == BlockKind::Table {
-            open.rows.push(line.cells.clone());
+            open.lines.push(line.clone());
             return;
         }
         let text = line.text();
@@ -308,8 +331,7 @@ impl Writer<'_> {
             return;
         };
         let text = if open.kind == BlockKind::Table {
-            let rows: Vec<String> = open.rows.iter().map(|cells| cells.join(" | ")).collect();
-            rows.join("\n")
+            rows::table(&open.lines)
         } else {
             open.text
         };

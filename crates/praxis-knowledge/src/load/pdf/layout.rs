@@ -3,11 +3,22 @@
 
 use super::glyph::Glyph;
 
+/// A piece of a line that wide gaps part from others, as in the row of a table.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Cell {
+    /// Its text.
+    pub text: String,
+    /// Where it begins and ends, in points.
+    pub start: f64,
+    /// See `start`.
+    pub end: f64,
+}
+
 /// A line of text.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Line {
-    /// Its text, in pieces where wide gaps part it, as in the row of a table.
-    pub cells: Vec<String>,
+    /// Its text, in pieces where wide gaps part it.
+    pub cells: Vec<Cell>,
     /// Where it begins, in points.
     pub start: f64,
     /// Where it ends, in points.
@@ -23,7 +34,20 @@ pub(super) struct Line {
 impl Line {
     /// Its text in one piece.
     pub fn text(&self) -> String {
-        self.cells.join(" ")
+        let texts: Vec<&str> = self.cells.iter().map(|cell| cell.text.as_str()).collect();
+        texts.join(" ")
+    }
+
+    /// Its characters.
+    pub fn chars(&self) -> impl Iterator<Item = char> + '_ {
+        self.cells.iter().flat_map(|cell| cell.text.chars())
+    }
+
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        let cells = self.cells.iter();
+        let cells = cells.map(|cell| size_of::<Cell>() + cell.text.capacity());
+        size_of::<Self>() + cells.sum::<usize>()
     }
 }
 
@@ -64,6 +88,12 @@ const MAX_RUNS: usize = 20_000;
 
 /// Columns inside columns.
 const MAX_COLUMN_DEPTH: usize = 4;
+
+/// Stretches of white that are looked at as columns' gaps.
+const MAX_WHITES: usize = 64;
+
+/// Runs of a line, from the last one back, that another one is compared with.
+const MAX_BESIDE: usize = 64;
 
 /// The zones of a page in reading order.
 pub(super) fn zones(glyphs: Vec<Glyph>) -> Vec<Zone> {
@@ -183,13 +213,14 @@ fn gutter(runs: &[Run]) -> Option<f64> {
     sizes.sort_by(f64::total_cmp);
     let narrowest = 0.7 * sizes[sizes.len() / 2];
     let mut best: Option<(usize, f64)> = None;
-    let mut at = 0;
-    while at < coverage.len() {
+    let (mut at, mut whites) = (0, 0);
+    while at < coverage.len() && whites < MAX_WHITES {
         let white = coverage[at..]
             .iter()
             .take_while(|c| **c * 6 <= peak)
             .count();
         if white as f64 * BIN >= narrowest && at > 0 && at + white < coverage.len() {
+            whites += 1;
             // The whitest part of it.
             let least = coverage[at..at + white].iter().min().copied().unwrap_or(0);
             let places: Vec<usize> = (at..at + white).filter(|b| coverage[*b] == least).collect();
@@ -250,11 +281,18 @@ fn lines(mut runs: Vec<Run>) -> Vec<Line> {
     let mut rows: Vec<Vec<Run>> = Vec::new();
     for run in runs {
         match rows.last_mut() {
-            Some(row) if row.iter().any(|other| beside(other, &run)) => row.push(run),
+            Some(row) if joins(row, &run) => row.push(run),
             _ => rows.push(vec![run]),
         }
     }
     rows.into_iter().filter_map(line).collect()
+}
+
+/// Whether a run stands on the line of others, which come from above: the last ones are the nearest, and the first one
+/// may be taller than all.
+fn joins(row: &[Run], run: &Run) -> bool {
+    let last = row.iter().rev().take(MAX_BESIDE);
+    last.chain(row.first()).any(|other| beside(other, run))
 }
 
 /// Whether two runs stand on one line: most of the smaller one's height is shared.
@@ -315,7 +353,7 @@ fn common_size(glyphs: &[(Glyph, bool)]) -> f64 {
 
 /// Characters of a line as cells of words. A gap is a space if it is clearly wider than those between
 /// the letters of this line: some are set with wide letters, some with no space characters at all.
-fn words(glyphs: &[(Glyph, bool)], size: f64) -> Vec<String> {
+fn words(glyphs: &[(Glyph, bool)], size: f64) -> Vec<Cell> {
     let gap = |i: usize| glyphs[i].0.start - glyphs[i - 1].0.end;
     let mut gaps: Vec<f64> = (1..glyphs.len())
         .filter(|i| !glyphs[*i].1)
@@ -328,31 +366,41 @@ fn words(glyphs: &[(Glyph, bool)], size: f64) -> Vec<String> {
     } else {
         0.0
     };
-    let mut cells = vec![String::new()];
+    let mut cells: Vec<Cell> = Vec::new();
     for (i, (glyph, space)) in glyphs.iter().enumerate() {
-        if i > 0 {
+        if i == 0 {
+            cells.push(begin(glyph));
+        } else {
             let wide =
                 usize::from(is_wide(glyph.char)) + usize::from(is_wide(glyphs[i - 1].0.char));
             let least = [0.14, 0.35, 0.9][wide] * size.min(glyph.size.max(0.7 * size));
             let gap = gap(i);
             if gap > CELL_GAP * size + usual {
-                cells.push(String::new());
-            } else if *space || gap > usual + least {
-                push(&mut cells, ' ');
+                cells.push(begin(glyph));
+            } else if let Some(cell) = cells.last_mut()
+                && (*space || gap > usual + least)
+            {
+                cell.text.push(' ');
             }
         }
-        push(&mut cells, glyph.char);
+        if let Some(cell) = cells.last_mut() {
+            cell.text.push(glyph.char);
+            cell.end = cell.end.max(glyph.end);
+        }
     }
     for cell in &mut cells {
-        *cell = cell.split_whitespace().collect::<Vec<_>>().join(" ");
+        cell.text = cell.text.split_whitespace().collect::<Vec<_>>().join(" ");
     }
-    cells.retain(|cell| !cell.is_empty());
+    cells.retain(|cell| !cell.text.is_empty());
     cells
 }
 
-fn push(cells: &mut [String], c: char) {
-    if let Some(cell) = cells.last_mut() {
-        cell.push(c);
+/// The cell that begins with a character.
+fn begin(glyph: &Glyph) -> Cell {
+    Cell {
+        text: String::new(),
+        start: glyph.start,
+        end: glyph.end,
     }
 }
 

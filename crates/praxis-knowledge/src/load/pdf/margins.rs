@@ -21,18 +21,22 @@ pub(super) fn drop_repeated(pages: &mut [PageZones], body: f64) {
     if count < 2 {
         return;
     }
-    let mut seen: HashMap<Key, Vec<String>> = HashMap::new();
+    let mut seen: HashMap<Key, Seen> = HashMap::new();
     for page in pages.iter() {
         let mut of_page: HashMap<Key, String> = HashMap::new();
         for (top, line) in edges(page) {
             of_page.insert(key(top, line), line.text());
         }
         for (key, text) in of_page {
-            seen.entry(key).or_default().push(text);
+            let seen = seen.entry(key).or_default();
+            seen.times += 1;
+            match &seen.text {
+                Some(first) => seen.varies |= *first != text,
+                None => seen.text = Some(text),
+            }
         }
     }
     let repeats = |top: bool, line: &Line| {
-        let text = line.text();
         let key = key(top, line);
         let number = is_page_number(&key.1);
         let Some(same) = seen.get(&key) else {
@@ -40,9 +44,9 @@ pub(super) fn drop_repeated(pages: &mut [PageZones], body: f64) {
         };
         let least = if number { 2 } else { 3 };
         // A heading such as `Chapter 1` repeats but for its number, and is none the less a heading.
-        let heading = is_larger(line, body, false) && !number && same.iter().any(|t| *t != text);
-        let often = number || same.len() * 100 >= count * SHARE;
-        same.len() >= least && often && !heading
+        let heading = is_larger(line, body, false) && !number && same.varies;
+        let often = number || same.times * 100 >= count * SHARE;
+        same.times >= least && often && !heading
     };
     for page in pages.iter_mut() {
         let dropped: Vec<Line> = edges(page)
@@ -100,6 +104,14 @@ fn margin(lines: &[&Line]) -> usize {
 /// points. A header often repeats the title, which is larger where it is the title.
 type Key = (bool, String, i64);
 
+/// On how many pages a line stands, and whether it is the same on all of them.
+#[derive(Default)]
+struct Seen {
+    times: usize,
+    text: Option<String>,
+    varies: bool,
+}
+
 fn key(top: bool, line: &Line) -> Key {
     (top, pattern(&line.text()), (line.size * 2.0).round() as i64)
 }
@@ -133,11 +145,19 @@ fn is_page_number(pattern: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::pdf::layout::Zone;
+    use crate::load::pdf::layout::{Cell, Zone};
+
+    fn cell(text: &str) -> Cell {
+        Cell {
+            text: text.to_owned(),
+            start: 50.0,
+            end: 300.0,
+        }
+    }
 
     fn page(number: u32, texts: &[&str]) -> PageZones {
         let lines = (0..).zip(texts).map(|(row, text)| Line {
-            cells: vec![(*text).to_owned()],
+            cells: vec![cell(text)],
             start: 50.0,
             end: 300.0,
             // A header above, and what follows the fourth line below, stand apart.
@@ -170,8 +190,8 @@ mod tests {
             })
             .collect();
         for (n, page) in pages.iter_mut().enumerate() {
-            page.zones[0].lines[1].cells = vec![["alpha", "beta", "gamma", "delta"][n].to_owned()];
-            page.zones[0].lines[3].cells = vec![["red", "green", "blue", "grey"][n].to_owned()];
+            page.zones[0].lines[1].cells = vec![cell(["alpha", "beta", "gamma", "delta"][n])];
+            page.zones[0].lines[3].cells = vec![cell(["red", "green", "blue", "grey"][n])];
         }
         drop_repeated(&mut pages, 10.0);
         assert_eq!(

@@ -3,23 +3,30 @@
 //! that is wanted (`scans`, `recognized`). Left out: pictures on pages with text, forms' fields and annotations.
 //!
 //! The syntax is read by hayro-syntax, which repairs broken files and undoes encryption with an empty
-//! password. A page that cannot be read costs that page only.
+//! password. It has no bounds of its own: what it unpacks and walks through is measured before (`survey`). All else is
+//! unpacked here (`streams`, `unpack`). A page that cannot be read costs that page only.
 
 mod content;
 mod encoding;
 mod flow;
 mod font;
 mod glyph;
+mod inflate;
 mod layout;
+mod lexer;
 mod margins;
 mod metrics;
 mod nesting;
 mod prose;
 #[cfg(feature = "ocr")]
 mod recognized;
+mod rows;
 #[cfg(feature = "ocr")]
 mod scans;
 mod streams;
+mod stretches;
+mod survey;
+mod unpack;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -28,15 +35,26 @@ use hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 use super::ocr::{Missing, Ocr};
 use super::{LoadError, LoadLimits, Loading};
 use crate::document::{Builder, LoadedDocument};
-use content::Fonts;
 use flow::PageZones;
+use font::Fonts;
+use layout::Line;
 #[cfg(feature = "ocr")]
 pub(super) use recognized::Recognized;
 use streams::Budget;
 
-/// Bytes that a PDF's streams may unpack to, for each byte that its text may have: fonts and drawings
+/// Bytes that a PDF's streams may unpack to one after the other, for each byte that its text may have: fonts and drawings
 /// are part of them.
 const UNPACKED: u64 = 8;
+
+/// Bytes that one stream, or the content of one page, may unpack to, and those for each byte of the file.
+const UNPACKED_AT_ONCE: u64 = 64 << 20;
+const UNPACKED_OF_A_BYTE: u64 = 2;
+
+/// Characters that may be shown, with the bytes of their texts, for each byte that the text may have.
+const SHOWN: u64 = 16;
+
+/// Bytes that the lines of all pages may take.
+const MOST_OF_LINES: usize = 256 << 20;
 
 /// The document of a PDF, with the page that each block begins on.
 ///
@@ -45,29 +63,39 @@ const UNPACKED: u64 = 8;
 /// [`LoadError::TooLarge`] for what unpacks beyond the limit, [`LoadError::NoText`] for scans.
 pub(super) fn load(bytes: &[u8], name: &str, how: &Loading) -> Result<LoadedDocument, LoadError> {
     let limits = how.limits;
-    let unpacked = limits.max_bytes.saturating_mul(UNPACKED);
-    streams::check_object_streams(bytes, unpacked)?;
     if nesting::is_abyss(bytes) {
-        let what = "its dictionaries nest deeper than any document's";
-        return Err(LoadError::Damaged(what.to_owned()));
+        return Err(nesting::too_deep());
     }
-    let pdf = Pdf::new(bytes.to_vec()).map_err(|error| match error {
+    let surveyed = survey::survey(bytes, limits.max_bytes)?;
+    how.go_on()?;
+    let left_out = surveyed.left_out;
+    let pdf = Pdf::new(surveyed.file).map_err(|error| match error {
         LoadPdfError::Decryption(DecryptionError::PasswordProtected) => LoadError::Encrypted,
         LoadPdfError::Decryption(_) => {
             LoadError::Unsupported("a PDF with an unusual kind of encryption".to_owned())
         }
+        LoadPdfError::Invalid if left_out > 0 => LoadError::Damaged(ODD.to_owned()),
         LoadPdfError::Invalid => {
             LoadError::Damaged("no page of it can be found; it may be cut short".to_owned())
         }
     })?;
-    let mut budget = Budget::new(unpacked);
-    let mut fonts = Fonts::new();
+    let mut budget = budget(bytes.len() as u64, limits);
+    let mut fonts = Fonts::default();
     let mut pages = Vec::new();
-    let mut tally = Tally::default();
+    let mut tally = Tally {
+        left_out,
+        ..Tally::default()
+    };
+    let mut lines = 0;
     for (number, page) in (1u32..).zip(pdf.pages().iter()) {
+        how.go_on()?;
+        if lines > MOST_OF_LINES {
+            budget.exhaust();
+            break;
+        }
         tally.pages += 1;
         let read = catch_unwind(AssertUnwindSafe(|| {
-            let mut text = content::read(page, &mut fonts, &mut budget);
+            let mut text = content::read(page, &mut fonts, &mut budget, &how.pulse);
             let glyphs = std::mem::take(&mut text.glyphs);
             tally.shown += glyphs.len();
             (layout::zones(glyphs), text)
@@ -84,8 +112,11 @@ pub(super) fn load(bytes: &[u8], name: &str, how: &Loading) -> Result<LoadedDocu
             tally.mute.push((number, rest.unknown));
         }
         tally.unknown += rest.unknown;
+        let of_page = zones.iter().flat_map(|zone| &zone.lines);
+        lines += of_page.map(Line::bytes).sum::<usize>();
         pages.push(PageZones { number, zones });
     }
+    how.go_on()?;
     match &how.ocr {
         #[cfg(feature = "ocr")]
         Ocr::Ready(reader) => tally.recognize(&pdf, &mut pages, reader, &how.pulse),
@@ -100,6 +131,16 @@ pub(super) fn load(bytes: &[u8], name: &str, how: &Loading) -> Result<LoadedDocu
     }
     document.notes = tally.notes(&budget);
     Ok(document)
+}
+
+/// What is said of a file with containers whose size is not certain.
+const ODD: &str = "objects of it are packed as no program packs them";
+
+/// What may be read of a file of that many bytes.
+fn budget(file: u64, limits: LoadLimits) -> Budget {
+    let times = |factor: u64| limits.max_bytes.saturating_mul(factor);
+    let one = file.saturating_mul(UNPACKED_OF_A_BYTE);
+    Budget::new(times(UNPACKED), one.max(UNPACKED_AT_ONCE), times(SHOWN))
 }
 
 /// Adds the blocks of pages that are pictures.
@@ -122,6 +163,8 @@ struct Tally {
     mute: Vec<(u32, usize)>,
     shown: usize,
     unknown: usize,
+    /// Containers that are not read.
+    left_out: usize,
     /// Why pages without text were not recognized.
     missing: Missing,
     /// What came of their recognition.
@@ -175,7 +218,10 @@ impl Tally {
                 limit: limits.max_bytes.saturating_mul(UNPACKED),
             }
         } else if self.pages == 0 || self.broken.len() == self.pages {
-            LoadError::Damaged(format!("none of {pages} can be read"))
+            LoadError::Damaged(match self.left_out {
+                0 => format!("none of {pages} can be read"),
+                _ => ODD.to_owned(),
+            })
         } else if let Some(first) = self.recognition.first() {
             LoadError::NoText {
                 reason: first.clone(),
@@ -187,6 +233,8 @@ impl Tally {
         } else if !self.pictures.is_empty() {
             let what = format!("there are only pictures on {pages}, as from a scanner");
             self.missing.no_text(what)
+        } else if self.left_out > 0 {
+            LoadError::Damaged(ODD.to_owned())
         } else {
             LoadError::Empty
         }
@@ -215,8 +263,11 @@ impl Tally {
                 "some of its fonts do not tell their characters: OCR would read them".to_owned(),
             );
         }
+        if self.left_out > 0 {
+            notes.push(format!("{ODD}, and are left out"));
+        }
         if budget.exhausted() {
-            notes.push("it unpacks to more than is read: its end is missing".to_owned());
+            notes.push("it unpacks to more than is read: a part of it is missing".to_owned());
         }
         notes
     }

@@ -1,7 +1,7 @@
 //! What was recognized in pictures of pages, as lines of those pages, so that headings, paragraphs and what repeats
 //! at the edges are found as in any PDF. Left out: recognition (`load::ocr`).
 
-use super::layout::{Line, Zone, stands_close};
+use super::layout::{Cell, Line, Zone, stands_close};
 use super::prose::ends_sentence;
 use crate::load::ocr::{self, Area, Word};
 
@@ -72,7 +72,7 @@ fn line_of(line: &ocr::Line, page: &Recognized, norm: &Norm, is_heading: bool) -
     let end = line.words.iter().map(|w| w.place.right);
     let size = norm.body * if is_heading { HEADING } else { 1.0 };
     Line {
-        cells: cells(&line.words, size / points),
+        cells: cells(&line.words, size / points, points),
         start: first * points,
         end: end.fold(first, f64::max) * points,
         base: (page.height as f64 - line.baseline) * points,
@@ -81,24 +81,31 @@ fn line_of(line: &ocr::Line, page: &Recognized, norm: &Norm, is_heading: bool) -
     }
 }
 
-/// The words of a line of that size in pixels, put together; in pieces where wide gaps part them.
-fn cells(words: &[Word], size: f64) -> Vec<String> {
-    let mut cells: Vec<String> = Vec::new();
+/// The words of a line of that size in pixels, put together; in pieces where wide gaps part them. `points` are those of
+/// a pixel.
+fn cells(words: &[Word], size: f64, points: f64) -> Vec<Cell> {
+    let mut cells: Vec<Cell> = Vec::new();
     let mut end = f64::NEG_INFINITY;
     for word in words {
         let wide = word.place.left - end > CELL_GAP * size;
         match cells.last_mut().filter(|_| !wide) {
             Some(cell) => {
-                let (last, first) = (cell.chars().last(), word.text.chars().next());
+                let text = &mut cell.text;
+                let (last, first) = (text.chars().last(), word.text.chars().next());
                 if let (Some(last), Some(first)) = (last, first)
                     && !stands_close(last, first)
                     && !matches!(first, ',' | '.' | ';' | ':' | '!' | '?' | ')' | '%')
                 {
-                    cell.push(' ');
+                    text.push(' ');
                 }
-                cell.push_str(&word.text);
+                text.push_str(&word.text);
+                cell.end = cell.end.max(word.place.right * points);
             }
-            None => cells.push(word.text.clone()),
+            None => cells.push(Cell {
+                text: word.text.clone(),
+                start: word.place.left * points,
+                end: word.place.right * points,
+            }),
         }
         end = end.max(word.place.right);
     }
@@ -231,7 +238,11 @@ mod tests {
                 vec!["Room", "Price"],
             ),
         ] {
-            assert_eq!(cells(&line, 30.0), expected);
+            let cells = cells(&line, 30.0, 0.5);
+            let texts: Vec<&str> = cells.iter().map(|cell| cell.text.as_str()).collect();
+            assert_eq!(texts, expected);
+            let last = line.last().unwrap().place.right;
+            assert!((cells.last().unwrap().end - last / 2.0).abs() < 1e-9);
         }
     }
 

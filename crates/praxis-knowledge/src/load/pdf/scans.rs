@@ -4,7 +4,7 @@
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use flate2::read::ZlibDecoder;
+use flate2::read::{DeflateDecoder, ZlibDecoder};
 use hayro::hayro_interpret::InterpreterSettings;
 use hayro::vello_cpu::color::palette::css::WHITE;
 use hayro::{PixmapSettings, RenderCache, RenderSettings, render};
@@ -12,8 +12,8 @@ use hayro_syntax::object::{Dict, Name, Object, Stream};
 use hayro_syntax::page::Page;
 use hayro_syntax::{Filter, Pdf};
 
-use super::page_list;
 use super::recognized::Recognized;
+use super::{inflate, page_list, streams};
 use crate::load::ocr::{MAX_PIXELS, Pixels, Reader};
 use crate::load::{Pulse, few};
 
@@ -23,8 +23,12 @@ const MAX_PICTURE: u64 = 150_000_000;
 /// The most bytes that a picture's data may unpack to.
 const MAX_BYTES: u64 = 3 * MAX_PICTURE;
 
-/// Packed bytes of the old filters whose expansion cannot be measured ahead.
-const UNMEASURED: usize = 256 << 10;
+/// Packed bytes of the old filters whose expansion is not measured ahead: some 2,600 times as many.
+const UNMEASURED: usize = 128 << 10;
+
+/// The most bytes that anything else on a page may unpack to, and all of that.
+const MAX_DRAWING: usize = 64 << 20;
+const MAX_DRAWINGS: usize = 1 << 30;
 
 /// Pages that take too long before no other one is tried.
 const MAX_SLOW: usize = 3;
@@ -142,12 +146,26 @@ fn draw<'a>(page: &'a Page<'a>, dpi: u32) -> Option<(Pixels, f64)> {
     Some((pixels, dpi))
 }
 
-/// Why the pictures of a file are not unpacked, if there is a reason.
+/// Why the pictures of a file, and what else is drawn, are not unpacked, if there is a reason.
 fn too_much(pdf: &Pdf) -> Option<String> {
+    let mut drawings = 0usize;
     pdf.objects().into_iter().find_map(|object| match object {
         Object::Stream(stream) if is_picture(stream.dict()) => picture_too_large(&stream),
+        // Of one that has no text and is no picture by its type, such as an attachment, nothing is drawn.
+        Object::Stream(stream) if stream.filters().iter().any(is_of_pictures) => None,
+        Object::Stream(stream) => {
+            let size = streams::size(&stream, MAX_DRAWING);
+            drawings = drawings.saturating_add(size.unwrap_or(MAX_DRAWINGS));
+            (drawings > MAX_DRAWINGS || size.is_none())
+                .then(|| "what is drawn unpacks to too many bytes".to_owned())
+        }
         _ => None,
     })
+}
+
+fn is_of_pictures(filter: &Filter) -> bool {
+    use Filter::{CcittFaxDecode, DctDecode, Jbig2Decode, JpxDecode};
+    matches!(filter, CcittFaxDecode | DctDecode | Jbig2Decode | JpxDecode)
 }
 
 fn is_picture(dict: &Dict<'_>) -> bool {
@@ -181,25 +199,41 @@ fn picture_too_large(stream: &Stream<'_>) -> Option<String> {
             Filter::FlateDecode | Filter::LzwDecode | Filter::RunLengthDecode
         )
     });
-    let bomb = match unpacking.clone().count() {
+    let bomb = match unpacking.count() {
         0 => false,
-        1 if filters.first() == Some(&Filter::FlateDecode) => {
-            unpacked(&raw, MAX_BYTES + 1) > MAX_BYTES
-        }
-        _ => raw.len() > UNMEASURED,
+        1 if filters.first() == Some(&Filter::FlateDecode) => is_bomb(&raw),
+        1 => raw.len() > UNMEASURED,
+        _ => true,
     };
-    bomb.then(|| "a picture unpacks to too many bytes".to_owned())
+    let wide = streams::widest_row(stream.dict()) > MAX_BYTES;
+    (bomb || wide).then(|| "a picture unpacks to too many bytes".to_owned())
 }
 
-/// How much some zlib data unpacks to, up to a limit.
-fn unpacked(packed: &[u8], limit: u64) -> u64 {
-    let mut reader = ZlibDecoder::new(packed).take(limit);
+/// Whether deflate, with zlib's head or without, unpacks to more than any picture has, also where it is damaged.
+fn is_bomb(packed: &[u8]) -> bool {
+    let whole = [
+        is_whole(&mut ZlibDecoder::new(packed)),
+        is_whole(&mut DeflateDecoder::new(packed)),
+    ];
+    let too_much = whole.contains(&None);
+    let most = usize::try_from(MAX_BYTES).unwrap_or(usize::MAX);
+    too_much || !whole.contains(&Some(true)) && inflate::mend(packed, most).is_none()
+}
+
+/// Whether what a reader gives is sound to its end; `None` for more than any picture has.
+fn is_whole(reader: &mut impl Read) -> Option<bool> {
     let mut buffer = [0u8; 16 << 10];
     let mut total = 0;
-    while let Ok(some @ 1..) = reader.read(&mut buffer) {
-        total += some as u64;
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Some(true),
+            Ok(some) => total += some as u64,
+            Err(_) => return Some(false),
+        }
+        if total > MAX_BYTES {
+            return None;
+        }
     }
-    total
 }
 
 fn be16(bytes: &[u8], at: usize) -> Option<f64> {

@@ -1,72 +1,95 @@
-//! Streams of a PDF, unpacked within bounds: a small file may unpack to more than memory holds.
-//! Left out: images, and filters that no text is packed with.
+//! Streams of a PDF, unpacked within bounds: a small file may unpack to more than memory holds. Left out: images, and the
+//! streams that hayro-syntax unpacks itself (`survey`).
 
 use std::borrow::Cow;
-use std::io::Read;
 
-use flate2::read::{DeflateDecoder, ZlibDecoder};
-use hayro_syntax::Filter;
-use hayro_syntax::object::{Dict, Stream};
+use hayro_syntax::object::{Array, Dict, Name, Object, Stream};
 
-use super::LoadError;
+use super::unpack::{MOST_FILTERS, Named, Parameters, Step, Unpacked, unpack};
 
-/// Packed bytes of the old filters whose expansion cannot be measured ahead.
-const UNMEASURED: usize = 256 << 10;
+/// What a stream costs, be it empty: so many of them are not unpacked for nothing.
+const EACH: u64 = 256;
 
-/// Bytes that may still be unpacked for one document.
+/// What may still be read of one document.
 pub(super) struct Budget {
+    /// Bytes that streams may unpack to, all together, and one of them.
     left: u64,
+    one: usize,
+    /// Characters that may be shown, and the bytes of their texts.
+    shown: u64,
     /// Whether something was left out because of it.
     exhausted: bool,
 }
 
 impl Budget {
-    /// A budget of that many bytes.
-    pub fn new(bytes: u64) -> Self {
+    /// A budget of that many bytes, and that many in one stream, and that many characters.
+    pub fn new(bytes: u64, one: u64, shown: u64) -> Self {
         Self {
             left: bytes,
+            one: usize::try_from(one).unwrap_or(usize::MAX),
+            shown,
             exhausted: false,
         }
     }
 
-    /// Whether the document holds more than was allowed to be unpacked.
+    /// Whether the document holds more than was allowed to be read.
     pub fn exhausted(&self) -> bool {
         self.exhausted
+    }
+
+    /// Notes that a part of the document is left out.
+    pub fn exhaust(&mut self) {
+        self.exhausted = true;
+    }
+
+    /// The most bytes that one stream may unpack to.
+    pub fn one(&self) -> usize {
+        self.one
     }
 
     /// The content of a stream; none if it is an image, is damaged from its first byte on, or is over
     /// the budget.
     pub fn decode(&mut self, stream: &Stream<'_>) -> Option<Vec<u8>> {
-        let filters = stream.filters();
-        let plain = !stream.dict().contains_key("DecodeParms") && !stream.dict().contains_key("DP");
+        self.decode_up_to(stream, self.one)
+    }
+
+    /// The same of a stream that is of no use if it is larger than `most`.
+    pub fn decode_up_to(&mut self, stream: &Stream<'_>, most: usize) -> Option<Vec<u8>> {
+        let steps = steps(stream.dict())?;
+        if !self.spend(EACH) {
+            return None;
+        }
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let most = most.min(self.one).min(left);
         let raw = stream.raw_data();
-        let data = match filters.as_slice() {
-            [] => raw.into_owned(),
-            [Filter::FlateDecode] => {
-                let data = self.inflate(&raw)?;
-                if plain || data.len() as u64 > self.left {
-                    data
-                } else {
-                    // A predictor is undone by the library, now that the size is known.
-                    stream.decoded_data().ok()?.into_owned()
-                }
+        let is_empty = raw.is_empty();
+        let mut spent = 0;
+        let unpacked = unpack(raw, &steps, most, |bytes| spent += bytes);
+        let (data, cost) = match unpacked {
+            Unpacked::Whole(data) => {
+                let cost = spent.max(data.len());
+                (Some(data.into_owned()), cost)
             }
-            [Filter::Ascii85Decode, Filter::FlateDecode] if plain => {
-                self.inflate(&ascii85(&raw))?
+            // As much of it as is sound, for a page cut short is still of use.
+            Unpacked::Cut(data) => {
+                let cost = spent.max(data.len());
+                ((!data.is_empty() || is_empty).then_some(data), cost)
             }
-            filters => {
-                let unpacking = filters
-                    .iter()
-                    .filter(|f| !matches!(f, Filter::AsciiHexDecode | Filter::Ascii85Decode))
-                    .count();
-                if unpacking > 1 || raw.len() > UNMEASURED {
-                    self.exhausted |= unpacking == 1;
-                    return None;
-                }
-                stream.decoded_data().ok()?.into_owned()
+            Unpacked::TooMuch => {
+                self.exhausted = true;
+                (None, spent.saturating_add(most))
             }
         };
-        self.spend(data.len() as u64).then_some(data)
+        self.left = self.left.saturating_sub(cost as u64);
+        data
+    }
+
+    /// Takes characters that are shown, or bytes of their texts, from the budget; whether there were enough.
+    pub fn show(&mut self, characters: usize) -> bool {
+        let enough = characters as u64 <= self.shown;
+        self.shown = self.shown.saturating_sub(characters as u64);
+        self.exhausted |= !enough;
+        enough
     }
 
     fn spend(&mut self, bytes: u64) -> bool {
@@ -75,93 +98,95 @@ impl Budget {
         self.left = self.left.saturating_sub(bytes);
         enough
     }
-
-    /// What zlib data unpacks to: as much of it as is sound, for a page cut short is still of use.
-    fn inflate(&self, packed: &[u8]) -> Option<Vec<u8>> {
-        let whole = |reader: &mut dyn Read| {
-            let mut data = Vec::new();
-            let _ = reader.take(self.left + 1).read_to_end(&mut data);
-            data
-        };
-        let mut data = whole(&mut ZlibDecoder::new(packed));
-        if data.is_empty() {
-            data = whole(&mut DeflateDecoder::new(packed));
-        }
-        (!data.is_empty() || packed.is_empty()).then_some(data)
-    }
 }
 
-/// Refuses a file whose object streams, which are unpacked as soon as it is opened, are over a limit.
-///
-/// # Errors
-/// [`LoadError::TooLarge`].
-pub(super) fn check_object_streams(file: &[u8], limit: u64) -> Result<(), LoadError> {
-    let mut total = 0u64;
-    for at in memchr::memmem::find_iter(file, b"stream") {
-        let start = at + b"stream".len();
-        if file[..at].ends_with(b"end") {
-            continue;
-        }
-        let dictionary = &file[at.saturating_sub(600)..at];
-        let dictionary = memchr::memmem::rfind(dictionary, b" obj")
-            .map_or(dictionary, |begin| &dictionary[begin..]);
-        let has = |key: &[u8]| memchr::memmem::find_iter(dictionary, key).count();
-        if has(b"/ObjStm") + has(b"/XRef") == 0 {
-            continue;
-        }
-        let skip = file[start..]
-            .iter()
-            .take(2)
-            .take_while(|b| b.is_ascii_whitespace())
-            .count();
-        let left = limit.saturating_sub(total);
-        let mut reader = ZlibDecoder::new(&file[start + skip..]).take(left + 1);
-        total += copied(&mut reader);
-        if total > limit || has(b"/FlateDecode") > 1 {
-            return Err(LoadError::TooLarge {
-                size: total.max(limit + 1),
-                limit,
-            });
-        }
+/// The most bytes that hayro-syntax unpacks a stream to, which is no picture; `None` for more than `most`, and for what
+/// cannot be told.
+#[cfg(feature = "ocr")]
+pub(super) fn size(stream: &Stream<'_>, most: usize) -> Option<usize> {
+    if widest_row(stream.dict()) > most as u64 {
+        return None;
     }
-    Ok(())
+    let steps = steps(stream.dict())?;
+    let (_, size) = super::unpack::unpack_leniently(stream.raw_data(), &steps, most)?;
+    Some(size)
 }
 
-/// Bytes that a reader gives before its end or an error.
-fn copied(reader: &mut impl Read) -> u64 {
-    let mut buffer = [0u8; 16 << 10];
-    let mut total = 0;
-    while let Ok(some @ 1..) = reader.read(&mut buffer) {
-        total += some as u64;
-    }
-    total
+/// Bytes of the widest row that a predictor of a stream is told of, for which room is made.
+#[cfg(feature = "ocr")]
+pub(super) fn widest_row(dict: &Dict<'_>) -> u64 {
+    let all = ["DP", "DecodeParms"].map(|key| match dict.get::<Object<'_>>(key) {
+        Some(Object::Dict(dict)) => vec![parameters(&dict)],
+        Some(Object::Array(all)) => each_parameters(&all),
+        _ => Vec::new(),
+    });
+    let rows = all.iter().flatten().map(|found| {
+        let bits = found.colors.saturating_mul(found.bits);
+        bits.saturating_mul(found.columns).div_ceil(8)
+    });
+    rows.max().unwrap_or(0)
 }
 
-fn ascii85(text: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len() / 5 * 4);
-    let (mut group, mut filled) = (0u32, 0usize);
-    for byte in text {
-        match byte {
-            b'z' if filled == 0 => bytes.extend([0; 4]),
-            b'!'..=b'u' => {
-                group = group.wrapping_mul(85).wrapping_add(u32::from(byte - b'!'));
-                filled += 1;
-                if filled == 5 {
-                    bytes.extend(group.to_be_bytes());
-                    (group, filled) = (0, 0);
-                }
+/// The filters of a stream, from the first to be undone on; none for pictures, for data in another file, and for what
+/// nobody knows.
+fn steps(dict: &Dict<'_>) -> Option<Vec<Step>> {
+    let either = |short: &str, long: &str| {
+        let short = dict.get::<Object<'_>>(short);
+        short.or_else(|| dict.get::<Object<'_>>(long))
+    };
+    let names: Vec<Name<'_>> = match either("F", "Filter") {
+        Some(Object::Name(name)) => vec![name],
+        Some(Object::Array(names)) => {
+            let names = names.iter::<Name<'_>>();
+            names.take(MOST_FILTERS + 1).collect()
+        }
+        Some(Object::String(_) | Object::Dict(_)) => return None,
+        _ => Vec::new(),
+    };
+    if names.len() > MOST_FILTERS {
+        return None;
+    }
+    let described = match either("DP", "DecodeParms") {
+        Some(Object::Dict(dict)) if names.len() == 1 => vec![parameters(&dict)],
+        Some(Object::Array(all)) => each_parameters(&all),
+        _ => Vec::new(),
+    };
+    let mut steps = Vec::with_capacity(names.len());
+    for (index, name) in names.iter().enumerate() {
+        match Named::of(name) {
+            Named::Packing(packing) => {
+                steps.push((packing, described.get(index).copied().unwrap_or_default()));
             }
-            b'~' => break,
-            _ => {}
+            // Undone with the encryption of the file.
+            Named::Crypt if index == 0 => {}
+            Named::Crypt | Named::Picture | Named::Unknown => return None,
         }
     }
-    if filled > 1 {
-        for _ in filled..5 {
-            group = group.wrapping_mul(85).wrapping_add(84);
-        }
-        bytes.extend(&group.to_be_bytes()[..filled - 1]);
+    Some(steps)
+}
+
+fn each_parameters(all: &Array<'_>) -> Vec<Parameters> {
+    let each = all.iter::<Object<'_>>().take(MOST_FILTERS);
+    let each = each.map(|object| match object {
+        Object::Dict(dict) => parameters(&dict),
+        _ => Parameters::default(),
+    });
+    each.collect()
+}
+
+fn parameters(dict: &Dict<'_>) -> Parameters {
+    let usual = Parameters::default();
+    let number = |key: &str, usual: u64| {
+        let number = dict.get::<u32>(key);
+        number.map_or(usual, u64::from)
+    };
+    Parameters {
+        predictor: number("Predictor", usual.predictor),
+        colors: number("Colors", usual.colors),
+        bits: number("BitsPerComponent", usual.bits),
+        columns: number("Columns", usual.columns),
+        early_change: number("EarlyChange", 1) != 0,
     }
-    bytes
 }
 
 /// A text string of a dictionary (ISO 32000-1, 7.9.2.2): UTF-16 or UTF-8 by its mark, else
@@ -178,10 +203,10 @@ pub(super) fn text_string(bytes: &[u8]) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }
 
-/// A text string in a dictionary.
-pub(super) fn text_entry(dict: &Dict<'_>, key: &str) -> Option<String> {
+/// A text string in a dictionary, unless it is longer than `most` bytes.
+pub(super) fn text_entry(dict: &Dict<'_>, key: &str, most: usize) -> Option<String> {
     let value = dict.get::<hayro_syntax::object::String<'_>>(key)?;
-    Some(text_string(value.as_bytes()))
+    (value.as_bytes().len() <= most).then(|| text_string(value.as_bytes()))
 }
 
 #[cfg(test)]
@@ -189,16 +214,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ascii85_is_undone() {
-        assert_eq!(ascii85(b"87cURD]i,\"Ebo80~>"), b"Hello World!");
-        assert_eq!(ascii85(b"87cUR DZ~>"), b"Hello");
-        assert_eq!(ascii85(b"z~>"), [0; 4]);
-        assert!(ascii85(b"!").is_empty());
-    }
-
-    #[test]
     fn text_strings_are_read_in_both_encodings() {
         assert_eq!(text_string(b"\xfe\xff\x4e\x2d\x65\x87"), "中文");
         assert_eq!(text_string(b"caf\xe9"), "café");
+    }
+
+    #[test]
+    fn characters_are_shown_as_long_as_there_are_any_left() {
+        let mut budget = Budget::new(0, 0, 10);
+        assert!(budget.show(6) && budget.show(4) && !budget.exhausted());
+        assert!(!budget.show(1) && budget.exhausted());
     }
 }

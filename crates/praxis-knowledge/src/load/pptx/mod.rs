@@ -4,6 +4,8 @@
 
 mod slide;
 
+use std::collections::HashMap;
+
 use super::package::Package;
 use super::{LoadError, LoadLimits, xml};
 use crate::document::{BlockKind, Builder, LoadedDocument};
@@ -28,11 +30,10 @@ pub(super) fn load(
             order.extend(attributes.relation());
         }
     })?;
-    let parts = package.relations(&main)?;
-    let paths = order
-        .iter()
-        .filter_map(|id| parts.iter().find(|part| part.id == *id))
-        .map(|part| part.target.clone());
+    let parts = package.relations(&main)?.into_iter();
+    let mut parts: HashMap<String, String> = parts.map(|part| (part.id, part.target)).collect();
+    // Each slide once, however often it is named.
+    let paths = order.iter().filter_map(|id| parts.remove(id));
 
     let mut builder = Builder::default();
     let mut hidden = Vec::new();

@@ -3,6 +3,7 @@
 
 use crate::document::BlockKind;
 use crate::load::LoadError;
+use crate::load::grid::Grid;
 use crate::load::xml::{self, Attributes, Event};
 
 /// Deeper bullets are shown like those of this level.
@@ -67,9 +68,11 @@ struct Walk {
     skipped: usize,
 }
 
+/// A table that is open. A cell over several columns is followed by cells that are empty.
 #[derive(Default)]
 struct Table {
-    text: String,
+    grid: Grid,
+    /// Cells of the open row that have begun.
     cells: usize,
 }
 
@@ -159,14 +162,12 @@ impl Walk {
             "tbl" => self.table = Some(Table::default()),
             "tr" => {
                 if let Some(table) = &mut self.table {
+                    table.grid.row();
                     table.cells = 0;
                 }
             }
             "tc" => {
                 if let Some(table) = &mut self.table {
-                    if table.cells > 0 {
-                        table.text.push_str(" | ");
-                    }
                     table.cells += 1;
                 }
             }
@@ -181,16 +182,10 @@ impl Walk {
             "sp" => {
                 self.shapes.pop();
             }
-            "tr" => {
-                if let Some(table) = &mut self.table {
-                    let end = table.text.trim_end_matches([' ', '|']).len();
-                    table.text.truncate(end);
-                    table.text.push('\n');
-                }
-            }
             "tbl" => {
                 if let Some(table) = self.table.take() {
-                    self.slide.blocks.push((BlockKind::Table, table.text));
+                    let text = table.grid.finish();
+                    self.slide.blocks.push((BlockKind::Table, text));
                 }
             }
             _ => {}
@@ -206,10 +201,7 @@ impl Walk {
         }
         let one_line = || text.split_whitespace().collect::<Vec<_>>().join(" ");
         if let Some(table) = &mut self.table {
-            if !table.text.is_empty() && !table.text.ends_with([' ', '\n']) {
-                table.text.push(' ');
-            }
-            table.text.push_str(&one_line());
+            table.grid.add(table.cells.saturating_sub(1), &one_line());
             return;
         }
         let mut outside = Shape::default();

@@ -31,10 +31,11 @@ pub(in crate::load) fn load(
     };
     let delimiter = told.unwrap_or_else(|| sniff(text));
     let mut tables = Tables::new(limits);
-    for (number, record) in (0u32..).zip(records(text, delimiter)) {
-        let cells = (0u32..).zip(record.iter().map(str::to_owned)).collect();
-        if tables.row(number, cells)? == Wanted::Enough {
-            break;
+    'rows: for (number, record) in (0u32..).zip(records(text, delimiter)) {
+        for (column, text) in (0u32..).zip(&record) {
+            if tables.cell(number, column, text)? == Wanted::Enough {
+                break 'rows;
+            }
         }
     }
     let (builder, notes) = tables.finish()?;

@@ -3,13 +3,14 @@
 //! are read, charts, comments, and sheets that are hidden, which a note tells.
 
 mod biff;
+mod claims;
 mod delimited;
 mod number;
 mod ods;
 mod xls;
 mod xlsx;
 
-use super::{LoadError, LoadLimits};
+use super::{LoadError, LoadLimits, grid};
 use crate::document::{BlockKind, Builder};
 
 pub(super) use delimited::load as load_delimited;
@@ -20,6 +21,9 @@ pub(super) use xlsx::load as load_xlsx;
 /// Cells of a file that are read: more of them are data for a program, not a text for a search.
 const MAX_CELLS: usize = 2_000_000;
 
+/// Columns of a sheet, of which no program allows more.
+const MAX_COLUMNS: u32 = 16_384;
+
 /// The cells of a workbook on their way to blocks.
 struct Tables {
     builder: Builder,
@@ -27,6 +31,9 @@ struct Tables {
     rows: Vec<Vec<(u32, String)>>,
     last_row: Option<u32>,
     cells: usize,
+    /// Whether there are more columns and cells than are read.
+    has_more_columns: bool,
+    has_more_cells: bool,
     /// Bytes of text that may still come: a text that many cells share is there once only in the file.
     left: u64,
     limit: u64,
@@ -47,6 +54,8 @@ impl Tables {
             rows: Vec::new(),
             last_row: None,
             cells: 0,
+            has_more_columns: false,
+            has_more_cells: false,
             left: limits.max_bytes,
             limit: limits.max_bytes,
             notes: Vec::new(),
@@ -60,35 +69,34 @@ impl Tables {
         Ok(())
     }
 
-    /// Adds a row; one that does not follow on the last begins another table.
-    fn row(&mut self, number: u32, cells: Vec<(u32, String)>) -> Result<Wanted, LoadError> {
-        let cells: Vec<(u32, String)> = cells
-            .into_iter()
-            .map(|(column, text)| (column, one_line(&text)))
-            .filter(|(_, text)| !text.is_empty())
-            .collect();
-        if cells.is_empty() {
+    /// Adds a cell. Rows come from above, and one that does not follow on the last begins another table. A cell is
+    /// counted and charged before its text is copied: many may show one text, which is there once only in the file.
+    fn cell(&mut self, row: u32, column: u32, text: &str) -> Result<Wanted, LoadError> {
+        self.charge(text.len())?;
+        if column >= MAX_COLUMNS {
+            self.has_more_columns |= !text.is_empty();
             return Ok(Wanted::More);
         }
-        if self
-            .last_row
-            .is_some_and(|last| last.checked_add(1) != Some(number))
-        {
-            self.flush()?;
+        let text = one_line(text);
+        if text.is_empty() {
+            return Ok(Wanted::More);
         }
-        if self.cells + cells.len() > MAX_CELLS {
-            let note = format!("it has more than {MAX_CELLS} cells: the others are not read");
-            if !self.notes.contains(&note) {
-                self.notes.push(note);
-            }
+        if self.cells >= MAX_CELLS {
+            self.has_more_cells = true;
             return Ok(Wanted::Enough);
         }
-        self.cells += cells.len();
-        for (_, text) in &cells {
-            self.charge(text.len())?;
+        self.cells += 1;
+        if self.last_row != Some(row) {
+            let follows = |last: u32| last.checked_add(1) == Some(row);
+            if !self.last_row.is_none_or(follows) {
+                self.flush()?;
+            }
+            self.last_row = Some(row);
+            self.rows.push(Vec::with_capacity(1));
         }
-        self.last_row = Some(number);
-        self.rows.push(cells);
+        if let Some(cells) = self.rows.last_mut() {
+            cells.push((column, text));
+        }
         Ok(Wanted::More)
     }
 
@@ -109,33 +117,38 @@ impl Tables {
     /// filled cell only is its caption.
     fn flush(&mut self) -> Result<(), LoadError> {
         self.last_row = None;
-        let rows = std::mem::take(&mut self.rows);
-        let mut columns: Vec<u32> = rows.iter().flatten().map(|(column, _)| *column).collect();
+        let mut rows = std::mem::take(&mut self.rows);
+        for row in &mut rows {
+            row.sort_by_key(|(column, _)| *column);
+            row.dedup_by_key(|(column, _)| *column);
+        }
+        let mut places = rows.iter().flatten().map(|(column, _)| *column);
+        let first = places.next();
+        let captions = if places.any(|column| Some(column) != first) {
+            rows.iter().take_while(|row| row.len() == 1).count()
+        } else {
+            0
+        };
+        let table = rows.split_off(captions);
+        for (_, text) in rows.iter().flatten() {
+            self.builder.push(BlockKind::Paragraph, text, None);
+        }
+        let mut columns: Vec<u32> = table.iter().flatten().map(|(column, _)| *column).collect();
         columns.sort_unstable();
         columns.dedup();
-        let mut rows = rows.into_iter().peekable();
-        if columns.len() > 1 {
-            while let Some(caption) = rows.next_if(|row| row.len() == 1) {
-                let text = caption.first().map_or("", |(_, text)| text);
-                self.builder.push(BlockKind::Paragraph, text, None);
-            }
+        self.charge(columns.len() * grid::COLUMN_BYTES)?;
+        let mut writer = grid::Writer::new(columns.len());
+        for row in &table {
+            // Each column of a row is among them.
+            let place = |column: u32| columns.binary_search(&column).unwrap_or_default();
+            let last = row.last().map_or(0, |(column, _)| place(*column) + 1);
+            self.charge((last - row.len().min(last)) * grid::EMPTY_BYTES)?;
+            writer.row(
+                row.iter()
+                    .map(|(column, text)| (place(*column), text.as_str())),
+            );
         }
-        let mut table = String::new();
-        for row in rows {
-            if !table.is_empty() {
-                table.push('\n');
-            }
-            let mut place = 0;
-            for (column, text) in row {
-                let target = columns.binary_search(&column).unwrap_or(place);
-                let gaps = target.saturating_sub(place);
-                self.charge(gaps * 3)?;
-                table.extend(std::iter::repeat_n(" | ", gaps));
-                place = place.max(target);
-                table.push_str(&text);
-            }
-        }
-        self.builder.push(BlockKind::Table, &table, None);
+        self.builder.push(BlockKind::Table, &writer.finish(), None);
         Ok(())
     }
 
@@ -147,6 +160,16 @@ impl Tables {
 
     fn finish(mut self) -> Result<(Builder, Vec<String>), LoadError> {
         self.flush()?;
+        for (has_more, what, most) in [
+            (self.has_more_columns, "columns", MAX_COLUMNS as usize),
+            (self.has_more_cells, "cells", MAX_CELLS),
+        ] {
+            if has_more {
+                self.notes.push(format!(
+                    "it has more than {most} {what}: the others are not read"
+                ));
+            }
+        }
         Ok((self.builder, super::few(self.notes.into_iter())))
     }
 }

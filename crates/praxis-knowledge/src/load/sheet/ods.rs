@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::{Tables, Wanted};
+use super::{MAX_COLUMNS, Tables, Wanted};
 use crate::document::LoadedDocument;
 use crate::load::package::Package;
 use crate::load::xml::{self, Attributes, Event};
@@ -79,7 +79,8 @@ struct Walk {
     row: u32,
     row_repeat: u32,
     column: u32,
-    cells: Vec<(u32, String)>,
+    /// Filled cells of the open row: column, how often, text.
+    cells: Vec<(u32, u32, String)>,
     cell: Option<Cell>,
     annotation: usize,
 }
@@ -172,35 +173,36 @@ impl Walk {
         let Some(cell) = self.cell.take() else { return };
         let text = super::one_line(&cell.text);
         if !text.is_empty() {
-            // No sheet has more columns.
-            for i in 0..cell.repeat.min(16_384) {
-                // The first is charged when its row is added.
-                let more = if i == 0 { 0 } else { text.len() };
-                if let Err(error) = self.tables.charge(more) {
-                    self.error = Some(error);
-                    return;
-                }
-                self.cells
-                    .push((self.column.saturating_add(i), text.clone()));
-            }
+            let repeat = cell.repeat.min(MAX_COLUMNS);
+            self.cells.push((self.column, repeat, text));
         }
         self.column = self.column.saturating_add(cell.repeat);
     }
 
     fn end_row(&mut self) {
         let cells = std::mem::take(&mut self.cells);
-        if !cells.is_empty() && !self.hidden {
-            for i in 0..self.row_repeat {
-                match self.tables.row(self.row.saturating_add(i), cells.clone()) {
-                    Ok(Wanted::More) => {}
-                    Ok(Wanted::Enough) => break,
-                    Err(error) => {
-                        self.error = Some(error);
-                        return;
+        if !cells.is_empty()
+            && !self.hidden
+            && let Err(error) = self.repeat(&cells)
+        {
+            self.error = Some(error);
+        }
+        self.row = self.row.saturating_add(self.row_repeat);
+    }
+
+    /// Adds the cells of a row, as often as the row and each of them is repeated.
+    fn repeat(&mut self, cells: &[(u32, u32, String)]) -> Result<(), LoadError> {
+        for row in 0..self.row_repeat {
+            let row = self.row.saturating_add(row);
+            for (first, repeat, text) in cells {
+                for column in 0..*repeat {
+                    let column = first.saturating_add(column);
+                    if self.tables.cell(row, column, text)? == Wanted::Enough {
+                        return Ok(());
                     }
                 }
             }
         }
-        self.row = self.row.saturating_add(self.row_repeat);
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 //! table as large as the farthest cell says and copies a shared text for each cell that shows it. Left
 //! out: older versions, and what stands in merged, deleted or hidden cells.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
 
@@ -67,13 +68,8 @@ fn add(
     tables: &mut Tables,
 ) -> Result<Wanted, LoadError> {
     cells.sort_by_key(|(row, column, _)| (*row, *column));
-    let mut cells = cells.into_iter().peekable();
-    while let Some((number, column, value)) = cells.next() {
-        let mut row = vec![(column, book.text(value))];
-        while let Some((_, column, value)) = cells.next_if(|(r, ..)| *r == number) {
-            row.push((column, book.text(value)));
-        }
-        if tables.row(number, row)? == Wanted::Enough {
+    for (row, column, value) in &cells {
+        if tables.cell(*row, *column, &book.text(value))? == Wanted::Enough {
             return Ok(Wanted::Enough);
         }
     }
@@ -219,19 +215,24 @@ impl Workbook {
         cells
     }
 
-    fn text(&self, value: Value) -> String {
+    /// The text of a cell. What many cells share is not copied.
+    fn text<'a>(&'a self, value: &'a Value) -> Cow<'a, str> {
         match value {
-            Value::Text(text) => text,
-            Value::Shared(index) => self.strings.get(index).cloned().unwrap_or_default(),
+            Value::Text(text) => Cow::Borrowed(text),
+            Value::Shared(index) => {
+                Cow::Borrowed(self.strings.get(*index).map_or("", String::as_str))
+            }
             Value::Number { value, style } => {
-                let id = self.styles.get(usize::from(style)).copied().unwrap_or(0);
+                let id = self.styles.get(usize::from(*style)).copied();
+                let id = id.unwrap_or(0);
                 let format = self
                     .formats
                     .get(&id)
                     .map_or_else(|| built_in(id), String::as_str);
-                number::moment(format)
-                    .and_then(|moment| number::date(value, moment, self.from_1904))
-                    .unwrap_or_else(|| number::show(value, format))
+                let shown = number::moment(format)
+                    .and_then(|moment| number::date(*value, moment, self.from_1904))
+                    .unwrap_or_else(|| number::show(*value, format));
+                Cow::Owned(shown)
             }
         }
     }

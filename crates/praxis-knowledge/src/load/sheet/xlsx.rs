@@ -1,12 +1,13 @@
 //! XLSX by calamine, cell by cell: its tables of whole sheets are as large as the farthest cell says.
 //! Left out: what the cells of a merged range repeat.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use calamine::{DataRef, Reader, SheetType, SheetVisible, Xlsx, XlsxError};
 
-use super::{Tables, Wanted, number};
+use super::{Tables, Wanted, claims, number};
 use crate::document::LoadedDocument;
 use crate::load::package::Package;
 use crate::load::{LoadError, LoadLimits};
@@ -23,6 +24,7 @@ pub(in crate::load) fn load(
 ) -> Result<LoadedDocument, LoadError> {
     let mut package = Package::open(bytes, limits)?;
     package.check_size()?;
+    claims::check(&mut package, limits)?;
     let (title, about) = package.properties()?;
     let mut book = contained(|| Xlsx::new(Cursor::new(bytes)).map_err(damaged))?;
     let from_1904 = book.has_1904_epoch();
@@ -68,11 +70,10 @@ fn read(
     tables: &mut Tables,
 ) -> Result<Wanted, LoadError> {
     let mut reader = book.worksheet_cells_reader(sheet).map_err(damaged)?;
-    let mut open: Option<(u32, Vec<(u32, String)>)> = None;
     loop {
         let next = reader.next_cell_with_style_id();
         let Some((cell, style)) = next.map_err(damaged)? else {
-            break;
+            return Ok(Wanted::More);
         };
         let (row, column) = cell.get_position();
         let format = reader
@@ -81,32 +82,22 @@ fn read(
             .and_then(|style| style.number_format.as_ref())
             .map_or("", |format| format.format_code.as_str());
         let text = text(cell.get_value(), format, from_1904);
-        match &mut open {
-            Some((open_row, cells)) if *open_row == row => cells.push((column, text)),
-            _ => {
-                if let Some((number, cells)) = open.replace((row, vec![(column, text)]))
-                    && tables.row(number, cells)? == Wanted::Enough
-                {
-                    return Ok(Wanted::Enough);
-                }
-            }
+        if tables.cell(row, column, &text)? == Wanted::Enough {
+            return Ok(Wanted::Enough);
         }
-    }
-    match open {
-        Some((number, cells)) => tables.row(number, cells),
-        None => Ok(Wanted::More),
     }
 }
 
-fn text(value: &DataRef<'_>, format: &str, from_1904: bool) -> String {
-    match value {
-        DataRef::Empty => String::new(),
-        DataRef::String(text) => text.clone(),
-        DataRef::SharedString(text) => (*text).to_owned(),
+/// A cell's text as shown. What many cells share is not copied.
+fn text<'a>(value: &'a DataRef<'_>, format: &str, from_1904: bool) -> Cow<'a, str> {
+    let shown = match value {
+        DataRef::Empty => return Cow::Borrowed(""),
+        DataRef::String(text) => return Cow::Borrowed(text),
+        DataRef::SharedString(text) => return Cow::Borrowed(text),
+        DataRef::Bool(true) => return Cow::Borrowed("TRUE"),
+        DataRef::Bool(false) => return Cow::Borrowed("FALSE"),
         DataRef::Int(value) => number::show(*value as f64, format),
         DataRef::Float(value) => number::show(*value, format),
-        DataRef::Bool(true) => "TRUE".to_owned(),
-        DataRef::Bool(false) => "FALSE".to_owned(),
         DataRef::Error(error) => error.to_string(),
         DataRef::DateTime(moment) => {
             // Some formats of dates are known by their number only.
@@ -118,7 +109,8 @@ fn text(value: &DataRef<'_>, format: &str, from_1904: bool) -> String {
                 .unwrap_or_else(|| number::general(moment.as_f64()))
         }
         DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => text.replacen('T', " ", 1),
-    }
+    };
+    Cow::Owned(shown)
 }
 
 /// Does what calamine may panic in: it computes places of cells without a look at their bounds.

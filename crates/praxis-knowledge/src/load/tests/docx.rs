@@ -49,7 +49,7 @@ fn headings_lists_and_tables_are_kept() {
             (BlockKind::Heading(1), "标题 & x"),
             (BlockKind::Paragraph, "Text 你"),
             (BlockKind::ListItem, "- item"),
-            (BlockKind::Table, "a | b\n | c"),
+            (BlockKind::Table, "| a | b |\n| --- | --- |\n|  | c |"),
         ]
     );
 }

@@ -1,9 +1,14 @@
 //! Long runs of changed files through each loader: `MINUTES=10 cargo test --release -p praxis-knowledge
-//! fuzz -- --ignored --nocapture`, with `FORMAT=xlsx` for one and `SEED=7` for others. Linux only, which
-//! tells how much memory was used.
+//! fuzz -- --ignored --nocapture`, with `FORMAT=xlsx` for one and `SEED=7` for others. What is packed in a file is changed
+//! unpacked, and a few bytes of it are made many, as in files that are meant to be too much. Linux only, which tells how
+//! much memory was used.
 
 use std::io::{Cursor, Read, Write};
 use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::read::ZlibDecoder;
+use flate2::write::ZlibEncoder;
 
 use super::hostile::{check, samples};
 use super::*;
@@ -54,7 +59,7 @@ fn change(bytes: &mut Vec<u8>, dice: &mut Dice) {
     for _ in 0..=dice.below(8) {
         let at = dice.below(bytes.len());
         let length = dice.below(64).min(bytes.len() - at.min(bytes.len()));
-        match dice.below(7) {
+        match dice.below(8) {
             0 if !bytes.is_empty() => bytes[at] ^= 1 << dice.below(8),
             1 if !bytes.is_empty() => bytes[at] = dice.next() as u8,
             2 => drop(bytes.drain(at..at + length)),
@@ -71,6 +76,11 @@ fn change(bytes: &mut Vec<u8>, dice: &mut Dice) {
             5 if dice.below(8) == 0 => bytes.truncate(at),
             6 if dice.below(8) == 0 => {
                 let copy = bytes[at..at + length].repeat(1 + dice.below(2000));
+                bytes.splice(at..at, copy);
+            }
+            // One operator, one cell, one item: as many as a file of some kilobytes may hold packed.
+            7 if dice.below(32) == 0 => {
+                let copy = bytes[at..at + length.min(16)].repeat(1 + dice.below(200_000));
                 bytes.splice(at..at, copy);
             }
             _ => {}
@@ -96,6 +106,40 @@ fn change_part(bytes: &[u8], dice: &mut Dice) -> Option<Vec<u8>> {
         out.write_all(&content).ok()?;
     }
     Some(out.finish().ok()?.into_inner())
+}
+
+/// Changes what is packed in a stream of a PDF, in the same place if there is room for it.
+fn change_stream(bytes: &[u8], dice: &mut Dice) -> Option<Vec<u8>> {
+    let streams: Vec<(usize, usize)> = memchr::memmem::find_iter(bytes, b"stream\n")
+        .chain(memchr::memmem::find_iter(bytes, b"stream\r\n"))
+        .filter(|at| !bytes[..*at].ends_with(b"end"))
+        .filter_map(|at| {
+            let begin = at + b"stream\n".len() + usize::from(bytes.get(at + 6) == Some(&b'\r'));
+            let length = memchr::memmem::find(&bytes[begin..], b"endstream")?;
+            Some((begin, begin + length))
+        })
+        .collect();
+    let (begin, end) = *streams.get(dice.below(streams.len()))?;
+    let mut content = Vec::new();
+    let packed = ZlibDecoder::new(&bytes[begin..end]);
+    let is_packed = packed.take(64 << 20).read_to_end(&mut content).is_ok();
+    if !is_packed {
+        content = bytes[begin..end].to_vec();
+    }
+    change(&mut content, dice);
+    if is_packed {
+        let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
+        packed.write_all(&content).ok()?;
+        content = packed.finish().ok()?;
+        // What stands behind the end of packed data is nothing, and objects keep their places.
+        content.resize(content.len().max(end - begin), 0);
+    }
+    Some([&bytes[..begin], &content, &bytes[end..]].concat())
+}
+
+/// A PDF with a stream changed, by the numbers that follow from a seed.
+pub(super) fn changed_stream(bytes: &[u8], seed: u64) -> Option<Vec<u8>> {
+    change_stream(bytes, &mut Dice(seed))
 }
 
 /// Begins to watch the most memory that is used, or tells it.
@@ -174,7 +218,7 @@ fn fuzz() {
             let (name, bytes) = own[dice.below(own.len())];
             let changed = match dice.below(4) {
                 0 => None,
-                _ => change_part(bytes, &mut dice),
+                _ => change_part(bytes, &mut dice).or_else(|| change_stream(bytes, &mut dice)),
             };
             let bytes = changed.unwrap_or_else(|| {
                 let mut bytes = bytes.clone();

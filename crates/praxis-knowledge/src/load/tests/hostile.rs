@@ -23,6 +23,21 @@ const OFFICE: &[&str] = &[
     "box.mbox",
 ];
 
+/// A notebook with each kind of cell.
+const NOTEBOOK: &str = r##"{"cells": [
+ {"cell_type": "markdown", "source": ["# A\n", "\n", "| a | b |\n|---|---|\n| 1 | 2 |\n"]},
+ {"cell_type": "code", "source": "x = 1", "outputs": [{"text": "y"}]},
+ {"cell_type": "raw", "source": ["c"]}], "metadata": {}, "nbformat": 4}"##;
+
+/// What a recognizer says of a page.
+#[cfg(feature = "ocr")]
+const HOCR: &str = "<html><body><div class='ocr_page' title='bbox 0 0 900 900'><div class='ocr_carea'>\
+    <span class='ocr_header' title='bbox 10 10 300 60; baseline -0.024 -2; textangle 0'>\
+    <span class='ocrx_word' title='bbox 10 10 100 60; x_wconf 96'>Q&amp;A</span>\
+    <span class='ocrx_word' title='bbox 200 10 300 60; x_wconf 40'><strong>手册</strong></span></span>\
+    <span class='ocr_line' title='bbox 10 90 300 120'><span class='ocrx_word'>a</span></span>\
+    </div></div></body></html>";
+
 /// Whole files of each format, small enough to be changed byte by byte.
 pub(super) fn samples() -> Vec<(&'static str, Vec<u8>)> {
     let mut all = vec![
@@ -68,6 +83,13 @@ pub(super) fn samples() -> Vec<(&'static str, Vec<u8>)> {
             "a.xlsx",
             super::office::xlsx("<si><t>a</t></si>", "<row><c t=\"s\"><v>0</v></c></row>"),
         ),
+        ("a.ipynb", NOTEBOOK.as_bytes().to_vec()),
+        (
+            "a.png",
+            b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x01".to_vec(),
+        ),
+        #[cfg(feature = "ocr")]
+        ("a.hocr", HOCR.as_bytes().to_vec()),
     ]);
     all.extend(
         OFFICE
@@ -101,7 +123,7 @@ pub(super) fn check(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
         max_bytes: 4 << 20,
         ..LoadLimits::default()
     };
-    match load_bytes(name, bytes, limits) {
+    match read(name, bytes, limits) {
         Ok(document) => {
             prop_assert!(!document.blocks.is_empty());
             let mut last = 0;
@@ -125,7 +147,60 @@ pub(super) fn check(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+fn read(name: &str, bytes: &[u8], limits: LoadLimits) -> Result<LoadedDocument, LoadError> {
+    #[cfg(feature = "ocr")]
+    if name.ends_with(".hocr") {
+        use crate::load::{ocr, pdf};
+
+        let page = pdf::Recognized {
+            number: 1,
+            areas: ocr::hocr::areas(&String::from_utf8_lossy(bytes)),
+            height: 900,
+            dpi: 300.0,
+        };
+        let mut builder = crate::document::Builder::default();
+        pdf::recognized_blocks(vec![page], &mut builder);
+        let document = Some(builder.finish(None, name));
+        let document = document.filter(|document| !document.blocks.is_empty());
+        return document.ok_or(LoadError::Empty);
+    }
+    load_bytes(name, bytes, limits)
+}
+
+#[test]
+fn there_is_a_sample_of_each_format() {
+    use Format::{
+        Code, Csv, Docx, Epub, Html, Json, JsonLines, Mail, Mailbox, Markdown, Notebook, Ods, Pdf,
+        Picture, Pptx, Text, Xls, Xlsx,
+    };
+    let mut missing = vec![
+        Code, Csv, Docx, Epub, Html, Json, JsonLines, Mail, Mailbox, Markdown, Notebook, Ods, Pdf,
+        Picture, Pptx, Text, Xls, Xlsx,
+    ];
+    for (name, bytes) in samples() {
+        if let Ok(format) = Format::of(name, &bytes, LoadLimits::default()) {
+            // A format that is new is to be added here and above.
+            match format {
+                Code | Csv | Docx | Epub | Html | Json | JsonLines | Mail | Mailbox | Markdown
+                | Notebook | Ods | Pdf | Picture | Pptx | Text | Xls | Xlsx => {}
+            }
+            missing.retain(|wanted| *wanted != format);
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 proptest! {
+    #[test]
+    fn changed_streams_of_pdfs_do_no_harm(
+        which in prop::sample::select(FIXTURES.to_vec()),
+        seed in any::<u64>(),
+    ) {
+        if let Some(bytes) = super::fuzz::changed_stream(&fixture(which), seed) {
+            check("a.pdf", &bytes)?;
+        }
+    }
+
     #[test]
     fn changed_and_truncated_files_do_no_harm(
         which in any::<prop::sample::Index>(),

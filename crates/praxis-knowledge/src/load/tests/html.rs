@@ -19,7 +19,7 @@ fn what_a_reader_reads_is_kept_and_nothing_else() {
             (BlockKind::Paragraph, "one two\nthree"),
             (BlockKind::ListItem, "- i"),
             (BlockKind::ListItem, "- j"),
-            (BlockKind::Table, "1 | 2"),
+            (BlockKind::Table, "| 1 | 2 |\n| --- | --- |"),
         ]
     );
 }
@@ -53,7 +53,10 @@ fn structure_survives_the_ways_that_pages_are_written() {
         (
             "blocks in cells",
             table,
-            vec![(BlockKind::Table, "a | b\n1 | 2 3\n | 4")],
+            vec![(
+                BlockKind::Table,
+                "| a | b |\n| --- | --- |\n| 1 | 2 3 |\n|  | 4 |",
+            )],
         ),
         (
             "a table that arranges the page",
@@ -74,7 +77,7 @@ fn structure_survives_the_ways_that_pages_are_written() {
                 (BlockKind::Paragraph, "Weather"),
                 (
                     BlockKind::Table,
-                    "City | Day | Sky\nParis | 1 | sun\nParis | 2 | rain",
+                    "| City | Day | Sky |\n| --- | --- | --- |\n| Paris | 1 | sun |\n| Paris | 2 | rain |",
                 ),
             ],
         ),

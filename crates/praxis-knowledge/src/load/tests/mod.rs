@@ -4,6 +4,8 @@ mod code;
 mod docx;
 mod fuzz;
 pub(super) mod hostile;
+mod hostile_pdf;
+mod hostile_sheets;
 mod html;
 mod mail;
 mod office;
@@ -40,7 +42,7 @@ fn markdown_keeps_its_structure() {
             (BlockKind::ListItem, "- b"),
             (BlockKind::ListItem, "1. c"),
             (BlockKind::Code, "fn f() {}"),
-            (BlockKind::Table, "h | i\n1 | 2"),
+            (BlockKind::Table, "| h | i |\n| --- | --- |\n| 1 | 2 |"),
         ]
     );
 }

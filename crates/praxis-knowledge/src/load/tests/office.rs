@@ -33,7 +33,11 @@ fn slides_come_in_the_order_in_which_they_are_shown() {
             (2, BlockKind::ListItem, "- Painted white"),
             (2, BlockKind::Paragraph, "Notes: Mention the keeper."),
             (3, BlockKind::Heading(1), "Heights"),
-            (3, BlockKind::Table, "Station | Metres\nLindau | 33"),
+            (
+                3,
+                BlockKind::Table,
+                "| Station | Metres |\n| --- | --- |\n| Lindau | 33 |"
+            ),
         ]
     );
     assert!(
@@ -96,11 +100,15 @@ fn sheets_are_tables_with_numbers_as_shown() {
             (BlockKind::Paragraph, "All stations"),
             (
                 BlockKind::Table,
-                "Station | Opened | Height | Share\n\
-                 Lindau 灯塔 | 1956-05-01 | 33.50 m | 26%\n\
-                 Kap Arkona | 1902-04-01 | 35.00 m | 74%"
+                "| Station | Opened | Height | Share |\n\
+                 | --- | --- | --- | --- |\n\
+                 | Lindau 灯塔 | 1956-05-01 | 33.50 m | 26% |\n\
+                 | Kap Arkona | 1902-04-01 | 35.00 m | 74% |"
             ),
-            (BlockKind::Table, "Keeper | Since\nAnn | 2024-03-05 14:30"),
+            (
+                BlockKind::Table,
+                "| Keeper | Since |\n| --- | --- |\n| Ann | 2024-03-05 14:30 |"
+            ),
         ]
     );
     assert_eq!(document.notes, ["sheet `Lookup` is hidden and left out"]);
@@ -115,9 +123,10 @@ fn old_workbooks_are_read_like_new_ones() {
         all[1],
         (
             BlockKind::Table,
-            "Station | Opened | Height | Share\n\
-             Lindau 灯塔 | 1956-05-01 | 33.5 | 26%\n\
-             Kap Arkona | 1902-04-01 | 35 | 74%"
+            "| Station | Opened | Height | Share |\n\
+             | --- | --- | --- | --- |\n\
+             | Lindau 灯塔 | 1956-05-01 | 33.5 | 26% |\n\
+             | Kap Arkona | 1902-04-01 | 35 | 74% |"
         )
     );
     let BlockKind::Table = all[3].0 else {
@@ -143,10 +152,12 @@ fn open_document_sheets_are_read_as_shown() {
             (BlockKind::Heading(1), "Stations"),
             (
                 BlockKind::Table,
-                "Station | Opened | Height | Share\n\
-                 Lindau 灯塔 | 1956-05-01 | 33.5 | 0.256\n\
-                 Kap Arkona | 1902-04-01 | 35 | 0.744\n\
-                 again | again\nagain | again"
+                "| Station | Opened | Height | Share |\n\
+                 | --- | --- | --- | --- |\n\
+                 | Lindau 灯塔 | 1956-05-01 | 33.5 | 0.256 |\n\
+                 | Kap Arkona | 1902-04-01 | 35 | 0.744 |\n\
+                 | again | again |\n\
+                 | again | again |"
             ),
         ]
     );
@@ -186,8 +197,8 @@ fn what_cells_share_is_counted_each_time() {
         blocks(&load("a.xlsx", xlsx(strings, rows))),
         [
             (BlockKind::Heading(1), "S"),
-            (BlockKind::Table, "rich text | x"),
-            (BlockKind::Table, "TRUE | #DIV/0!"),
+            (BlockKind::Table, "| rich text | x |\n| --- | --- |"),
+            (BlockKind::Table, "| TRUE | #DIV/0! |\n| --- | --- |"),
         ]
     );
     // A megabyte that a thousand cells show is not a gigabyte of text.
@@ -298,21 +309,21 @@ fn delimited_text_is_a_table_in_any_encoding() {
         blocks(&load("a.csv", bytes)),
         [(
             BlockKind::Table,
-            "姓名 | 城市 | 备注\n藤野 | 仙台 | 解剖 学; 严\n鲁迅 | 绍兴"
+            "| 姓名 | 城市 | 备注 |\n| --- | --- | --- |\n| 藤野 | 仙台 | 解剖 学; 严 |\n| 鲁迅 | 绍兴 |"
         )]
     );
     assert_eq!(
         blocks(&load("a.tsv", "sep=,\r\na,b\r\n1,\"2, 3\"\r\n")),
-        [(BlockKind::Table, "a | b\n1 | 2, 3")]
+        [(BlockKind::Table, "| a | b |\n| --- | --- |\n| 1 | 2, 3 |")]
     );
     // What many programs call a workbook.
     assert_eq!(
         blocks(&load("a.xls", "<html><table><tr><td>a<td>b</table>")),
-        [(BlockKind::Table, "a | b")]
+        [(BlockKind::Table, "| a | b |\n| --- | --- |")]
     );
     assert_eq!(
         blocks(&load("a.xls", "a\tb\n1\t2\n")),
-        [(BlockKind::Table, "a | b\n1 | 2")]
+        [(BlockKind::Table, "| a | b |\n| --- | --- |\n| 1 | 2 |")]
     );
 }
 

@@ -95,7 +95,7 @@ fn prices() -> Vec<(BlockKind, &'static str)> {
         ),
         (
             BlockKind::Table,
-            "Room | Price | Beds\nSmall | 40 | 1\nLarge | 65 | 2",
+            "| Room | Price | Beds |\n| --- | --- | --- |\n| Small | 40 | 1 |\n| Large | 65 | 2 |",
         ),
         (BlockKind::ListItem, "- Cancel by noon, or pay one night."),
         (BlockKind::ListItem, "- Pets are welcome."),
@@ -379,4 +379,48 @@ fn a_build_without_recognition_says_how_to_get_it() {
         assert!(error.to_string().contains("no OCR (feature `ocr`)"));
         assert!(error.hint().contains("--features ocr"));
     }
+}
+
+#[test]
+fn tables_keep_their_empty_cells_and_cells_of_several_lines() {
+    let cells: &[(u32, u32, &str)] = &[
+        (50, 700, "Room"),
+        (150, 700, "Note"),
+        (300, 700, "May"),
+        (400, 700, "June"),
+        (50, 680, "Small"),
+        (150, 680, "faces the har-"),
+        (300, 680, "40"),
+        (150, 668, "bour | quiet"),
+        (50, 648, "Large"),
+        (400, 648, "65"),
+        (150, 628, "with a balcony"),
+        (300, 628, "80"),
+        (400, 628, "95"),
+        (
+            50,
+            590,
+            "All prices are per night and include breakfast for two guests.",
+        ),
+    ];
+    let show = |(x, y, text): &(u32, u32, &str)| format!("1 0 0 1 {x} {y} Tm ({text}) Tj ");
+    let shown: String = cells.iter().map(show).collect();
+    let document = load("a.pdf", page_of(&format!("BT /F1 10 Tf {shown} ET")));
+    assert_eq!(
+        blocks(&document),
+        [
+            (
+                BlockKind::Table,
+                "| Room | Note | May | June |\n\
+                 | --- | --- | --- | --- |\n\
+                 | Small | faces the harbour \\| quiet | 40 |\n\
+                 | Large |  |  | 65 |\n\
+                 |  | with a balcony | 80 | 95 |"
+            ),
+            (
+                BlockKind::Paragraph,
+                "All prices are per night and include breakfast for two guests."
+            ),
+        ]
+    );
 }

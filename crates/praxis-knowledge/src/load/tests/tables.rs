@@ -4,7 +4,10 @@ use super::*;
 
 #[test]
 fn rows_without_a_separator_are_a_table_in_markdown() {
-    let two = (BlockKind::Table, "name | price\notter | 12");
+    let two = (
+        BlockKind::Table,
+        "| name | price |\n| --- | --- |\n| otter | 12 |",
+    );
     for (what, source, expected) in [
         ("alone", "| name | price |\n| otter | 12 |", vec![two]),
         ("close", "|name|price|\n|otter|12|\n", vec![two]),
@@ -28,7 +31,10 @@ fn rows_without_a_separator_are_a_table_in_markdown() {
             vec![
                 two,
                 (BlockKind::Heading(1), "B"),
-                (BlockKind::Table, "a | b\nc | d\ne | f"),
+                (
+                    BlockKind::Table,
+                    "| a | b |\n| --- | --- |\n| c | d |\n| e | f |",
+                ),
             ],
         ),
         (
@@ -44,7 +50,10 @@ fn rows_without_a_separator_are_a_table_in_markdown() {
         (
             "with markup",
             "| [name][x] | `price` |\n| *otter* | 1\\|2 |\n\n[x]: https://example.org\n",
-            vec![(BlockKind::Table, "name | price\notter | 1|2")],
+            vec![(
+                BlockKind::Table,
+                "| name | price |\n| --- | --- |\n| otter | 1\\|2 |",
+            )],
         ),
     ] {
         assert_eq!(blocks(&load("x.md", source)), expected, "{what}");
@@ -53,7 +62,10 @@ fn rows_without_a_separator_are_a_table_in_markdown() {
 
 #[test]
 fn rows_with_bars_are_a_table_in_plain_text() {
-    let two = (BlockKind::Table, "name | price\notter | 12");
+    let two = (
+        BlockKind::Table,
+        "| name | price |\n| --- | --- |\n| otter | 12 |",
+    );
     for (what, source, expected) in [
         (
             "without a blank line around",
@@ -82,7 +94,10 @@ fn rows_with_bars_are_a_table_in_plain_text() {
         (
             "with cells that are empty",
             "|  | price | |\n| otter | | new |\n| | | |\n| 鹭 | 7 | |\n",
-            vec![(BlockKind::Table, "| price\notter |  | new\n鹭 | 7")],
+            vec![(
+                BlockKind::Table,
+                "|  | price |  |\n| --- | --- | --- |\n| otter |  | new |\n| 鹭 | 7 |",
+            )],
         ),
     ] {
         assert_eq!(blocks(&load("x.txt", source)), expected, "{what}");
@@ -134,5 +149,11 @@ fn lines_that_only_have_bars_stay_what_they_are() {
     }
     // What Markdown takes for a table is what it says.
     let document = load("x.md", "| a | b |\n|---|---|\n| c |\n| d | e | f |\n");
-    assert_eq!(blocks(&document), [(BlockKind::Table, "a | b\nc\nd | e")]);
+    assert_eq!(
+        blocks(&document),
+        [(
+            BlockKind::Table,
+            "| a | b |\n| --- | --- |\n| c |\n| d | e |"
+        )]
+    );
 }
