@@ -6,10 +6,11 @@ use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use async_trait::async_trait;
-use globset::{Glob, GlobMatcher, GlobSet};
+use globset::{GlobMatcher, GlobSet};
 use ignore::WalkBuilder;
 
-use crate::config::{FolderConfig, globs};
+use crate::config::FolderConfig;
+use crate::glob::{path_glob, path_globs};
 use crate::{Content, Entry, Listing, Locator, Place, Run, Source, SourceError};
 
 /// Folders of this machine.
@@ -79,7 +80,7 @@ pub(crate) fn walk(
 ) -> Result<Listing, SourceError> {
     let wrong = |e: globset::Error| SourceError::settings(e.to_string(), "mend the glob");
     let mut found = Found {
-        exclude: globs(exclude).map_err(wrong)?,
+        exclude: path_globs(exclude).map_err(wrong)?,
         files: BTreeMap::new(),
         empty: Vec::new(),
         notes: Vec::new(),
@@ -87,7 +88,7 @@ pub(crate) fn walk(
     for pattern in paths {
         let (root, glob) = split(dir, pattern);
         let glob = glob
-            .map(|g| Glob::new(&g).map(|g| g.compile_matcher()))
+            .map(|g| path_glob(&g).map(|g| g.compile_matcher()))
             .transpose()
             .map_err(wrong)?;
         match std::fs::metadata(&root) {
@@ -293,6 +294,34 @@ mod tests {
         assert_eq!(names(&dir, &["."], &["b c/**"]), ["a.md"]);
         let absolute = format!("{}/docs/*.md", root.path().display());
         assert_eq!(names(&dir, &[&absolute], &[]), ["../docs/z.md"]);
+    }
+
+    #[test]
+    fn a_star_stays_within_a_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("k");
+        for file in ["a.md", "drafts/b.md", "drafts/old/c.md", "../wiki/d/e.md"] {
+            let path = dir.join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "x").unwrap();
+        }
+        for (paths, exclude, expected) in [
+            (vec!["*.md"], vec![], vec!["a.md"]),
+            (vec!["drafts/*"], vec![], vec!["drafts/b.md"]),
+            (vec!["."], vec!["drafts/*"], vec!["a.md", "drafts/old/c.md"]),
+            (
+                vec!["."],
+                vec!["*.md"],
+                vec!["drafts/b.md", "drafts/old/c.md"],
+            ),
+            (vec!["."], vec!["**/*.md"], vec![]),
+            (vec!["."], vec!["drafts/**"], vec!["a.md"]),
+            (vec!["../wiki/*.md"], vec![], vec![]),
+            (vec!["../wiki/*/*.md"], vec![], vec!["../wiki/d/e.md"]),
+        ] {
+            let found = names(&dir, &paths, &exclude);
+            assert_eq!(found, expected, "{paths:?} without {exclude:?}");
+        }
     }
 
     #[test]

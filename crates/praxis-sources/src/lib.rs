@@ -8,6 +8,7 @@
 mod config;
 mod folder;
 mod git;
+mod glob;
 pub mod html;
 mod media;
 mod place;
@@ -16,6 +17,7 @@ mod records;
 mod s3;
 pub mod watch;
 mod web;
+mod xml;
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +26,7 @@ pub use config::{
     FolderConfig, GitConfig, JsonlConfig, S3Config, SourceConfig, SqlConfig, WebConfig, Within,
     problems,
 };
+pub use glob::path_glob;
 pub use place::{Environment, Place};
 pub use web::guard::{Guard, Lookup, Refused};
 pub use web::robots::{MAX_BYTES as MAX_ROBOTS_BYTES, Robots};
@@ -84,8 +87,8 @@ pub struct Listing {
     pub complete: bool,
     /// URIs that are gone for sure, whatever else could not be looked at.
     pub gone: Vec<String>,
-    /// Folders, as their files' URIs begin, that are there and hold no file: emptied, or not mounted. Empty for the
-    /// base's own.
+    /// Folders that are there and hold no file, and files of records that hold none, as the URIs of their documents
+    /// begin: emptied, not mounted, or about to be written. Empty for the base's own folder.
     pub empty: Vec<String>,
     /// What its owner must know: what could not be looked at, and why.
     pub notes: Vec<String>,

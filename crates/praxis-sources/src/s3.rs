@@ -1,6 +1,9 @@
 //! Objects of a bucket that speaks the S3 API: Amazon's, MinIO, Ceph and others. What changed is told by its ETag.
 //! Left out: credentials of machines and roles, versions of objects, and all writing.
 
+mod names;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,7 +15,9 @@ use object_store::{
     BackoffConfig, ClientOptions, GetOptions, ObjectMeta, ObjectStore, RetryConfig,
 };
 
-use crate::config::{S3Config, globs};
+use self::names::Names;
+use crate::config::S3Config;
+use crate::glob::path_globs;
 use crate::{Content, Entry, Listing, Locator, Place, Run, Source, SourceError, media};
 
 /// Objects between two reports of progress.
@@ -25,8 +30,37 @@ const RETRIES: usize = 3;
 pub(crate) struct S3 {
     config: S3Config,
     store: AmazonS3,
+    choice: Arc<Choice>,
+    names: Names,
+}
+
+/// Which objects are read.
+#[derive(Debug)]
+struct Choice {
     paths: Option<GlobSet>,
     exclude: GlobSet,
+}
+
+impl Choice {
+    fn new(config: &S3Config) -> Result<Self, SourceError> {
+        let set = |list: &[String]| {
+            path_globs(list).map_err(|e| SourceError::settings(e.to_string(), "mend the glob"))
+        };
+        Ok(Self {
+            paths: (!config.paths.is_empty())
+                .then(|| set(&config.paths))
+                .transpose()?,
+            exclude: set(&config.exclude)?,
+        })
+    }
+
+    fn takes(&self, key: &str) -> bool {
+        !self.exclude.is_match(key)
+            && match &self.paths {
+                Some(paths) => paths.is_match(key),
+                None => !media::is_other(key),
+            }
+    }
 }
 
 impl S3 {
@@ -48,7 +82,10 @@ impl S3 {
             max_retries: RETRIES,
             retry_timeout: config.timeout.0.saturating_mul(2),
         };
+        let choice = Arc::new(Choice::new(&config)?);
+        let names = Names::new(Arc::clone(&choice));
         let mut builder = AmazonS3Builder::new()
+            .with_http_connector(names.clone())
             .with_bucket_name(&config.bucket)
             .with_region(&config.region)
             .with_client_options(options)
@@ -62,27 +99,14 @@ impl S3 {
                 .with_secret_access_key(place.secret("secret_key", secret)?.expose()),
             _ => builder.with_skip_signature(true),
         };
-        let set = |list: &[String]| {
-            globs(list).map_err(|e| SourceError::settings(e.to_string(), "mend the glob"))
-        };
         Ok(Self {
             store: builder.build().map_err(|e| {
                 SourceError::settings(e.to_string(), "check `endpoint`, `bucket` and `region`")
             })?,
-            paths: (!config.paths.is_empty())
-                .then(|| set(&config.paths))
-                .transpose()?,
-            exclude: set(&config.exclude)?,
+            choice,
+            names,
             config,
         })
-    }
-
-    fn takes(&self, key: &str) -> bool {
-        !self.exclude.is_match(key)
-            && match &self.paths {
-                Some(paths) => paths.is_match(key),
-                None => !media::is_other(key),
-            }
     }
 
     fn entry(&self, object: &ObjectMeta) -> Entry {
@@ -110,6 +134,8 @@ impl Source for S3 {
         let prefix = Path::parse(self.config.prefix.trim_matches('/')).map_err(|e| {
             SourceError::settings(e.to_string(), "write `prefix` as folders: reports/2026")
         })?;
+        // What a pass before this one did not come to tell is not of this one.
+        let _ = self.names.told();
         let mut objects = self.store.list(Some(&prefix));
         let (mut entries, mut notes, mut seen) = (Vec::new(), Vec::new(), 0usize);
         let mut complete = true;
@@ -122,8 +148,7 @@ impl Source for S3 {
             if seen % REPORT_EVERY == 0 {
                 (run.progress)(seen);
             }
-            // Names that end with a slash are folders that some programs make.
-            if object.size == 0 || !self.takes(object.location.as_ref()) {
+            if object.size == 0 || !self.choice.takes(object.location.as_ref()) {
                 continue;
             }
             if entries.len() >= self.config.max_objects {
@@ -136,6 +161,7 @@ impl Source for S3 {
             }
             entries.push(self.entry(&object));
         }
+        notes.extend(self.names.told());
         (run.progress)(seen);
         Ok(Listing::new(entries, complete, notes))
     }
@@ -203,3 +229,6 @@ fn short(error: &object_store::Error) -> String {
         .take(300)
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,10 @@
 //! What is wrong with the settings of sources beyond their shape: key, message and fix. Left out: what only shows when
 //! a source is asked.
 
-use globset::Glob;
 use praxis_core::Problem;
 
 use super::{GitConfig, MAX_DOCUMENTS, S3Config, SourceConfig, SqlConfig, WebConfig};
+use crate::glob::path_glob;
 
 /// What is wrong with a base's sources: `path` is the key of the first, such as `sources.0`, `key` that of each.
 pub fn problems<'a>(sources: impl IntoIterator<Item = (String, &'a SourceConfig)>) -> Vec<Problem> {
@@ -80,7 +80,7 @@ impl Found {
 
     fn globs(&mut self, key: &str, globs: &[String]) {
         for glob in globs {
-            if let Err(error) = Glob::new(glob) {
+            if let Err(error) = path_glob(glob) {
                 self.add(
                     key,
                     format!("`{glob}` is not a glob: {error}"),

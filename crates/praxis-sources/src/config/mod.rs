@@ -3,7 +3,6 @@
 
 mod check;
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
 use praxis_core::{KeyReference, Period};
 use serde::Deserialize;
 
@@ -47,6 +46,8 @@ pub struct FolderConfig {
     pub max_file_bytes: u64,
     /// How often it is looked at while it is watched, where the system does not tell of changes.
     pub every: Option<Period>,
+    /// Whether all of its documents may go at once; otherwise that is taken for a fault, and they stay.
+    pub may_empty: bool,
 }
 
 impl Default for FolderConfig {
@@ -57,6 +58,7 @@ impl Default for FolderConfig {
             exclude: Vec::new(),
             max_file_bytes: MAX_FILE_BYTES,
             every: None,
+            may_empty: false,
         }
     }
 }
@@ -86,9 +88,9 @@ pub struct WebConfig {
     pub within: Within,
     /// More hosts whose pages may be read.
     pub hosts: Vec<String>,
-    /// Globs of the paths, or of the whole URLs, to read alone.
+    /// Globs of the paths, or of the whole URLs, to read alone; their `*` crosses `/`.
     pub include: Vec<String>,
-    /// Globs of the paths, or of the whole URLs, to leave out.
+    /// Globs of the paths, or of the whole URLs, to leave out; their `*` crosses `/`.
     pub exclude: Vec<String>,
     /// The most pages that are asked for in one pass.
     pub max_pages: usize,
@@ -108,6 +110,8 @@ pub struct WebConfig {
     pub allow_private: bool,
     /// How often it is looked at while it is watched.
     pub every: Option<Period>,
+    /// Whether all of its documents may go at once; otherwise that is taken for a fault, and they stay.
+    pub may_empty: bool,
 }
 
 impl Default for WebConfig {
@@ -129,6 +133,7 @@ impl Default for WebConfig {
             max_time: Period(std::time::Duration::from_secs(2 * 3600)),
             allow_private: false,
             every: None,
+            may_empty: false,
         }
     }
 }
@@ -158,6 +163,8 @@ pub struct GitConfig {
     pub timeout: Period,
     /// How often it is looked at while it is watched.
     pub every: Option<Period>,
+    /// Whether all of its documents may go at once; otherwise that is taken for a fault, and they stay.
+    pub may_empty: bool,
 }
 
 impl Default for GitConfig {
@@ -173,6 +180,7 @@ impl Default for GitConfig {
             user: "x-access-token".to_owned(),
             timeout: Period(std::time::Duration::from_secs(600)),
             every: None,
+            may_empty: false,
         }
     }
 }
@@ -207,6 +215,8 @@ pub struct S3Config {
     pub timeout: Period,
     /// How often it is looked at while it is watched.
     pub every: Option<Period>,
+    /// Whether all of its documents may go at once; otherwise that is taken for a fault, and they stay.
+    pub may_empty: bool,
 }
 
 impl Default for S3Config {
@@ -225,6 +235,7 @@ impl Default for S3Config {
             max_file_bytes: MAX_FILE_BYTES,
             timeout: Period(std::time::Duration::from_secs(60)),
             every: None,
+            may_empty: false,
         }
     }
 }
@@ -259,6 +270,8 @@ pub struct SqlConfig {
     pub timeout: Period,
     /// How often it is looked at while it is watched.
     pub every: Option<Period>,
+    /// Whether all of its documents may go at once; otherwise that is taken for a fault, and they stay.
+    pub may_empty: bool,
 }
 
 impl Default for SqlConfig {
@@ -277,6 +290,7 @@ impl Default for SqlConfig {
             max_bytes: 1 << 30,
             timeout: Period(std::time::Duration::from_secs(300)),
             every: None,
+            may_empty: false,
         }
     }
 }
@@ -309,6 +323,8 @@ pub struct JsonlConfig {
     pub max_bytes: u64,
     /// How often it is looked at while it is watched, where the system does not tell of changes.
     pub every: Option<Period>,
+    /// Whether all of its documents may go at once; otherwise that is taken for a fault, and they stay.
+    pub may_empty: bool,
 }
 
 impl Default for JsonlConfig {
@@ -326,6 +342,7 @@ impl Default for JsonlConfig {
             max_file_bytes: 1 << 20,
             max_bytes: 4 << 30,
             every: None,
+            may_empty: false,
         }
     }
 }
@@ -404,6 +421,18 @@ impl SourceConfig {
         .map(|p| p.0)
     }
 
+    /// Whether all of its documents may go at once.
+    pub fn may_empty(&self) -> bool {
+        match self {
+            Self::Folder(c) => c.may_empty,
+            Self::Web(c) => c.may_empty,
+            Self::Git(c) => c.may_empty,
+            Self::S3(c) => c.may_empty,
+            Self::Sql(c) => c.may_empty,
+            Self::Jsonl(c) => c.may_empty,
+        }
+    }
+
     /// Its paths on this machine, where the system can tell of changes.
     pub fn local_paths(&self) -> &[String] {
         match self {
@@ -412,15 +441,6 @@ impl SourceConfig {
             _ => &[],
         }
     }
-}
-
-/// A set of globs.
-pub(crate) fn globs(globs: &[String]) -> Result<GlobSet, globset::Error> {
-    let mut set = GlobSetBuilder::new();
-    for glob in globs {
-        set.add(Glob::new(glob)?);
-    }
-    set.build()
 }
 
 #[cfg(test)]

@@ -49,6 +49,18 @@ fn each_kind_is_read_and_named_after_what_it_reads() {
 }
 
 #[test]
+fn each_kind_may_lose_all_of_its_documents_where_it_says_so() {
+    for kind in ["folder", "web", "git", "s3", "sql", "jsonl"] {
+        let may_empty = |more: &str| {
+            let text = format!("[[sources]]\ntype = \"{kind}\"\n{more}");
+            let base: Base = toml::from_str(&text).unwrap();
+            base.sources[0].may_empty()
+        };
+        assert!(!may_empty("") && may_empty("may_empty = true\n"), "{kind}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_named_with_its_key() {
     for (text, expected) in [
         (

@@ -1,6 +1,7 @@
 //! Files of a Git repository, through the `git` program: one shallow fetch into a bare repository of our own, then
 //! files by their object ids. Nothing is checked out. Left out: history, submodules, links, Git LFS.
 
+mod lfs;
 mod objects;
 mod program;
 pub(crate) mod remote;
@@ -14,7 +15,8 @@ use tokio::sync::Mutex;
 use self::objects::{Blob, Objects, blobs};
 use self::program::Program;
 use self::remote::Remote;
-use crate::config::{GitConfig, globs};
+use crate::config::GitConfig;
+use crate::glob::path_globs;
 use crate::{Content, Entry, Listing, Locator, Place, Run, Source, SourceError, media};
 
 /// What the fetched commit is called in our repository.
@@ -58,7 +60,7 @@ impl Git {
             .map(|t| place.secret("token", t))
             .transpose()?;
         let set = |list: &[String]| {
-            globs(list).map_err(|e| SourceError::settings(e.to_string(), "mend the glob"))
+            path_globs(list).map_err(|e| SourceError::settings(e.to_string(), "mend the glob"))
         };
         let dir = place.state.join("repository.git");
         Ok(Self {
@@ -159,9 +161,14 @@ impl Source for Git {
         }
         let mut objects = Objects::open(&self.program)?;
         let mut entries = Vec::with_capacity(taken.len());
+        let mut pointers = Pointers::default();
         for blob in taken {
             run.check()?;
             let size = objects.size(&blob.id).await?;
+            if lfs::SIZES.contains(&size) && lfs::is_pointer(&objects.read(&blob.id).await?) {
+                pointers.note(blob.path);
+                continue;
+            }
             entries.push(Entry {
                 uri: format!("{}:{}", self.name, blob.path),
                 version: Some(blob.id.clone()),
@@ -170,6 +177,7 @@ impl Source for Git {
                 locator: Locator::Name(blob.id),
             });
         }
+        notes.extend(pointers.told());
         (run.progress)(entries.len());
         Ok(Listing::new(entries, complete, notes))
     }
@@ -192,6 +200,29 @@ impl Source for Git {
             bytes,
             title: None,
         })
+    }
+}
+
+/// Files that are elsewhere, and only named here.
+#[derive(Default)]
+struct Pointers {
+    first: Option<String>,
+    count: usize,
+}
+
+impl Pointers {
+    fn note(&mut self, path: String) {
+        self.first.get_or_insert(path);
+        self.count += 1;
+    }
+
+    fn told(self) -> Option<String> {
+        let first = self.first?;
+        Some(format!(
+            "{} files are pointers of Git LFS, such as `{first}`: what they point to is not read; `exclude` leaves them \
+             out without this note",
+            self.count
+        ))
     }
 }
 

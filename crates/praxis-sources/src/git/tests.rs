@@ -3,6 +3,7 @@
 use praxis_core::Secret;
 use proptest::prelude::*;
 
+use super::lfs::{SIZES, is_pointer};
 use super::objects::{Blob, blobs};
 use super::program::Program;
 use super::remote::{is_reference, parse};
@@ -62,6 +63,28 @@ fn a_tree_is_its_regular_files() {
         id: id.clone(),
     });
     assert_eq!(blobs(listing.as_bytes()), expected);
+}
+
+#[test]
+fn pointers_of_git_lfs_are_known_from_texts_about_them() {
+    let hash = "4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393";
+    let version = "version https://git-lfs.github.com/spec/v1";
+    let pointer = format!("{version}\noid sha256:{hash}\nsize 12345\n");
+    let extended = format!("{version}\next-0-foo sha256:{hash}\noid sha256:{hash}\nsize 12345\n");
+    for text in [&pointer, &extended] {
+        assert!(is_pointer(text.as_bytes()), "{text}");
+        assert!(SIZES.contains(&(text.len() as u64)), "{text}");
+    }
+    for text in [
+        format!("# Git LFS\n\n{pointer}"),
+        format!("{pointer}\nThese are the lines of a pointer.\n"),
+        version.to_owned(),
+        format!("{version}\noid sha256:{hash}\nsize large\n"),
+        String::new(),
+    ] {
+        assert!(!is_pointer(text.as_bytes()), "{text}");
+    }
+    assert!(!is_pointer(b"version https://git-lfs.github.com/spec/\xff"));
 }
 
 #[tokio::test]

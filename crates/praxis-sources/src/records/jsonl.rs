@@ -86,6 +86,7 @@ impl Reading {
         };
         let files = walk(&self.place.dir, &self.config.paths, &self.config.exclude)?;
         let mut collector = Collector::new(self.mapping.clone(), limits, &self.place)?;
+        let mut empty = files.empty;
         for note in files.notes {
             collector.skip(note);
         }
@@ -93,7 +94,12 @@ impl Reading {
             let Locator::File(path) = file.locator else {
                 continue;
             };
+            let before = (collector.len(), collector.notes.len());
             match self.read(&file.uri, path, &mut collector) {
+                // An export that has begun and written nothing looks the same as one without records.
+                Ok(true) if (collector.len(), collector.notes.len()) == before => {
+                    empty.push(file.uri);
+                }
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(SourceError::Unavailable(error)) => {
@@ -103,7 +109,7 @@ impl Reading {
             }
         }
         Ok(Listing {
-            empty: files.empty,
+            empty,
             ..collector.finish(spool)?
         })
     }

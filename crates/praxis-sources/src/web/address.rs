@@ -4,7 +4,8 @@ use globset::GlobSet;
 use url::Url;
 
 use crate::SourceError;
-use crate::config::{WebConfig, Within, globs};
+use crate::config::{WebConfig, Within};
+use crate::glob::address_globs;
 
 /// Characters of a URL beyond which it names no page but a trap.
 const MAX_URL: usize = 2048;
@@ -105,10 +106,10 @@ impl Scope {
             hosts,
             within: config.within,
             include: (!config.include.is_empty())
-                .then(|| globs(&config.include))
+                .then(|| address_globs(&config.include))
                 .transpose()
                 .map_err(wrong)?,
-            exclude: globs(&config.exclude).map_err(wrong)?,
+            exclude: address_globs(&config.exclude).map_err(wrong)?,
         })
     }
 
@@ -164,7 +165,8 @@ pub(crate) fn start(text: &str) -> Result<Url, SourceError> {
         })
 }
 
-fn host(url: &Url) -> String {
+/// The host of a URL, with its port where that is not the scheme's own: as `hosts` names it.
+pub(crate) fn host(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     match url.port() {
         Some(port) => format!("{host}:{port}"),

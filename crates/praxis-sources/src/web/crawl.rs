@@ -1,16 +1,16 @@
 //! One pass over a site: level by level from the start, each page once, in an order that does not depend on who
 //! answers first. Left out: how one page is asked for, and which of the pages are documents.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures::StreamExt;
 use futures::stream;
 use tokio::time::Instant;
 use url::Url;
 
-use super::address::{Scope, start};
+use super::address::{Scope, host, start};
 use super::fetch::{Answer, Fetcher, Validators};
-use super::hosts::{Hosts, MAX_HOPS};
+use super::hosts::{Hosts, MAX_HOPS, elsewhere};
 use super::mirror::{Known, Mirror, Page, What};
 use super::page::read;
 use crate::config::WebConfig;
@@ -31,6 +31,8 @@ pub(crate) struct Found {
     pub gone: Vec<String>,
     /// What could not be seen, and why.
     pub notes: Vec<String>,
+    /// Pages of site maps that moved to hosts that the source does not read, by host.
+    moved_away: BTreeMap<String, usize>,
 }
 
 impl Found {
@@ -38,6 +40,14 @@ impl Found {
     fn lacks(&mut self, note: String) {
         self.complete = false;
         self.notes.push(note);
+    }
+
+    /// Notes which pages moved away: a site that moved as a whole is not one without pages.
+    fn tell_of_moves(&mut self) {
+        for (host, pages) in std::mem::take(&mut self.moved_away) {
+            let what = "pages that the site map lists redirect to";
+            self.lacks(elsewhere(what, &host, pages));
+        }
     }
 }
 
@@ -107,6 +117,7 @@ impl<'a> Crawl<'a> {
             late: false,
             gone: Vec::new(),
             notes: Vec::new(),
+            moved_away: BTreeMap::new(),
         };
         let mut level = Vec::new();
         for url in &self.config.urls {
@@ -118,10 +129,17 @@ impl<'a> Crawl<'a> {
             });
         }
         if let Some(map) = &self.config.sitemap {
-            let (pages, notes) = self.hosts.pages_of_map(start(map)?, run).await?;
-            found.complete &= notes.is_empty();
-            found.notes.extend(notes);
-            level.extend(pages.into_iter().map(|url| Visit {
+            let mapped = self.hosts.pages_of_map(start(map)?, run).await?;
+            if mapped.listed == 0 && mapped.notes.is_empty() && !self.config.may_empty {
+                found.lacks(format!(
+                    "the site map {map} lists no page, so that none is taken for gone: mend it, or set \
+                     `may_empty = true`"
+                ));
+            }
+            for note in mapped.notes {
+                found.lacks(note);
+            }
+            level.extend(mapped.pages.into_iter().map(|url| Visit {
                 url,
                 depth: None,
                 hops: 0,
@@ -169,6 +187,7 @@ impl<'a> Crawl<'a> {
             level = next;
         }
         (run.progress)(answered);
+        found.tell_of_moves();
         let pages = found.seen.values().filter(|k| k.page().is_some()).count();
         if pages == 0 && !found.complete {
             let why = found.notes.first().cloned().unwrap_or_default();
@@ -256,6 +275,11 @@ impl<'a> Crawl<'a> {
                     "{}: it redirects to {target}, which is outside: write that instead, or add its host to `hosts`",
                     visit.url
                 ));
+            } else if visit.depth.is_none()
+                && !self.scope.knows(&target)
+                && !self.scope.excludes(&target)
+            {
+                *found.moved_away.entry(host(&target)).or_default() += 1;
             }
         } else if visit.hops >= MAX_HOPS {
             let note = format!("{}: it redirects too often", visit.url);

@@ -178,8 +178,10 @@ impl Web {
         };
         let entries = self.entries(&found.seen);
         let visited = found.seen.into_keys().collect();
+        // A site that shows nothing for once is not fetched anew the next time.
+        let is_whole = found.complete && !entries.is_empty();
         if !found.late {
-            mirror.end(found.complete.then_some(&visited));
+            mirror.end(is_whole.then_some(&visited));
         }
         Ok(Listing {
             gone: found.gone,

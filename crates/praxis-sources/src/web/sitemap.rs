@@ -5,6 +5,8 @@ use std::io::Read;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
+use crate::xml::add_text;
+
 /// The most bytes of a map, unpacked: what the protocol allows, and a bit.
 pub(crate) const MAX_BYTES: u64 = 64 << 20;
 
@@ -12,7 +14,7 @@ pub(crate) const MAX_BYTES: u64 = 64 << 20;
 const MAX_DEPTH: usize = 32;
 
 /// The most pages, or maps, of one file: what the protocol allows.
-const MAX_PLACES: usize = 50_000;
+pub(super) const MAX_PLACES: usize = 50_000;
 
 /// What a map lists.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub(crate) struct SiteMap {
     pub pages: Vec<String>,
     /// Further maps.
     pub maps: Vec<String>,
+    /// How many more there are than a map may list.
+    pub left_out: usize,
 }
 
 /// Reads a map.
@@ -42,8 +46,9 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<SiteMap, String> {
     if text.trim_start().starts_with('<') {
         return xml(&text);
     }
-    let lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
-    let pages: Vec<String> = lines.take(MAX_PLACES).map(str::to_owned).collect();
+    let mut lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
+    let first = lines.by_ref().take(MAX_PLACES);
+    let pages: Vec<String> = first.map(str::to_owned).collect();
     if pages.is_empty()
         || !pages
             .iter()
@@ -54,6 +59,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<SiteMap, String> {
     Ok(SiteMap {
         pages,
         maps: Vec::new(),
+        left_out: lines.count(),
     })
 }
 
@@ -100,28 +106,19 @@ fn xml(text: &str) -> Result<SiteMap, String> {
                     [_, "sitemap", "loc"] => Some(&mut map.maps),
                     _ => None,
                 };
-                if let Some(list) = list
-                    && !place.trim().is_empty()
-                    && list.len() < MAX_PLACES
-                {
-                    list.push(place.trim().to_owned());
+                match list {
+                    Some(_) if place.trim().is_empty() => {}
+                    Some(list) if list.len() < MAX_PLACES => list.push(place.trim().to_owned()),
+                    Some(_) => map.left_out += 1,
+                    None => {}
                 }
                 path.pop();
                 place.clear();
             }
-            Event::Text(text) => place.push_str(&text),
-            Event::CData(text) => place.push_str(&text),
-            Event::GeneralRef(entity) => {
-                if let Some(c) = entity.resolve_char_ref().ok().flatten() {
-                    place.push(c);
-                } else if let Some(text) = quick_xml::escape::resolve_predefined_entity(&entity) {
-                    place.push_str(text);
-                }
-            }
             Event::Eof if !path.is_empty() => return Err(broken(&"it ends too early")),
             Event::Eof if !is_map => return Err("it is no site map".to_owned()),
             Event::Eof => return Ok(map),
-            _ => {}
+            other => add_text(&mut place, &other),
         }
     }
 }
@@ -159,6 +156,20 @@ mod tests {
                 .len(),
             2
         );
+    }
+
+    #[test]
+    fn what_is_beyond_the_size_of_a_map_is_counted() {
+        let more = MAX_PLACES + 3;
+        let lines = "https://e.com/a\n".repeat(more);
+        let xml = format!(
+            "<urlset>{}</urlset>",
+            "<url><loc>https://e.com/a</loc></url>".repeat(more)
+        );
+        for text in [lines, xml] {
+            let map = parse(text.as_bytes()).unwrap();
+            assert_eq!((map.pages.len(), map.left_out), (MAX_PLACES, 3));
+        }
     }
 
     #[test]

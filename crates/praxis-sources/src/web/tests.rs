@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 
+mod maps;
+
 /// What the server has at a path, and whom it answered.
 #[derive(Default)]
 struct Site {
@@ -481,61 +483,6 @@ async fn private_addresses_are_refused_by_name_by_number_and_behind_redirects() 
     };
     let listing = Web::new(open, place).unwrap().list(&run).await.unwrap();
     assert_eq!(listing.entries.len(), 1);
-}
-
-#[tokio::test]
-async fn site_maps_and_indexes_are_read_and_a_broken_one_removes_nothing() {
-    use std::io::Write;
-    let stand = Stand::new().await;
-    let map = |paths: &[&str]| {
-        let urls: String = paths
-            .iter()
-            .map(|p| format!("<url><loc>{}</loc></url>", stand.url(p)))
-            .collect();
-        format!("<urlset>{urls}<url><loc>http://other.test/x</loc></url></urlset>").into_bytes()
-    };
-    let index = format!(
-        "<sitemapindex><sitemap><loc>{}</loc></sitemap><sitemap><loc>{}</loc></sitemap></sitemapindex>",
-        stand.url("/a.xml"),
-        stand.url("/b.xml.gz")
-    );
-    stand.file("/sitemap.xml", "application/xml", index.as_bytes());
-    stand.file(
-        "/a.xml",
-        "application/xml",
-        &map(&["/one", "/two?b=1&amp;a=2", "/skip/x"]),
-    );
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packed.write_all(&map(&["/three"])).unwrap();
-    stand.file("/b.xml.gz", "application/gzip", &packed.finish().unwrap());
-    for path in ["/one", "/two?b=1&a=2", "/three", "/skip/x"] {
-        stand.page(
-            path,
-            &format!("<p>{path}</p><a href=/elsewhere>not followed</a>"),
-        );
-    }
-    let config = WebConfig {
-        urls: Vec::new(),
-        sitemap: Some(stand.url("/sitemap.xml")),
-        exclude: vec!["/skip/**".to_owned()],
-        ..stand.config()
-    };
-    let (paths, listing) = stand.listed(&config).await;
-    assert_eq!(paths, ["/one", "/three", "/two?b=1&a=2"]);
-    assert!(listing.complete);
-    assert!(
-        !stand
-            .log()
-            .iter()
-            .any(|l| l.contains("skip") || l.contains("elsewhere"))
-    );
-    stand.file("/a.xml", "application/xml", b"<urlset><url><loc>htt");
-    let (paths, listing) = stand.listed(&config).await;
-    assert_eq!(
-        (paths.as_slice(), listing.complete),
-        (["/three".to_owned()].as_slice(), false)
-    );
-    assert!(listing.notes[0].contains("site map"), "{listing:?}");
 }
 
 #[tokio::test]

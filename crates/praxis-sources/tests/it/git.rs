@@ -135,6 +135,42 @@ async fn files_of_a_branch_are_read_by_their_object_ids() {
 }
 
 #[tokio::test]
+async fn pointers_of_git_lfs_are_no_documents() {
+    let dir = tempfile::tempdir().unwrap();
+    let origin = dir.path().join("handbook");
+    repository(&origin);
+    let pointer = format!(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 12345\n",
+        "4d7a".repeat(16)
+    );
+    for path in ["docs/notes.md", "docs/paper.pdf"] {
+        write(&origin.join(path), &pointer);
+    }
+    git(&origin, &["add", "."]);
+    git(&origin, &["commit", "--quiet", "-m", "large files"]);
+    std::fs::create_dir_all(dir.path().join("knowledge")).unwrap();
+    let toml = "type = \"git\"\nurl = \"../handbook\"\npaths = [\"docs/**\"]\n";
+    let listing = list(&*source(dir.path(), toml, &[]).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(
+        uris(&listing),
+        ["handbook:docs/guide.md", "handbook:docs/文.md"]
+    );
+    assert!(listing.complete && listing.notes.len() == 1, "{listing:?}");
+    let note = &listing.notes[0];
+    assert!(
+        note.starts_with("2 files") && note.contains("`docs/notes.md`"),
+        "{note}"
+    );
+    let told = format!("{toml}exclude = [\"docs/notes.md\", \"**/*.pdf\"]\n");
+    let listing = list(&*source(dir.path(), &told, &[]).unwrap())
+        .await
+        .unwrap();
+    assert!(listing.notes.is_empty(), "{listing:?}");
+}
+
+#[tokio::test]
 async fn branches_and_globs_choose_and_mistakes_have_their_fix() {
     let dir = tempfile::tempdir().unwrap();
     let origin = dir.path().join("handbook");

@@ -254,6 +254,15 @@ async fn lines_are_documents_and_a_broken_one_removes_nothing() {
     let cut = list(&*tickets).await.unwrap();
     assert_eq!((cut.entries.len(), cut.complete), (2, false));
     assert!(cut.notes[0].contains("b.jsonl: line 1"), "{cut:?}");
+    assert!(cut.empty.is_empty(), "{cut:?}");
+    // One without any record is told: it may be about to be written.
+    write(&dir.path().join("knowledge/tickets/b.jsonl"), "\n");
+    let emptied = list(&*tickets).await.unwrap();
+    assert_eq!(
+        (emptied.empty.as_slice(), emptied.complete),
+        (["tickets/b.jsonl".to_owned()].as_slice(), true),
+        "{emptied:?}"
+    );
 
     let lines = source(
         dir.path(),

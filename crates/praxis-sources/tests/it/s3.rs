@@ -1,5 +1,7 @@
-//! A bucket on a server that speaks S3: moto, where it is installed.
+//! Buckets on servers that speak S3: moto, where it is installed, and a small one of our own for names that no client
+//! writes.
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -142,4 +144,105 @@ async fn objects_are_listed_with_their_etags_and_read() {
         list(&*papers).await.is_err(),
         "a server that is down has no empty bucket"
     );
+}
+
+/// A bucket `papers` on a server for as long as the test runs: it lists these names, on pages of two, and each object
+/// holds its name.
+fn listing(names: &'static [&'static str]) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let first = lines.next().and_then(Result::ok).unwrap_or_default();
+            while lines
+                .next()
+                .and_then(Result::ok)
+                .is_some_and(|l| !l.is_empty())
+            {}
+            let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+            let body = match path.split_once('?') {
+                Some(("/papers", query)) => page(names, query),
+                _ => path.trim_start_matches("/papers/").to_owned(),
+            };
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nETag: \"1\"\r\nLast-Modified: Fri, 02 Jan 2026 03:04:05 GMT\r\n\
+                 Connection: close\r\n\r\n",
+                body.len()
+            );
+            let _ = stream.write_all((head + &body).as_bytes());
+        }
+    });
+    port
+}
+
+/// One page of a listing of names.
+fn page(names: &[&str], query: &str) -> String {
+    let token = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("continuation-token="));
+    let from: usize = token.and_then(|t| t.parse().ok()).unwrap_or_default();
+    let objects: String = names
+        .iter()
+        .skip(from)
+        .take(2)
+        .map(|name| {
+            format!(
+                "<Contents><Key>{name}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified>\
+                 <ETag>&quot;1&quot;</ETag><Size>{}</Size></Contents>",
+                name.len()
+            )
+        })
+        .collect();
+    let next = match from + 2 {
+        next if next < names.len() => {
+            format!(
+                "<IsTruncated>true</IsTruncated><NextContinuationToken>{next}</NextContinuationToken>"
+            )
+        }
+        _ => "<IsTruncated>false</IsTruncated>".to_owned(),
+    };
+    format!(
+        "<?xml version=\"1.0\"?><ListBucketResult><Name>papers</Name>{next}{objects}</ListBucketResult>"
+    )
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_be_asked_for_is_told_and_all_others_are_read() {
+    let names = &[
+        "a.md",
+        "a//b.md",
+        "b/../c.md",
+        "d//e.md",
+        "f/",
+        "f/g.md",
+        "z.md",
+    ];
+    let port = listing(names);
+    let dir = tempfile::tempdir().unwrap();
+    let toml = format!(
+        "type = \"s3\"\nbucket = \"papers\"\nendpoint = \"http://127.0.0.1:{port}\"\ntimeout = \"5s\"\n"
+    );
+    let papers = source(dir.path(), &toml, &[]).unwrap();
+    // The second time, too: nothing is left of the first.
+    for _ in 0..2 {
+        let found = list(&*papers).await.unwrap();
+        assert_eq!(
+            uris(&found),
+            ["s3://papers/a.md", "s3://papers/f/g.md", "s3://papers/z.md"]
+        );
+        assert!(found.complete && found.notes.len() == 1, "{found:?}");
+        let note = &found.notes[0];
+        assert!(
+            note.contains("`a//b.md`, and 2 others") && note.contains("`exclude`"),
+            "{note}"
+        );
+        let z = content(&*papers, &found, "s3://papers/z.md").await;
+        assert_eq!(text(&z), "z.md");
+    }
+    let chosen = format!("{toml}paths = [\"*.md\", \"f/**\"]\n");
+    let papers = source(dir.path(), &chosen, &[]).unwrap();
+    let found = list(&*papers).await.unwrap();
+    assert_eq!(uris(&found).len(), 3);
+    assert!(found.notes.is_empty(), "{found:?}");
 }
