@@ -5,12 +5,18 @@ use std::collections::HashSet;
 use praxis_core::{CallError, ChunkId, Clearance};
 use praxis_vectors::has_direction;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
-use crate::knowledge::{Knowledge, internal};
+use crate::ingest::patiently;
+use crate::keyword::KeywordIndex;
+use crate::knowledge::{Knowledge, Snapshot, internal};
 use crate::vectors::{Pieces, VectorIndex, VectorKind};
 
 /// Vectors of each index that are searched for, chosen at random.
 const SEARCHES: usize = 1000;
+
+/// Times that a base is looked at whose documents go meanwhile, as clients remove files of a vector store.
+const LOOKS: usize = 3;
 
 /// Whether a base's indexes hold exactly the chunks and documents of the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -28,7 +34,7 @@ pub struct CheckReport {
     pub missing_document_vectors: usize,
     /// Entries of the indexes without a chunk or a document.
     pub ghosts: usize,
-    /// What is wrong with the files of the vector indexes, and vectors in them that no search finds.
+    /// What is wrong with the files of the indexes, and vectors in them that no search finds.
     pub problems: Vec<String>,
     /// Whether a vector index could not be looked at, because another process has it open.
     pub vectors_elsewhere: bool,
@@ -69,21 +75,58 @@ impl std::fmt::Display for CheckReport {
 impl Knowledge {
     /// Compares the indexes with the store, chunk by chunk and document by document, and has the vector indexes
     /// check themselves: their checksums, that each id leads to its vector, and that a search finds vectors
-    /// chosen at random.
+    /// chosen at random. The indexes are brought up to the store before. Whoever writes to the base, as an ingest
+    /// does every few seconds, is waited for, and waits for the end of this.
     ///
     /// # Errors
     /// An unknown base, or a disk that fails.
     pub async fn check(&self, name: &str) -> Result<CheckReport, CallError> {
-        let Some((snapshot, _)) = self.snapshot(name).await? else {
-            return Ok(CheckReport::default());
-        };
+        self.check_telling(name, &|| {}).await
+    }
+
+    /// The same; calls `waiting` where it has to wait for more than a moment.
+    ///
+    /// # Errors
+    /// Those of [`Knowledge::check`].
+    pub async fn check_telling(
+        &self,
+        name: &str,
+        waiting: &(dyn Fn() + Sync),
+    ) -> Result<CheckReport, CallError> {
+        self.base(name)?;
+        let cancel = CancellationToken::new();
+        // What is written to the store and not to the indexes yet is under way, and not missing.
+        let _lock = patiently(self.lock(name, &cancel), waiting).await?;
+        let mut looks = 1..LOOKS;
+        loop {
+            let Some(snapshot) = self.refresh_locked(name).await? else {
+                return Ok(CheckReport::default());
+            };
+            let report = self.compared(name, &snapshot).await?;
+            let stored = self.store().base(name).await.map_err(internal)?;
+            let is_of_now = stored.is_some_and(|now| now.generation == snapshot.generation);
+            if report.is_clean() || is_of_now || looks.next().is_none() {
+                return Ok(report);
+            }
+        }
+    }
+
+    /// Compares the indexes of a snapshot with the store.
+    async fn compared(&self, name: &str, snapshot: &Snapshot) -> Result<CheckReport, CallError> {
         let entries = self.store().chunk_entries(name).await.map_err(internal)?;
         let indexes = &snapshot.indexes;
-        let ids = indexes.keywords.ids().map_err(internal)?;
+        let of_keywords = self.keeper(name)?.keyword_problems().await?;
+        let ids_of = |index: &KeywordIndex| match index.ids() {
+            Ok(ids) => Ok(ids),
+            // Nothing is found in what cannot be read.
+            Err(_) if !of_keywords.is_empty() => Ok(Vec::new()),
+            Err(error) => Err(internal(error)),
+        };
+        let ids = ids_of(&indexes.keywords)?;
         let indexed: HashSet<ChunkId> = ids.into_iter().map(ChunkId::from_string).collect();
         let known: HashSet<&ChunkId> = entries.iter().map(|e| &e.chunk).collect();
         let heads = self.documents(name, &Clearance::Full).await?;
-        let ids = indexes.document_keywords.ids().map_err(internal)?;
+        let ids = ids_of(&indexes.document_keywords)?;
         let whole: HashSet<String> = ids.into_iter().collect();
         let vectors = &indexes.vectors;
         let numbers = entries.iter().map(|e| e.number).collect();
@@ -103,7 +146,7 @@ impl Knowledge {
                 .count(),
             missing_document_vectors: of_documents.missing,
             ghosts: ghosts + of_chunks.ghosts + of_documents.ghosts,
-            problems: [of_chunks.problems, of_documents.problems].concat(),
+            problems: [of_keywords, of_chunks.problems, of_documents.problems].concat(),
             vectors_elsewhere: of_chunks.elsewhere || of_documents.elsewhere,
         })
     }

@@ -7,11 +7,13 @@ mod models;
 mod ocr;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use praxis_core::Problem;
 use praxis_sources::{FolderConfig, SourceConfig};
 use serde::{Deserialize, Serialize};
 
+use self::checks::Checks;
 pub use self::context::ContextConfig;
 pub use self::graph::GraphConfig;
 pub use self::models::{ModelUse, QuestionConfig, RerankConfig};
@@ -19,6 +21,12 @@ pub use self::ocr::OcrConfig;
 use crate::load::LoadLimits;
 use crate::metadata::{DeclaredType, MetadataRule};
 use crate::segment::{SegmentOptions, Strategy};
+
+/// Tokens of a chunk, at most and at least.
+const CHUNKS: RangeInclusive<usize> = 16..=2048;
+
+/// Tokens that a passage may grow to.
+const EXPANDED: RangeInclusive<usize> = 0..=32_000;
 
 /// What URIs of documents begin with that are pages of the web.
 const WEB: [&str; 2] = ["https://", "http://"];
@@ -174,48 +182,91 @@ impl BaseConfig {
         problems.extend(praxis_sources::problems(
             others.map(|(i, s)| (format!("sources.{i}"), s)),
         ));
-        let mut report = |path: &str, message: String, help: &str| {
-            problems.push(Problem {
-                path: path.to_owned(),
-                message,
-                help: Some(help.to_owned()),
-            });
-        };
-        if !(16..=2048).contains(&self.segment.max_tokens) {
-            report(
-                "segment.max_tokens",
-                format!("`max_tokens` is {}", self.segment.max_tokens),
-                "choose a size between 16 and 2048 tokens",
-            );
-        }
-        let weights = [self.search.keyword_weight, self.search.vector_weight];
-        if weights.iter().any(|w| !w.is_finite() || *w < 0.0) || weights.iter().sum::<f32>() <= 0.0
-        {
-            report(
-                "search",
-                "the weights must not be negative, nor both zero".to_owned(),
-                "the defaults are keyword_weight = 0.5 and vector_weight = 0.5",
-            );
-        }
-        for (key, value) in [
-            ("document_weight", self.search.document_weight),
-            ("feedback", self.search.feedback),
-            ("diversity", self.search.diversity),
-        ] {
-            if !(0.0..=1.0).contains(&value) {
-                report(
-                    &format!("search.{key}"),
-                    format!("`{key}` is {value}"),
-                    "choose a share between 0 and 1",
-                );
-            }
-        }
+        problems.extend(self.empty_bounds());
+        problems.extend(segment_problems(&self.segment));
+        problems.extend(search_problems(&self.search));
         problems.extend(models::problems(&self.search));
         problems.extend(context::problems(&self.context));
         problems.extend(graph::problems(&self.graph));
         problems.extend(ocr::problems(&self.ocr));
         problems
     }
+
+    /// Sources that may read no file, however small.
+    fn empty_bounds(&self) -> Vec<Problem> {
+        let folder = self.source.iter();
+        let folder = folder.map(|f| ("source".to_owned(), f.max_file_bytes));
+        let others = self.sources.iter().enumerate();
+        let others = others.map(|(i, s)| (format!("sources.{i}"), s.max_file_bytes()));
+        let empty = folder.chain(others).filter(|(_, bytes)| *bytes == 0);
+        let problem = |(table, _): (String, u64)| Problem {
+            path: format!("{table}.max_file_bytes"),
+            message: "`max_file_bytes` is 0".to_owned(),
+            help: Some("choose bytes of the largest file to read, such as 33554432".to_owned()),
+        };
+        empty.map(problem).collect()
+    }
+}
+
+/// What is wrong with `[segment]`.
+fn segment_problems(segment: &SegmentConfig) -> Vec<Problem> {
+    let SegmentConfig {
+        max_tokens,
+        min_tokens,
+        ..
+    } = *segment;
+    let mut checks = Checks::of("segment");
+    checks.check(
+        "max_tokens",
+        CHUNKS.contains(&max_tokens),
+        &max_tokens,
+        "choose a size between 16 and 2048 tokens".to_owned(),
+    );
+    checks.check(
+        "min_tokens",
+        min_tokens <= max_tokens || !CHUNKS.contains(&max_tokens),
+        &format!("{min_tokens}, and `max_tokens` is {max_tokens}"),
+        "choose at most `max_tokens`: smaller sections are joined, larger ones are cut".to_owned(),
+    );
+    checks.problems()
+}
+
+/// What is wrong with `[search]`, but for what models add to it.
+fn search_problems(search: &SearchConfig) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let weights = [search.keyword_weight, search.vector_weight];
+    if weights.iter().any(|w| !w.is_finite() || *w < 0.0) || weights.iter().sum::<f32>() <= 0.0 {
+        problems.push(Problem {
+            path: "search".to_owned(),
+            message: "the weights must not be negative, nor both zero".to_owned(),
+            help: Some("the defaults are keyword_weight = 0.5 and vector_weight = 0.5".to_owned()),
+        });
+    }
+    let mut checks = Checks::of("search");
+    for (key, value) in [
+        ("document_weight", search.document_weight),
+        ("feedback", search.feedback),
+        ("diversity", search.diversity),
+    ] {
+        checks.within(key, &value, &(0.0..=1.0), "a share");
+    }
+    checks.within(
+        "expand_tokens",
+        &search.expand_tokens,
+        &EXPANDED,
+        "a number",
+    );
+    if let Some(threshold) = search.threshold {
+        checks.check(
+            "threshold",
+            (0.0..=1.0).contains(&threshold),
+            &threshold,
+            "choose a relevance between 0 and 1, or leave it out: there is one for each embedder"
+                .to_owned(),
+        );
+    }
+    problems.extend(checks.problems());
+    problems
 }
 
 /// Bounds of one document.
@@ -225,3 +276,6 @@ pub(crate) fn limits(max_bytes: u64) -> LoadLimits {
         ..LoadLimits::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

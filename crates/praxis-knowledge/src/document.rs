@@ -46,7 +46,7 @@ pub enum BlockKind {
     ListItem,
     /// Program text, kept as it is.
     Code,
-    /// A table, one row a line.
+    /// A table as Markdown: a line a row, the second one of dashes. One of a single column is its lines.
     Table,
 }
 
@@ -61,7 +61,8 @@ pub struct Segment {
     pub start: usize,
     /// Character after the last.
     pub end: usize,
-    /// The text between them; of a table that had to be cut, with the table's first row before it.
+    /// The text between them; of a table that had to be cut, with the table's first row and the line below that before
+    /// it.
     pub text: String,
     /// First character of the section that it is from, its heading included, and the character after
     /// the last: what to show of the document around it.

@@ -1,11 +1,13 @@
-//! Bringing a base up to date: what changed is loaded, cut, embedded and written document by document.
+//! Bringing a base up to date: what changed is loaded, cut, embedded, and written and indexed in steps.
 //!
-//! Each document is one transaction, and the indexes are brought up to the store afterwards; killed
-//! at any moment, the next run goes on from what is there.
+//! A document is written in one transaction or not at all, and the indexes are brought up to the store after each
+//! step; killed at any moment, the next run goes on from what is there.
 
 mod context;
+mod embedding;
 mod prepare;
 mod settings;
+mod steps;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -16,13 +18,13 @@ use futures::stream;
 use praxis_core::embed::EmbedKind;
 use praxis_core::trace::SpanKind;
 use praxis_core::{CallContext, CallError, Clearance, Embedder, ErrorCode};
-use praxis_store::{Chunk, DocumentHead, NewAttributes};
+use praxis_store::{Chunk, DocumentHead};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::config::BaseConfig;
 use crate::knowledge::{Base, Knowledge, Maker, internal, other_embedder};
-use crate::listing::{Listed, SourceProblem};
+use crate::listing::{Inventory, Listed, SourceProblem};
 use crate::load::ocr::Ocr;
 use crate::metadata::Describer;
 pub use context::ContextReport;
@@ -30,7 +32,9 @@ use context::Writer;
 pub(crate) use prepare::chunk;
 use prepare::{Before, Prepared, Reading, fetch, prepare};
 pub(crate) use settings::recognition;
-use settings::{keep_recognized, settings};
+use settings::{keep_recognized, refused, settings};
+pub(crate) use steps::patiently;
+use steps::{Gathered, Pace, Run};
 
 /// Chunks embedded in one call: enough to fill the encoder's batches.
 pub(crate) const EMBED_BATCH: usize = 64;
@@ -44,6 +48,8 @@ pub(crate) const HEADING_RESERVE: usize = 48;
 /// Progress of an ingest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IngestEvent {
+    /// It waits for another process that is at work on the base, and goes on when that is done.
+    Waiting,
     /// A source is being looked through.
     Listed {
         /// Its name; empty for the base's folder.
@@ -70,14 +76,14 @@ pub enum IngestEvent {
         /// Chunks in all.
         chunks: usize,
     },
-    /// A file is done, well or not.
+    /// A file is done, well or not; it is found a few seconds later.
     Finished {
         /// Its path.
         uri: String,
     },
 }
 
-/// A document that could not be read.
+/// A document that could not be read, or that a model refuses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FailedDocument {
     /// Its path.
@@ -112,7 +118,11 @@ pub struct IngestReport {
     pub removed: usize,
     /// What could not be looked at of the sources: nothing of it was removed.
     pub problems: Vec<SourceProblem>,
-    /// Files that could not be read, this time or before.
+    /// Sources that were asked what they hold.
+    pub sources: usize,
+    /// Names of those that told of no document and have a problem; empty for the base's folder.
+    pub unheard: Vec<String>,
+    /// Files that could not be read, or that the embedder refuses, this time or before.
     pub failed: Vec<FailedDocument>,
     /// What could not be read of files that were read this time.
     pub warnings: Vec<Warning>,
@@ -125,14 +135,25 @@ pub struct IngestReport {
     pub seconds: f64,
 }
 
+/// What there is to do.
+struct Plan {
+    /// What the store has of the base's documents, by URI.
+    known: HashMap<String, DocumentHead>,
+    /// What is to be read.
+    changed: Vec<Listed>,
+    /// What was done, and found.
+    report: IngestReport,
+}
+
 impl Knowledge {
     /// Brings the base `name` up to date with its sources.
     ///
     /// # Errors
     /// An unknown base, an embedder that is not there, a chat model that is to write contexts and is unknown, not
-    /// here or refuses, or a store that fails. A bad file is reported in [`IngestReport::failed`], a source that
-    /// fails in [`IngestReport::problems`], a chat model that does not answer in [`IngestReport::contexts`], and
-    /// none of them stops anything.
+    /// here or refuses whatever it is asked, an embedder that fails or refuses any text, or a store that fails. A bad
+    /// file, and one whose text the embedder refuses, is reported in [`IngestReport::failed`], a source that fails in
+    /// [`IngestReport::problems`], a chat model that does not answer in [`IngestReport::contexts`], and none of them
+    /// stops anything. What was written before an error is found.
     pub async fn ingest(
         &self,
         name: &str,
@@ -181,46 +202,124 @@ impl Knowledge {
                 .with_hint("use `/v1/vector_stores` of the server's API"));
         }
         let describer = Arc::new(Describer::new(&base.config)?);
-        let lock = self.lock(name, cx.cancel()).await?;
+        let waiting = || progress(IngestEvent::Waiting);
+        let _alone = patiently(self.lock(&ingest_lock(name), cx.cancel()), &waiting).await?;
         let embedder = self.embedder_for_ingest(name, &base.config).await?;
         let ocr = recognition(&base.config.ocr).await?;
         let settings = settings(&base.config, &ocr);
         let store = self.store();
-        let stored = store.base(name).await.map_err(internal)?;
-        self.forget_what_is_ahead(name, stored.as_ref()).await?;
         let known = self.heads(name).await?;
         for head in known.values().filter(|head| head.chunks > 0) {
             keep_recognized(&head.settings, &base.config.ocr, &ocr)?;
         }
+        // Before the base is locked: a crawl may take hours.
         let mut inventory = self
             .inventory(name, &base, only, progress, cx.cancel())
             .await?;
         inventory.doubt(&known);
+        let lock = patiently(self.lock(name, cx.cancel()), &waiting).await?;
+        let how = (&describer, embedder.identity(), settings.as_str());
+        let plan = self.plan(name, only.is_none(), inventory, known, how);
+        let Plan {
+            known,
+            changed,
+            mut report,
+        } = plan.await?;
+        drop(lock);
+        progress(IngestEvent::Planned {
+            files: changed.len(),
+        });
+        let mut run = Run {
+            knowledge: self,
+            name,
+            embedder: &*embedder,
+            known: &known,
+            progress,
+            cx,
+            refused: refused(&settings),
+            length: store.dimension(name).await.map_err(internal)?,
+            gathered: Gathered::default(),
+            pace: Pace::begin(tokio::time::Instant::now()),
+        };
+        if !changed.is_empty() {
+            let read = run
+                .read(&base, &describer, changed, (ocr, &settings), &mut report)
+                .await;
+            if let Err(error) = read {
+                // What is embedded is not lost to what stopped the rest.
+                if let Err(lost) = run.step().await {
+                    tracing::warn!(base = name, error = %lost, "the last documents were not written");
+                }
+                return Err(error);
+            }
+        }
+        let lock = run.lock().await?;
+        run.write().await?;
+        if only.is_none() && report.problems.is_empty() {
+            store
+                .forget_contexts_of_strangers(name)
+                .await
+                .map_err(internal)?;
+        }
+        self.catch_up(name).await?;
+        if !base.is_searched() {
+            // While nobody else can look: who finds an index in use reads all vectors. A process that searches merges
+            // in the background.
+            self.tidy_vectors(name).await?;
+        }
+        drop(lock);
+        report.failed.sort_by(|a, b| a.uri.cmp(&b.uri));
+        report.seconds = started.elapsed().as_secs_f64();
+        Ok(report)
+    }
+
+    /// Compares what the sources of a base hold with what the store has, removes what is gone, and describes what
+    /// stays. `all` documents that were refused are tried again, or only those that changed. The caller holds the
+    /// base's lock.
+    async fn plan(
+        &self,
+        name: &str,
+        all: bool,
+        mut inventory: Inventory,
+        known: HashMap<String, DocumentHead>,
+        (describer, embedder, settings): (&Arc<Describer>, String, &str),
+    ) -> Result<Plan, CallError> {
+        let store = self.store();
+        let stored = store.base(name).await.map_err(internal)?;
+        self.forget_what_is_ahead(name, stored.as_ref()).await?;
         // Documents that were cut with other settings stay until each is replaced: a run that fails or is killed
         // leaves a base that is whole, and the next one goes on.
-        let emptied = store
-            .prepare_base(name, &embedder.identity(), &settings)
-            .await
-            .map_err(internal)?;
-        let known = if emptied { HashMap::new() } else { known };
+        let emptied = store.prepare_base(name, &embedder, settings).await;
+        let known = match emptied.map_err(internal)? {
+            true => HashMap::new(),
+            false => known,
+        };
+        let mut report = IngestReport {
+            sources: inventory.asked(),
+            unheard: inventory.unheard(),
+            ..IngestReport::default()
+        };
         inventory.yield_to_others(&known);
         let gone = inventory.removed(&known);
         store
             .delete_documents(name, &gone)
             .await
             .map_err(internal)?;
-        let mut report = IngestReport {
-            removed: gone.len(),
-            ..IngestReport::default()
-        };
+        report.removed = gone.len();
         let unlisted = inventory.unlisted(&known, &gone);
         report.problems = inventory.problems;
-        self.hide_anew(name, &describer, unlisted, &mut report)
+        let uris = inventory.documents.iter().map(|d| d.entry.uri.as_str());
+        report.warnings.extend(describer.doubts(uris));
+        self.hide_anew(name, describer, unlisted, &mut report)
             .await?;
+        let refused = refused(settings);
+        let is_current = |document: &Listed, head: &DocumentHead| {
+            document.is_current(head, settings) || (!all && document.is_current(head, &refused))
+        };
         let (same, changed): (Vec<_>, Vec<_>) = inventory.documents.into_iter().partition(|d| {
             known
                 .get(&d.entry.uri)
-                .is_some_and(|h| d.is_current(h, &settings))
+                .is_some_and(|head| is_current(d, head))
         });
         let mut kept = Vec::with_capacity(same.len());
         for document in same {
@@ -229,41 +328,13 @@ impl Knowledge {
                 kept.push((document.subject(Some(head)), head.clone()));
             }
         }
-        self.describe_anew(name, &describer, kept, &mut report)
+        self.describe_anew(name, describer, kept, &mut report)
             .await?;
-        progress(IngestEvent::Planned {
-            files: changed.len(),
-        });
-        if !changed.is_empty() {
-            self.ingest_files(
-                name,
-                &base,
-                &describer,
-                changed,
-                &known,
-                (ocr, &settings),
-                &*embedder,
-                progress,
-                cx,
-                &mut report,
-            )
-            .await?;
-        }
-        if only.is_none() && report.problems.is_empty() {
-            store
-                .forget_contexts_of_strangers(name)
-                .await
-                .map_err(internal)?;
-        }
-        self.index_keywords(name).await?;
-        if let Some(stored) = store.base(name).await.map_err(internal)? {
-            self.index_vectors(name, &stored).await?;
-        }
-        drop(lock);
-        self.tidy_vectors(name).await?;
-        report.failed.sort_by(|a, b| a.uri.cmp(&b.uri));
-        report.seconds = started.elapsed().as_secs_f64();
-        Ok(report)
+        Ok(Plan {
+            known,
+            changed,
+            report,
+        })
     }
 
     /// The documents that the store has of a base, by URI.
@@ -298,34 +369,33 @@ impl Knowledge {
             &configured.identity(),
         ))
     }
+}
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the state of one run, taken apart to be borrowed"
-    )]
-    async fn ingest_files(
-        &self,
-        name: &str,
+impl Run<'_> {
+    /// Reads documents, has them embedded, and takes a step whenever one is due.
+    ///
+    /// # Errors
+    /// Those of [`Knowledge::ingest`].
+    async fn read(
+        &mut self,
         base: &Base,
         describer: &Arc<Describer>,
         files: Vec<Listed>,
-        known: &HashMap<String, DocumentHead>,
         (ocr, settings): (Ocr, &str),
-        embedder: &dyn Embedder,
-        progress: &(dyn Fn(IngestEvent) + Sync),
-        cx: &CallContext,
         report: &mut IngestReport,
     ) -> Result<(), CallError> {
-        let room = embedder.max_tokens().await?.saturating_sub(HEADING_RESERVE);
+        let (known, progress, cx) = (self.known, self.progress, self.cx);
+        let room = self.embedder.max_tokens().await?;
+        let room = room.saturating_sub(HEADING_RESERVE);
         let reading = Reading {
             options: base.config.cutting(room),
             settings: settings.into(),
             room,
-            counter: embedder.token_counter().await?,
+            counter: self.embedder.token_counter().await?,
             ocr,
         };
         let context = &base.config.context;
-        let writer = Writer::of(self, name, context, &reading.counter, room);
+        let writer = Writer::of(self.knowledge, self.name, context, &reading.counter, room);
         let mut prepared = stream::iter(files)
             .map(|document| {
                 let before = known.get(&document.entry.uri).map(Before::of);
@@ -340,128 +410,82 @@ impl Knowledge {
             .buffered(LOAD_AHEAD);
         let mut batch: Vec<Prepared> = Vec::new();
         loop {
-            let next = match prepared.next().await {
-                Some(next) => Some(next.map_err(internal)?.map_err(internal)?),
-                None => None,
+            let waits = !batch.is_empty() || !self.gathered.is_empty();
+            let next = tokio::select! {
+                biased;
+                // Also while a document takes long to be loaded: others do not wait for it.
+                () = tokio::time::sleep_until(self.pace.due()), if waits => {
+                    self.take(std::mem::take(&mut batch), report).await?;
+                    self.step().await?;
+                    continue;
+                }
+                next = prepared.next() => next,
             };
             if cx.cancel().is_cancelled() {
                 return Err(stopped());
             }
-            let last = next.is_none();
-            if let Some(mut next) = next {
-                progress(IngestEvent::Started {
-                    uri: next.from.entry.uri.clone(),
-                });
-                if let Some(writer) = &writer {
-                    let contexts = report.contexts.get_or_insert_default();
-                    writer.write(&mut next, progress, contexts, cx).await?;
-                }
-                batch.push(next);
+            let Some(next) = next else {
+                return self.take(batch, report).await;
+            };
+            let mut next = next.map_err(internal)?.map_err(internal)?;
+            progress(IngestEvent::Started {
+                uri: next.from.entry.uri.clone(),
+            });
+            if let Some(writer) = &writer {
+                self.write_contexts(writer, &mut next, &mut batch, report)
+                    .await?;
             }
+            batch.push(next);
             let waiting: usize = batch.iter().map(|p| p.segments.len()).sum();
-            if last || waiting >= EMBED_BATCH || batch.len() >= EMBED_BATCH {
-                self.write(
-                    name,
-                    std::mem::take(&mut batch),
-                    known,
-                    embedder,
-                    progress,
-                    report,
-                )
-                .await?;
+            if waiting >= EMBED_BATCH || batch.len() >= EMBED_BATCH {
+                self.take(std::mem::take(&mut batch), report).await?;
             }
-            if last {
-                return Ok(());
+            if self.gathered.is_full() {
+                self.step().await?;
             }
         }
     }
 
-    /// Embeds and writes a batch of documents.
-    async fn write(
-        &self,
-        name: &str,
-        batch: Vec<Prepared>,
-        known: &HashMap<String, DocumentHead>,
-        embedder: &dyn Embedder,
-        progress: &(dyn Fn(IngestEvent) + Sync),
+    /// Has a chat model write about the chunks of a document, which may take hours: the documents before it do not
+    /// wait for that.
+    async fn write_contexts(
+        &mut self,
+        writer: &Writer<'_>,
+        document: &mut Prepared,
+        batch: &mut Vec<Prepared>,
         report: &mut IngestReport,
     ) -> Result<(), CallError> {
-        let texts: Vec<String> = batch.iter().flat_map(Prepared::embedded_texts).collect();
-        let vectors = embedded(embedder, texts).await?;
-        let stored = self.store().dimension(name).await.map_err(internal)?;
-        one_length(name, embedder, stored, &vectors)?;
-        let mut vectors = vectors.into_iter();
-        for prepared in batch {
-            let uri = prepared.from.entry.uri.clone();
-            let before = known.get(&uri);
-            let notes = prepared.document.iter().flat_map(|d| &d.notes);
-            let notes = notes.chain(&prepared.described.notes);
-            let notes = notes.chain(&prepared.described.sidecar_notes);
-            report.warnings.extend(notes.map(|reason| Warning {
-                uri: uri.clone(),
-                reason: reason.clone(),
-            }));
-            if prepared.unchanged {
-                if let Some(head) = before {
-                    report.keep(head);
-                    let described = prepared.described;
-                    let is_new =
-                        described.metadata != head.metadata || described.labels != head.labels;
-                    report.described += usize::from(is_new);
-                    let attributes = NewAttributes {
-                        document: head.id.clone(),
-                        origin: prepared.from.origin(),
-                        modified: prepared.from.entry.modified,
-                        own: prepared.own,
-                        metadata: described.metadata,
-                        labels: described.labels,
-                    };
-                    self.store()
-                        .set_attributes(name, &[attributes])
-                        .await
-                        .map_err(internal)?;
+        let (uri, progress, cx) = (document.from.entry.uri.clone(), self.progress, self.cx);
+        let mut contexts = report.contexts.take().unwrap_or_default();
+        let written = {
+            let writing = writer.write(document, progress, &mut contexts, cx);
+            let mut writing = std::pin::pin!(writing);
+            loop {
+                let waits = !batch.is_empty() || !self.gathered.is_empty();
+                tokio::select! {
+                    biased;
+                    () = tokio::time::sleep_until(self.pace.due()), if waits => {
+                        self.take(std::mem::take(batch), report).await?;
+                        self.step().await?;
+                    }
+                    written = &mut writing => break written,
                 }
-            } else if let Some(failure) = prepared.missing(before) {
-                // What was read before is better than nothing; who may read it may have changed.
-                report.failed.push(failure);
-                if let Some(head) = before {
-                    let attributes = NewAttributes {
-                        document: head.id.clone(),
-                        origin: head.origin.clone(),
-                        modified: head.modified,
-                        own: prepared.own,
-                        metadata: prepared.described.metadata,
-                        labels: prepared.described.labels,
-                    };
-                    self.store()
-                        .set_attributes(name, &[attributes])
-                        .await
-                        .map_err(internal)?;
-                }
-            } else {
-                let document = prepared.into_document(name, &mut vectors);
-                report.chunks += document.chunks.len();
-                match (&document.error, before) {
-                    (Some(reason), _) => report.failed.push(FailedDocument {
-                        uri: uri.clone(),
-                        reason: reason.clone(),
-                        hint: document.hint.clone(),
-                    }),
-                    (None, Some(head)) if head.error.is_none() => report.updated += 1,
-                    (None, _) => report.added += 1,
-                }
-                self.store()
-                    .put_document(name, &document)
-                    .await
-                    .map_err(internal)?;
             }
-            progress(IngestEvent::Finished { uri });
+        };
+        report.contexts = Some(contexts);
+        match written {
+            Err(error) if error.code != ErrorCode::Cancelled => Err(named(error, &uri)),
+            other => other,
         }
-        Ok(())
     }
 }
 
 impl IngestReport {
+    /// Whether there are sources, and none of them told what it holds.
+    pub fn is_unheard(&self) -> bool {
+        self.sources > 0 && self.unheard.len() == self.sources
+    }
+
     /// Counts a document that needs no work; one that failed before is failed still.
     fn keep(&mut self, head: &DocumentHead) {
         match &head.error {
@@ -479,6 +503,17 @@ impl IngestReport {
 pub(crate) fn stopped() -> CallError {
     CallError::new(ErrorCode::Cancelled, "the ingest was stopped")
         .with_hint("what is done is kept: `praxis ingest` goes on from here")
+}
+
+/// What there is one of at a time of each base, for as long as it runs: an ingest, as a lock's name.
+pub(crate) fn ingest_lock(name: &str) -> String {
+    format!("{name}.ingest")
+}
+
+/// An error with the document that it is about.
+pub(crate) fn named(error: CallError, uri: &str) -> CallError {
+    let message = format!("`{uri}`: {}", error.message);
+    CallError { message, ..error }
 }
 
 /// Gives a document's chunks their vectors, in order; returns that of the whole document, which comes after them

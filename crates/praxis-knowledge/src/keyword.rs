@@ -4,20 +4,25 @@
 //! The index carries, in the payload of each commit, which generation of which document it holds.
 //! Commit and payload are one atomic step, so after a crash the index says itself what it misses.
 
+mod damage;
 mod scope;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tantivy::collector::TopDocs;
+use tantivy::directory::error::{OpenDirectoryError, OpenReadError};
 use tantivy::query::{BooleanQuery, BoostQuery, Occur, PhraseQuery, Query, TermQuery};
 use tantivy::schema::{
     FAST, Field, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions, Value,
 };
 use tantivy::tokenizer::{PreTokenizedString, Token};
-use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
+use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, TantivyError, Term};
 
 use crate::analyze::{Phrase, Terms, analyze, is_stopword};
+pub(crate) use damage::is_damage;
+use damage::{all_there, guarded};
 pub(crate) use scope::{KeywordScope, KnownTexts};
 
 /// The generation that wrote a text's document, by which scopes know it.
@@ -101,6 +106,8 @@ pub(crate) struct KeywordIndex {
     index: Index,
     reader: IndexReader,
     fields: Fields,
+    /// Whether something looked like damage while it was searched.
+    suspect: AtomicBool,
 }
 
 #[derive(Clone, Copy)]
@@ -134,53 +141,99 @@ fn schema() -> (Schema, Fields) {
 }
 
 impl KeywordIndex {
-    /// Opens the index in `dir`; one that is absent or damaged is made anew, empty.
+    /// Opens the index in `dir`; one that is absent, or of another schema, is made anew, empty.
+    ///
+    /// # Errors
+    /// One that is damaged ([`is_damage`]), or a disk that fails; then nothing is changed.
     pub fn open(dir: &Path) -> tantivy::Result<Self> {
         std::fs::create_dir_all(dir)?;
         let (schema, fields) = schema();
-        let index = match Index::open_in_dir(dir) {
-            Ok(index) if index.schema() == schema => index,
-            _ => {
+        let index = match existing(dir, &schema)? {
+            Some(index) => index,
+            None => {
                 std::fs::remove_dir_all(dir)?;
                 std::fs::create_dir_all(dir)?;
                 Index::create_in_dir(dir, schema)?
             }
         };
+        all_there(&index, dir)?;
         Self::over(index, fields)
     }
 
     /// The index in `dir` as last committed, for reading beside a process that writes it; empty where
-    /// there is none yet.
+    /// there is none yet, and where it is damaged, which that process sees to.
+    ///
+    /// # Errors
+    /// A disk that fails.
     pub fn open_beside(dir: &Path) -> tantivy::Result<Self> {
         let (schema, fields) = schema();
-        let index = match Index::open_in_dir(dir) {
-            Ok(index) if index.schema() == schema => index,
-            _ => Index::create_in_ram(schema),
-        };
-        Self::over(index, fields)
+        let opened = existing(dir, &schema);
+        let opened = opened.and_then(|index| index.map(|i| Self::over(i, fields)).transpose());
+        match opened {
+            Ok(Some(index)) => Ok(index),
+            Ok(None) => Self::over(Index::create_in_ram(schema), fields),
+            Err(error) if is_damage(&error) => {
+                tracing::warn!(dir = %dir.display(), %error, "no keywords are found meanwhile");
+                Self::over(Index::create_in_ram(schema), fields)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn over(index: Index, fields: Fields) -> tantivy::Result<Self> {
-        let reader = index
-            .reader_builder()
-            .reload_policy(ReloadPolicy::Manual)
-            .try_into()?;
+        let reader = guarded(|| {
+            let builder = index.reader_builder();
+            builder.reload_policy(ReloadPolicy::Manual).try_into()
+        })?;
         Ok(Self {
             index,
             reader,
             fields,
+            suspect: AtomicBool::new(false),
         })
     }
 
     /// What the last commit holds.
     pub fn manifest(&self) -> tantivy::Result<Manifest> {
-        let payload = self.index.load_metas()?.payload.unwrap_or_default();
-        Ok(serde_json::from_str(&payload).unwrap_or_default())
+        manifest_of(&self.index)
+    }
+
+    /// What the last commit of the index in `dir` holds; nothing where there is none that can be read.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn held_in(dir: &Path) -> tantivy::Result<Manifest> {
+        let held = existing(dir, &schema().0);
+        match held.and_then(|index| index.as_ref().map(manifest_of).transpose()) {
+            Ok(held) => Ok(held.unwrap_or_default()),
+            Err(error) if is_damage(&error) => Ok(Manifest::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether something looked like damage while it was searched.
+    pub fn is_suspect(&self) -> bool {
+        self.suspect.load(Ordering::Relaxed)
+    }
+
+    /// Has it looked at as if a search had met damage.
+    #[cfg(test)]
+    pub fn doubt(&self) {
+        self.suspect.store(true, Ordering::Relaxed);
+    }
+
+    /// Searches, and notes what looks like damage.
+    fn noted<T>(&self, search: impl FnOnce() -> tantivy::Result<T>) -> tantivy::Result<T> {
+        let found = guarded(search);
+        if found.as_ref().is_err_and(is_damage) {
+            self.suspect.store(true, Ordering::Relaxed);
+        }
+        found
     }
 
     /// Makes the last commit visible to searches.
     pub fn reload(&self) -> tantivy::Result<()> {
-        self.reader.reload()
+        guarded(|| self.reader.reload())
     }
 
     /// Begins a change.
@@ -197,6 +250,16 @@ impl KeywordIndex {
     /// Ids of the `limit` best texts for `query` by BM25, best first; within a scope, the best of its texts,
     /// and with the statistics of the texts that are known.
     pub fn search(
+        &self,
+        query: &KeywordQuery,
+        limit: usize,
+        scope: Option<&KeywordScope>,
+        known: Option<&KnownTexts>,
+    ) -> tantivy::Result<Vec<(String, f32)>> {
+        self.noted(|| self.best(query, limit, scope, known))
+    }
+
+    fn best(
         &self,
         query: &KeywordQuery,
         limit: usize,
@@ -232,10 +295,10 @@ impl KeywordIndex {
     pub fn holding(&self, word: &str, known: Option<&KnownTexts>) -> tantivy::Result<u64> {
         let term = Term::from_field_text(self.fields.words, word);
         let searcher = self.reader.searcher();
-        match known {
+        self.noted(|| match known {
             Some(known) => known.holding(&searcher, &term),
             None => searcher.doc_freq(&term),
-        }
+        })
     }
 
     /// Share of the texts that hold a word, of those that are known.
@@ -248,11 +311,13 @@ impl KeywordIndex {
     pub fn ids(&self) -> tantivy::Result<Vec<String>> {
         let searcher = self.reader.searcher();
         let all = TopDocs::with_limit((searcher.num_docs() as usize).max(1)).order_by_score();
-        searcher
-            .search(&tantivy::query::AllQuery, &all)?
-            .into_iter()
-            .map(|(_, address)| Ok(self.id(searcher.doc(address)?)))
-            .collect()
+        self.noted(|| {
+            searcher
+                .search(&tantivy::query::AllQuery, &all)?
+                .into_iter()
+                .map(|(_, address)| Ok(self.id(searcher.doc(address)?)))
+                .collect()
+        })
     }
 
     fn id(&self, document: TantivyDocument) -> String {
@@ -325,20 +390,37 @@ impl KeywordWriter {
     }
 
     /// Why a change failed: the thread that writes knows, and an error only says that it is gone.
-    pub fn cause(mut self, error: tantivy::TantivyError) -> tantivy::TantivyError {
+    pub fn cause(mut self, error: TantivyError) -> TantivyError {
         self.writer.prepare_commit().err().unwrap_or(error)
     }
 
     /// Makes the change durable, together with what the index then holds.
     pub fn commit(mut self, manifest: &Manifest) -> tantivy::Result<()> {
         let payload = serde_json::to_string(manifest).map_err(|e| {
-            tantivy::TantivyError::InternalError(format!("the manifest does not serialize: {e}"))
+            TantivyError::InternalError(format!("the manifest does not serialize: {e}"))
         })?;
         let mut commit = self.writer.prepare_commit()?;
         commit.set_payload(&payload);
         commit.commit()?;
         self.writer.wait_merging_threads()
     }
+}
+
+/// The index in `dir` where there is one of this schema. What the schema's version before wrote is none.
+fn existing(dir: &Path, schema: &Schema) -> tantivy::Result<Option<Index>> {
+    match guarded(|| Index::open_in_dir(dir)) {
+        Ok(index) => Ok((index.schema() == *schema).then_some(index)),
+        Err(
+            TantivyError::OpenDirectoryError(OpenDirectoryError::DoesNotExist(_))
+            | TantivyError::OpenReadError(OpenReadError::FileDoesNotExist(_)),
+        ) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn manifest_of(index: &Index) -> tantivy::Result<Manifest> {
+    let payload = index.load_metas()?.payload.unwrap_or_default();
+    Ok(serde_json::from_str(&payload).unwrap_or_default())
 }
 
 fn tokens(words: Vec<String>, places: Vec<usize>) -> PreTokenizedString {

@@ -1,13 +1,18 @@
 //! The knowledge bases of an application, and the state behind them. Left out: searching them (`retrieve`),
-//! filling them (`ingest`), making their indexes anew (`rebuild`) and checking those (`check`).
+//! filling them (`ingest`), keeping their indexes up to the store (`keeper`), making these anew (`rebuild`) and
+//! checking them (`check`).
 
+mod keeper;
+mod keywords;
+mod lock;
 mod rebuild;
+mod snapshot;
 
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use praxis_core::suggest::nearest;
@@ -21,20 +26,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::BaseConfig;
 use crate::graph::Views;
-use crate::ingest::{indexed_chunk, indexed_text};
-use crate::keyword::{KeywordEntry, KeywordIndex, KeywordWriter};
-use crate::scope::Scopes;
 use crate::search::assistant::Assistant;
-use crate::search::lanes::Indexes;
 use crate::search::rerank::Judges;
-use crate::vectors::{OnDisk, VectorKind, clear, tidy};
+use crate::vectors::OnDisk;
+pub(crate) use keeper::{Keeper, aside};
+pub(crate) use lock::BaseLock;
 pub use rebuild::RebuildReport;
-
-/// Of a snapshot that was loaded beside an ingest: no generation of the store, so it does not last.
-const NO_GENERATION: i64 = -1;
+pub(crate) use snapshot::Snapshot;
 
 /// Between two looks at whether a base is free.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
+/// Seconds after which an index of vectors that another process had open is tried again.
+const RETRY: i64 = 60;
 
 /// Gives the embedder of a name, or the application's default.
 pub type EmbedderSource =
@@ -69,61 +73,16 @@ pub(crate) struct Base {
     pub config: BaseConfig,
     pub maker: Maker,
     snapshot: RwLock<Option<Arc<Snapshot>>>,
-    /// Held by the search that brings the snapshot up to date: of a large base there must be no two that do.
-    loading: tokio::sync::Mutex<()>,
+    /// Held while the snapshot is brought up to date for a search: of a large base there must be no two that do.
+    loading: Arc<tokio::sync::Mutex<()>>,
+    /// Its lock, while this process has it.
+    held: Mutex<Weak<lock::Held>>,
     /// The indexes of its vectors, while this process has them open; see [`Base::open_vectors`].
     pub vectors: Mutex<OnDisk>,
+    /// When another process was last found to have these open, in seconds; 0 for never.
+    pub elsewhere: AtomicI64,
     /// Its graph, as callers see it.
     pub graph: Views,
-}
-
-/// The indexes of a base at one generation of the store.
-pub(crate) struct Snapshot {
-    pub generation: i64,
-    /// Identity of the embedder that made the vectors.
-    pub embedder: String,
-    pub indexes: Indexes,
-    /// What callers may see of it, as far as it was asked.
-    pub scopes: Scopes,
-}
-
-/// What a keyword index has an entry for.
-#[derive(Debug, Clone, Copy)]
-enum IndexKind {
-    Chunks,
-    Documents,
-}
-
-impl IndexKind {
-    fn folder(self) -> &'static str {
-        match self {
-            Self::Chunks => "keyword",
-            Self::Documents => "documents",
-        }
-    }
-
-    /// Adds the entries of a document.
-    fn add(self, writer: &KeywordWriter, document: &Document) -> tantivy::Result<()> {
-        let head = &document.head;
-        match self {
-            Self::Chunks => document.chunks.iter().try_for_each(|chunk| {
-                let text = indexed_chunk(&head.title, &chunk.headings, &chunk.context, &chunk.text);
-                writer.add(&KeywordEntry {
-                    id: chunk.id.as_str(),
-                    document: head.id.as_str(),
-                    generation: head.generation,
-                    text: &text,
-                })
-            }),
-            Self::Documents if document.chunks.is_empty() => Ok(()),
-            Self::Documents => writer.add(&KeywordEntry {
-                id: head.id.as_str(),
-                document: head.id.as_str(),
-                generation: head.generation,
-                text: &indexed_text(&head.title, &[], &document.text),
-            }),
-        }
-    }
 }
 
 /// The knowledge bases of an application.
@@ -161,14 +120,46 @@ impl Base {
         open.map(|open| open.clone()).unwrap_or_default()
     }
 
+    /// Whether this process searches it.
+    pub fn is_searched(&self) -> bool {
+        self.current().is_some()
+    }
+
+    /// A share of its lock, where this process has it.
+    fn held(&self) -> Option<BaseLock> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.upgrade().map(BaseLock::share)
+    }
+
+    /// Whether a snapshot is of all that the store has, as far as it could be, and nothing speaks against it.
+    fn is_fresh(&self, known: &Snapshot, stored: &StoredBase) -> bool {
+        let is_retry_due = || now_s() - self.elsewhere.load(Ordering::Relaxed) >= RETRY;
+        known.generation >= stored.generation
+            && !known.is_suspect()
+            && !(known.indexes.vectors.are_in_memory() && is_retry_due())
+    }
+
+    /// Closes the indexes of its vectors unless a search of this process may use them: whoever finds them open in
+    /// another process has to read all vectors.
+    fn close_idle_vectors(&self) {
+        let current = self.current();
+        let mut open = self.vectors.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_used = current.is_some_and(|known| known.indexes.vectors.are_over(&open));
+        if !is_used {
+            *open = OnDisk::default();
+        }
+    }
+
     fn new(dir: PathBuf, config: BaseConfig, maker: Maker) -> Self {
         Self {
             dir,
             config,
             maker,
             snapshot: RwLock::default(),
-            loading: tokio::sync::Mutex::default(),
+            loading: Arc::default(),
+            held: Mutex::default(),
             vectors: Mutex::default(),
+            elsewhere: AtomicI64::new(0),
             graph: Views::default(),
         }
     }
@@ -411,7 +402,8 @@ impl Knowledge {
         })
     }
 
-    /// One ingest or rebuild of a base at a time, over all processes. Whoever waits for another one can be stopped.
+    /// Takes a base's lock, which whoever writes to it or to its indexes holds meanwhile, over all processes; or
+    /// that of one kind of work on it. Whoever waits for another one can be stopped.
     ///
     /// # Errors
     /// That somebody stopped it, or a disk that fails.
@@ -419,14 +411,9 @@ impl Knowledge {
         &self,
         name: &str,
         cancel: &CancellationToken,
-    ) -> Result<File, CallError> {
+    ) -> Result<BaseLock, CallError> {
         let file = File::create(self.lock_path(name)?).map_err(internal)?;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(internal(error)),
-            }
+        while !lock::try_lock(&file)? {
             tokio::select! {
                 () = cancel.cancelled() => {
                     let message = "it was stopped while it waited for another one on the same base";
@@ -436,6 +423,8 @@ impl Knowledge {
                 () = tokio::time::sleep(LOCK_PAUSE) => {}
             }
         }
+        let bases = self.bases.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(BaseLock::over(file, bases.get(name).cloned()))
     }
 
     fn lock_path(&self, name: &str) -> Result<PathBuf, CallError> {
@@ -452,287 +441,6 @@ impl Knowledge {
     pub(crate) fn index_dir(&self, name: &str) -> PathBuf {
         self.state.join("index").join(name)
     }
-
-    /// The indexes, up to date with the store where that can be done without waiting, and the base as the
-    /// store had it before; `None` for a base that was never ingested.
-    pub(crate) async fn snapshot(
-        &self,
-        name: &str,
-    ) -> Result<Option<(Arc<Snapshot>, StoredBase)>, CallError> {
-        self.base(name)?;
-        let Some(stored) = self.store.base(name).await.map_err(internal)? else {
-            return Ok(None);
-        };
-        let snapshot = self.snapshot_of(name, &stored).await?;
-        Ok(snapshot.map(|snapshot| (snapshot, stored)))
-    }
-
-    async fn snapshot_of(
-        &self,
-        name: &str,
-        stored: &StoredBase,
-    ) -> Result<Option<Arc<Snapshot>>, CallError> {
-        let base = self.base(name)?;
-        let is_fresh = |known: &Arc<Snapshot>| known.generation >= stored.generation;
-        let current = base.current();
-        let loading = base.loading.try_lock();
-        let _loading = match (&current, loading) {
-            (Some(current), _) if is_fresh(current) => return Ok(Some(Arc::clone(current))),
-            (_, Ok(loading)) => loading,
-            // What is there serves until the one who loads is done.
-            (Some(current), Err(_)) => return Ok(Some(Arc::clone(current))),
-            (None, Err(_)) => base.loading.lock().await,
-        };
-        let current = base.current();
-        if let Some(current) = current.as_ref().filter(|known| is_fresh(known)) {
-            return Ok(Some(Arc::clone(current)));
-        }
-        // An ingest in another process moves the store all the time: what is there serves until it
-        // is done.
-        let free = File::create(self.lock_path(name)?)
-            .and_then(|f| f.try_lock().map(|()| f).map_err(Into::into));
-        if let Ok(_lock) = free {
-            match self.refresh_locked(name).await {
-                // What is there can still be searched.
-                Err(error) if error.code == ErrorCode::StorageFull => {
-                    tracing::warn!(base = name, %error, "the indexes stay behind the store");
-                }
-                refreshed => return refreshed,
-            }
-        }
-        match current {
-            Some(current) => Ok(Some(current)),
-            None => {
-                let embedder = stored.embedder.clone();
-                self.snapshot_beside(name, embedder).await.map(Some)
-            }
-        }
-    }
-
-    /// What is committed so far, while another process ingests. It is refreshed when that is done.
-    async fn snapshot_beside(
-        &self,
-        name: &str,
-        embedder: String,
-    ) -> Result<Arc<Snapshot>, CallError> {
-        let open = |kind: IndexKind| {
-            KeywordIndex::open_beside(&self.index_dir(name).join(kind.folder())).map_err(internal)
-        };
-        let (mut embedder, mut again) = (embedder, 0..3);
-        let indexes = loop {
-            let (keywords, documents) = (open(IndexKind::Chunks)?, open(IndexKind::Documents)?);
-            let indexes = self
-                .indexes(name, OnDisk::default(), keywords, documents)
-                .await?;
-            // A base that moved to another embedder while its vectors were read is read again.
-            let now = self.store.base(name).await.map_err(internal)?;
-            match now {
-                Some(now) if now.embedder != embedder && again.next().is_some() => {
-                    embedder = now.embedder;
-                }
-                _ => break indexes,
-            }
-        };
-        self.keep(
-            name,
-            Snapshot {
-                generation: NO_GENERATION,
-                embedder,
-                indexes,
-                scopes: Scopes::default(),
-            },
-        )
-    }
-
-    /// The indexes of a base. Vectors that are not `on_disk` are read from the store.
-    async fn indexes(
-        &self,
-        name: &str,
-        on_disk: OnDisk,
-        keywords: KeywordIndex,
-        document_keywords: KeywordIndex,
-    ) -> Result<Indexes, CallError> {
-        let vectors = self.vectors(name, on_disk).await?;
-        Ok(Indexes {
-            keywords,
-            vectors,
-            document_keywords,
-        })
-    }
-
-    fn keep(&self, name: &str, snapshot: Snapshot) -> Result<Arc<Snapshot>, CallError> {
-        let snapshot = Arc::new(snapshot);
-        let base = self.base(name)?;
-        let slot = base.snapshot.write();
-        let mut slot = slot.unwrap_or_else(PoisonError::into_inner);
-        // One that was made beside an ingest is worse than any other.
-        if snapshot.generation == NO_GENERATION
-            && let Some(better) = slot.as_ref().filter(|s| s.generation != NO_GENERATION)
-        {
-            return Ok(Arc::clone(better));
-        }
-        *slot = Some(Arc::clone(&snapshot));
-        Ok(snapshot)
-    }
-
-    /// Brings the indexes up to the store and loads them, and merges vectors in the background. The caller
-    /// holds the base's lock.
-    pub(crate) async fn refresh_locked(
-        &self,
-        name: &str,
-    ) -> Result<Option<Arc<Snapshot>>, CallError> {
-        let snapshot = self.refreshed(name).await?;
-        let vectors = snapshot.as_ref().map(|s| &s.indexes.vectors);
-        for kind in VectorKind::ALL {
-            let index = vectors.and_then(|vectors| vectors.on_disk(kind));
-            if let Some(index) = index.filter(|index| index.is_merge_due()) {
-                tokio::spawn(tidy(index));
-            }
-        }
-        Ok(snapshot)
-    }
-
-    /// Merges the vectors of a base, for a process that may end thereafter; nothing where another process has
-    /// their indexes open.
-    pub(crate) async fn tidy_vectors(&self, name: &str) -> Result<(), CallError> {
-        let open = self.base(name)?.open_vectors();
-        for index in open.chunks.into_iter().chain(open.documents) {
-            tidy(index).await;
-        }
-        Ok(())
-    }
-
-    /// Makes indexes anew that are ahead of the store, as where an older copy of it was put back. Before it
-    /// changes: once it has their generations again, for other documents, nothing tells. The caller holds the
-    /// base's lock.
-    pub(crate) async fn forget_what_is_ahead(
-        &self,
-        name: &str,
-        stored: Option<&StoredBase>,
-    ) -> Result<(), CallError> {
-        let Some(stored) = stored else {
-            return self.empty_indexes(name);
-        };
-        for kind in [IndexKind::Chunks, IndexKind::Documents] {
-            let dir = self.index_dir(name).join(kind.folder());
-            let index = KeywordIndex::open_beside(&dir).map_err(internal)?;
-            if is_ahead(&index.manifest().map_err(internal)?, stored) {
-                tracing::warn!(base = name, "an index of keywords is ahead of the store");
-                remove_dir(&dir)?;
-            }
-        }
-        if self.index_vectors(name, stored).await?.chunks.is_none() {
-            // Without a vector in the store there is nothing to compare them with.
-            clear(&self.index_dir(name));
-        }
-        Ok(())
-    }
-
-    /// Removes what the indexes hold, so that they are made anew. The caller holds the base's lock.
-    fn empty_indexes(&self, name: &str) -> Result<(), CallError> {
-        let dir = self.index_dir(name);
-        for kind in [IndexKind::Chunks, IndexKind::Documents] {
-            remove_dir(&dir.join(kind.folder()))?;
-        }
-        clear(&dir);
-        Ok(())
-    }
-
-    async fn refreshed(&self, name: &str) -> Result<Option<Arc<Snapshot>>, CallError> {
-        let Some(stored) = self.store.base(name).await.map_err(internal)? else {
-            return Ok(None);
-        };
-        let (keywords, documents) = self.index_keywords(name).await?;
-        let on_disk = self.index_vectors(name, &stored).await?;
-        let indexes = self.indexes(name, on_disk, keywords, documents).await?;
-        let snapshot = Snapshot {
-            generation: stored.generation,
-            embedder: stored.embedder,
-            indexes,
-            scopes: Scopes::default(),
-        };
-        self.keep(name, snapshot).map(Some)
-    }
-
-    /// Brings the keyword indexes on disk, of chunks and of documents, up to the store. The caller holds
-    /// the base's lock.
-    pub(crate) async fn index_keywords(
-        &self,
-        name: &str,
-    ) -> Result<(KeywordIndex, KeywordIndex), CallError> {
-        let chunks = self.index(name, IndexKind::Chunks).await?;
-        let documents = self.index(name, IndexKind::Documents).await?;
-        Ok((chunks, documents))
-    }
-
-    async fn index(&self, name: &str, kind: IndexKind) -> Result<KeywordIndex, CallError> {
-        let dir = self.index_dir(name).join(kind.folder());
-        let keywords = KeywordIndex::open(&dir).map_err(internal)?;
-        let Err(error) = self.sync_keywords(name, &keywords, kind).await else {
-            return Ok(keywords);
-        };
-        drop(keywords);
-        // It is whole as it was before.
-        if error.code == ErrorCode::StorageFull {
-            return Err(error);
-        }
-        tracing::warn!(base = name, %error, "an index of keywords is made anew from the store");
-        std::fs::remove_dir_all(&dir).map_err(internal)?;
-        let keywords = KeywordIndex::open(&dir).map_err(internal)?;
-        self.sync_keywords(name, &keywords, kind).await?;
-        Ok(keywords)
-    }
-
-    async fn sync_keywords(
-        &self,
-        name: &str,
-        keywords: &KeywordIndex,
-        kind: IndexKind,
-    ) -> Result<(), CallError> {
-        let before = keywords.manifest().map_err(internal)?;
-        let documents = self.store.generations(name).await.map_err(internal)?;
-        let after: BTreeMap<String, i64> = documents
-            .iter()
-            .map(|(id, generation)| (id.to_string(), *generation))
-            .collect();
-        let stored = self.store.base(name).await.map_err(internal)?;
-        if stored.is_some_and(|stored| is_ahead(&before, &stored)) {
-            return Err(internal("it is ahead of the store"));
-        }
-        if before == after {
-            return keywords.reload().map_err(internal);
-        }
-        let writer = keywords.writer().map_err(internal)?;
-        for (id, generation) in &before {
-            if after.get(id) != Some(generation) {
-                writer.remove(id);
-            }
-        }
-        for (id, _) in documents
-            .iter()
-            .filter(|(id, generation)| before.get(id.as_str()) != Some(generation))
-        {
-            // An index holds all documents; who may find them is a matter of each search.
-            let document = self.store.document(id, &Clearance::Full).await;
-            let Some(document) = document.map_err(internal)? else {
-                continue;
-            };
-            if let Err(error) = kind.add(&writer, &document) {
-                return Err(internal(writer.cause(error)));
-            }
-        }
-        tokio::task::spawn_blocking(move || writer.commit(&after))
-            .await
-            .map_err(internal)?
-            .map_err(internal)?;
-        keywords.reload().map_err(internal)
-    }
-}
-
-/// Whether an index of keywords holds what the store does not know yet.
-fn is_ahead(held: &BTreeMap<String, i64>, stored: &StoredBase) -> bool {
-    held.values()
-        .any(|generation| *generation > stored.generation)
 }
 
 fn remove_dir(dir: &Path) -> Result<(), CallError> {

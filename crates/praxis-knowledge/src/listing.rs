@@ -19,6 +19,15 @@ use crate::metadata::Subject;
 /// Begins the hash of a document that could not be read.
 pub(crate) const UNREAD: &str = "size:";
 
+/// A source that had as many documents as this, and has fewer than one of `SHARE` of them, is not taken for one that
+/// was nearly emptied: a query of a table that is being filled, and a site that is being mended, look the same.
+const MANY: usize = 20;
+const SHARE: usize = 10;
+
+/// What to do where a source that lost its documents is right.
+const EMPTIED: &str = "the next `praxis ingest` looks again; if it was emptied, set `may_empty = true` for the source, or take it out of the \
+     base's file, to remove its documents";
+
 /// Something of a source that its owner must know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SourceProblem {
@@ -112,64 +121,126 @@ pub(crate) struct Inventory {
     heard: HashSet<String>,
     /// Those that were asked, whether they told or not.
     asked: HashSet<String>,
+    /// Those that told of a document.
+    telling: HashSet<String>,
     /// Those with files of this machine, which other files beside them may describe.
     folders: HashSet<String>,
     /// URIs that are gone for sure, with their source.
     gone: HashSet<(String, String)>,
-    /// Folders without files, with their source: emptied, or not mounted.
+    /// Folders without files and files without records, with their source: emptied, not mounted, or about to be
+    /// written.
     empty: Vec<(String, String)>,
+    /// How many documents each source told of.
+    listed: Vec<(String, usize)>,
+    /// Sources that may lose all of their documents at once.
+    may_empty: HashSet<String>,
 }
 
 impl Inventory {
     /// Which of the store's documents are gone. What a source could not look at stays, and so does what no one
     /// looked at; what belongs to a source that the base no longer has goes.
     pub fn removed(&self, known: &HashMap<String, DocumentHead>) -> Vec<DocumentId> {
-        let listed: HashSet<&str> = self
-            .documents
-            .iter()
-            .map(|d| d.entry.uri.as_str())
-            .collect();
-        let is_gone = |head: &&DocumentHead| {
-            let source = &head.origin.source;
-            !listed.contains(head.uri.as_str())
-                && (!self.declared.contains(source)
-                    || self.whole.contains(source)
-                    || self.gone.contains(&(source.clone(), head.uri.clone())))
-        };
-        known
-            .values()
-            .filter(is_gone)
-            .map(|d| d.id.clone())
-            .collect()
+        let uris = self.uris();
+        let gone = known.values().filter(|head| self.is_gone(head, &uris));
+        gone.map(|head| head.id.clone()).collect()
     }
 
-    /// Takes folders without files for ones that are not mounted, where the store has documents of them: then
-    /// nothing of their source is gone.
+    /// The documents that sources told of.
+    fn uris(&self) -> HashSet<&str> {
+        let documents = self.documents.iter();
+        documents.map(|d| d.entry.uri.as_str()).collect()
+    }
+
+    /// Whether a document of the store is gone, where sources told of these.
+    fn is_gone(&self, head: &DocumentHead, listed: &HashSet<&str>) -> bool {
+        let source = &head.origin.source;
+        !listed.contains(head.uri.as_str())
+            && (!self.declared.contains(source)
+                || self.whole.contains(source)
+                || self.gone.contains(&(source.clone(), head.uri.clone())))
+    }
+
+    /// Takes sources that lost all of their documents at once for ones that are out of order: then nothing of them is
+    /// gone, unless they may be emptied.
     pub fn doubt(&mut self, known: &HashMap<String, DocumentHead>) {
-        for (source, folder) in std::mem::take(&mut self.empty) {
+        self.doubt_places(known);
+        self.doubt_sources(known);
+    }
+
+    /// Takes folders without files for ones that are not mounted, and files without records for ones that are about to
+    /// be written, where the store has documents of them: then nothing of their source is gone.
+    fn doubt_places(&mut self, known: &HashMap<String, DocumentHead>) {
+        for (source, place) in std::mem::take(&mut self.empty) {
             let below = |uri: &str| {
-                let rest = uri.strip_prefix(folder.as_str());
-                rest.is_some_and(|rest| folder.is_empty() || rest.starts_with('/'))
+                let rest = uri.strip_prefix(place.as_str());
+                rest.is_some_and(|rest| place.is_empty() || rest.starts_with(['/', '#']))
             };
             let had = |head: &DocumentHead| head.origin.source == source && below(&head.uri);
-            if !known.values().any(had) {
+            if self.may_empty.contains(&source) || !known.values().any(had) {
                 continue;
             }
             self.whole.remove(&source);
-            let folder = match folder.as_str() {
+            let place = match place.as_str() {
                 "" => "its folder".to_owned(),
                 name => format!("`{name}`"),
             };
             self.problem(
                 &source,
                 format!(
-                    "{folder} is empty and had documents before: they stay, as it may not be mounted"
+                    "{place} is empty and had documents before: they stay, as it may not be mounted, or not be \
+                     written yet"
                 ),
                 Some(
-                    "mount it, or restore its files; if it was emptied, take it out of `paths` to remove its documents",
+                    "mount it, or restore its files; if it was emptied, take it out of `paths`, or set `may_empty = \
+                     true`, to remove its documents",
                 ),
             );
         }
+    }
+
+    /// The same of sources that are no folders as a whole. Folders are left to what is in them: one file is enough for
+    /// a folder to be there.
+    fn doubt_sources(&mut self, known: &HashMap<String, DocumentHead>) {
+        let counts = self.losses(known);
+        for (source, listed) in std::mem::take(&mut self.listed) {
+            let (had, gone) = counts.get(source.as_str()).copied().unwrap_or_default();
+            if self.folders.contains(&source) || self.may_empty.contains(&source) {
+                continue;
+            }
+            // What comes for what goes counts: a source that moved has lost nothing.
+            let left = listed.max(had - gone);
+            if gone == 0 || left > 0 && (had < MANY || left * SHARE >= had) {
+                continue;
+            }
+            self.whole.remove(&source);
+            self.gone.retain(|(of, _)| *of != source);
+            let lists = match left {
+                0 => "no document".to_owned(),
+                some => format!("{some} documents"),
+            };
+            self.problem(
+                &source,
+                format!(
+                    "it has {lists} now and had {had} before: those that are missing stay, as it may be out of order"
+                ),
+                Some(EMPTIED),
+            );
+        }
+    }
+
+    /// How many documents the store has of each source, and how many of them are gone.
+    fn losses<'k>(
+        &self,
+        known: &'k HashMap<String, DocumentHead>,
+    ) -> HashMap<&'k str, (usize, usize)> {
+        let uris = self.uris();
+        let mut counts = HashMap::new();
+        for head in known.values() {
+            let count: &mut (usize, usize) = counts.entry(head.origin.source.as_str()).or_default();
+            count.0 += 1;
+            count.1 += usize::from(self.is_gone(head, &uris));
+        }
+        counts
     }
 
     /// Documents of the store that stay, and that no source lists now. Those of a folder that was not asked are as
@@ -195,6 +266,23 @@ impl Inventory {
             })
         };
         known.values().filter_map(unlisted).collect()
+    }
+
+    /// How many sources were asked what they hold.
+    pub fn asked(&self) -> usize {
+        self.asked.len()
+    }
+
+    /// Names of the sources that were asked, told of no document, and may have some all the same: they failed, or
+    /// could not look at what they read. Asked after [`Inventory::doubt`].
+    pub fn unheard(&self) -> Vec<String> {
+        let silent = self.asked.difference(&self.telling);
+        let mut unheard: Vec<String> = silent
+            .filter(|source| !self.whole.contains(*source))
+            .cloned()
+            .collect();
+        unheard.sort();
+        unheard
     }
 
     /// Leaves out what the store has from another source, which may still hold it: that one was not asked now, or
@@ -225,6 +313,11 @@ impl Inventory {
         if listing.complete {
             self.whole.insert(opened.name.clone());
         }
+        if !listing.entries.is_empty() {
+            self.telling.insert(opened.name.clone());
+        }
+        let listed = listing.entries.len();
+        self.listed.push((opened.name.clone(), listed));
         let gone = listing
             .gone
             .into_iter()
@@ -277,6 +370,11 @@ impl Knowledge {
         inventory.folders = sources
             .iter()
             .filter(|(_, config)| matches!(config, SourceConfig::Folder(_)))
+            .map(|(name, _)| name.clone())
+            .collect();
+        inventory.may_empty = sources
+            .iter()
+            .filter(|(_, config)| config.may_empty())
             .map(|(name, _)| name.clone())
             .collect();
         forget_others(&state, &inventory.declared);

@@ -6,11 +6,11 @@
 
 use praxis_core::embed::EmbedKind;
 use praxis_core::{CallError, Clearance, DocumentId, Embedder, ErrorCode};
-use praxis_store::UnmovedChunk;
+use praxis_store::{Place, UnmovedChunk};
 use tokio_util::sync::CancellationToken;
 
 use crate::document::Segment;
-use crate::ingest::{HEADING_RESERVE, indexed_chunk};
+use crate::ingest::{HEADING_RESERVE, indexed_chunk, ingest_lock};
 use crate::knowledge::{Knowledge, internal};
 use crate::summary::summary;
 
@@ -19,6 +19,23 @@ const BATCH: usize = 64;
 
 /// Times that a move may find new chunks while it holds the lock: none can come then.
 const LAST_ROUNDS: usize = 3;
+
+/// Behind what a pass over a base has seen: chunks come first, then documents.
+struct Seen {
+    chunk: Place,
+    /// The generation that wrote the last document.
+    document: i64,
+}
+
+impl Seen {
+    /// Nothing yet.
+    fn nothing() -> Self {
+        Self {
+            chunk: Place::after(0),
+            document: 0,
+        }
+    }
+}
 
 /// Where a move stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +101,11 @@ impl Knowledge {
         let _alone = self.lock(&format!("{name}.move"), cancel).await?;
         store.begin_move(name, &report.to).await.map_err(internal)?;
         let mut told = store.move_progress(name).await.map_err(internal)?;
-        while self.embed_some(name, &*embedder, &mut report).await? {
+        let mut seen = Seen::nothing();
+        while self
+            .embed_some(name, &*embedder, &mut seen, &mut report)
+            .await?
+        {
             told.moved += BATCH as u64;
             progress(ReembedProgress {
                 done: told.moved.min(told.chunks),
@@ -98,9 +119,14 @@ impl Knowledge {
             }
         }
         // What an ingest wrote meanwhile comes last, while no other can begin.
+        let _no_ingest = self.lock(&ingest_lock(name), cancel).await?;
         let lock = self.lock(name, cancel).await?;
         for _ in 0..LAST_ROUNDS {
-            while self.embed_some(name, &*embedder, &mut report).await? {}
+            let mut seen = Seen::nothing();
+            while self
+                .embed_some(name, &*embedder, &mut seen, &mut report)
+                .await?
+            {}
             if store
                 .finish_move(name, &report.to, to)
                 .await
@@ -110,8 +136,9 @@ impl Knowledge {
                 if let Some(stored) = stored {
                     self.index_vectors(name, &stored).await?;
                 }
-                drop(lock);
+                // Before a server can look at the base: one that finds the index in use reads all vectors.
                 self.tidy_vectors(name).await?;
+                drop(lock);
                 return Ok(report);
             }
         }
@@ -120,16 +147,19 @@ impl Knowledge {
         ))
     }
 
-    /// Embeds some of what is missing; `false` where nothing is.
+    /// Embeds some of what is missing behind what was seen; `false` where nothing is.
     async fn embed_some(
         &self,
         name: &str,
         embedder: &dyn Embedder,
+        seen: &mut Seen,
         report: &mut ReembedReport,
     ) -> Result<bool, CallError> {
         let store = self.store();
-        let chunks = store.unmoved_chunks(name, BATCH).await.map_err(internal)?;
-        if !chunks.is_empty() {
+        let chunks = store.unmoved_chunks(name, seen.chunk, BATCH).await;
+        let chunks = chunks.map_err(internal)?;
+        if let Some(last) = chunks.last() {
+            let place = last.place;
             let counter = embedder.token_counter().await?;
             let room = embedder.max_tokens().await?;
             let text = |c: &UnmovedChunk| indexed_chunk(&c.title, &c.headings, &c.context, &c.text);
@@ -139,15 +169,15 @@ impl Knowledge {
             let vectors = embedder.embed(EmbedKind::Passage, texts).await?;
             let moved: Vec<_> = chunks.into_iter().map(|c| c.id).zip(vectors).collect();
             store.put_moved_chunks(&moved).await.map_err(internal)?;
+            seen.chunk = place;
             return Ok(true);
         }
-        let documents = store
-            .unmoved_documents(name, BATCH)
-            .await
-            .map_err(internal)?;
-        if documents.is_empty() {
+        let documents = store.unmoved_documents(name, seen.document, BATCH).await;
+        let documents = documents.map_err(internal)?;
+        let Some((_, generation)) = documents.last() else {
             return Ok(false);
-        }
+        };
+        let last = *generation;
         let mut texts = Vec::with_capacity(documents.len());
         for (id, _) in &documents {
             texts.push(self.document_text(id, embedder).await?);
@@ -159,6 +189,7 @@ impl Knowledge {
             .map(|((id, generation), vector)| (id, generation, vector))
             .collect();
         store.put_moved_documents(&moved).await.map_err(internal)?;
+        seen.document = last;
         Ok(true)
     }
 

@@ -4,7 +4,9 @@
 mod understand;
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use praxis_core::embed::EmbedKind;
@@ -29,10 +31,17 @@ use crate::scope::{Scope, Scoping};
 use crate::search::Search;
 use crate::search::diversity::diverse;
 use crate::search::expand::expand;
-use crate::search::fusion::blend;
+use crate::search::fusion::{Ranked, blend};
 use crate::search::lanes::{DEPTH, depth};
 use crate::search::rerank::reranked;
 use understand::Understood;
+
+/// How long a search waits for the indexes where it met documents that are being replaced: as long as an ingest usually
+/// takes to write and index some.
+const REPLACED: Duration = Duration::from_secs(5);
+
+/// Between two looks at whether the indexes are up to the store.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A document that a search found.
 #[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
@@ -191,12 +200,54 @@ impl Knowledge {
         })
     }
 
+    /// Searches a base. Where passages that it found are gone from the store, because their documents are being
+    /// replaced at this moment, it searches again as soon as what replaces them is indexed.
     async fn search_base(
         &self,
         name: &str,
         query: &Query,
         cx: &CallContext,
     ) -> Result<Retrieval, CallError> {
+        self.known_base(name, &cx.caller().clearance)?;
+        let (mut found, stale) = match self.passages_of(name, query, cx).await {
+            Ok(found) => found,
+            Err(error) => {
+                self.mended(name, error).await?;
+                self.passages_of(name, query, cx).await?
+            }
+        };
+        if let Some(stale) = stale
+            && self.is_replaced(name, &stale).await?
+        {
+            (found, _) = self.passages_of(name, query, cx).await?;
+        }
+        Ok(found)
+    }
+
+    /// Waits for a while until searches use another snapshot of a base than a stale one; whether they do.
+    async fn is_replaced(&self, name: &str, stale: &Arc<Snapshot>) -> Result<bool, CallError> {
+        let ends = tokio::time::Instant::now() + REPLACED;
+        loop {
+            let Some((now, stored)) = self.snapshot(name).await? else {
+                return Ok(false);
+            };
+            if now.generation >= stored.generation {
+                return Ok(!Arc::ptr_eq(&now, stale));
+            }
+            if tokio::time::Instant::now() >= ends {
+                return Ok(false);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Passages, and the snapshot that found them, where some that it found are gone from the store.
+    async fn passages_of(
+        &self,
+        name: &str,
+        query: &Query,
+        cx: &CallContext,
+    ) -> Result<(Retrieval, Option<Arc<Snapshot>>), CallError> {
         let clearance = &cx.caller().clearance;
         let opened = self.opened(name).await?;
         let settings = opened.base.config.search.with(&query.options)?;
@@ -211,11 +262,12 @@ impl Knowledge {
             .understood(&opened, query, &settings, &scope, cx)
             .await?;
         let Some(asked) = asked else {
-            return Ok(Retrieval {
+            let nothing = Retrieval {
                 threshold,
                 question,
                 ..Retrieval::default()
-            });
+            };
+            return Ok((nothing, None));
         };
         let text = question.as_deref().unwrap_or(&query.text);
         let graph = self.graph_hits(name, &opened, text, &scope, cx).await?;
@@ -228,28 +280,25 @@ impl Knowledge {
                 probe.weight,
             ));
         }
-        let mut ranked = blend(&rankings, settings.fusion);
+        let ranked = blend(&rankings, settings.fusion);
         let first = ranked.iter().take(settings.reads());
         let texts = self
             .texts(first.map(|(id, _)| Some(id.clone())).collect(), clearance)
             .await?;
-        ranked = reranked(&self.judges(), text, ranked, texts, &settings.rerank, cx).await?;
-        if settings.diversity > 0.0 {
-            let candidates = &ranked[..ranked.len().min(DEPTH.max(query.limit))];
-            let vectors = &opened.snapshot.indexes.vectors;
-            let vectors = vectors.of(candidates.iter().map(|(id, _)| id));
-            let vector = |id: &ChunkId| vectors.get(id).map(Vec::as_slice);
-            ranked = diverse(candidates, query.limit, settings.diversity, vector);
-        }
-        let mut passages = Vec::new();
+        let ranked = reranked(&self.judges(), text, ranked, texts, &settings.rerank, cx).await?;
+        let vectors = &opened.snapshot.indexes.vectors;
+        let vectors = |some: &[(ChunkId, f32)]| vectors.of(some.iter().map(|(id, _)| id));
+        let ranked = spread(ranked, query.limit, settings.diversity, vectors);
+        let (mut passages, mut are_gone) = (Vec::new(), false);
         for (id, score) in ranked {
             if passages.len() == query.limit {
                 break;
             }
             // A chunk that went away since the snapshot is passed over.
             let found = self.store().chunk(&id, clearance).await;
-            if let Some(found) = found.map_err(internal)? {
-                passages.push(asked.passage(found, score));
+            match found.map_err(internal)? {
+                Some(found) => passages.push(asked.passage(found, score)),
+                None => are_gone = true,
             }
         }
         if settings.expand_tokens > 0 {
@@ -257,11 +306,12 @@ impl Knowledge {
             let tokens = settings.expand_tokens;
             passages = expand(passages, tokens, self.store(), clearance, &counter).await?;
         }
-        Ok(Retrieval {
+        let retrieval = Retrieval {
             passages,
             threshold,
             question,
-        })
+        };
+        Ok((retrieval, are_gone.then(|| Arc::clone(&opened.snapshot))))
     }
 
     /// The best documents of base `name` for `query`, each with its best passage. Records a
@@ -317,18 +367,43 @@ impl Knowledge {
         }
     }
 
+    /// Searches a base for documents, and again as [`Knowledge::search_base`] does.
     async fn documents_of(
         &self,
         name: &str,
         query: &Query,
         cx: &CallContext,
     ) -> Result<FoundDocuments, CallError> {
+        self.known_base(name, &cx.caller().clearance)?;
+        let (mut found, stale) = match self.ranked_documents(name, query, cx).await {
+            Ok(found) => found,
+            Err(error) => {
+                self.mended(name, error).await?;
+                self.ranked_documents(name, query, cx).await?
+            }
+        };
+        if let Some(stale) = stale
+            && self.is_replaced(name, &stale).await?
+        {
+            (found, _) = self.ranked_documents(name, query, cx).await?;
+        }
+        Ok(found)
+    }
+
+    /// Documents, and the snapshot that found them, where some of them, or their best passages, are gone from the
+    /// store.
+    async fn ranked_documents(
+        &self,
+        name: &str,
+        query: &Query,
+        cx: &CallContext,
+    ) -> Result<(FoundDocuments, Option<Arc<Snapshot>>), CallError> {
         let clearance = &cx.caller().clearance;
         let opened = self.opened(name).await?;
         let settings = opened.base.config.search.with(&query.options)?;
         let threshold = opened.threshold();
         let scope = opened.scope(self, name, query, clearance).await?;
-        let mut documents = Vec::new();
+        let (mut documents, mut are_gone) = (Vec::new(), false);
         let Understood {
             question,
             asked,
@@ -365,6 +440,10 @@ impl Knowledge {
                 .await?;
             let ranked =
                 reranked(&self.judges(), text, ranked, texts, &settings.rerank, cx).await?;
+            let vectors = &opened.snapshot.indexes.vectors;
+            let vectors =
+                |some: &[(DocumentId, f32)]| vectors.of_summaries(some.iter().map(|(id, _)| id));
+            let ranked = spread(ranked, query.limit, settings.diversity, vectors);
             for (document, score) in ranked {
                 let chunk = best.remove(&document);
                 if documents.len() == query.limit {
@@ -373,12 +452,15 @@ impl Knowledge {
                 // One that went away since the snapshot is passed over.
                 let head = self.store().head(&document, clearance).await;
                 let Some(head) = head.map_err(internal)? else {
+                    are_gone = true;
                     continue;
                 };
                 let found = match chunk {
                     Some(chunk) => {
                         let found = self.store().chunk(&chunk, clearance).await;
-                        found.map_err(internal)?
+                        let found = found.map_err(internal)?;
+                        are_gone |= found.is_none();
+                        found
                     }
                     None => None,
                 };
@@ -390,12 +472,23 @@ impl Knowledge {
                     passage: found.map(|f| asked.passage(f, score)),
                 });
             }
+            if settings.expand_tokens > 0 {
+                let counter = opened.embedder.token_counter().await?;
+                let tokens = settings.expand_tokens;
+                for document in &mut documents {
+                    // Each is of a document of its own, so none is left out for another.
+                    let passage = document.passage.take().into_iter().collect();
+                    let grown = expand(passage, tokens, self.store(), clearance, &counter).await?;
+                    document.passage = grown.into_iter().next();
+                }
+            }
         }
-        Ok(FoundDocuments {
+        let found = FoundDocuments {
             documents,
             threshold,
             question,
-        })
+        };
+        Ok((found, are_gone.then(|| Arc::clone(&opened.snapshot))))
     }
 }
 
@@ -423,6 +516,23 @@ impl Opened {
             calibration: self.calibration(),
         }))
     }
+}
+
+/// The first results such that they do not repeat each other, where that is wanted: by the vectors that `vectors` gives
+/// of some.
+fn spread<Id: Clone + Eq + Hash>(
+    ranked: Ranked<Id>,
+    limit: usize,
+    diversity: f32,
+    vectors: impl FnOnce(&[(Id, f32)]) -> HashMap<Id, Vec<f32>>,
+) -> Ranked<Id> {
+    if diversity <= 0.0 {
+        return ranked;
+    }
+    let candidates = &ranked[..ranked.len().min(DEPTH.max(limit))];
+    let vectors = vectors(candidates);
+    let vector = |id: &Id| vectors.get(id).map(Vec::as_slice);
+    diverse(candidates, limit, diversity, vector)
 }
 
 /// A query as its span shows it.

@@ -4,6 +4,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stderr,
     reason = "tests fail by panicking, and say what they skip"
 )]
@@ -69,6 +70,8 @@ struct Writer {
     asked: AtomicUsize,
     /// Whether it is down.
     down: AtomicBool,
+    /// Whether it refuses whatever it is asked, as one does whose account has no money.
+    refuses_all: AtomicBool,
     /// What it was asked last.
     last: Mutex<String>,
 }
@@ -83,10 +86,18 @@ impl ChatGateway for Writer {
         if self.down.load(Ordering::Relaxed) {
             return Err(ModelError::Unavailable("it is down".to_owned()));
         }
+        let asked = request.messages.last().unwrap().text().into_owned();
+        if asked.contains("Passage:\nForbidden") {
+            let reason = "the content filter was triggered";
+            return Err(ModelError::InvalidRequest(reason.to_owned()));
+        }
+        if self.refuses_all.load(Ordering::Relaxed) {
+            let reason = "your credit balance is too low";
+            return Err(ModelError::InvalidRequest(reason.to_owned()));
+        }
         let Some(Constraint::JsonSchema(form)) = &request.constraint else {
             return Err(ModelError::InvalidRequest("no form".to_owned()));
         };
-        let asked = request.messages.last().unwrap().text().into_owned();
         let title = asked.split("Title: ").nth(1).unwrap_or_default();
         let subject = title
             .lines()
@@ -405,6 +416,45 @@ async fn an_answer_that_cannot_be_used_is_told_and_not_asked_for_again() {
         ),
         (1, 1, 0)
     );
+}
+
+#[tokio::test]
+async fn a_passage_that_the_model_refuses_is_told_with_its_document_and_stops_nothing() {
+    let desk = Desk::new();
+    let odd = article("newt", &["Forbidden", "Noon"]).replace("## Forbidden\n\n", "");
+    desk.write("odd.md", &odd);
+    let report = desk.ingest(ON).await;
+    assert_eq!((report.added, report.failed.len()), (3, 0), "{report:?}");
+    assert_eq!(
+        (contexts(&report).written, contexts(&report).unusable),
+        (6, 1),
+        "{report:?}"
+    );
+    let [warning] = &report.warnings[..] else {
+        panic!("{report:?}");
+    };
+    assert_eq!(warning.uri, "odd.md");
+    assert!(
+        warning.reason.contains("content filter") && warning.reason.contains("1 of its 2"),
+        "{warning:?}"
+    );
+    desk.asked();
+    desk.write("odd.md", &format!("{odd}\n\n"));
+    let report = desk.ingest(ON).await;
+    assert_eq!((report.updated, desk.asked()), (1, 0), "{report:?}");
+
+    // A model that refuses all is no matter of a passage: nothing is kept of it.
+    desk.writer.refuses_all.store(true, Ordering::Relaxed);
+    desk.write("eel.md", &article("eel", &["Morning", "Noon"]));
+    let knowledge = desk.open(ON).await;
+    let refused = knowledge.ingest("docs", &|_| {}, &cx()).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::InvalidRequest);
+    for part in ["`eel.md`", "credit balance"] {
+        assert!(refused.message.contains(part), "{part}: {refused:?}");
+    }
+    desk.writer.refuses_all.store(false, Ordering::Relaxed);
+    let report = desk.ingest(ON).await;
+    assert_eq!(contexts(&report).written, 2, "{report:?}");
 }
 
 #[tokio::test]

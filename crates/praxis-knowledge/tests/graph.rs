@@ -41,6 +41,8 @@ struct Reader {
     down: AtomicBool,
     /// Whether it writes words around JSON that begins with something that no text holds.
     chatty: AtomicBool,
+    /// Whether it refuses whatever it is asked.
+    strict: AtomicBool,
 }
 
 #[async_trait]
@@ -50,14 +52,17 @@ impl ChatGateway for Reader {
         if self.down.load(Ordering::Relaxed) {
             return Err(ModelError::Unavailable("it is down".to_owned()));
         }
+        let asked = request.messages.last().unwrap().text().into_owned();
+        if asked.contains("Text:\nForbidden") || self.strict.load(Ordering::Relaxed) {
+            return Err(ModelError::InvalidRequest("it was filtered".to_owned()));
+        }
         assert_eq!(request.sampling.temperature, Some(0.0));
         assert!(request.sampling.max_tokens.is_some_and(|most| most < 4000));
         assert!(matches!(
             request.constraint,
             Some(Constraint::JsonSchema(_))
         ));
-        let asked = request.messages.last().unwrap().text().into_owned();
-        let text = asked.split("Text:\n").nth(1).unwrap();
+        let text = asked.split("Text:\n").nth(1).unwrap_or_default();
         let mut answer = if text.contains("Nonsense") {
             "I cannot say.".to_owned()
         } else {
@@ -364,6 +369,37 @@ async fn a_model_that_is_down_ends_a_build_and_one_bad_answer_does_not() {
         .unwrap_err();
     assert_eq!(error.code, ErrorCode::InvalidRequest);
     assert!(error.hint.unwrap().contains("knowledge/docs.toml"));
+}
+
+#[tokio::test]
+async fn a_passage_that_the_model_refuses_is_told_with_its_document_and_ends_no_build() {
+    let desk = Desk::open(BASE).await;
+    write(desk.dir.path(), "aa.md", "Forbidden.\n");
+    desk.ingest().await;
+    desk.reader.strict.store(true, Ordering::Relaxed);
+    let options = GraphOptions {
+        default_model: "reader".to_owned(),
+        ..GraphOptions::default()
+    };
+    let full = cx(&Clearance::Full);
+    let refused = desk
+        .knowledge
+        .build_graph("docs", &options, &|_| {}, &full)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code, ErrorCode::InvalidRequest);
+    assert!(refused.message.contains("filtered"), "{refused:?}");
+
+    // That was no matter of any passage: all of them are read now.
+    desk.reader.strict.store(false, Ordering::Relaxed);
+    let report = desk.build(None).await;
+    assert_eq!((report.extracted, report.failed, report.left), (6, 1, 0));
+    let [refused] = &report.refused[..] else {
+        panic!("{report:?}");
+    };
+    assert_eq!(refused.uri, "aa.md");
+    assert!(refused.reason.contains("filtered"), "{refused:?}");
+    assert_eq!(desk.build(None).await.extracted, 0, "nobody asks again");
 }
 
 #[tokio::test]

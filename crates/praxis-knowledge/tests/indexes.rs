@@ -279,6 +279,116 @@ async fn a_lost_file_of_an_index_is_made_anew() {
     }
 }
 
+#[tokio::test]
+async fn a_changed_byte_of_a_log_makes_an_index_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    three(dir.path()).await;
+    for kind in ["vectors", "document-vectors"] {
+        let log = files_of(dir.path(), kind, "log")[0].clone();
+        let mut bytes = std::fs::read(&log).unwrap();
+        // In the first of its vectors: all later ones are read no more.
+        bytes[40] ^= 1;
+        std::fs::write(&log, bytes).unwrap();
+        assert_three_are_found(dir.path()).await;
+    }
+}
+
+/// The files of an index of keywords.
+fn files_of_keywords(dir: &Path, kind: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir.join("state/index/docs").join(kind)).unwrap();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|kind| kind != "lock"));
+    files.sort();
+    files
+}
+
+#[tokio::test]
+async fn an_index_of_keywords_whose_files_are_lost_or_cut_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    for (uri, text, _) in THREE {
+        write(dir.path(), uri, text);
+    }
+    ingest(&opened_with(dir.path(), 1.0).await).await;
+    for kind in ["keyword", "documents"] {
+        for at in 0..files_of_keywords(dir.path(), kind).len() {
+            for is_lost in [true, false] {
+                // Made anew, they have other names.
+                let file = files_of_keywords(dir.path(), kind)[at].clone();
+                if is_lost {
+                    std::fs::remove_file(&file).unwrap();
+                } else {
+                    let bytes = std::fs::read(&file).unwrap();
+                    std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+                }
+                let knowledge = opened_with(dir.path(), 1.0).await;
+                for (uri, _, question) in THREE {
+                    assert_eq!(found(&knowledge, question, 1).await, [uri], "{file:?}");
+                }
+                let report = knowledge.check("docs").await.unwrap();
+                assert!(report.is_clean(), "{file:?}: {report}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_check_tells_of_a_changed_byte_in_keywords_and_a_rebuild_mends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    three(dir.path()).await;
+    let files = files_of_keywords(dir.path(), "documents");
+    let is_store = |file: &&PathBuf| file.extension().is_some_and(|kind| kind == "store");
+    let file = files.iter().find(is_store).unwrap();
+    let mut bytes = std::fs::read(file).unwrap();
+    bytes[0] ^= 1;
+    std::fs::write(file, bytes).unwrap();
+    let knowledge = opened_with(dir.path(), 0.0).await;
+    let report = knowledge.check("docs").await.unwrap();
+    assert!(!report.is_clean(), "{report}");
+    assert!(
+        report.to_string().contains("not what was written"),
+        "{report}"
+    );
+    knowledge.rebuild("docs").await.unwrap();
+    drop(knowledge);
+    assert_three_are_found(dir.path()).await;
+}
+
+#[tokio::test]
+async fn an_ingest_that_meets_a_damaged_index_of_keywords_mends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    three(dir.path()).await;
+    for kind in ["keyword", "documents"] {
+        let files = files_of_keywords(dir.path(), kind);
+        let is_terms = |file: &&PathBuf| file.extension().is_some_and(|kind| kind == "term");
+        std::fs::remove_file(files.iter().find(is_terms).unwrap()).unwrap();
+    }
+    write(dir.path(), "newt.md", "The newt hides under a stone.");
+    let knowledge = opened_with(dir.path(), 1.0).await;
+    ingest(&knowledge).await;
+    assert_eq!(found(&knowledge, "the newt hides", 1).await, ["newt.md"]);
+    assert_eq!(found(&knowledge, "the otter slides", 1).await, ["otter.md"]);
+    let report = knowledge.check("docs").await.unwrap();
+    assert!(report.is_clean(), "{report}");
+}
+
+#[tokio::test]
+async fn a_process_that_only_ingests_leaves_the_vectors_to_a_server() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "heron.md", "The heron stands in the reeds.");
+    // As `praxis ingest --watch` stays, and began first.
+    let watching = opened(dir.path()).await;
+    ingest(&watching).await;
+    let server = opened(dir.path()).await;
+    assert_eq!(found(&server, "the heron stands", 1).await, ["heron.md"]);
+    for (uri, text, question) in &THREE[1..] {
+        write(dir.path(), uri, text);
+        ingest(&watching).await;
+        assert_eq!(found(&server, question, 1).await, [*uri]);
+        let report = server.check("docs").await.unwrap();
+        assert!(report.is_clean() && !report.vectors_elsewhere, "{report}");
+    }
+}
+
 /// Copies the store, which nobody uses.
 async fn copy_store(from: &Path, to: &Path) {
     // Connections that were given up are closed by threads of their own.

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use counts::Counts;
 use praxis_core::trace::NoTrace;
 use praxis_core::{CallContext, Clearance, Embedder, Query, Retriever};
-use praxis_knowledge::{BaseConfig, IngestReport, Knowledge, Label, SearchConfig, SegmentConfig};
+use praxis_knowledge::{
+    BaseConfig, FoundDocument, IngestReport, Knowledge, Label, SearchConfig, SegmentConfig,
+};
 use praxis_store::Store;
 
 fn cx() -> CallContext {
@@ -154,6 +156,69 @@ async fn the_right_passage_and_the_right_document_come_first() {
             .all(|pair| pair[0].score >= pair[1].score)
     );
     assert!(knowledge.check("docs").await.unwrap().is_clean());
+}
+
+/// Documents that are found, best first.
+async fn documents(knowledge: &Knowledge, query: &str, limit: usize) -> Vec<FoundDocument> {
+    let query = Query::new(query, limit);
+    let found = knowledge.search_documents("docs", &query, &cx()).await;
+    found.unwrap().documents
+}
+
+#[tokio::test]
+async fn the_passages_of_documents_grow_as_others_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let question = "what an otter eats in a season";
+    let knowledge = base(dir.path(), SearchConfig::default()).await;
+    let short = documents(&knowledge, question, 3).await;
+    drop(knowledge);
+    let search = SearchConfig {
+        expand_tokens: 60,
+        ..SearchConfig::default()
+    };
+    let knowledge = opened(dir.path(), search).await;
+    let grown = documents(&knowledge, question, 3).await;
+    assert_eq!((short.len(), grown.len()), (3, 3));
+    for (short, grown) in short.iter().zip(&grown) {
+        assert_eq!((&short.uri, short.score), (&grown.uri, grown.score));
+        let (short, grown) = (short.passage.as_ref(), grown.passage.as_ref());
+        let (short, grown) = (short.unwrap(), grown.unwrap());
+        assert!(grown.text.len() > short.text.len(), "{}", grown.text);
+        assert!(grown.text.contains(&short.text), "{}", grown.text);
+        assert_eq!(grown.relevance, short.relevance);
+    }
+}
+
+#[tokio::test]
+async fn documents_that_repeat_others_give_way_where_that_is_wanted() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("knowledge")).unwrap();
+    for (uri, text) in [
+        ("a.md", "The otter slides into the cold river."),
+        ("b.md", "The otter slides into the cold river."),
+        (
+            "c.md",
+            "Granite comes from quarries above the town of an otter.",
+        ),
+    ] {
+        std::fs::write(dir.path().join("knowledge").join(uri), text).unwrap();
+    }
+    let alike = opened(dir.path(), vectors_alone()).await;
+    assert_eq!(ingested(&alike).await.added, 3);
+    let spread = SearchConfig {
+        diversity: 0.8,
+        ..vectors_alone()
+    };
+    let spread = opened(dir.path(), spread).await;
+    for (knowledge, second_is_c) in [(&alike, false), (&spread, true)] {
+        let found = documents(knowledge, "the otter slides into a river", 2).await;
+        let uris: Vec<&str> = found.iter().map(|d| d.uri.as_str()).collect();
+        assert_eq!(uris.len(), 2, "{uris:?}");
+        assert!(
+            uris[0] != "c.md" && (uris[1] == "c.md") == second_is_c,
+            "{uris:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -734,6 +734,38 @@ fn pages_of_the_web_are_not_trusted_unless_the_base_says_so() {
     }
 }
 
+#[tokio::test]
+async fn a_base_whose_sources_all_fail_is_told_from_one_that_holds_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("knowledge");
+    std::fs::create_dir_all(&folder).unwrap();
+    let report = Stand::open(dir.path(), "").await.ingest().await;
+    assert_eq!((report.sources, report.unheard.len()), (1, 0), "{report:?}");
+    assert!(!report.is_unheard(), "nothing is there, and that was seen");
+
+    write(
+        &folder.join("guide.md"),
+        "# Guide\n\nThe library opens at nine.\n",
+    );
+    let git = "[[sources]]\ntype = \"git\"\nname = \"manual\"\nurl = \"../nowhere\"\n";
+    let both = format!("[source]\n{git}");
+    let report = Stand::open(dir.path(), &both).await.ingest().await;
+    assert_eq!((report.added, report.sources), (1, 2), "{report:?}");
+    assert_eq!(report.unheard, ["manual"]);
+    assert!(!report.is_unheard());
+    for toml in [git, "[source]\npaths = [\"away\"]\n"] {
+        let report = Stand::open(dir.path(), toml).await.ingest().await;
+        assert!(report.is_unheard(), "{toml}: {report:?}");
+    }
+
+    // Its folder is there, and not what was in it: it may not be mounted.
+    Stand::open(dir.path(), "").await.ingest().await;
+    std::fs::remove_file(folder.join("guide.md")).unwrap();
+    let report = Stand::open(dir.path(), "").await.ingest().await;
+    assert_eq!((report.removed, report.unheard.len()), (0, 1), "{report:?}");
+    assert!(report.is_unheard());
+}
+
 #[test]
 fn without_sources_a_base_is_its_own_folder() {
     let names = |text: &str| {

@@ -319,6 +319,7 @@ impl Index {
             dimension: self.dimension,
             watermark,
             log: writer.log.number,
+            committed: writer.log.len(),
             caution: self
                 .caution()
                 .as_flattened()

@@ -1,5 +1,6 @@
 //! The log: what was done since the last segment was made, record by record. A record has its
-//! length and checksum before it; what a crash left half written at the end is cut off.
+//! length and checksum before it; what a crash left half written at the end is cut off. What was
+//! committed cannot be half written: where that does not read, the log is damaged.
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -64,11 +65,13 @@ impl Log {
         })
     }
 
-    /// Opens a log, calls `replay` with its records in order, and cuts off a torn end.
+    /// Opens a log, calls `replay` with its records in order, and cuts off a torn end. One that ends before
+    /// its first `committed` bytes is [`Error::Corrupt`].
     pub fn open(
         folder: &Path,
         number: u64,
         dimension: usize,
+        committed: u64,
         mut replay: impl FnMut(Record<'_>) -> Result<()>,
     ) -> Result<Self> {
         let path = path(folder, number);
@@ -112,6 +115,13 @@ impl Log {
             replay(record)?;
             len += PREFIX as u64 + body_len;
         }
+        if len < committed {
+            // Nothing is cut: whoever looks into it finds all that there is.
+            return Err(Error::corrupt(
+                &path,
+                format!("it reads up to byte {len}, and {committed} bytes were committed"),
+            ));
+        }
         if len < size {
             file.set_len(len).map_err(Error::io("cut", &path))?;
         }
@@ -122,6 +132,11 @@ impl Log {
             len,
             buffer: Vec::new(),
         })
+    }
+
+    /// Bytes that were handed to the operating system; after [`Log::sync`], all of them are on the disk.
+    pub fn len(&self) -> u64 {
+        self.len
     }
 
     /// Adds a record, which is written by the next `flush` at the latest.
@@ -205,51 +220,86 @@ fn parse<'a>(body: &[u8], dimension: usize, numbers: &'a mut Vec<u32>) -> Option
 mod tests {
     use super::*;
 
-    fn replayed(folder: &Path) -> Result<(Vec<String>, u64)> {
+    fn replayed(folder: &Path, committed: u64) -> Result<(Vec<String>, u64)> {
         let mut seen = Vec::new();
-        let log = Log::open(folder, 1, 2, |record| {
+        let log = Log::open(folder, 1, 2, committed, |record| {
             seen.push(format!("{record:?}"));
             Ok(())
         })?;
         Ok((seen, log.len))
     }
 
+    const RECORDS: [Record<'static>; 3] = [
+        Record::Insert {
+            id: 5,
+            vector: &[1.0, 2.0],
+        },
+        Record::Delete { id: 5 },
+        Record::Dead {
+            segment: 3,
+            slots: &[1, 9],
+        },
+    ];
+
+    /// A log of these, and where each begins and the last ends.
+    fn written(folder: &Path) -> (Log, Vec<u64>) {
+        let mut log = Log::create(folder, 1, 2).unwrap();
+        let mut ends = vec![HEAD];
+        for record in &RECORDS {
+            log.push(record).unwrap();
+            log.sync().unwrap();
+            ends.push(log.len());
+        }
+        (log, ends)
+    }
+
     #[test]
     fn a_torn_end_is_cut_off_wherever_it_is_torn() {
         let folder = tempfile::tempdir().unwrap();
-        let mut log = Log::create(folder.path(), 1, 2).unwrap();
-        let records = [
-            Record::Insert {
-                id: 5,
-                vector: &[1.0, 2.0],
-            },
-            Record::Delete { id: 5 },
-            Record::Dead {
-                segment: 3,
-                slots: &[1, 9],
-            },
-        ];
-        let mut ends = vec![HEAD];
-        for record in &records {
-            log.push(record).unwrap();
-            log.sync().unwrap();
-            ends.push(log.len);
-        }
+        let (log, ends) = written(folder.path());
         let path = path(folder.path(), 1);
         let whole = std::fs::read(&path).unwrap();
         for cut in HEAD..=log.len {
             std::fs::write(&path, &whole[..cut as usize]).unwrap();
-            let (seen, len) = replayed(folder.path()).unwrap();
+            let (seen, len) = replayed(folder.path(), 0).unwrap();
             let count = ends.iter().filter(|end| **end <= cut).count() - 1;
             assert_eq!(len, ends[count]);
-            let expected: Vec<String> = records[..count].iter().map(|r| format!("{r:?}")).collect();
+            let expected: Vec<String> = RECORDS[..count].iter().map(|r| format!("{r:?}")).collect();
             assert_eq!(seen, expected);
         }
         std::fs::write(&path, &whole[..7]).unwrap();
         assert!(matches!(
-            replayed(folder.path()),
+            replayed(folder.path(), 0),
             Err(Error::Corrupt { .. })
         ));
+    }
+
+    #[test]
+    fn what_was_committed_is_never_taken_for_a_torn_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_log, ends) = written(folder.path());
+        let path = path(folder.path(), 1);
+        let whole = std::fs::read(&path).unwrap();
+        for (count, committed) in ends.iter().copied().enumerate() {
+            for at in HEAD..whole.len() as u64 {
+                let mut bytes = whole.clone();
+                bytes[at as usize] ^= 1;
+                std::fs::write(&path, &bytes).unwrap();
+                let read = replayed(folder.path(), committed);
+                if at < committed {
+                    let error = read.unwrap_err();
+                    assert!(matches!(error, Error::Corrupt { .. }), "byte {at}: {error}");
+                    assert!(error.to_string().contains("00000001.log"), "{error}");
+                    assert_eq!(std::fs::read(&path).unwrap(), bytes, "nothing is cut");
+                } else {
+                    assert!(read.unwrap().0.len() >= count, "byte {at}");
+                }
+            }
+            for cut in HEAD..whole.len() as u64 {
+                std::fs::write(&path, &whole[..cut as usize]).unwrap();
+                assert_eq!(replayed(folder.path(), committed).is_ok(), cut >= committed);
+            }
+        }
     }
 
     #[test]
@@ -263,6 +313,6 @@ mod tests {
         })
         .unwrap();
         log.flush().unwrap();
-        assert_eq!(replayed(folder.path()).unwrap().0.len(), 2);
+        assert_eq!(replayed(folder.path(), 0).unwrap().0.len(), 2);
     }
 }

@@ -6,6 +6,7 @@
 //! dimension 384
 //! watermark 17
 //! log 5
+//! committed 4096
 //! caution 400
 //! segment 3
 //! checksum 1c291ca3
@@ -24,6 +25,8 @@ pub(crate) struct Manifest {
     pub dimension: usize,
     pub watermark: u64,
     pub log: u64,
+    /// Bytes of the log that are on the disk; 0 where an earlier version wrote the manifest, which did not say.
+    pub committed: u64,
     /// What was learned from queries, see [`crate::Index::calibrate`], in percent.
     pub caution: Vec<u64>,
     pub segments: Vec<u64>,
@@ -68,6 +71,7 @@ impl Manifest {
                 "dimension" => manifest.dimension = number as usize,
                 "watermark" => manifest.watermark = number,
                 "log" => manifest.log = number,
+                "committed" => manifest.committed = number,
                 "caution" => manifest.caution.push(number),
                 "segment" => manifest.segments.push(number),
                 _ => return Err(format!("`{name}` is unknown")),
@@ -78,8 +82,8 @@ impl Manifest {
 
     fn text(&self) -> String {
         let mut text = format!(
-            "{TITLE}\ndimension {}\nwatermark {}\nlog {}\n",
-            self.dimension, self.watermark, self.log
+            "{TITLE}\ndimension {}\nwatermark {}\nlog {}\ncommitted {}\n",
+            self.dimension, self.watermark, self.log, self.committed
         );
         for percent in &self.caution {
             text.push_str(&format!("caution {percent}\n"));
@@ -108,6 +112,7 @@ mod tests {
             dimension: 384,
             watermark: u64::MAX,
             log: 5,
+            committed: 4096,
             caution: vec![400, 120],
             segments: vec![3, 9],
         };
@@ -121,5 +126,15 @@ mod tests {
             }
             assert!(Manifest::parse(&text.as_bytes()[..at]).is_err());
         }
+    }
+
+    #[test]
+    fn a_manifest_of_an_earlier_version_does_not_say_how_long_its_log_is() {
+        let mut text = format!("{TITLE}\ndimension 384\nwatermark 17\nlog 5\nsegment 3\n");
+        let sum = crc32fast::hash(text.as_bytes());
+        text.push_str(&format!("checksum {sum:08x}\n"));
+        let manifest = Manifest::parse(text.as_bytes()).unwrap();
+        assert_eq!((manifest.log, manifest.committed), (5, 0));
+        assert_eq!((manifest.watermark, manifest.segments), (17, vec![3]));
     }
 }

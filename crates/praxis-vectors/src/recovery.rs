@@ -64,6 +64,7 @@ pub(crate) fn create(folder: &Path, dimension: usize) -> Result<(Writer, State)>
     let manifest = Manifest {
         dimension,
         log: 1,
+        committed: writer.log.len(),
         ..Manifest::default()
     };
     manifest.write(folder)?;
@@ -91,7 +92,7 @@ pub(crate) fn load(
     state
         .segments
         .sort_by_key(|segment| std::cmp::Reverse(segment.len()));
-    let log = Log::open(folder, manifest.log, dimension, |record| {
+    let replay = |record: Record<'_>| -> Result<()> {
         match record {
             Record::Insert { id, vector } => state.insert(id, vector),
             Record::Delete { id } => {
@@ -105,7 +106,8 @@ pub(crate) fn load(
             }
         }
         Ok(())
-    })?;
+    };
+    let log = Log::open(folder, manifest.log, dimension, manifest.committed, replay)?;
     let writer = Writer {
         named_log: log.number,
         log,

@@ -41,7 +41,8 @@ impl Knowledge {
     /// entities.
     ///
     /// # Errors
-    /// An unknown or empty base, a name that no entity has, or a store that fails.
+    /// A base that is unknown or not for the caller to know of, which is told alike, an empty one, a name that no
+    /// entity has, or a store that fails.
     pub async fn graph(
         &self,
         base: &str,
@@ -257,7 +258,7 @@ impl Knowledge {
 
     /// The graph of a base as a caller may see it.
     async fn graph_view(&self, name: &str, clearance: &Clearance) -> Result<Arc<View>, CallError> {
-        let base = self.base(name)?;
+        let base = self.known_base(name, clearance)?;
         let Some((snapshot, stored)) = self.snapshot(name).await? else {
             let message = format!("the knowledge base `{name}` is empty");
             return Err(CallError::new(ErrorCode::NotFound, message)

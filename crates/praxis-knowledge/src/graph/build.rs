@@ -8,7 +8,9 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 use praxis_core::embed::EmbedKind;
 use praxis_core::trace::SpanKind;
-use praxis_core::{CallContext, CallError, EntityId, ErrorCode, ModelError, SpanStatus, Usage};
+use praxis_core::{
+    CallContext, CallError, ChunkId, Clearance, EntityId, ErrorCode, ModelError, SpanStatus, Usage,
+};
 use praxis_store::{GraphChunk, NewExtraction, NewMention, NewTriple};
 use serde_json::{Value, json};
 
@@ -18,6 +20,7 @@ use super::reading::read;
 use super::resolve::{Bound, aliases};
 use super::{GraphOptions, GraphProgress, GraphReport};
 use crate::config::GraphConfig;
+use crate::ingest::{FailedDocument, named};
 use crate::knowledge::{Knowledge, internal};
 use crate::search::assistant::{Answered, MOST_UNANSWERED, unusable};
 
@@ -40,11 +43,12 @@ struct Build<'a> {
 
 /// What came of a chunk.
 enum Read {
-    /// It is written: triples, dropped ones, and whether the answer could not be read.
+    /// It is written: triples, dropped ones, and whether the answer could not be read, or why there was none.
     Written {
         triples: u64,
         dropped: u64,
         failed: bool,
+        refused: Option<Refused>,
         usage: Usage,
     },
     /// It went meanwhile.
@@ -53,13 +57,19 @@ enum Read {
     Unanswered(ModelError),
 }
 
+/// A chunk that the model refuses, or has no answer for.
+struct Refused {
+    chunk: ChunkId,
+    reason: String,
+}
+
 impl Knowledge {
     /// Reads the chunks of the base `name` that its graph has nothing of yet.
     ///
     /// # Errors
-    /// An unknown or empty base, one without a graph, a model that is unknown or not here or does not answer
-    /// several chunks in a row, a store that fails, or a call that was cancelled; what is done is kept, and the
-    /// next build goes on from there.
+    /// An unknown or empty base, one without a graph, a model that is unknown or not here, refuses whatever it is
+    /// asked or does not answer several chunks in a row, a store that fails, or a call that was cancelled; what is
+    /// done is kept, and the next build goes on from there.
     pub async fn build_graph(
         &self,
         name: &str,
@@ -158,8 +168,12 @@ impl Build<'_> {
                         triples,
                         dropped,
                         failed,
+                        refused,
                         usage,
                     } => {
+                        if let Some(refused) = refused {
+                            self.tell(refused, &mut report).await?;
+                        }
                         report.extracted += 1;
                         report.triples += triples;
                         report.dropped += dropped;
@@ -194,6 +208,23 @@ impl Build<'_> {
         Ok(report)
     }
 
+    /// Reports the document of a chunk that the model refuses.
+    async fn tell(&self, refused: Refused, report: &mut GraphReport) -> Result<(), CallError> {
+        let store = self.knowledge.store();
+        let found = store.chunk(&refused.chunk, &Clearance::Full).await;
+        let Some(found) = found.map_err(internal)? else {
+            return Ok(());
+        };
+        if report.refused.iter().all(|known| known.uri != found.uri) {
+            report.refused.push(FailedDocument {
+                uri: found.uri,
+                reason: refused.reason,
+                hint: None,
+            });
+        }
+        Ok(())
+    }
+
     /// Asks the model of one chunk, and writes what the chunk bears out.
     async fn read(&self, chunk: &GraphChunk, cx: &CallContext) -> Result<Read, CallError> {
         let (span, inner) = cx.span(SpanKind::Step, "extract", json!({ "chunk": chunk.id }));
@@ -214,6 +245,7 @@ impl Build<'_> {
             ..NewExtraction::default()
         };
         let mut grounded = Grounded::default();
+        let mut refused = None;
         match answered {
             Ok(Answered::Text(answer)) => {
                 new.usage = answer.usage;
@@ -223,7 +255,13 @@ impl Build<'_> {
                     new.error = Some(unusable(&answer.text));
                 }
             }
-            Ok(Answered::Unfit(error)) => new.error = Some(error.to_string()),
+            Ok(Answered::Unfit(error)) => {
+                new.error = Some(error.to_string());
+                refused = Some(Refused {
+                    chunk: chunk.id.clone(),
+                    reason: error.to_string(),
+                });
+            }
             Ok(Answered::Not(error)) => {
                 span.close(Value::Null, SpanStatus::Error(error.to_string()));
                 return Ok(Read::Unanswered(error));
@@ -234,7 +272,7 @@ impl Build<'_> {
             }
             Err(error) => {
                 span.fail(&error);
-                return Err(error.into());
+                return Err(named(error.into(), &chunk.title));
             }
         }
         new.dropped = grounded.dropped;
@@ -260,6 +298,7 @@ impl Build<'_> {
             triples: new.triples.len() as u64,
             dropped: new.dropped,
             failed,
+            refused,
             usage: new.usage,
         })
     }

@@ -25,6 +25,7 @@ mod views;
 use praxis_core::{ChunkId, DocumentId, Usage};
 use serde::Serialize;
 
+use crate::ingest::FailedDocument;
 pub use export::GraphFormat;
 pub(crate) use lane::GraphHits;
 pub(crate) use names::term;
@@ -152,8 +153,10 @@ pub struct GraphReport {
     pub model: String,
     /// Chunks that were read in this run.
     pub extracted: u64,
-    /// Of these, chunks whose answer could not be read.
+    /// Of these, chunks that the model refused, or whose answer could not be read.
     pub failed: u64,
+    /// The documents of those that the model refused, or has no answer for, each with the first reason.
+    pub refused: Vec<FailedDocument>,
     /// Chunks that the model did not answer in time; the next build reads them.
     pub unanswered: u64,
     /// Triples that were written in this run.

@@ -197,6 +197,31 @@ impl Prepared {
         })
     }
 
+    /// Takes it for a document that cannot be read, because its texts are refused. The next ingest tries it again, by
+    /// its `settings`; what the store has of the same content stays.
+    pub fn refuse(
+        &mut self,
+        reason: String,
+        hint: &str,
+        settings: &str,
+        before: Option<&DocumentHead>,
+    ) {
+        let same = before.filter(|head| head.hash == self.hash);
+        // It was refused before, and that is known.
+        self.unchanged = same.is_some_and(|head| {
+            head.settings == settings && head.error.as_deref() == Some(reason.as_str())
+        });
+        self.document = Err(Unread {
+            reason,
+            hint: hint.to_owned(),
+            passing: same.is_some(),
+        });
+        settings.clone_into(&mut self.settings);
+        self.segments.clear();
+        self.contexts.clear();
+        self.summary = None;
+    }
+
     pub fn embedded_texts(&self) -> Vec<String> {
         let title = self.document.as_ref().map_or("", |d| d.title.as_str());
         let contexts = self.contexts.iter().map(String::as_str);

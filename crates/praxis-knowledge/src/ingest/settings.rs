@@ -13,6 +13,9 @@ const RECOGNIZED: &str = "ocr";
 /// The key of what a chat model writes about chunks.
 const CONTEXT: &str = "context";
 
+/// The key of documents that an embedder refuses.
+const REFUSED: &str = "refused";
+
 /// Whether text in pictures is recognized here, as the settings of a base want it.
 pub(crate) async fn recognition(config: &OcrConfig) -> Result<Ocr, CallError> {
     let config = config.clone();
@@ -61,6 +64,13 @@ pub(super) fn unfinished(settings: &str) -> String {
     settings.to_string()
 }
 
+/// The settings of a document whose texts an embedder refuses: equal to none that a base can have, as above.
+pub(super) fn refused(settings: &str) -> String {
+    let mut settings: serde_json::Value = serde_json::from_str(settings).unwrap_or_default();
+    settings[REFUSED] = serde_json::json!(true);
+    settings.to_string()
+}
+
 /// Refuses to lose text that was recognized, because this build or this machine could not recognize it again.
 pub(super) fn keep_recognized(
     stored: &str,
@@ -103,6 +113,8 @@ mod tests {
         assert_ne!(written, plain);
         assert_ne!(unfinished(&written), written);
         assert_eq!(unfinished(&unfinished(&written)), unfinished(&written));
+        assert_ne!(refused(&plain), plain);
+        assert_eq!(refused(&refused(&plain)), refused(&plain));
         let recognized = r#"{"max_tokens":128,"min_tokens":32,"revision":3,"ocr":{"dpi":300}}"#;
         let wanted = OcrConfig {
             // Nobody has its data.

@@ -44,7 +44,7 @@ impl KeywordIndex {
         let readers = searcher.segment_readers().iter();
         let results = readers.map(|reader| allowed(reader, &allows));
         Ok(KeywordScope {
-            results: results.collect::<tantivy::Result<_>>()?,
+            results: self.noted(|| results.collect::<tantivy::Result<_>>())?,
         })
     }
 
@@ -62,15 +62,18 @@ impl KeywordIndex {
             frequencies: Mutex::default(),
         };
         let searcher = self.reader.searcher();
-        for (reader, texts) in searcher.segment_readers().iter().zip(&segments) {
-            let words = reader.fast_fields().u64(super::WORD_COUNT)?;
-            let bigrams = reader.fast_fields().u64(super::BIGRAM_COUNT)?;
-            for text in (0..reader.max_doc()).filter(|text| texts.contains(*text)) {
-                known.texts += 1;
-                known.words += words.first(text).unwrap_or_default();
-                known.bigrams += bigrams.first(text).unwrap_or_default();
+        self.noted(|| {
+            for (reader, texts) in searcher.segment_readers().iter().zip(&segments) {
+                let words = reader.fast_fields().u64(super::WORD_COUNT)?;
+                let bigrams = reader.fast_fields().u64(super::BIGRAM_COUNT)?;
+                for text in (0..reader.max_doc()).filter(|text| texts.contains(*text)) {
+                    known.texts += 1;
+                    known.words += words.first(text).unwrap_or_default();
+                    known.bigrams += bigrams.first(text).unwrap_or_default();
+                }
             }
-        }
+            Ok(())
+        })?;
         known.segments = segments;
         Ok(known)
     }

@@ -4,7 +4,7 @@ use praxis_core::CallError;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::Knowledge;
+use super::{Keeper, Knowledge};
 use crate::vectors::OnDisk;
 
 /// What a rebuild did.
@@ -23,17 +23,19 @@ impl Knowledge {
     /// # Errors
     /// An unknown base, or a disk that fails.
     pub async fn rebuild(&self, name: &str) -> Result<RebuildReport, CallError> {
-        let base = self.base(name)?;
-        let lock = self.lock(name, &CancellationToken::new()).await?;
-        if let Ok(mut snapshot) = base.snapshot.write() {
-            *snapshot = None;
-        }
-        if let Ok(mut vectors) = base.vectors.lock() {
-            *vectors = OnDisk::default();
-        }
-        self.empty_indexes(name)?;
-        let snapshot = self.refreshed(name).await?;
-        drop(lock);
+        let keeper = self.keeper(name)?;
+        let _lock = self.lock(name, &CancellationToken::new()).await?;
+        let work = |keeper: Keeper| async move {
+            if let Ok(mut snapshot) = keeper.base.snapshot.write() {
+                *snapshot = None;
+            }
+            if let Ok(mut vectors) = keeper.base.vectors.lock() {
+                *vectors = OnDisk::default();
+            }
+            keeper.empty().await?;
+            keeper.refreshed().await
+        };
+        let snapshot = keeper.apart(work).await?;
         self.tidy_vectors(name).await?;
         let Some(snapshot) = snapshot else {
             return Ok(RebuildReport::default());

@@ -11,6 +11,7 @@ mod rules;
 mod sidecar;
 mod typed;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use praxis_core::access::UNREADABLE;
@@ -19,6 +20,7 @@ use praxis_core::{CallError, ErrorCode};
 use praxis_store::Origin;
 
 use crate::config::BaseConfig;
+use crate::ingest::Warning;
 use rules::Rules;
 pub(crate) use rules::problems;
 pub use rules::{DeclaredType, MetadataRule};
@@ -89,6 +91,21 @@ impl Describer {
     /// The labels that rules give to a document.
     pub fn labels(&self, uri: &str) -> Vec<String> {
         self.rules.of(uri).1
+    }
+
+    /// What rules leave in doubt of documents, once a rule: who may read what lies below the folders that it is about.
+    pub fn doubts<'a>(&self, uris: impl IntoIterator<Item = &'a str>) -> Vec<Warning> {
+        let mut found: BTreeMap<usize, (&str, usize)> = BTreeMap::new();
+        for uri in uris {
+            if let Some(rule) = self.rules.in_doubt(uri) {
+                found.entry(rule).or_insert((uri, 0)).1 += 1;
+            }
+        }
+        let warning = |(rule, (uri, count)): (usize, (&str, usize))| Warning {
+            uri: uri.to_owned(),
+            reason: self.rules.doubt(rule, count - 1),
+        };
+        found.into_iter().map(warning).collect()
     }
 
     /// What is known of a file, of which `own` is what it says itself.

@@ -1,5 +1,9 @@
 //! What a base's file says of its documents: `[[metadata]]`, rules by path, and `[types]`, what a key's values
 //! must be. The last rule that says something of a key, or of labels, decides.
+//!
+//! In `match`, `*` stays within a folder. Where a rule with labels would be about a document if it did not, and no
+//! rule says who may read the document, the labels hold, and that is told: who meant all of a folder is not to have
+//! opened what lies deeper in it. A rule that opens reaches no further than it says.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +11,7 @@ use globset::{Glob, GlobMatcher};
 use praxis_core::Problem;
 use praxis_core::access::{MAX_LABEL, is_label};
 use praxis_core::metadata::{Attribute, MAX_KEY, Metadata, RESERVED, is_key};
+use praxis_sources::path_glob;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -18,7 +23,7 @@ use crate::config::BaseConfig;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MetadataRule {
-    /// A glob of the documents that it is about.
+    /// A glob of the documents that it is about: `*` stays within a folder, `**` crosses folders.
     #[serde(rename = "match")]
     pub pattern: String,
     /// Values by key.
@@ -54,7 +59,10 @@ pub(super) struct Rules {
 
 #[derive(Debug, Clone)]
 struct Rule {
+    pattern: String,
     documents: GlobMatcher,
+    /// What it would be about if its `*` crossed folders; of rules that ask for labels.
+    across: Option<GlobMatcher>,
     set: Metadata,
     labels: Option<Vec<String>>,
 }
@@ -68,8 +76,15 @@ impl Rules {
             Some((key.clone(), value.ok()??))
         };
         let rule = |rule: &MetadataRule| {
+            let protects = rule
+                .labels
+                .as_ref()
+                .is_some_and(|labels| !labels.is_empty());
+            let across = Glob::new(&rule.pattern).ok().filter(|_| protects);
             Some(Rule {
-                documents: Glob::new(&rule.pattern).ok()?.compile_matcher(),
+                pattern: rule.pattern.clone(),
+                documents: path_glob(&rule.pattern).ok()?.compile_matcher(),
+                across: across.map(|glob| glob.compile_matcher()),
                 set: rule.set.iter().filter_map(value).collect(),
                 labels: rule.labels.clone(),
             })
@@ -88,15 +103,40 @@ impl Rules {
     /// What they say of the document at a path.
     pub fn of(&self, uri: &str) -> (Metadata, Vec<String>) {
         let mut metadata = Metadata::new();
-        let mut labels = Vec::new();
+        let mut labels = None;
         for rule in self.rules.iter().filter(|r| r.documents.is_match(uri)) {
             let set = rule.set.iter().map(|(k, v)| (k.clone(), v.clone()));
             metadata.extend(set);
-            if let Some(given) = &rule.labels {
-                labels.clone_from(given);
-            }
+            labels = rule.labels.as_ref().or(labels);
         }
-        (metadata, labels)
+        let labels = labels.or_else(|| self.rules[self.in_doubt(uri)?].labels.as_ref());
+        (metadata, labels.cloned().unwrap_or_default())
+    }
+
+    /// The rule whose labels a document has although it lies in a folder below those that the rule is about, as no
+    /// rule says who may read it.
+    pub fn in_doubt(&self, uri: &str) -> Option<usize> {
+        let mut deciding = self.rules.iter().filter(|rule| rule.labels.is_some());
+        if deciding.any(|rule| rule.documents.is_match(uri)) {
+            return None;
+        }
+        let across = |rule: &Rule| rule.across.as_ref().is_some_and(|glob| glob.is_match(uri));
+        self.rules.iter().rposition(across)
+    }
+
+    /// What is told of a rule whose labels documents have in doubt.
+    pub fn doubt(&self, rule: usize, others: usize) -> String {
+        let pattern = &self.rules[rule].pattern;
+        let more = match others {
+            0 => String::new(),
+            others => format!(" ({others} more)"),
+        };
+        format!(
+            "lies below the folders that rule {} (`{pattern}`) is about{more}: `*` stays within a folder. It has the \
+             labels of that rule, as no other rule says who may read it: write `**` where the rule is meant for \
+             folders below too, or add a rule with `labels` for them",
+            rule + 1
+        )
     }
 }
 
@@ -123,7 +163,7 @@ pub(crate) fn problems(config: &BaseConfig) -> Vec<Problem> {
     }
     for (rule, number) in config.metadata.iter().zip(1..) {
         let at = format!("rule {number} (`{}`)", rule.pattern);
-        if let Err(error) = Glob::new(&rule.pattern) {
+        if let Err(error) = path_glob(&rule.pattern) {
             report(
                 "metadata",
                 format!("{at} has no glob in `match`: {error}"),

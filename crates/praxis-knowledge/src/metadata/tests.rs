@@ -85,6 +85,98 @@ fn rules_outrank_the_document_and_the_file_beside_it_outranks_rules() {
     );
 }
 
+const NESTED: &str = r#"
+[[metadata]]
+match = "hr/**"
+set = { department = "hr" }
+labels = ["hr"]
+
+[[metadata]]
+match = "hr/public/*"
+set = { public = true }
+labels = []
+
+[[metadata]]
+match = "board/*"
+set = { department = "board" }
+labels = ["board"]
+
+[[metadata]]
+match = "board/*/minutes/**"
+labels = []
+
+[[metadata]]
+match = "notes/*"
+set = { kind = "note" }
+
+[[metadata]]
+match = "manual:*"
+labels = ["staff"]
+"#;
+
+#[test]
+fn a_rule_reaches_no_further_than_its_star_and_opens_nothing_below() {
+    let describer = Describer::new(&config(NESTED)).unwrap();
+    let none: &[&str] = &[];
+    for (uri, labels, keys) in [
+        ("hr/a.md", &["hr"][..], &["department"][..]),
+        ("hr/public/a.md", none, &["department", "public"]),
+        ("hr/public/drafts/salary.md", &["hr"], &["department"]),
+        ("board/a.md", &["board"], &["department"]),
+        // No rule says who may read it: what protects its neighbours protects it.
+        ("board/old/a.md", &["board"], none),
+        ("board/old/minutes/a.md", none, none),
+        ("notes/a.md", none, &["kind"]),
+        ("notes/old/a.md", none, none),
+        ("manual:pump.md", &["staff"], none),
+        ("manual:docs/pump.md", &["staff"], none),
+        ("other.md", none, none),
+    ] {
+        let found = describer.describe(&file(uri), &Metadata::new(), &Sidecar::None);
+        assert_eq!(found.labels, labels, "{uri}");
+        assert_eq!(describer.labels(uri), labels, "{uri}");
+        let set = found
+            .metadata
+            .keys()
+            .filter(|k| !RESERVED.contains(&k.as_str()));
+        assert_eq!(set.collect::<Vec<_>>(), keys, "{uri}");
+    }
+}
+
+#[test]
+fn what_a_rule_leaves_in_doubt_is_told_once_with_the_fix() {
+    let describer = Describer::new(&config(NESTED)).unwrap();
+    let uris = [
+        "board/a.md",
+        "board/old/a.md",
+        "board/old/b.md",
+        "board/old/minutes/a.md",
+        "hr/public/drafts/salary.md",
+        "manual:docs/pump.md",
+        "notes/old/a.md",
+    ];
+    let doubts = describer.doubts(uris);
+    let told: Vec<&str> = doubts.iter().map(|w| w.uri.as_str()).collect();
+    assert_eq!(told, ["board/old/a.md", "manual:docs/pump.md"]);
+    for (doubt, parts) in doubts.iter().zip([
+        ["(1 more)", "rule 3 (`board/*`)", "write `**`"],
+        ["lies below", "rule 6 (`manual:*`)", "write `**`"],
+    ]) {
+        for part in parts {
+            assert!(doubt.reason.contains(part), "{part}: {}", doubt.reason);
+        }
+    }
+    // Written so, nothing is in doubt, and the same documents are protected.
+    let clear = NESTED
+        .replace("\"board/*\"", "\"board/**\"")
+        .replace("\"manual:*\"", "\"manual:**\"");
+    let clear = Describer::new(&config(&clear)).unwrap();
+    assert_eq!(clear.doubts(uris), []);
+    for uri in uris {
+        assert_eq!(clear.labels(uri), describer.labels(uri), "{uri}");
+    }
+}
+
 #[test]
 fn values_have_the_type_that_they_look_like_or_that_is_declared() {
     let own = json!({

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use praxis_core::chat::{ChatAnswer, collect};
 use praxis_core::{
-    CallContext, ChatGateway, ChatRequest, Constraint, ModelError, Priority, Sampling,
+    CallContext, ChatGateway, ChatRequest, Constraint, ErrorCode, ModelError, Priority, Sampling,
 };
 
-use super::prompts::Prompt;
+use super::prompts::{Prompt, harmless};
 
 /// Answers that are remembered; the longest have a few kilobytes.
 const REMEMBERED: usize = 1024;
@@ -29,6 +29,8 @@ pub(crate) struct Assistant {
     answers: Mutex<Answers>,
     /// Models that refused to be held to a form.
     unheld: Mutex<HashSet<String>>,
+    /// How many questions of batches each model has answered.
+    answered: Mutex<HashMap<String, u64>>,
 }
 
 /// What a model said, as it was read.
@@ -44,7 +46,7 @@ pub(crate) struct Said<T> {
 pub(crate) enum Answered {
     /// An answer.
     Text(ChatAnswer),
-    /// The model has none for this question; the next one may do better.
+    /// The model has none for this question, or refuses it; the next one may do better.
     Unfit(ModelError),
     /// The model did not answer; another time it may.
     Not(ModelError),
@@ -148,8 +150,8 @@ impl Assistant {
     /// those that somebody waits for.
     ///
     /// # Errors
-    /// The model's, where no other question would fare better: it is unknown, not here, refuses, or the call was
-    /// cancelled.
+    /// The model's, where no other question would fare better: it is unknown, not here, refuses whatever it is asked,
+    /// or the call was cancelled.
     pub async fn answer_in_batch(
         &self,
         model: &str,
@@ -157,17 +159,60 @@ impl Assistant {
         limit: Duration,
         cx: &CallContext,
     ) -> Result<Answered, ModelError> {
-        let asked = self.answer(model, prompt, limit, Priority::Batch, cx);
-        let answered = tokio::time::timeout(limit, asked).await;
-        match answered.unwrap_or(Err(ModelError::Timeout(limit))) {
+        let before = self.answers_of(model);
+        match self.one_of_batch(model, prompt, limit, cx).await {
             Ok(answer) => Ok(Answered::Text(answer)),
             Err(error @ (ModelError::Broken(_) | ModelError::ContextLengthExceeded { .. })) => {
                 Ok(Answered::Unfit(error))
+            }
+            Err(error) if is_refusal(&error) && self.answers_of(model) > before => {
+                Ok(Answered::Unfit(error))
+            }
+            Err(error) if is_refusal(&error) => {
+                // Of the question, or of any? A setting that a provider does not know, or an account without money,
+                // is told by the same code.
+                match self.one_of_batch(model, &harmless(), limit, cx).await {
+                    Ok(_) | Err(ModelError::Broken(_)) => Ok(Answered::Unfit(error)),
+                    Err(other) if other.is_retryable() => Ok(Answered::Not(other)),
+                    Err(other) if is_refusal(&other) => Err(error),
+                    Err(other) => Err(other),
+                }
             }
             Err(error) if error.is_retryable() => Ok(Answered::Not(error)),
             Err(error) => Err(error),
         }
     }
+
+    /// What a model answers to one question of a batch, and counts.
+    async fn one_of_batch(
+        &self,
+        model: &str,
+        prompt: &Prompt,
+        limit: Duration,
+        cx: &CallContext,
+    ) -> Result<ChatAnswer, ModelError> {
+        let asked = self.answer(model, prompt, limit, Priority::Batch, cx);
+        let answered = tokio::time::timeout(limit, asked).await;
+        let answer = answered.unwrap_or(Err(ModelError::Timeout(limit)))?;
+        if let Ok(mut answered) = self.answered.lock() {
+            *answered.entry(model.to_owned()).or_default() += 1;
+        }
+        Ok(answer)
+    }
+
+    /// How many questions of batches a model has answered.
+    fn answers_of(&self, model: &str) -> u64 {
+        let answered = self.answered.lock();
+        answered.map_or(0, |answered| answered.get(model).copied().unwrap_or(0))
+    }
+}
+
+/// Whether a model, or a filter before it, does not take what it was asked.
+fn is_refusal(error: &ModelError) -> bool {
+    matches!(
+        error.code(),
+        ErrorCode::InvalidRequest | ErrorCode::ContentBlocked
+    )
 }
 
 /// What is said of an answer that cannot be used.

@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 /// Characters of a question that a model writes.
 pub(crate) const QUESTION_CHARS: usize = 300;
 
+/// Characters of the answer to a question that only asks whether there is one.
+const HARMLESS_CHARS: usize = 30;
+
 /// Characters of an imagined passage.
 const PASSAGE_CHARS: usize = 600;
 
@@ -99,6 +102,16 @@ pub(crate) fn object(properties: Value) -> Value {
 /// The form of a text that is not empty.
 pub(crate) fn text(chars: usize) -> Value {
     json!({ "type": "string", "minLength": 1, "maxLength": chars })
+}
+
+/// A question that no model has a reason to refuse: by it one that is refused is told from a model that refuses all.
+pub(crate) fn harmless() -> Prompt {
+    let asked = "Name a color. Answer with JSON: {\"color\": \"...\"}";
+    Prompt {
+        messages: vec![Message::user(asked)],
+        schema: object(json!({ "color": text(HARMLESS_CHARS) })),
+        max_tokens: room(HARMLESS_CHARS),
+    }
 }
 
 /// The question as it stands alone, after a conversation.

@@ -32,6 +32,14 @@ impl Lane {
         }
     }
 
+    /// The vectors in memory, where they are there.
+    pub fn flat(&self) -> Option<&Flat> {
+        match self {
+            Self::Disk(_) => None,
+            Self::Memory(flat) => Some(flat),
+        }
+    }
+
     /// The vector with an id.
     pub fn get(&self, id: u64) -> Option<Vec<f32>> {
         match self {

@@ -3,6 +3,7 @@
 //! that open, they are read from the store and all compared (`flat`). Left out: how an index finds what is near
 //! (`praxis-vectors`).
 
+mod catalog;
 mod flat;
 mod follow;
 mod lane;
@@ -12,10 +13,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use praxis_core::{ChunkId, DocumentId};
-use praxis_store::ChunkEntry;
 use praxis_vectors::{Error, IdSet, Index};
-use rayon::prelude::*;
 
+pub(crate) use catalog::Catalog;
 pub(crate) use flat::Flat;
 pub(crate) use follow::{Numbered, Pieces, VectorKind, clear, tidy};
 pub(crate) use lane::Lane;
@@ -25,6 +25,10 @@ pub(crate) use open::OnDisk;
 /// over.
 const SPARE: usize = 8;
 
+/// How much more is asked for where that was not enough, and how many times.
+const MORE: usize = 8;
+const TIMES: usize = 3;
+
 /// The vectors of a base at one generation of the store.
 #[derive(Debug)]
 pub(crate) struct VectorIndex {
@@ -32,58 +36,27 @@ pub(crate) struct VectorIndex {
     of_chunks: Lane,
     /// Of documents' summaries, by the generation that wrote the document.
     of_documents: Lane,
-    /// By number.
-    chunks: Vec<(u64, ChunkId)>,
-    /// Of each chunk, the place of its document.
-    owner: Vec<u32>,
-    /// By generation: numbers of chunks grow with them.
-    documents: Vec<DocumentId>,
-    /// The generation that wrote each document.
-    generations: Vec<u64>,
-    /// The same as a set.
-    all: IdSet,
-    /// Places of documents, by the documents' ids.
-    by_id: Vec<u32>,
-    place: HashMap<ChunkId, u32>,
+    catalog: Catalog,
 }
 
 impl VectorIndex {
-    /// The index of these chunks, by number, and of their documents, over what holds their vectors.
-    pub fn new(entries: Vec<ChunkEntry>, of_chunks: Lane, of_documents: Lane) -> Self {
-        let mut index = Self {
+    /// The index of these chunks and their documents, over what holds their vectors.
+    pub fn new(catalog: Catalog, of_chunks: Lane, of_documents: Lane) -> Self {
+        Self {
             of_chunks,
             of_documents,
-            chunks: Vec::with_capacity(entries.len()),
-            owner: Vec::with_capacity(entries.len()),
-            documents: Vec::new(),
-            generations: Vec::new(),
-            all: IdSet::default(),
-            by_id: Vec::new(),
-            place: HashMap::with_capacity(entries.len()),
-        };
-        let mut known: HashMap<DocumentId, u32> = HashMap::new();
-        for (place, entry) in (0u32..).zip(entries) {
-            let next = u32::try_from(index.documents.len()).unwrap_or(u32::MAX);
-            let of = *known.entry(entry.document).or_insert_with_key(|document| {
-                index.documents.push(document.clone());
-                index.generations.push(entry.generation);
-                next
-            });
-            index.owner.push(of);
-            index.place.insert(entry.chunk.clone(), place);
-            index.chunks.push((entry.number, entry.chunk));
+            catalog,
         }
-        index.all = index.generations.iter().copied().collect();
-        let documents = &index.documents;
-        let mut by_id: Vec<u32> = (0u32..).take(documents.len()).collect();
-        by_id.par_sort_unstable_by(|a, b| documents[*a as usize].cmp(&documents[*b as usize]));
-        index.by_id = by_id;
-        index
+    }
+
+    /// The chunks and their documents.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
     }
 
     /// How many chunks there are.
     pub fn len(&self) -> usize {
-        self.chunks.len()
+        self.catalog.len()
     }
 
     /// Whether the vector with an id can be found.
@@ -102,7 +75,24 @@ impl VectorIndex {
         kinds.all(|kind| self.lane(kind).on_disk().is_some())
     }
 
-    fn lane(&self, kind: VectorKind) -> &Lane {
+    /// Whether vectors had to be read from the store, because another process has an index open.
+    pub fn are_in_memory(&self) -> bool {
+        let mut kinds = VectorKind::ALL.into_iter();
+        kinds.any(|kind| self.lane(kind).flat().is_some_and(|flat| !flat.is_empty()))
+    }
+
+    /// Whether it uses just these indexes on the disk.
+    pub fn are_over(&self, open: &OnDisk) -> bool {
+        let is_same = |kind| match (self.lane(kind).on_disk(), open.of(kind)) {
+            (None, None) => true,
+            (Some(own), Some(other)) => Arc::ptr_eq(&own, other),
+            _ => false,
+        };
+        VectorKind::ALL.into_iter().all(is_same)
+    }
+
+    /// What holds the vectors of a kind.
+    pub fn lane(&self, kind: VectorKind) -> &Lane {
         match kind {
             VectorKind::Chunks => &self.of_chunks,
             VectorKind::Documents => &self.of_documents,
@@ -111,7 +101,7 @@ impl VectorIndex {
 
     /// A chunk's vector.
     pub fn get(&self, chunk: &ChunkId) -> Option<Vec<f32>> {
-        self.of_chunks.get(self.number(chunk)?)
+        self.of_chunks.get(self.catalog.number(chunk)?)
     }
 
     /// The vectors of some chunks.
@@ -126,7 +116,7 @@ impl VectorIndex {
         documents: impl Iterator<Item = &'a DocumentId>,
     ) -> HashMap<DocumentId, Vec<f32>> {
         let vector = |document: &DocumentId| {
-            let generation = self.generation(document)?;
+            let generation = self.catalog.generation(document)?;
             Some((document.clone(), self.of_documents.get(generation)?))
         };
         documents.filter_map(vector).collect()
@@ -134,25 +124,18 @@ impl VectorIndex {
 
     /// The document of a chunk.
     pub fn document(&self, chunk: &ChunkId) -> Option<&DocumentId> {
-        let place = *self.place.get(chunk)? as usize;
-        self.documents.get(*self.owner.get(place)? as usize)
+        self.catalog.document(chunk)
     }
 
     /// Cosine of a chunk's vector and a query of unit length.
     pub fn cosine(&self, chunk: &ChunkId, query: &[f32]) -> Option<f32> {
-        self.of_chunks.cosine(self.number(chunk)?, query)
+        self.of_chunks.cosine(self.catalog.number(chunk)?, query)
     }
 
     /// Of the documents that `allows` lets pass, the generations that wrote them, and the numbers of their
     /// chunks.
     pub fn select(&self, allows: impl Fn(u64) -> bool) -> (IdSet, IdSet) {
-        let allowed: Vec<bool> = self.generations.iter().map(|g| allows(*g)).collect();
-        let passing = self.generations.iter().zip(&allowed).filter(|(_, a)| **a);
-        let documents = passing.map(|(generation, _)| *generation).collect();
-        let of = |owner: &u32| allowed.get(*owner as usize) == Some(&true);
-        let chunks = self.chunks.iter().zip(&self.owner);
-        let chunks = chunks.filter(|(_, owner)| of(owner)).map(|(c, _)| c.0);
-        (documents, chunks.collect())
+        self.catalog.select(allows)
     }
 
     /// The `limit` chunks nearest to `query`, best first, with their cosines; only those of `numbers`, where
@@ -166,12 +149,22 @@ impl VectorIndex {
         limit: usize,
         numbers: Option<&IdSet>,
     ) -> Result<Vec<(ChunkId, f32)>, Error> {
-        let hits = self.of_chunks.search(query, limit + SPARE, numbers)?;
         let chunk = |(number, score): (u64, f32)| {
-            let place = self.chunks.binary_search_by_key(&number, |c| c.0).ok()?;
-            Some((self.chunks[place].1.clone(), score))
+            let chunk = self.catalog.chunk(number)?;
+            Some((chunk.clone(), score))
         };
-        Ok(hits.into_iter().filter_map(chunk).take(limit).collect())
+        let mut found = Vec::new();
+        let mut asked = limit + SPARE;
+        for _ in 0..TIMES {
+            let hits = self.of_chunks.search(query, asked, numbers)?;
+            let is_all = hits.len() < asked;
+            found = hits.into_iter().filter_map(chunk).take(limit).collect();
+            if is_all || found.len() == limit {
+                break;
+            }
+            asked *= MORE;
+        }
+        Ok(found)
     }
 
     /// The `limit` documents whose summaries are nearest to `query`, best first, with their cosines; only those
@@ -186,24 +179,13 @@ impl VectorIndex {
         generations: Option<&IdSet>,
     ) -> Result<Vec<(DocumentId, f32)>, Error> {
         // With a filter also where all count: what came since the snapshot takes no place.
-        let only = generations.unwrap_or(&self.all);
+        let only = generations.unwrap_or(self.catalog.generations());
         let hits = self.of_documents.search(query, limit, Some(only))?;
         let document = |(generation, score): (u64, f32)| {
-            let place = self.generations.binary_search(&generation).ok()?;
-            Some((self.documents[place].clone(), score))
+            let document = self.catalog.document_of(generation)?;
+            Some((document.clone(), score))
         };
         Ok(hits.into_iter().filter_map(document).collect())
-    }
-
-    fn number(&self, chunk: &ChunkId) -> Option<u64> {
-        let place = *self.place.get(chunk)? as usize;
-        self.chunks.get(place).map(|c| c.0)
-    }
-
-    fn generation(&self, document: &DocumentId) -> Option<u64> {
-        let id = |place: &u32| self.documents[*place as usize].cmp(document);
-        let place = self.by_id[self.by_id.binary_search_by(id).ok()?] as usize;
-        self.generations.get(place).copied()
     }
 }
 

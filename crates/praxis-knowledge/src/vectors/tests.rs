@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use praxis_core::embed::{dot, normalize};
+use praxis_store::ChunkEntry;
 use tempfile::TempDir;
 
 use super::follow::beside;
@@ -89,7 +90,7 @@ fn documents_are_the_nearest_of_those_that_count_wherever_their_vectors_are() {
         Some([10, 4000, 9007].into_iter().collect()),
     ];
     for lane in lanes {
-        let vectors = VectorIndex::new(entries(&summaries), none(), lane);
+        let vectors = VectorIndex::new(Catalog::new(entries(&summaries)), none(), lane);
         for scope in &scopes {
             for query in [first.clone(), queries.another(), queries.another()] {
                 let mut expected: Vec<(DocumentId, f32)> = summaries

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use praxis_core::trace::NoTrace;
-use praxis_core::{CallContext, Caller, Clearance, ErrorCode, now_s};
+use praxis_core::{CallContext, Caller, Clearance, ErrorCode, Query, Retriever, now_s};
 use praxis_knowledge::{NewVectorStore, StoreQuery};
 use praxis_store::{MemberStatus, Page, VectorStoreChange};
 use serde_json::json;
@@ -293,6 +293,31 @@ async fn who_has_no_label_of_it_sees_and_changes_nothing() {
             .is_empty()
     );
     assert!(!process.knowledge.names(none).contains(&store));
+    // Nor by its id as that of a base, which is told as one that there is not.
+    let knowledge = &process.knowledge;
+    for id in [store.as_str(), "vs_none"] {
+        let cx = CallContext::new(Arc::new(NoTrace)).with_caller(guest.clone());
+        let pay = Query::new("pay", 3);
+        let missing = format!("no knowledge base `{id}`");
+        for told in [
+            knowledge.search(id, &pay, &cx).await.unwrap_err(),
+            knowledge.search_documents(id, &pay, &cx).await.unwrap_err(),
+            knowledge.graph(id, None, 3, none).await.unwrap_err(),
+            knowledge
+                .graph_path(id, ("a", "b"), 3, none)
+                .await
+                .unwrap_err(),
+        ] {
+            assert_eq!((told.code, &told.message), (ErrorCode::NotFound, &missing));
+            assert_eq!(
+                told.hint.as_deref(),
+                Some("a base is a file `knowledge/NAME.toml`")
+            );
+        }
+    }
+    let cx = CallContext::new(Arc::new(NoTrace)).with_caller(hr.clone());
+    let found = knowledge.search(&store, &Query::new("pay", 3), &cx).await;
+    assert_eq!(found.unwrap().passages.len(), 1);
 
     // What everybody may read is changed by its owner alone; and a file keeps its labels in any store.
     let open = process.store_by(&Caller::full(), &[&secret]).await;

@@ -107,12 +107,8 @@ fn a_changed_byte_is_noticed_or_harmless() {
             let bit = 1 << dice.below(8);
             let (noticed, _) =
                 with_damage(folder.path(), &file, |bytes| bytes[at] ^= bit, &expected);
-            // Of a log the end from the damage on is taken for torn, and between the sections of the
-            // codes are a few bytes of nothing.
-            assert!(
-                noticed || kind == "log" || kind == "codes",
-                "byte {at} of {file:?}"
-            );
+            // Between the sections of the codes are a few bytes of nothing.
+            assert!(noticed || kind == "codes", "byte {at} of {file:?}");
         }
         // The head, and most of the rest, are sure to be noticed.
         if kind == "codes" {
@@ -138,14 +134,73 @@ fn a_shortened_file_is_noticed() {
     let mut dice = Dice(5);
     for file in files(folder.path()) {
         let len = fs::metadata(&file).unwrap().len();
-        let is_log = file.extension().is_some_and(|kind| kind == "log");
         for keep in [0, 1, 8, dice.below(len), dice.below(len), len - 1] {
             let cut = |bytes: &mut Vec<u8>| bytes.truncate(keep as usize);
             let (noticed, opened) = with_damage(folder.path(), &file, cut, &expected);
-            assert!(noticed || is_log, "{keep} bytes of {file:?}");
-            assert!(!opened || is_log, "{keep} bytes of {file:?}");
+            assert!(noticed && !opened, "{keep} bytes of {file:?}");
         }
     }
+}
+
+/// The log of a folder's index.
+fn log(folder: &Path) -> PathBuf {
+    let is_log = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "log");
+    files(folder).into_iter().find(is_log).unwrap()
+}
+
+#[test]
+fn of_a_log_only_what_was_not_committed_may_be_lost() {
+    let folder = made();
+    let file = log(folder.path());
+    let committed = fs::metadata(&file).unwrap().len() as usize;
+    let index = open(folder.path(), DIMENSION);
+    let vector = Dice(6).unit(DIMENSION);
+    index.insert([(2000, vector.as_slice())]).unwrap();
+    drop(index);
+    let written = fs::read(&file).unwrap();
+    assert!(written.len() > committed);
+    for (at, is_lost) in [
+        (committed - 1, true),
+        (committed / 2, true),
+        (committed, false),
+        (written.len() - 1, false),
+    ] {
+        let mut bytes = written.clone();
+        bytes[at] ^= 1;
+        fs::write(&file, bytes).unwrap();
+        let opened = praxis_vectors::Index::open_with(folder.path(), DIMENSION, SMALL);
+        if is_lost {
+            let error = opened.unwrap_err();
+            assert!(
+                matches!(error, praxis_vectors::Error::Corrupt { .. }),
+                "byte {at}: {error}"
+            );
+            continue;
+        }
+        // Its caller takes over again what came after the watermark.
+        let index = opened.unwrap();
+        assert_eq!(index.watermark(), 5, "byte {at}");
+        assert!(index.contains(1000) && !index.contains(2000), "byte {at}");
+    }
+}
+
+#[test]
+fn an_index_whose_manifest_does_not_tell_its_logs_length_is_opened() {
+    let folder = made();
+    let path = folder.path().join("manifest");
+    let text = fs::read_to_string(&path).unwrap();
+    let lines = text.lines().map(|line| format!("{line}\n"));
+    let kept = |line: &String| !line.starts_with("committed ") && !line.starts_with("checksum ");
+    let mut before: String = lines.filter(kept).collect();
+    let sum = crc32fast::hash(before.as_bytes());
+    before.push_str(&format!("checksum {sum:08x}\n"));
+    assert!(before.len() < text.len());
+    fs::write(&path, before).unwrap();
+    let index = open(folder.path(), DIMENSION);
+    assert!(index.contains(1000));
+    // The next commit tells it.
+    index.commit(6).unwrap();
+    assert!(fs::read_to_string(&path).unwrap().contains("\ncommitted "));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a chat model writes about the chunks of a document before they are embedded: where they stand, and questions
 //! that they answer. Each answer is kept at once, by a digest of all that was asked, so that no ingest asks twice.
-//! Where the model does not answer, a document is written without, and the next ingest asks again. Left out: what is
-//! asked (`prompt`).
+//! Where the model does not answer, a document is written without, and the next ingest asks again; where it refuses a
+//! chunk, the document is told, and nobody asks again. Left out: what is asked (`prompt`).
 
 mod prompt;
 
@@ -32,7 +32,7 @@ pub struct ContextReport {
     pub written: usize,
     /// Chunks of which what was written before still holds.
     pub known: usize,
-    /// Chunks of which the model's answer could not be used: they have no context.
+    /// Chunks that the model refused, or of which its answer could not be used: they have no context.
     pub unusable: usize,
     /// Chunks that the model did not answer for: the next ingest asks again.
     pub missing: usize,
@@ -48,6 +48,8 @@ enum Wrote {
     Before(String),
     /// Nothing, and another time it would be the same.
     Unusable(Usage),
+    /// Nothing, for the model refuses what it is asked, and why.
+    Refused(String),
     /// Nothing this time, and why; nothing is said of chunks that were not asked about.
     Not(Option<ModelError>),
     /// There was nothing to ask.
@@ -94,11 +96,12 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// Gives the chunks of a document their contexts. Where one is missing, the document's settings say so.
+    /// Gives the chunks of a document their contexts. Where one is missing, the document's settings say so; where the
+    /// model refuses some, its notes do.
     ///
     /// # Errors
-    /// A model that is unknown, not here or refuses, a store that fails, or a call that was cancelled; what was
-    /// written is kept.
+    /// A model that is unknown, not here or refuses whatever it is asked, a store that fails, or a call that was
+    /// cancelled; what was written is kept.
     pub async fn write(
         &self,
         prepared: &mut Prepared,
@@ -129,9 +132,13 @@ impl<'a> Writer<'a> {
         let mut contexts = Vec::with_capacity(chunks);
         let mut used = BTreeSet::new();
         let missing = report.missing;
+        let mut refused: Vec<String> = Vec::new();
         while let Some(wrote) = writing.next().await {
             let (digest, wrote) = wrote?;
             used.insert(digest);
+            if let Wrote::Refused(reason) = &wrote {
+                refused.push(reason.clone());
+            }
             contexts.push(report.count(wrote));
             progress(IngestEvent::Contexts {
                 uri: uri.clone(),
@@ -140,13 +147,19 @@ impl<'a> Writer<'a> {
             });
         }
         drop(writing);
+        let stale = subject.known.into_keys().filter(|d| !used.contains(d));
+        let stale: Vec<String> = stale.collect();
         prepared.contexts = contexts;
+        if let (Some(first), Ok(document)) = (refused.first(), &mut prepared.document) {
+            document.notes.push(format!(
+                "the chat model gave nothing for {} of its {chunks} chunks, which have no context: {first}",
+                refused.len()
+            ));
+        }
         if report.missing > missing {
             prepared.settings = unfinished(&prepared.settings);
             return Ok(());
         }
-        let stale = subject.known.into_keys().filter(|d| !used.contains(d));
-        let stale: Vec<String> = stale.collect();
         let store = self.knowledge.store();
         let forgotten = store.forget_written_contexts(self.base, &uri, &stale);
         forgotten.await.map_err(internal)
@@ -181,14 +194,20 @@ impl<'a> Writer<'a> {
         let (span, inner) = cx.span(SpanKind::Step, "context", input);
         let assistant = self.knowledge.assistant();
         let asked = assistant.answer_in_batch(model, &prompt, self.config.timeout(), &inner);
-        let (text, usage, failure) = match asked.await {
+        let (text, wrote, failure) = match asked.await {
             Ok(Answered::Text(answer)) => {
                 let lines = lines(&answer.text, self.config.questions);
-                let failure = lines.is_empty().then(|| unusable(&answer.text));
-                (self.fit(lines), answer.usage, failure)
+                if lines.is_empty() {
+                    let wrote = Wrote::Unusable(answer.usage);
+                    (String::new(), wrote, Some(unusable(&answer.text)))
+                } else {
+                    let text = self.fit(lines);
+                    (text.clone(), Wrote::Now(text, answer.usage), None)
+                }
             }
             Ok(Answered::Unfit(error)) => {
-                (String::new(), Usage::default(), Some(error.to_string()))
+                let reason = error.to_string();
+                (String::new(), Wrote::Refused(reason.clone()), Some(reason))
             }
             Ok(Answered::Not(error)) => {
                 self.in_a_row.fetch_add(1, Ordering::Relaxed);
@@ -210,15 +229,10 @@ impl<'a> Writer<'a> {
         kept.await.map_err(internal)?;
         let output = json!({ "context": text });
         match failure {
-            None => {
-                span.finish(output);
-                Ok((digest, Wrote::Now(text, usage)))
-            }
-            Some(failure) => {
-                span.close(output, SpanStatus::Error(failure));
-                Ok((digest, Wrote::Unusable(usage)))
-            }
+            None => span.finish(output),
+            Some(failure) => span.close(output, SpanStatus::Error(failure)),
         }
+        Ok((digest, wrote))
     }
 
     /// As much of the lines as the embedder has room for: the last go first.
@@ -252,6 +266,10 @@ impl ContextReport {
             Wrote::Unusable(usage) => {
                 self.unusable += 1;
                 self.usage += usage;
+                String::new()
+            }
+            Wrote::Refused(_) => {
+                self.unusable += 1;
                 String::new()
             }
             Wrote::Not(error) => {
