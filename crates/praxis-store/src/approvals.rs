@@ -109,6 +109,28 @@ impl Store {
         row.as_ref().map(|row| read(row, now_ms)).transpose()
     }
 
+    /// The record with this digest that was approved and holds, or was begun and has not ended.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn standing_approval(
+        &self,
+        digest: &str,
+        now_ms: i64,
+    ) -> Result<Option<Approval>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM approvals WHERE digest = ? \
+             AND (state = 'consumed' OR (state = 'approved' AND expires_ms > ?)) \
+             ORDER BY created_ms DESC, id DESC LIMIT 1"
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(digest)
+            .bind(now_ms)
+            .fetch_optional(&self.pool)
+            .await?;
+        row.as_ref().map(|row| read(row, now_ms)).transpose()
+    }
+
     /// A page of the records that the reader may see, in one state or in all.
     ///
     /// # Errors

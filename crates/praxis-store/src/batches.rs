@@ -73,7 +73,8 @@ impl BatchStatus {
 }
 
 /// Which key made something, for work that goes on after the request that brought it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Maker {
     /// None: the server had no keys.
     Nobody,

@@ -13,9 +13,9 @@ use crate::{Chunk, Store, StoreError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// The generation that wrote its document.
-    generation: i64,
+    pub(crate) generation: i64,
     /// Which chunk of the document it is.
-    ordinal: i64,
+    pub(crate) ordinal: i64,
 }
 
 impl Place {
@@ -58,6 +58,11 @@ pub(crate) const VECTORS_AFTER: &str = "SELECT d.generation, c.ordinal, c.number
      FROM documents d CROSS JOIN chunks c WHERE c.document = d.id AND d.base = ? \
      AND d.generation >= ? AND (d.generation > ? OR c.ordinal > ?) \
      ORDER BY d.generation, c.ordinal LIMIT ?";
+
+/// From the documents, as above. Numbers grow with generations, and within a document.
+pub(crate) const ENTRIES_AFTER: &str = "SELECT c.number, c.id, c.document, d.generation \
+     FROM documents d CROSS JOIN chunks c WHERE c.document = d.id AND d.base = ? \
+     AND d.generation > ? ORDER BY d.generation, c.ordinal";
 
 impl Store {
     /// Numbers of the chunks that went after the generation `since`.
@@ -125,12 +130,23 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn chunk_entries(&self, base: &str) -> Result<Vec<ChunkEntry>, StoreError> {
-        let mut rows = sqlx::query(
-            "SELECT c.number, c.id, c.document, d.generation FROM chunks c JOIN documents d ON d.id = c.document \
-             WHERE d.base = ? ORDER BY c.number",
-        )
-        .bind(base)
-        .fetch(&self.pool);
+        self.chunk_entries_after(base, 0).await
+    }
+
+    /// The chunks of the documents that were written after the generation `since`, by number: in the order in which
+    /// they came.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn chunk_entries_after(
+        &self,
+        base: &str,
+        since: i64,
+    ) -> Result<Vec<ChunkEntry>, StoreError> {
+        let mut rows = sqlx::query(ENTRIES_AFTER)
+            .bind(base)
+            .bind(since)
+            .fetch(&self.pool);
         let mut entries = Vec::new();
         while let Some(row) = rows.try_next().await? {
             entries.push(ChunkEntry {

@@ -268,6 +268,19 @@ impl Store {
         Ok(())
     }
 
+    /// Writes documents as [`Store::put_document`] writes one, all in one transaction.
+    ///
+    /// # Errors
+    /// Where the database fails; then nothing has changed.
+    pub async fn put_documents(&self, base: &str, new: &[NewDocument]) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        for document in new {
+            Self::write_document(&mut tx, base, document).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// Writes a document as part of a transaction.
     pub(crate) async fn write_document(
         tx: &mut sqlx::Transaction<'_, sqlx::Sqlite>,

@@ -1,5 +1,5 @@
-//! The one source of truth: documents, chunks, files, vector stores, traces, versions of prompts, API keys and what
-//! they use.
+//! The one source of truth: documents, chunks, files, vector stores, traces, feedback, versions of prompts, API keys and
+//! what they use.
 //!
 //! SQLite in WAL mode today; the SQL keeps to one portable dialect so that PostgreSQL can come
 //! behind the same methods. Indexes and caches are derived from here and live elsewhere. Left out:
@@ -12,6 +12,7 @@ mod changes;
 mod contexts;
 mod conversations;
 mod documents;
+mod feedback;
 mod files;
 mod graph;
 mod idempotency;
@@ -47,6 +48,7 @@ pub use conversations::{Conversation, ConversationBounds, ItemsAdded, StoredItem
 pub use documents::{
     Base, Chunk, Document, DocumentCounts, DocumentHead, FoundChunk, NewDocument, Origin,
 };
+pub use feedback::{Feedback, FeedbackFilter, Given, NewFeedback, Thumb};
 pub use files::{DeletedFile, StoredFile};
 pub use graph::{
     EntityVector, ExtractionCount, ExtractionTotal, GraphChunk, GraphPlace, GraphRows, HandMerge,
@@ -59,8 +61,10 @@ pub use members::{Added, Cut, FileBatch, Member, MemberStatus, NewMember};
 pub use moves::{MoveProgress, UnmovedChunk};
 pub use page::{Page, Paged};
 pub use responses::{
-    Chain, ChainBounds, ResponseEnd, ResponseItems, ResponseStatus, StoredEvents, StoredResponse,
+    Chain, ChainBounds, Held, LeftResponse, ResponseEnd, ResponseItems, ResponseStatus,
+    StoredEvents, StoredResponse,
 };
+pub use spans::{TraceEnd, TraceFilter, TraceHead};
 pub use surroundings::{DocumentVector, Neighbour};
 pub use uploads::{StoredUpload, UploadBounds, UploadPart, UploadStatus, UploadStep};
 pub use vector_stores::{FileCounts, VectorStore, VectorStoreChange};

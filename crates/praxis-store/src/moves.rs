@@ -6,11 +6,13 @@ use praxis_core::{ChunkId, DocumentId};
 use sqlx::{Row, Sqlite, Transaction};
 
 use crate::documents::{encode_vector, headings, next_generation};
-use crate::{Store, StoreError};
+use crate::{Place, Store, StoreError};
 
 /// A chunk without its new vector.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnmovedChunk {
+    /// Where it is among others, to go on from.
+    pub place: Place,
     /// The chunk.
     pub id: ChunkId,
     /// Its document's title.
@@ -39,6 +41,14 @@ const UNMOVED: &str = "FROM chunks c JOIN documents d ON d.id = c.document \
 /// Documents of the base that have a vector, and no new one.
 const UNMOVED_DOCUMENTS: &str = "FROM documents d LEFT JOIN moved_documents m ON m.document = d.id \
      WHERE d.base = ? AND m.document IS NULL AND EXISTS (SELECT 1 FROM chunks c WHERE c.document = d.id)";
+
+/// Some of these, from a place on, in the order in which chunks came: what was moved before that is not looked at
+/// again. From the documents to their chunks, as [`crate::changes::VECTORS_AFTER`].
+const UNMOVED_AFTER: &str = "SELECT d.generation, c.ordinal, c.id, d.title, c.headings, c.text, c.context \
+     FROM documents d CROSS JOIN chunks c LEFT JOIN moved_chunks m ON m.chunk = c.id \
+     WHERE c.document = d.id AND d.base = ? AND d.generation >= ? \
+     AND (d.generation > ? OR c.ordinal > ?) AND m.chunk IS NULL \
+     ORDER BY d.generation, c.ordinal LIMIT ?";
 
 impl Store {
     /// Begins a move of `base` to the embedder of that identity, or goes on with it. What an unfinished
@@ -89,48 +99,59 @@ impl Store {
         })
     }
 
-    /// Up to `limit` chunks without a new vector.
+    /// Up to `limit` chunks without a new vector that came after a place, in the order in which they came.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn unmoved_chunks(
         &self,
         base: &str,
+        after: Place,
         limit: usize,
     ) -> Result<Vec<UnmovedChunk>, StoreError> {
-        let query = format!(
-            "SELECT c.id, d.title, c.headings, c.text, c.context {UNMOVED} ORDER BY c.number LIMIT ?"
-        );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(query))
+        let rows = sqlx::query(UNMOVED_AFTER)
             .bind(base)
+            .bind(after.generation)
+            .bind(after.generation)
+            .bind(after.ordinal)
             .bind(limit as i64)
             .fetch_all(&self.pool)
             .await?;
         rows.iter()
             .map(|row| {
                 Ok(UnmovedChunk {
-                    id: ChunkId::from_string(row.try_get::<String, _>(0)?),
-                    title: row.try_get(1)?,
+                    place: Place {
+                        generation: row.try_get(0)?,
+                        ordinal: row.try_get(1)?,
+                    },
+                    id: ChunkId::from_string(row.try_get::<String, _>(2)?),
+                    title: row.try_get(3)?,
                     headings: headings(row)?,
-                    text: row.try_get(3)?,
-                    context: row.try_get(4)?,
+                    text: row.try_get(5)?,
+                    context: row.try_get(6)?,
                 })
             })
             .collect()
     }
 
-    /// Up to `limit` documents without a new vector, each with its generation.
+    /// Up to `limit` documents without a new vector that were written after a generation, by the generation that
+    /// wrote them.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn unmoved_documents(
         &self,
         base: &str,
+        after: i64,
         limit: usize,
     ) -> Result<Vec<(DocumentId, i64)>, StoreError> {
-        let query = format!("SELECT d.id, d.generation {UNMOVED_DOCUMENTS} ORDER BY d.id LIMIT ?");
+        let query = format!(
+            "SELECT d.id, d.generation {UNMOVED_DOCUMENTS} AND d.generation > ? \
+             ORDER BY d.generation LIMIT ?"
+        );
         let rows = sqlx::query(sqlx::AssertSqlSafe(query))
             .bind(base)
+            .bind(after)
             .bind(limit as i64)
             .fetch_all(&self.pool)
             .await?;
@@ -253,3 +274,6 @@ async fn drop_moved(tx: &mut Transaction<'_, Sqlite>, base: &str) -> Result<(), 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -118,6 +118,30 @@ pub struct ResponseEnd {
     pub conversation: Option<String>,
     /// Its events, if they were asked for.
     pub events: Vec<StoredEvents>,
+    /// The process that ends it: what another has taken over, it does not.
+    pub owner: Option<String>,
+}
+
+/// Which process makes a response that has not ended, and by what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held<'a> {
+    /// The process.
+    pub owner: &'a str,
+    /// Until when it counts as alive, in seconds since the epoch.
+    pub until: i64,
+    /// What another can make it by, as long as it is not begun.
+    pub request: &'a str,
+}
+
+/// A response that waited for a process that is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftResponse {
+    /// Its id.
+    pub id: String,
+    /// When it was made.
+    pub created: i64,
+    /// What it is made by.
+    pub request: String,
 }
 
 /// What came before a response.
@@ -165,10 +189,25 @@ impl Store {
         maker: &Caller,
         items: ResponseItems<'_>,
     ) -> Result<(), StoreError> {
+        self.put_held_response(new, maker, items, None).await
+    }
+
+    /// The same of one that a process is to make.
+    ///
+    /// # Errors
+    /// Where the database fails; then nothing has changed.
+    pub async fn put_held_response(
+        &self,
+        new: &StoredResponse,
+        maker: &Caller,
+        items: ResponseItems<'_>,
+        held: Option<Held<'_>>,
+    ) -> Result<(), StoreError> {
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query(
             "INSERT INTO responses (id, caller, previous, conversation, status, background, streamed, created, \
-             ended, expires, body, outcome, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+             ended, expires, body, outcome, bytes, owner, lease, request) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
         )
         .bind(&new.id)
         .bind(whose(maker)?)
@@ -182,6 +221,9 @@ impl Store {
         .bind(new.expires)
         .bind(new.body.to_string())
         .bind(new.outcome.to_string())
+        .bind(held.map(|held| held.owner))
+        .bind(held.map_or(0, |held| held.until))
+        .bind(held.map(|held| held.request))
         .execute(&mut *tx)
         .await?;
         write_items(&mut tx, &new.id, false, items.input).await?;
@@ -195,18 +237,89 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that a response has begun. Returns whether it waited.
+    /// Notes that a response has begun. Returns whether it waited for this process.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn begin_response(&self, id: &str) -> Result<bool, StoreError> {
+    pub async fn begin_response(&self, id: &str, owner: &str) -> Result<bool, StoreError> {
         let done = sqlx::query(
-            "UPDATE responses SET status = 'in_progress' WHERE id = ? AND status = 'queued'",
+            "UPDATE responses SET status = 'in_progress', request = NULL \
+             WHERE id = ? AND status = 'queued' AND (owner IS NULL OR owner = ?)",
         )
         .bind(id)
+        .bind(owner)
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected() > 0)
+    }
+
+    /// Leaves a response that waits to the next process that looks for some. Returns whether it can be left.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn leave_response(&self, id: &str, owner: &str) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "UPDATE responses SET lease = 0 \
+             WHERE id = ? AND owner = ? AND status = 'queued' AND request IS NOT NULL",
+        )
+        .bind(id)
+        .bind(owner)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Notes that a process is alive. Returns the responses that are still its own to make: those that were cancelled,
+    /// deleted or taken over are not among them.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn renew_responses(
+        &self,
+        owner: &str,
+        until: i64,
+    ) -> Result<Vec<String>, StoreError> {
+        let rows = sqlx::query(
+            "UPDATE responses SET lease = ? WHERE ended IS NULL AND owner = ? RETURNING id",
+        )
+        .bind(until)
+        .bind(owner)
+        .fetch_all(&self.pool)
+        .await?;
+        let ids = rows
+            .iter()
+            .map(|row| row.try_get(0).map_err(StoreError::from));
+        ids.collect()
+    }
+
+    /// Takes over the oldest response that waits and whose process is gone at `now`.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn take_over_response(
+        &self,
+        owner: &str,
+        until: i64,
+        now: i64,
+    ) -> Result<Option<LeftResponse>, StoreError> {
+        let row = sqlx::query(
+            "UPDATE responses SET owner = ?1, lease = ?2 WHERE id = (SELECT id FROM responses \
+             WHERE ended IS NULL AND status = 'queued' AND request IS NOT NULL AND lease <= ?3 \
+             ORDER BY id LIMIT 1) RETURNING id, created, request",
+        )
+        .bind(owner)
+        .bind(until)
+        .bind(now)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| {
+            Ok(LeftResponse {
+                id: row.try_get("id")?,
+                created: row.try_get("created")?,
+                request: row.try_get("request")?,
+            })
+        })
+        .transpose()
     }
 
     /// Notes how a response ended, with what it made and its events. Where it has an answer, its conversation gets all
@@ -222,12 +335,14 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let done = sqlx::query(
-            "UPDATE responses SET status = ?, ended = ?, outcome = ? WHERE id = ? AND ended IS NULL",
+            "UPDATE responses SET status = ?1, ended = ?2, outcome = ?3, request = NULL \
+             WHERE id = ?4 AND ended IS NULL AND (?5 IS NULL OR owner IS NULL OR owner = ?5)",
         )
         .bind(end.status.as_str())
         .bind(end.ended)
         .bind(end.outcome.to_string())
         .bind(id)
+        .bind(&end.owner)
         .execute(&mut *tx)
         .await?;
         if done.rows_affected() == 0 {
@@ -261,7 +376,7 @@ impl Store {
         now: i64,
     ) -> Result<bool, StoreError> {
         let done = sqlx::query(
-            "UPDATE responses SET status = 'cancelled', ended = ?1 \
+            "UPDATE responses SET status = 'cancelled', ended = ?1, request = NULL \
              WHERE id = ?2 AND ended IS NULL AND (?3 IS NULL OR caller = ?3)",
         )
         .bind(now)
@@ -272,8 +387,8 @@ impl Store {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Notes of all responses that have not ended that they failed: for the start, when whoever wrote them is gone.
-    /// Returns how many.
+    /// Notes of responses that have not ended and whose process is gone at `now` that they failed; those that wait and
+    /// can be made by another are left to it. Returns how many.
     ///
     /// # Errors
     /// Where the database fails.
@@ -283,7 +398,8 @@ impl Store {
         now: i64,
     ) -> Result<u64, StoreError> {
         let done = sqlx::query(
-            "UPDATE responses SET status = 'failed', ended = ?, outcome = ? WHERE ended IS NULL",
+            "UPDATE responses SET status = 'failed', ended = ?1, outcome = ?2, request = NULL \
+             WHERE ended IS NULL AND lease <= ?1 AND NOT (status = 'queued' AND request IS NOT NULL)",
         )
         .bind(now)
         .bind(outcome.to_string())

@@ -243,6 +243,8 @@ async fn documents_of_an_older_store_were_cut_with_the_settings_of_their_base() 
         "DROP TABLE responses",
         "DROP TABLE conversation_items",
         "DROP TABLE conversations",
+        "DROP TABLE feedback",
+        "DROP INDEX root_spans_by_trace",
         "DELETE FROM _sqlx_migrations WHERE version >= 10",
     ] {
         sqlx::query(query).execute(&store.pool).await.unwrap();
@@ -341,7 +343,7 @@ async fn a_full_disk_is_survived() {
     assert_eq!(kept.len(), 2 * CONNECTIONS as usize);
 }
 
-fn span(trace: &TraceId, parent: Option<&SpanId>, tokens: u64) -> Span {
+pub(crate) fn span(trace: &TraceId, parent: Option<&SpanId>, tokens: u64) -> Span {
     Span {
         trace_id: trace.clone(),
         span_id: SpanId::generate(),

@@ -87,6 +87,11 @@ impl Approvals for StoreApprovals {
         found.map_err(CallError::failure)
     }
 
+    async fn standing(&self, digest: &str) -> Result<Option<Approval>, CallError> {
+        let found = self.store.standing_approval(digest, self.now_ms()).await;
+        found.map_err(CallError::failure)
+    }
+
     async fn decide(&self, id: &str, ruling: &Ruling) -> Result<Option<Approval>, CallError> {
         let decided = self.store.decide_approval(id, ruling, self.now_ms()).await;
         decided.map_err(CallError::failure)

@@ -164,6 +164,15 @@ async fn an_approved_call_is_begun_once_and_its_result_is_given_to_the_same_requ
     );
     assert_eq!(there.decided_by.as_deref(), Some("boss"));
     assert_eq!(there.note.as_deref(), Some("as agreed"));
+    // It stands until it is used up or expires; one that is pending does not.
+    for (digest, now, stands) in [
+        (&there.digest, NOW + 3, true),
+        (&there.digest, NOW + 3 + HOUR, false),
+        (&other.digest, NOW + 3, false),
+    ] {
+        let standing = store.standing_approval(digest, now).await.unwrap();
+        assert_eq!(standing.is_some(), stands, "{digest} {now}");
+    }
     assert!(
         store
             .consume_approval(id, &run("r1", "t2"), NOW + 4)
@@ -181,6 +190,8 @@ async fn an_approved_call_is_begun_once_and_its_result_is_given_to_the_same_requ
         (runs.id.as_str(), runs.state),
         (id, ApprovalState::Consumed)
     );
+    let standing = store.standing_approval(&runs.digest, NOW + 5).await;
+    assert_eq!(standing.unwrap(), Some(runs));
     ended(&store, id, "r1", Ok(json!({ "paid": 5 })), NOW + 6).await;
     // The same request gets the result, in another process too; a new request is a new call.
     let store = Store::open(&dir.path().join("praxis.db")).await.unwrap();

@@ -38,6 +38,7 @@ fn end(status: ResponseStatus) -> ResponseEnd {
         outcome: json!({ "usage": { "input_tokens": 1 } }),
         conversation: None,
         events: Vec::new(),
+        owner: None,
     }
 }
 
@@ -103,8 +104,8 @@ async fn a_response_ends_once() {
             .await
             .unwrap();
     }
-    assert!(store.begin_response("a").await.unwrap());
-    assert!(!store.begin_response("a").await.unwrap());
+    assert!(store.begin_response("a", "one").await.unwrap());
+    assert!(!store.begin_response("a", "one").await.unwrap());
     let done = end(ResponseStatus::Completed);
     assert!(
         store
@@ -120,7 +121,7 @@ async fn a_response_ends_once() {
             .unwrap()
     );
     assert!(store.cancel_response("b", &all, NOW).await.unwrap());
-    assert!(!store.begin_response("b").await.unwrap());
+    assert!(!store.begin_response("b", "one").await.unwrap());
     assert!(
         !store
             .end_response("b", &done, both(&[], &made))
@@ -301,4 +302,68 @@ async fn what_has_expired_is_swept_a_few_at_a_time() {
     assert_eq!(store.sweep_responses(NOW + 99, 2).await.unwrap(), 0);
     assert_eq!(store.sweep_responses(NOW + 100, 2).await.unwrap(), 2);
     assert_eq!(store.sweep_responses(NOW + 100, 2).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn what_another_process_makes_is_let_be_and_what_waits_is_taken_over_when_it_is_gone() {
+    let (_dir, store) = store().await;
+    let all = Caller::full();
+    let held = |owner| Held {
+        owner,
+        until: NOW + 60,
+        request: "{}",
+    };
+    for id in ["a", "b"] {
+        let queued = new(id, None, ResponseStatus::Queued);
+        let items = ResponseItems::default();
+        let put = store.put_held_response(&queued, &all, items, Some(held("one")));
+        put.await.unwrap();
+    }
+    assert!(store.begin_response("a", "one").await.unwrap());
+    let failure = json!({ "error": { "code": "server_error" } });
+    let fail = async |now| {
+        store
+            .fail_unfinished_responses(&failure, now)
+            .await
+            .unwrap()
+    };
+    let take = async |now| {
+        store
+            .take_over_response("two", now + 60, now)
+            .await
+            .unwrap()
+    };
+    // As long as it is alive, nobody else touches what is its own.
+    assert_eq!(fail(NOW + 59).await, 0);
+    assert_eq!(take(NOW + 59).await, None);
+    let mut own = store.renew_responses("one", NOW + 100).await.unwrap();
+    own.sort();
+    assert_eq!(own, ["a", "b"]);
+    assert_eq!(fail(NOW + 99).await, 0);
+    // What was begun has failed then, and what waits goes on elsewhere.
+    assert_eq!(fail(NOW + 100).await, 1);
+    let left = take(NOW + 100).await.unwrap();
+    assert_eq!((left.id.as_str(), left.request.as_str()), ("b", "{}"));
+    assert_eq!(take(NOW + 100).await, None);
+    assert!(
+        store
+            .renew_responses("one", NOW + 200)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert!(!store.begin_response("b", "one").await.unwrap());
+    let late = ResponseEnd {
+        owner: Some("one".to_owned()),
+        ..end(ResponseStatus::Failed)
+    };
+    let items = ResponseItems::default();
+    assert!(!store.end_response("b", &late, items).await.unwrap());
+    // A process that stops leaves what it has not begun, and only that.
+    assert!(!store.leave_response("b", "one").await.unwrap());
+    assert!(store.leave_response("b", "two").await.unwrap());
+    assert!(take(NOW + 101).await.is_some());
+    assert!(store.begin_response("b", "two").await.unwrap());
+    assert!(!store.leave_response("b", "two").await.unwrap());
+    assert_eq!(fail(NOW + 161).await, 1);
 }

@@ -182,6 +182,11 @@ async fn use_that_was_counted_before_kinds_is_that_of_completions() {
          input_tokens BIGINT NOT NULL, cached_tokens BIGINT NOT NULL, output_tokens BIGINT NOT NULL, \
          micros BIGINT NOT NULL, PRIMARY KEY (day, kind, name, model))",
         "INSERT INTO usage_daily VALUES (0, 'all', '', 'qwen', 3, 1, 30, 2, 9, 7)",
+        "DROP TABLE feedback",
+        "DROP INDEX root_spans_by_trace",
+        "ALTER TABLE responses DROP COLUMN owner",
+        "ALTER TABLE responses DROP COLUMN lease",
+        "ALTER TABLE responses DROP COLUMN request",
         "DELETE FROM _sqlx_migrations WHERE version >= 17",
     ] {
         sqlx::query(sql).execute(&store.pool).await.unwrap();
