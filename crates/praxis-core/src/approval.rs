@@ -45,6 +45,13 @@ pub trait Approvals: Send + Sync {
     /// Where the records cannot be read.
     async fn find(&self, id: &str) -> Result<Option<Approval>, CallError>;
 
+    /// The record with this digest that was approved and is not used up, as long as it holds, or that was consumed
+    /// and whose end nobody noted; none where there is none.
+    ///
+    /// # Errors
+    /// Where the records cannot be read.
+    async fn standing(&self, digest: &str) -> Result<Option<Approval>, CallError>;
+
     /// Decides, and gives the record as it is then: in the state that was decided on, or in the one that stands against
     /// it. To decide again what was decided changes nothing. `None` where there is no such record.
     ///
@@ -459,6 +466,10 @@ impl Approvals for NoApprovals {
     }
 
     async fn find(&self, _: &str) -> Result<Option<Approval>, CallError> {
+        Ok(None)
+    }
+
+    async fn standing(&self, _: &str) -> Result<Option<Approval>, CallError> {
         Ok(None)
     }
 

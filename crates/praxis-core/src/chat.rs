@@ -1,6 +1,8 @@
 //! The port to chat models: one request, one stream of chunks. A caller that wants the whole
 //! answer folds the stream ([`collect`]); there is no second, non-streaming path.
 
+mod extras;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,6 +11,7 @@ use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+pub use self::extras::{CacheRetention, Extras, Form, ServiceTier, Verbosity};
 use crate::constraint::Constraint;
 use crate::error::ModelError;
 use crate::message::Message;
@@ -88,9 +91,17 @@ pub struct ChatRequest {
     /// that has the beginning in its cache (OpenAI's `prompt_cache_key`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_key: Option<String>,
+    /// What else is said to providers that have a word for it.
+    #[serde(default, skip_serializing_if = "Extras::is_empty")]
+    pub extras: Extras,
     /// Who is served first where requests wait for the local engine; providers ignore it.
     #[serde(default)]
     pub priority: Priority,
+    /// Who asks, so that callers whose requests wait for the local engine are served in turn: the name of
+    /// a key. `None`: nobody who is to be told from others. It comes from who sent a request, never from
+    /// what was sent; providers do not get it.
+    #[serde(skip)]
+    pub caller: Option<String>,
     /// How long the local engine may take for the whole answer, waiting included; what takes longer
     /// ends with [`ModelError::Timeout`]. Providers ignore it: their models have time-outs of their
     /// own in `praxis.toml`.
@@ -141,8 +152,10 @@ pub enum ReasoningEffort {
     Medium,
     /// What hard questions need.
     High,
-    /// As long as it can.
+    /// What the hardest questions need.
     XHigh,
+    /// As long as it can.
+    Max,
 }
 
 impl ReasoningEffort {
@@ -155,6 +168,7 @@ impl ReasoningEffort {
             ReasoningEffort::Medium => "medium",
             ReasoningEffort::High => "high",
             ReasoningEffort::XHigh => "xhigh",
+            ReasoningEffort::Max => "max",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What an answer may be: the languages in which a request can say so.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What a whole answer must be, from its first character to its last. The names are those of vLLM's
 /// `structured_outputs` and of OpenAI's `response_format`.
@@ -10,6 +10,8 @@ use serde_json::Value;
 pub enum Constraint {
     /// A JSON text that is valid under this JSON Schema (draft 4 to 2020-12, as its `$schema` says).
     JsonSchema(Value),
+    /// Any JSON object (OpenAI's JSON mode).
+    JsonObject,
     /// A text that matches this regular expression (the syntax of Rust's `regex`) as a whole.
     Regex(String),
     /// One of these texts.
@@ -23,17 +25,22 @@ impl Constraint {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::JsonSchema(_) => "json_schema",
+            Self::JsonObject => "json_object",
             Self::Regex(_) => "regex",
             Self::Choice(_) => "choice",
             Self::Grammar(_) => "grammar",
         }
+    }
+
+    /// The schema of any object, for who has no other word for [`Constraint::JsonObject`].
+    pub fn any_object() -> Value {
+        json!({ "type": "object" })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn constraints_are_written_as_their_kind_and_what_it_says() {
@@ -59,5 +66,7 @@ mod tests {
                 constraint
             );
         }
+        let object = Constraint::JsonObject;
+        assert_eq!(serde_json::to_value(&object).unwrap(), object.kind());
     }
 }

@@ -40,6 +40,50 @@ pub trait Embedder: Send + Sync {
     async fn embed(&self, kind: EmbedKind, texts: Vec<String>)
     -> Result<Vec<Vec<f32>>, ModelError>;
 
+    /// The same, with how many tokens were read: as a provider counted them, or else by [`Embedder::token_counter`].
+    async fn embed_counted(
+        &self,
+        kind: EmbedKind,
+        texts: Vec<String>,
+    ) -> Result<(Vec<Vec<f32>>, u64), ModelError> {
+        let counter = self.token_counter().await?;
+        let tokens = texts.iter().map(|text| counter(text) as u64).sum();
+        Ok((self.embed(kind, texts).await?, tokens))
+    }
+
+    /// The same, with vectors of `dimension` floats where that is said: such as the model gives itself, as those that
+    /// were trained for it do; what is cut off here would be another vector.
+    ///
+    /// # Errors
+    /// [`ModelError::InvalidRequest`] where the model gives vectors of another length only.
+    async fn embed_sized(
+        &self,
+        kind: EmbedKind,
+        texts: Vec<String>,
+        dimension: Option<usize>,
+    ) -> Result<(Vec<Vec<f32>>, u64), ModelError> {
+        if let Some(wanted) = dimension {
+            let own = self.dimension().await?;
+            if own != wanted {
+                return Err(ModelError::InvalidRequest(format!(
+                    "dimensions: this model's vectors have {own} dimensions, not {wanted}; leave `dimensions` out"
+                )));
+            }
+        }
+        self.embed_counted(kind, texts).await
+    }
+
+    /// The text that tokens of the model's own tokenizer spell.
+    ///
+    /// # Errors
+    /// [`ModelError::InvalidRequest`] where the tokenizer is not known here, or has no such tokens.
+    fn detokenize(&self, tokens: &[u32]) -> Result<String, ModelError> {
+        let _ = tokens;
+        Err(ModelError::InvalidRequest(
+            "input: tokens are taken for OpenAI's models alone, whose tokenizers are known; send texts".into(),
+        ))
+    }
+
     /// The model's own token counter, for segmentation.
     async fn token_counter(&self) -> Result<TokenCounter, ModelError>;
 }

@@ -16,7 +16,7 @@ pub enum ErrorCode {
     NotFound,
     /// The model's files are not on this machine.
     ModelNotPulled,
-    /// The provider refused the key.
+    /// The key of the request, or of what it uses, opens nothing.
     Unauthorized,
     /// The caller may see it, and not change it.
     Forbidden,
@@ -36,6 +36,8 @@ pub enum ErrorCode {
     QuotaExceeded,
     /// The provider or the engine failed.
     Upstream,
+    /// The provider refused the key that this server has for it.
+    UpstreamUnauthorized,
     /// A request with the same `Idempotency-Key` runs.
     IdempotencyConflict,
     /// Another request had this `Idempotency-Key`.
@@ -70,6 +72,7 @@ pub const ERROR_CODES: &[ErrorCode] = &[
     ErrorCode::BudgetExceeded,
     ErrorCode::QuotaExceeded,
     ErrorCode::Upstream,
+    ErrorCode::UpstreamUnauthorized,
     ErrorCode::IdempotencyConflict,
     ErrorCode::IdempotencyMismatch,
     ErrorCode::ContentBlocked,
@@ -112,7 +115,8 @@ impl ErrorCode {
                 "unauthorized",
                 401,
                 "authentication_error",
-                "Check the API key: the environment variable that `praxis.toml` names for the provider.",
+                "Check the API key that the request came with: it is wrong, revoked or has expired. Where a tool says it, \
+                 check the key that the tool is used with.",
             ),
             ErrorCode::Forbidden => (
                 "forbidden",
@@ -167,6 +171,13 @@ impl ErrorCode {
                 502,
                 "server_error",
                 "Send the request again; name a `fallback` in `praxis.toml` to survive outages.",
+            ),
+            ErrorCode::UpstreamUnauthorized => (
+                "upstream_unauthorized",
+                502,
+                "server_error",
+                "Whoever runs the server: check the key and the account at the provider; the environment variable is that \
+                 which `praxis.toml` names for it. The client's own key is good.",
             ),
             ErrorCode::IdempotencyConflict => (
                 "idempotency_conflict",
@@ -273,7 +284,8 @@ pub enum ModelError {
         /// The model's name in the catalogue.
         model: String,
     },
-    /// The provider refused the key.
+    /// The provider refused the key that is configured for it, or its account is without money: nothing that the caller
+    /// of a server can mend.
     #[error("{0}")]
     Unauthorized(String),
     /// Retry after a while.
@@ -321,7 +333,7 @@ impl ModelError {
             Self::ContextLengthExceeded { .. } => ErrorCode::ContextLengthExceeded,
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::NotPulled { .. } => ErrorCode::ModelNotPulled,
-            Self::Unauthorized(_) => ErrorCode::Unauthorized,
+            Self::Unauthorized(_) => ErrorCode::UpstreamUnauthorized,
             Self::RateLimited { .. } => ErrorCode::RateLimited,
             Self::Timeout(_) => ErrorCode::Timeout,
             Self::Unavailable(_) | Self::Broken(_) => ErrorCode::Upstream,

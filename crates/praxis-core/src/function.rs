@@ -347,6 +347,13 @@ impl CallContext {
         &self.taint
     }
 
+    /// The same context within a longer exchange, whose requests know of each other what they have read.
+    #[must_use]
+    pub fn with_taint(mut self, taint: Taint) -> Self {
+        self.taint = taint;
+        self
+    }
+
     /// What is kept out of the spans of the call tree: all contexts that were made of one root share it.
     pub fn secrets(&self) -> &Secrets {
         &self.secrets
@@ -526,6 +533,12 @@ pub trait Function: Send + Sync {
     /// The steps to what nobody is shown of its input, logs and traces included, beside what names tell
     /// ([`crate::trace::redact`]).
     fn secrets(&self) -> &[Steps] {
+        &[]
+    }
+
+    /// Names of those of its inputs that never leave this machine by it, though it is external: a text that only the
+    /// application's own model reads, for one.
+    fn kept_here(&self) -> &'static [&'static str] {
         &[]
     }
 }

@@ -47,7 +47,35 @@ pub enum Part {
         url: String,
         /// MIME type, where it is known.
         content_type: Option<String>,
+        /// How closely an image is to be looked at; `None`: as the model does it unasked.
+        detail: Option<ImageDetail>,
     },
+}
+
+/// How closely an image is to be looked at, which providers take more or fewer tokens for (OpenAI's `detail`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ImageDetail {
+    /// As the model sees fit.
+    Auto,
+    /// At a glance.
+    Low,
+    /// Closely.
+    High,
+    /// In its own size.
+    Original,
+}
+
+impl ImageDetail {
+    /// Its name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Low => "low",
+            Self::High => "high",
+            Self::Original => "original",
+        }
+    }
 }
 
 /// The shape of a part in traces and requests.
@@ -67,6 +95,9 @@ enum StoredPart {
         /// Its MIME type, where it is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         content_type: Option<String>,
+        /// How closely an image is to be looked at.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<ImageDetail>,
     },
     /// OpenAI's word for an image; read, never written.
     ImageUrl {
@@ -80,14 +111,27 @@ enum StoredPart {
 struct ImageUrl {
     /// Where it is; a `data:` URL holds the content itself.
     url: String,
+    /// How closely it is to be looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    detail: Option<ImageDetail>,
 }
 
 impl From<StoredPart> for Part {
     fn from(part: StoredPart) -> Self {
         match part {
             StoredPart::Text { text } => Part::Text(text),
-            StoredPart::Media { url, content_type } => Part::Media { url, content_type },
-            StoredPart::ImageUrl { image_url } => Part::image(image_url.url),
+            StoredPart::Media {
+                url,
+                content_type,
+                detail,
+            } => Part::Media {
+                url,
+                content_type,
+                detail,
+            },
+            StoredPart::ImageUrl { image_url } => {
+                Part::image(image_url.url).detailed(image_url.detail)
+            }
         }
     }
 }
@@ -96,7 +140,15 @@ impl From<Part> for StoredPart {
     fn from(part: Part) -> Self {
         match part {
             Part::Text(text) => StoredPart::Text { text },
-            Part::Media { url, content_type } => StoredPart::Media { url, content_type },
+            Part::Media {
+                url,
+                content_type,
+                detail,
+            } => StoredPart::Media {
+                url,
+                content_type,
+                detail,
+            },
         }
     }
 }
@@ -106,14 +158,29 @@ impl Part {
     pub fn image(url: impl Into<String>) -> Self {
         let url = url.into();
         let content_type = data_type(&url).map(str::to_owned);
-        Part::Media { url, content_type }
+        Part::Media {
+            url,
+            content_type,
+            detail: None,
+        }
+    }
+
+    /// It, to be looked at so closely; a text stays as it is.
+    #[must_use]
+    pub fn detailed(mut self, wanted: Option<ImageDetail>) -> Self {
+        if let Part::Media { detail, .. } = &mut self {
+            *detail = wanted;
+        }
+        self
     }
 
     /// The MIME type of media: what was said, else what a `data:` URL says.
     pub fn media_type(&self) -> Option<&str> {
         match self {
             Part::Text(_) => None,
-            Part::Media { url, content_type } => content_type.as_deref().or_else(|| data_type(url)),
+            Part::Media {
+                url, content_type, ..
+            } => content_type.as_deref().or_else(|| data_type(url)),
         }
     }
 }
@@ -141,6 +208,9 @@ pub struct Message {
     /// Id of the call that it answers; of a tool's messages only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_call_id: Option<String>,
+    /// Which of several that have the role wrote it, for models that are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 fn write_content<S: Serializer>(content: &[Part], serializer: S) -> Result<S::Ok, S::Error> {
@@ -177,6 +247,7 @@ impl Message {
             content,
             tool_calls: Vec::new(),
             tool_call_id: None,
+            name: None,
         }
     }
 
@@ -253,6 +324,7 @@ mod tests {
         Part::Media {
             url: "data:image/png;base64,AA==".to_owned(),
             content_type: content_type.map(str::to_owned),
+            detail: None,
         }
     }
 
@@ -284,7 +356,12 @@ mod tests {
             {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA==", "detail": "low"}},
         ]});
         let message: Message = serde_json::from_value(openai).unwrap();
-        assert_eq!(message.content, [image(Some("image/png"))]);
+        let low = image(Some("image/png")).detailed(Some(ImageDetail::Low));
+        assert_eq!(message.content, [low]);
+        assert_eq!(
+            serde_json::to_value(&message.content).unwrap()[0]["detail"],
+            "low"
+        );
         let called = Message {
             tool_calls: vec![ToolCall {
                 id: "c".to_owned(),

@@ -17,6 +17,9 @@ const SCHEMES: [&str; 2] = ["https://", "http://"];
 /// What ends a link in a text: blanks and controls, and what texts put around links.
 const AROUND: &str = "\"'<>()[]{}|\\^`";
 
+/// What ends one in any case. Others of those above may be a part of it: `https://en.wikipedia.org/wiki/C_(language)`.
+const OUTSIDE: &str = "\"<>{}\\^`";
+
 /// What follows a link at the end of a sentence.
 const AFTER: &str = ".,;:!?";
 
@@ -48,14 +51,16 @@ impl Taint {
         self.0.source.get().is_some()
     }
 
-    /// Remembers the links in what was read.
+    /// Remembers the links in what was read: a text that is one, and those within texts, of which it is not always
+    /// certain where they end.
     pub fn note_links(&self, content: &Value) {
         let mut links = self.0.links.lock().unwrap_or_else(PoisonError::into_inner);
         let mut waiting = vec![content];
         while let Some(value) = waiting.pop() {
             match value {
                 Value::String(text) => {
-                    for link in links_of(text) {
+                    let whole = is_link(text).then_some(text.as_str());
+                    for link in whole.into_iter().chain(links_of(text)) {
                         if links.len() >= MOST_LINKS {
                             return;
                         }
@@ -77,14 +82,47 @@ impl Taint {
     }
 }
 
-/// The links of a text.
+/// Whether a text is a link and nothing else.
+fn is_link(text: &str) -> bool {
+    let is_plain = |c: char| !c.is_whitespace() && !c.is_control();
+    SCHEMES.iter().any(|scheme| text.starts_with(scheme))
+        && text.len() <= LONGEST_LINK
+        && text.chars().all(is_plain)
+}
+
+/// The links of a text: as far as they are certain, and as far as they may go.
 fn links_of(text: &str) -> impl Iterator<Item = &str> {
-    let ends = |c: char| c.is_whitespace() || c.is_control() || AROUND.contains(c);
+    pieces(text, AROUND)
+        .chain(pieces(text, OUTSIDE).map(closed))
+        .map(|link| link.trim_end_matches(|c: char| AFTER.contains(c)))
+        .filter(|link| link.len() <= LONGEST_LINK)
+}
+
+/// What begins like a link in the pieces of a text that these characters divide.
+fn pieces<'t>(text: &'t str, around: &'static str) -> impl Iterator<Item = &'t str> {
+    let ends = move |c: char| c.is_whitespace() || c.is_control() || around.contains(c);
     text.split(ends).filter_map(|piece| {
         let begins = SCHEMES.iter().filter_map(|scheme| piece.find(scheme));
-        let link = piece[begins.min()?..].trim_end_matches(|c: char| AFTER.contains(c));
-        (link.len() <= LONGEST_LINK).then_some(link)
+        piece.get(begins.min()?..)
     })
+}
+
+/// A text up to the first bracket that closes none of its own.
+fn closed(text: &str) -> &str {
+    let (mut round, mut square) = (0_i32, 0_i32);
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => round += 1,
+            ')' => round -= 1,
+            '[' => square += 1,
+            ']' => square -= 1,
+            _ => {}
+        }
+        if round < 0 || square < 0 {
+            return &text[..at];
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -110,6 +148,8 @@ mod tests {
         taint.note_links(&json!({
             "text": "See [the rules](https://a.example/rules?x=1), or <http://b.example/>. More: https://c.example.",
             "results": [{ "url": "https://d.example/藤野" }, 7, null],
+            "page": "More of [it](https://e.example/wiki/Mercury_(planet)).",
+            "urls": ["https://f.example/a|b'c?d=[1]", "https://g.example/x y"],
         }));
         for (link, known) in [
             ("https://a.example/rules?x=1", true),
@@ -121,6 +161,10 @@ mod tests {
             ("https://c.example.", false),
             ("See", false),
             ("", false),
+            ("https://e.example/wiki/Mercury_(planet)", true),
+            ("https://e.example/wiki/Mercury_(planet", false),
+            ("https://f.example/a|b'c?d=[1]", true),
+            ("https://g.example/x y", false),
         ] {
             assert_eq!(taint.knows_link(link), known, "{link}");
         }

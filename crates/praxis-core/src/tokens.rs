@@ -122,6 +122,7 @@ mod tests {
         let document = Part::Media {
             url: format!("data:application/pdf;base64,{}", "A".repeat(400_000)),
             content_type: None,
+            detail: None,
         };
         let with = |part| Message::of_parts(crate::Role::User, vec![part]);
         let messages = [Message::system("Be brief."), Message::user("藤野先生")];

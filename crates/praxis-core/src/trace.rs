@@ -33,6 +33,17 @@ pub enum SpanKind {
 }
 
 impl SpanKind {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Function,
+        Self::Step,
+        Self::Retrieval,
+        Self::Chat,
+        Self::Embedding,
+        Self::Transcription,
+        Self::Tool,
+    ];
+
     /// The kind's stored text.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -48,17 +59,7 @@ impl SpanKind {
 
     /// The kind of a stored text.
     pub fn parse(text: &str) -> Option<SpanKind> {
-        [
-            SpanKind::Function,
-            SpanKind::Step,
-            SpanKind::Retrieval,
-            SpanKind::Chat,
-            SpanKind::Embedding,
-            SpanKind::Transcription,
-            SpanKind::Tool,
-        ]
-        .into_iter()
-        .find(|k| k.as_str() == text)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 }
 

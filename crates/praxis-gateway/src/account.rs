@@ -1,6 +1,7 @@
 //! Accounting: one `Chat` span and one set of metrics for each call, whichever way it ends.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -8,17 +9,17 @@ use futures::{Stream, StreamExt};
 use praxis_core::function::OpenSpan;
 use praxis_core::ledger::UsageKind;
 use praxis_core::{
-    CallContext, ChatChunk, ChatRequest, FinishReason, Message, ModelError, Money, SpanKind,
-    SpanStatus, Spent, ToolCallDelta, ToolCalls, Usage,
+    CallContext, ChatChunk, ChatRequest, FinishReason, ModelError, SpanKind, SpanStatus, Spent,
+    ToolCallDelta, ToolCalls, Usage,
 };
-use praxis_engine::ChatMemory;
 use serde_json::{Value, json};
 use tokio_util::sync::DropGuard;
 
 use crate::asking::{ChatTarget, Failures};
 use crate::cache::Storing;
-use crate::claims::Bill;
-use crate::config::Price;
+use crate::claims::{Bill, LONGEST_ANSWER, Purse};
+use crate::price::Price;
+use crate::tally::{Due, Tally, Tries};
 use crate::tokens;
 use crate::vocabulary::Vocabulary;
 use crate::wire::{Piece, Pieces};
@@ -58,16 +59,14 @@ pub(crate) fn describe_metrics() {
     describe_gauge!(
         "praxis_model_memory_bytes",
         Unit::Bytes,
-        "Memory of a chat model that is loaded: its weights, and the most that keys and values take"
+        "Memory of a local model that is loaded: its weights, and of a chat model its adapter and the most that keys and \
+         values and constraints take"
     );
 }
 
-/// Shows what a model takes.
-pub(crate) fn show_memory(model: &str, memory: ChatMemory) {
-    for (of, bytes) in [
-        ("weights", memory.weights),
-        ("cache_limit", memory.max_cache),
-    ] {
+/// Shows what a model takes by its name in the configuration, and of what.
+pub(crate) fn show_memory(model: &str, parts: &[(&'static str, usize)]) {
+    for (of, bytes) in parts.iter().copied() {
         metrics::gauge!("praxis_model_memory_bytes", "model" => model.to_owned(), "of" => of)
             .set(bytes as f64);
     }
@@ -79,16 +78,20 @@ pub(crate) fn count(model: &str, outcome: &str, usage: Usage, began: Instant) {
     let outcome = outcome.to_owned();
     metrics::counter!("praxis_model_requests_total", "model" => model.clone(), "outcome" => outcome)
         .increment(1);
+    count_tokens(&model, usage);
+    metrics::histogram!("praxis_model_request_seconds", "model" => model)
+        .record(began.elapsed().as_secs_f64());
+}
+
+fn count_tokens(model: &str, usage: Usage) {
     for (direction, tokens) in [
         ("input", usage.input_tokens),
         ("output", usage.output_tokens),
         ("forced", usage.forced_tokens),
     ] {
-        metrics::counter!("praxis_model_tokens_total", "model" => model.clone(), "direction" => direction)
+        metrics::counter!("praxis_model_tokens_total", "model" => model.to_owned(), "direction" => direction)
             .increment(tokens);
     }
-    metrics::histogram!("praxis_model_request_seconds", "model" => model)
-        .record(began.elapsed().as_secs_f64());
 }
 
 /// A call's account: opened before the first attempt, closed exactly once.
@@ -96,12 +99,15 @@ pub(crate) struct Account {
     span: Option<OpenSpan>,
     /// The model that answers; the one asked for until another one takes over.
     model: String,
-    price: Price,
+    /// The same, once it is asked; none for an answer that was kept.
+    target: Option<Arc<ChatTarget>>,
     began: Instant,
     /// What it is asked, for its tokens where the provider does not tell them.
-    prompt: Vec<Message>,
-    /// The tokenizer of the model that answers, or one like it; none for local models, which count themselves.
-    vocabulary: Option<Vocabulary>,
+    request: ChatRequest,
+    /// What its attempts owe to providers.
+    tries: Tries,
+    /// The attempt that answers.
+    answered: Option<Tally>,
     /// What is owed for it.
     bill: Option<Bill>,
     /// What it counts as.
@@ -140,10 +146,11 @@ impl Account {
         Self {
             span: Some(span),
             model: model.to_owned(),
-            price: Price::default(),
+            target: None,
             began: Instant::now(),
-            prompt: request.messages.clone(),
-            vocabulary: None,
+            request: request.clone(),
+            tries: Tries::default(),
+            answered: None,
             bill: None,
             kind: cx.kind().unwrap_or(UsageKind::Completion),
             kept: false,
@@ -156,10 +163,15 @@ impl Account {
     }
 
     /// Notes which model is asked now.
-    pub(crate) fn ask(&mut self, target: &ChatTarget) {
+    pub(crate) fn ask(&mut self, target: &Arc<ChatTarget>) {
         target.name.clone_into(&mut self.model);
-        self.price = target.price.unwrap_or_default();
-        self.vocabulary = target.vocabulary();
+        self.target = Some(Arc::clone(target));
+    }
+
+    /// Notes which attempt answers: nobody waits for the others any more.
+    pub(crate) fn answered_by(&mut self, tally: Tally) {
+        self.tries.answered(&tally);
+        self.answered = Some(tally);
     }
 
     /// The model that answers.
@@ -170,7 +182,6 @@ impl Account {
     /// Notes that this model's answer was kept: it costs nothing.
     pub(crate) fn was_kept(&mut self, model: &str) {
         model.clone_into(&mut self.model);
-        self.price = Price::default();
         self.note("cache", "hit");
         self.kept = true;
     }
@@ -185,32 +196,108 @@ impl Account {
         self.failed.clone()
     }
 
+    /// Where attempts note what they owe.
+    pub(crate) fn tries(&self) -> Tries {
+        self.tries.clone()
+    }
+
+    /// Where attempts take more of the caller's limits.
+    pub(crate) fn purse(&self) -> Purse {
+        self.bill.as_ref().map(Bill::purse).unwrap_or_default()
+    }
+
     /// Notes how the answer came.
     pub(crate) fn note(&mut self, name: &str, value: impl Into<Value>) {
         self.notes.insert(name.to_owned(), value.into());
     }
 
-    fn cost(&self, usage: Usage) -> Money {
-        self.price.cost(usage)
+    fn price(&self) -> Price {
+        let price = self.target.as_ref().and_then(|target| target.price);
+        price.unwrap_or_default()
+    }
+
+    /// The tokenizer of the model that answers, or one like it; none for local models, which count themselves.
+    fn vocabulary(&self) -> Option<Vocabulary> {
+        self.target.as_ref()?.vocabulary()
+    }
+
+    /// Tokens of the prompt with its tools and its schema.
+    fn prompt(&self, vocabulary: Option<Vocabulary>) -> u64 {
+        let request = &self.request;
+        let sizes = request.messages.iter().map(|m| m.text().len());
+        let sizes: Vec<usize> = sizes.collect();
+        let messages = tokens::by_the_beginning(&sizes, |some| {
+            let some = request.messages.get(..some).unwrap_or_default();
+            match vocabulary {
+                Some(vocabulary) => vocabulary.quick().count_prompt(some).total() as u64,
+                None => tokens::estimate_prompt(some),
+            }
+        });
+        let mut form = String::new();
+        if !request.tools.is_empty() {
+            form.push_str(&serde_json::to_string(&request.tools).unwrap_or_default());
+        }
+        if let Some(constraint) = &request.constraint {
+            form.push_str(&serde_json::to_string(constraint).unwrap_or_default());
+        }
+        messages + count_text(vocabulary, &form)
+    }
+
+    /// Tokens of what came of the answer.
+    fn written(&self, vocabulary: Option<Vocabulary>) -> u64 {
+        count_text(vocabulary, &self.text)
+            + count_text(vocabulary, &self.reasoning)
+            + tokens::estimate_calls(&self.calls)
     }
 
     /// What was used, where the provider did not tell: by the model's tokenizer, or about.
     fn estimate(&self) -> Usage {
-        let count = |text: &str| match self.vocabulary {
-            Some(vocabulary) => vocabulary.count(text) as u64,
-            None => tokens::estimate(text),
-        };
-        let prompt = match self.vocabulary {
-            Some(vocabulary) => vocabulary.count_prompt(&self.prompt).total() as u64,
-            None => tokens::estimate_prompt(&self.prompt),
-        };
+        let vocabulary = self.vocabulary();
         Usage {
-            input_tokens: prompt,
-            output_tokens: count(&self.text)
-                + count(&self.reasoning)
-                + tokens::estimate_calls(&self.calls),
+            input_tokens: self.prompt(vocabulary),
+            output_tokens: self.written(vocabulary),
             ..Usage::default()
         }
+    }
+
+    /// What was used of an answer that did not come whole. `None`: nothing that anybody bills.
+    fn broken_off(&self) -> Option<Usage> {
+        let came = !self.text.is_empty() || !self.reasoning.is_empty() || !self.calls.is_empty();
+        let due = self.answered.as_ref().and_then(Tally::due);
+        match (due, &self.target) {
+            (Some(due), Some(target)) => {
+                let vocabulary = target.vocabulary();
+                let hidden = match self.reasoning.is_empty() {
+                    true => self.hidden(target, due),
+                    false => 0,
+                };
+                let written = self.written(vocabulary).max(hidden);
+                Some(due.usage(|| self.prompt(vocabulary), written))
+            }
+            _ => came.then(|| self.estimate()),
+        }
+    }
+
+    /// The most that a model thought unseen: a provider bills it and nobody told how much it was.
+    fn hidden(&self, target: &ChatTarget, due: Due) -> u64 {
+        let is_told = due.told.is_some_and(|usage| usage.reasoning_tokens > 0);
+        if is_told || !target.thinks(&self.request) {
+            return 0;
+        }
+        let longest = self.request.sampling.max_tokens.unwrap_or(LONGEST_ANSWER);
+        due.hidden(u64::from(longest))
+    }
+
+    /// What attempts took that did not answer, each at its own model.
+    fn lost(&self) -> Vec<(Arc<ChatTarget>, Usage)> {
+        let lost = self.tries.lost(self.answered.as_ref()).into_iter();
+        lost.filter_map(|(target, tally)| {
+            let due = tally.due()?;
+            let prompt = || self.prompt(target.vocabulary());
+            let usage = due.usage(prompt, self.hidden(&target, due));
+            Some((target, usage))
+        })
+        .collect()
     }
 
     fn delta(&mut self, text: &str) {
@@ -237,6 +324,9 @@ impl Account {
     /// Closes it after a whole answer; gives the usage.
     fn finish(&mut self, reason: FinishReason, usage: Option<Usage>) -> Usage {
         let charged = usage.unwrap_or_else(|| self.estimate());
+        if let Some(target) = &self.target {
+            target.breaker.succeeded();
+        }
         self.close(
             Some(charged),
             usage.is_none(),
@@ -247,10 +337,19 @@ impl Account {
         charged
     }
 
-    /// Closes it with an error. What came of the answer was paid for, so it is charged.
+    /// Notes that the answer broke off after it began.
+    fn broke(&self, error: &ModelError) {
+        if let (Some(target), ModelError::Broken(_)) = (&self.target, error) {
+            target.breaker.failed(error, Instant::now());
+        }
+    }
+
+    /// Closes it with an error. What the provider bills all the same is charged.
     pub(crate) fn fail(&mut self, error: &ModelError) {
-        let came = !self.text.is_empty() || !self.reasoning.is_empty() || !self.calls.is_empty();
-        let charged = came.then(|| self.estimate());
+        if self.span.is_none() {
+            return;
+        }
+        let charged = self.broken_off();
         let (status, outcome) = match error {
             ModelError::Cancelled => (SpanStatus::Cancelled, "cancelled"),
             other => (SpanStatus::Error(other.to_string()), other.code().as_str()),
@@ -293,17 +392,27 @@ impl Account {
             output.insert("failed_attempts".to_owned(), Value::Array(failed));
         }
         let usage = usage.unwrap_or_default();
-        let money = self.cost(usage);
+        let (mut all, mut money) = (usage, self.price().cost(usage));
+        let mut others = Vec::new();
+        for (target, usage) in self.lost() {
+            all += usage;
+            money = money + target.price.unwrap_or_default().cost(usage);
+            count_tokens(&target.name, usage);
+            others.push(json!({ "model": target.name, "usage": usage }));
+        }
+        if !others.is_empty() {
+            output.insert("charged_attempts".to_owned(), Value::Array(others));
+        }
         if let Some(bill) = self.bill.take() {
             bill.pay(Spent {
                 kind: self.kind,
                 model: self.model.clone(),
-                usage,
+                usage: all,
                 money,
                 failed: status != SpanStatus::Ok,
             });
         }
-        span.charge(usage, money);
+        span.charge(all, money);
         span.close(Value::Object(output), status);
         // No model read or wrote anything for what was kept.
         let (outcome, usage) = match (self.kept, outcome) {
@@ -312,6 +421,14 @@ impl Account {
             (false, other) => (other, usage),
         };
         count(&self.model, outcome, usage, self.began);
+    }
+}
+
+/// Tokens of a text by a tokenizer, or about.
+fn count_text(vocabulary: Option<Vocabulary>, text: &str) -> u64 {
+    match vocabulary {
+        Some(vocabulary) => vocabulary.quick().count(text) as u64,
+        None => tokens::estimate(text),
     }
 }
 
@@ -388,6 +505,7 @@ impl Accounted {
             }
             Err(error) => {
                 self.ended = true;
+                self.account.broke(&error);
                 self.account.fail(&error);
                 Err(error)
             }

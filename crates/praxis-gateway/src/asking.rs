@@ -14,9 +14,12 @@ use tokio_util::sync::CancellationToken;
 use crate::account::Account;
 use crate::attempts::{Attempts, Next};
 use crate::breaker::Breaker;
-use crate::config::Price;
+use crate::claims::Purse;
 use crate::embedder;
 use crate::local::LocalChat;
+use crate::price::Price;
+use crate::providers::unasked;
+use crate::tally::{Tally, Tries};
 use crate::vocabulary::Vocabulary;
 use crate::wire::{Begun, Endpoint, Piece, Pieces};
 
@@ -54,6 +57,8 @@ pub(crate) struct First {
     pub piece: Piece,
     pub rest: Pieces,
     pub left_out: Vec<&'static str>,
+    /// What is owed for it.
+    pub tally: Tally,
     /// Whether two models were asked at a time.
     pub hedged: bool,
 }
@@ -79,6 +84,15 @@ impl Failures {
     }
 }
 
+/// What the attempts of a call share.
+struct Asking<'a> {
+    request: &'a ChatRequest,
+    failures: Failures,
+    tries: Tries,
+    purse: Purse,
+    stop: &'a CancellationToken,
+}
+
 /// Asks along the plan until an answer begins. The first piece is awaited here, because nothing after it can be
 /// retried.
 pub(crate) async fn begin(
@@ -87,7 +101,13 @@ pub(crate) async fn begin(
     account: &mut Account,
     stop: &CancellationToken,
 ) -> Result<First, ModelError> {
-    let failures = account.failures();
+    let asking = Asking {
+        request,
+        failures: account.failures(),
+        tries: account.tries(),
+        purse: account.purse(),
+        stop,
+    };
     let mut waiting = plan.targets.iter().peekable();
     let mut asked = FuturesUnordered::new();
     let mut hedged = false;
@@ -98,7 +118,7 @@ pub(crate) async fn begin(
                 return Err(last);
             };
             account.ask(target);
-            asked.push(attempt(target, request, &failures, stop));
+            asked.push(attempt(target, &asking));
         }
         let patience = plan
             .hedge_after
@@ -117,7 +137,7 @@ pub(crate) async fn begin(
                 if let Some(target) = waiting.next() {
                     metrics::counter!("praxis_model_hedges_total", "model" => target.name.clone())
                         .increment(1);
-                    asked.push(attempt(target, request, &failures, stop));
+                    asked.push(attempt(target, &asking));
                 }
                 continue;
             }
@@ -125,6 +145,7 @@ pub(crate) async fn begin(
         match begun {
             Ok(mut first) => {
                 account.ask(target);
+                account.answered_by(first.tally.clone());
                 first.hedged = hedged;
                 return Ok(first);
             }
@@ -134,7 +155,7 @@ pub(crate) async fn begin(
             }
             Err(Ended::Here(error)) => {
                 if waiting.peek().is_some() || !asked.is_empty() {
-                    failures.note(&target.name, &error);
+                    asking.failures.note(&target.name, &error);
                     let from = target.name.clone();
                     metrics::counter!("praxis_model_fallbacks_total", "model" => from).increment(1);
                     tracing::warn!(model = %target.name, %error, "falling back");
@@ -156,37 +177,47 @@ enum Ended {
 /// Asks one model, again where that may help.
 async fn attempt<'a>(
     target: &'a Arc<ChatTarget>,
-    request: &ChatRequest,
-    failures: &Failures,
-    stop: &CancellationToken,
+    asking: &Asking<'_>,
 ) -> (&'a Arc<ChatTarget>, Result<First, Ended>) {
     let mut attempts = Attempts::new(target.max_retries);
     loop {
+        // What was asked before has to be paid, too: there has to be room for both.
+        let owed = asking.tries.due();
+        if let Err(error) = asking.purse.covers_one_more(owed).await {
+            return (target, Err(Ended::Here(error)));
+        }
         if let Err(wait) = target.breaker.admit(Instant::now()) {
             let error = target.left_alone(wait);
             return (target, Err(Ended::Here(error)));
         }
-        let error = match target.first_piece(request, stop).await {
+        let tally = asking.tries.begin(target);
+        let begun = target.first_piece(asking.request, asking.stop, &tally);
+        let error = match begun.await {
             Ok((piece, begun)) => {
-                target.breaker.succeeded();
+                target.breaker.began();
                 let first = First {
                     piece,
                     rest: begun.pieces,
                     left_out: begun.left_out,
+                    tally,
                     hedged: false,
                 };
                 return (target, Ok(first));
             }
             Err(error) => error,
         };
+        tally.ended();
         target.breaker.failed(&error, Instant::now());
-        let next = match target.breaker.is_open(Instant::now()) {
+        // A provider that works at an answer bills it, whether it is waited for or not: to ask the same again would cost
+        // as much and take as long.
+        let works = matches!(error, ModelError::Timeout(_)) && tally.due().is_some();
+        let next = match works || target.breaker.is_open(Instant::now()) {
             true => Next::Fallback,
             false => attempts.next(&error, rand::random()),
         };
         match next {
             Next::Retry(pause) => {
-                failures.note(&target.name, &error);
+                asking.failures.note(&target.name, &error);
                 embedder::count_retry(&target.name);
                 tracing::debug!(model = %target.name, %error, ?pause, "trying again");
                 tokio::time::sleep(pause).await;
@@ -206,6 +237,17 @@ impl ChatTarget {
         }
     }
 
+    /// Whether it thinks before it answers such a request, as far as that can be told.
+    pub(crate) fn thinks(&self, request: &ChatRequest) -> bool {
+        let Runner::Remote(endpoint) = &self.runner else {
+            return false;
+        };
+        match request.reasoning_effort.or(self.reasoning_effort) {
+            Some(effort) => effort != ReasoningEffort::None,
+            None => unasked::thinks(&endpoint.model),
+        }
+    }
+
     /// Loads it before it is asked.
     pub(crate) async fn load(&self) -> Result<(), ModelError> {
         match &self.runner {
@@ -219,9 +261,12 @@ impl ChatTarget {
     pub(crate) async fn most_of(&self, request: &ChatRequest) -> usize {
         if let Runner::Local(local) = &self.runner
             && let Ok(engine) = local.engine().await
-            && let Ok(count) = engine.count_prompt(request)
         {
-            return count;
+            let request = request.clone();
+            let count = engine.counting(move |engine| engine.count_prompt(&request));
+            if let Ok(count) = count.await {
+                return count;
+            }
         }
         let suffix = match &request.layout {
             Layout::Chat | Layout::Raw => 0,
@@ -242,7 +287,9 @@ impl ChatTarget {
         &self,
         request: &ChatRequest,
         stop: &CancellationToken,
+        tally: &Tally,
     ) -> Result<(Piece, Begun), ModelError> {
+        let thinks = self.thinks(request);
         let begun = async {
             let mut begun = match &self.runner {
                 Runner::Local(local) => {
@@ -264,9 +311,9 @@ impl ChatTarget {
                         reasoning_effort: self.reasoning_effort,
                         ..request.clone()
                     };
-                    endpoint.chat(&request).await?
+                    endpoint.chat(&request, thinks, tally).await?
                 }
-                Runner::Remote(endpoint) => endpoint.chat(request).await?,
+                Runner::Remote(endpoint) => endpoint.chat(request, thinks, tally).await?,
             };
             match begun.pieces.next().await {
                 Some(Ok(first)) => Ok((first, begun)),

@@ -29,6 +29,16 @@ pub(crate) enum Next {
     GiveUp,
 }
 
+impl Next {
+    /// The pause, where it is to be sent again.
+    pub(crate) fn pause(self) -> Option<Duration> {
+        match self {
+            Self::Retry(pause) => Some(pause),
+            Self::Fallback | Self::GiveUp => None,
+        }
+    }
+}
+
 impl Attempts {
     pub(crate) fn new(max_retries: u32) -> Self {
         Self {

@@ -53,7 +53,16 @@ impl Breaker {
         matches!(*state, State::Open(until) | State::Trying(until) if now < until)
     }
 
-    /// An answer began.
+    /// An answer began: a model that was tried is there, and gets all requests. What failed before counts until an answer is whole: a
+    /// model that always breaks off after its first token has to be left alone, too.
+    pub(crate) fn began(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*state, State::Trying(_)) {
+            *state = State::Closed(self.config.failures.saturating_sub(1));
+        }
+    }
+
+    /// An answer came whole.
     pub(crate) fn succeeded(&self) {
         self.set(State::Closed(0));
     }
@@ -61,7 +70,10 @@ impl Breaker {
     /// A request failed. Only what says something about the model counts: not what is wrong with a request, and not
     /// that it has to wait its turn.
     pub(crate) fn failed(&self, error: &ModelError, now: Instant) {
-        if !matches!(error, ModelError::Timeout(_) | ModelError::Unavailable(_)) {
+        if !matches!(
+            error,
+            ModelError::Timeout(_) | ModelError::Unavailable(_) | ModelError::Broken(_)
+        ) {
             if !matches!(error, ModelError::Cancelled) {
                 self.succeeded();
             }
@@ -158,6 +170,32 @@ mod tests {
         breaker.failed(&ModelError::Cancelled, start);
         breaker.failed(&down(), start);
         assert!(breaker.admit(start).is_err());
+    }
+
+    #[test]
+    fn answers_that_break_off_count_as_failures_until_one_is_whole() {
+        let start = Instant::now();
+        let broken = ModelError::Broken("cut".into());
+        let breaker = breaker(3);
+        for _ in 0..2 {
+            breaker.began();
+            breaker.failed(&broken, start);
+        }
+        breaker.began();
+        breaker.succeeded();
+        for _ in 0..3 {
+            assert_eq!(breaker.admit(start), Ok(()));
+            breaker.began();
+            breaker.failed(&broken, start);
+        }
+        let later = start + Duration::from_secs(30);
+        assert!(breaker.admit(start).is_err());
+        // The one that tries it lets the others in, and opens it again where it breaks off.
+        assert_eq!(breaker.admit(later), Ok(()));
+        breaker.began();
+        assert_eq!(breaker.admit(later), Ok(()));
+        breaker.failed(&broken, later);
+        assert!(breaker.admit(later).is_err());
     }
 
     #[test]

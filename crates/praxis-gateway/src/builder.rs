@@ -7,14 +7,16 @@ use std::time::Duration;
 use praxis_core::Secret;
 use praxis_hub::{Cache, Catalogue, Task};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 
 use crate::asking::{ChatTarget, Runner};
 use crate::breaker::Breaker;
-use crate::config::{BreakerConfig, ModelConfig, Price, is_path};
+use crate::config::{BreakerConfig, ModelConfig, is_path};
 use crate::error::GatewayError;
 use crate::gateway::Model;
 use crate::local::{Engines, LocalChat, LocalEmbedder, Place};
+use crate::price::Price;
 use crate::prices::Prices;
 use crate::providers::Dialect;
 use crate::wire::{Endpoint, Timeouts};
@@ -24,6 +26,8 @@ use crate::{embedder, reranker, transcriber};
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(600);
 const FIRST_TOKEN_TIMEOUT: Duration = Duration::from_secs(60);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same of models that think before they answer: many say nothing meanwhile.
+const THINKING_TIMEOUT: Duration = Duration::from_secs(600);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const REMOTE_RETRIES: u32 = 2;
 
@@ -87,7 +91,13 @@ impl<'a> Builder<'a> {
         match task {
             Task::Chat => Model::Chat(Arc::new(ChatTarget {
                 name: name.to_owned(),
-                runner: Runner::Local(LocalChat::new(place, cache, config, &mut self.engines)),
+                runner: Runner::Local(LocalChat::new(
+                    name,
+                    place,
+                    cache,
+                    config,
+                    &mut self.engines,
+                )),
                 price: Some(config.and_then(|c| c.price).unwrap_or_default()),
                 max_retries: config.and_then(|c| c.max_retries).unwrap_or(0),
                 fallback: config.map(|c| c.fallback.clone()).unwrap_or_default(),
@@ -247,6 +257,10 @@ impl<'a> Builder<'a> {
                 total: period(config.timeout, TOTAL_TIMEOUT),
                 first_token: period(config.first_token_timeout, FIRST_TOKEN_TIMEOUT),
                 idle: period(config.idle_timeout, IDLE_TIMEOUT),
+                thinking: (
+                    period(config.first_token_timeout, THINKING_TIMEOUT),
+                    period(config.idle_timeout, THINKING_TIMEOUT),
+                ),
             },
             structured_outputs: config.structured_outputs.unwrap_or_default(),
             region,
@@ -299,6 +313,9 @@ fn client() -> Result<Client, GatewayError> {
     Client::builder()
         .user_agent(concat!("praxis/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
+        // Another host would get the prompt, and headers with keys that are no `Authorization`; and a redirected POST
+        // becomes a GET, or sends all of it again.
+        .redirect(Policy::none())
         .build()
         .map_err(|e| GatewayError::Http(e.to_string()))
 }

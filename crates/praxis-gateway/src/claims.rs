@@ -2,7 +2,7 @@
 //! however many are sent at a time. What is left is told to who made the call. Left out: keeping count
 //! (`praxis_core::Ledger`).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use praxis_core::ledger::What;
@@ -12,10 +12,10 @@ use praxis_core::{
 };
 
 use crate::asking::Plan;
-use crate::config::Price;
+use crate::price::Price;
 
 /// The longest answer of a request that has limits and does not say how long its answer may be.
-const LONGEST_ANSWER: u32 = 4096;
+pub(crate) const LONGEST_ANSWER: u32 = 4096;
 
 /// What a call owes to the ledger: settled once, with what it took.
 pub(crate) struct Bill {
@@ -23,6 +23,21 @@ pub(crate) struct Bill {
     /// What was reserved; none where no limit holds.
     ticket: Option<Ticket>,
     subjects: Vec<Subject>,
+    purse: Purse,
+}
+
+/// Where the attempts of a call take more of its limits, when one that has to be paid has failed and another is to be
+/// made. Without limits there is always more.
+#[derive(Clone, Default)]
+pub(crate) struct Purse(Option<Arc<Taken>>);
+
+struct Taken {
+    ledger: Arc<dyn Ledger>,
+    /// What one attempt may need, without the request, which is one however often it is sent.
+    claim: Claim,
+    /// How many attempts the bill's own reservation is for.
+    first: usize,
+    more: Mutex<Vec<Ticket>>,
 }
 
 /// What is held of limits in money beside a bill, until that is paid.
@@ -95,7 +110,25 @@ impl Bill {
             tokens: u64::from(times) * (prompt + answer),
             money: Money(money.0.saturating_mul(i64::from(times))),
         };
-        Self::reserved(ledger, claim, need, cx).await
+        let again = Claim {
+            requests: 0,
+            tokens: prompt + answer,
+            money,
+            ..claim.clone()
+        };
+        let mut bill = Self::reserved(ledger, claim, need, cx).await?;
+        bill.purse = Purse(Some(Arc::new(Taken {
+            ledger: Arc::clone(ledger),
+            claim: again,
+            first: times as usize,
+            more: Mutex::default(),
+        })));
+        Ok(bill)
+    }
+
+    /// Where the attempts take more.
+    pub(crate) fn purse(&self) -> Purse {
+        self.purse.clone()
     }
 
     /// The same for texts that become vectors, of so many tokens at most.
@@ -157,6 +190,7 @@ impl Bill {
             ledger: Arc::clone(ledger),
             ticket: Some(reserved.ticket),
             subjects,
+            purse: Purse::default(),
         })
     }
 
@@ -165,6 +199,7 @@ impl Bill {
             ledger: Arc::clone(ledger),
             ticket: None,
             subjects: claim.subjects,
+            purse: Purse::default(),
         }
     }
 
@@ -205,6 +240,39 @@ impl Bill {
         };
         // Where there is no room, the ledger waits for it by itself.
         let _ = paid;
+        self.purse.give_back();
+    }
+}
+
+impl Purse {
+    /// Sees to it that one attempt more than these `owed` ones is reserved for.
+    ///
+    /// # Errors
+    /// [`ModelError::Limited`] where a limit has no room.
+    pub(crate) async fn covers_one_more(&self, owed: usize) -> Result<(), ModelError> {
+        let Some(taken) = &self.0 else {
+            return Ok(());
+        };
+        while taken.first + taken.tickets().len() <= owed {
+            let reserved = taken.ledger.reserve(taken.claim.clone()).await;
+            let reserved = reserved.map_err(|error| ModelError::Limited(Box::new(error.into())))?;
+            taken.tickets().push(reserved.ticket);
+        }
+        Ok(())
+    }
+
+    /// Gives it back: the bill is paid, and counts all of it.
+    fn give_back(&self) {
+        let Some(taken) = &self.0 else { return };
+        for ticket in std::mem::take(&mut *taken.tickets()) {
+            let _ = taken.ledger.give_back(ticket).now_or_never();
+        }
+    }
+}
+
+impl Taken {
+    fn tickets(&self) -> MutexGuard<'_, Vec<Ticket>> {
+        self.more.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use praxis_core::chat::ReasoningEffort;
 use praxis_core::suggest::nearest;
-use praxis_core::{Money, Usage};
 use praxis_engine::Device;
 use praxis_hub::{Catalogue, Task};
 use serde::de::Error;
@@ -16,6 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::cache::{CacheConfig, CachePolicy};
+use crate::price::Price;
 use crate::prices::Prices;
 use crate::providers::{self, Dialect};
 use crate::routes::RouteConfig;
@@ -90,10 +90,11 @@ pub struct ModelConfig {
     /// The longest a whole answer may take; default: 10 minutes for remote models, none for local ones.
     #[serde(default)]
     pub timeout: Option<Period>,
-    /// The longest wait for the first token; default: 1 minute for remote models, none for local ones.
+    /// The longest wait for the first token, from one sign of work to the next; default: 1 minute for remote models, 10
+    /// for those that think before they answer, none for local ones.
     #[serde(default)]
     pub first_token_timeout: Option<Period>,
-    /// The longest silence between two pieces of an answer; default: 1 minute for remote models.
+    /// The longest silence between two pieces of an answer; default: 1 minute for remote models, 10 for those that think.
     #[serde(default)]
     pub idle_timeout: Option<Period>,
     /// How often a failed request is sent again, if it may succeed then; default: 2 for remote
@@ -203,78 +204,6 @@ impl<'de> Deserialize<'de> for Provider {
     }
 }
 
-/// Price of a model, in US dollars for a million tokens, or for a minute of audio.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
-#[serde(try_from = "WrittenPrice")]
-pub struct Price {
-    /// Of the prompt.
-    pub input: f64,
-    /// Of what of the prompt came from the provider's cache; default: as the rest.
-    pub cached_input: Option<f64>,
-    /// Of what of the prompt was written into the provider's cache; default: as the rest.
-    pub cache_write: Option<f64>,
-    /// Of the answer.
-    pub output: f64,
-    /// Of a minute of audio that is listened to.
-    pub audio_minute: f64,
-}
-
-/// A price as it is written.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenPrice {
-    input: Option<f64>,
-    cached_input: Option<f64>,
-    cache_write: Option<f64>,
-    output: Option<f64>,
-    audio_minute: Option<f64>,
-}
-
-impl TryFrom<WrittenPrice> for Price {
-    type Error = &'static str;
-
-    fn try_from(written: WrittenPrice) -> Result<Self, Self::Error> {
-        if written.input.is_none() && written.audio_minute.is_none() {
-            return Err("a price needs `input`, or, of a speech model, `audio_minute`");
-        }
-        Ok(Self {
-            input: written.input.unwrap_or_default(),
-            cached_input: written.cached_input,
-            cache_write: written.cache_write,
-            output: written.output.unwrap_or_default(),
-            audio_minute: written.audio_minute.unwrap_or_default(),
-        })
-    }
-}
-
-impl Price {
-    /// The most that a prompt and an answer of so many tokens can cost.
-    pub fn most(&self, prompt: u64, answer: u64) -> Money {
-        let input = [Some(self.input), self.cached_input, self.cache_write];
-        let input = input.into_iter().flatten().fold(0.0, f64::max);
-        let micros = prompt as f64 * input + answer as f64 * self.output;
-        Money(micros.ceil() as i64)
-    }
-
-    /// What an answer costs.
-    pub fn cost(&self, usage: Usage) -> Money {
-        let special = usage.cached_tokens + usage.cache_write_tokens;
-        let plain = usage.input_tokens.saturating_sub(special);
-        // Dollars for a million tokens are micro-dollars for one.
-        let parts = [
-            (plain, self.input),
-            (usage.cached_tokens, self.cached_input.unwrap_or(self.input)),
-            (
-                usage.cache_write_tokens,
-                self.cache_write.unwrap_or(self.input),
-            ),
-        ];
-        let input: f64 = parts.iter().map(|(n, price)| *n as f64 * price).sum();
-        let audio = usage.audio_seconds as f64 / 60.0 * self.audio_minute * 1e6;
-        Money((input + audio).round() as i64) + Money::for_tokens(usage.output_tokens, self.output)
-    }
-}
-
 /// When a model is left alone after failures (Nygard, "Release It!", circuit breaker).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -306,6 +235,17 @@ impl GatewayConfig {
             .embedding
             .as_deref()
             .unwrap_or(DEFAULT_EMBEDDER)
+    }
+
+    /// Whether a model may get what a route was asked as its shadow: where the route is held to regions, one that is in
+    /// them, or on this machine.
+    pub(crate) fn may_shadow(&self, route: &RouteConfig, model: &str) -> bool {
+        let declared = self.models.get(model);
+        let Some(remote) = declared.filter(|model| !model.provider.is_local()) else {
+            return true;
+        };
+        let region = remote.region.as_ref();
+        route.regions.is_empty() || region.is_some_and(|region| route.regions.contains(region))
     }
 
     /// All names that a request or a prompt may use, sorted.

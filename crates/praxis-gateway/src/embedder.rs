@@ -9,14 +9,28 @@ use praxis_core::{EmbedKind, Embedder, ModelError, Usage};
 use tokio::sync::OnceCell;
 
 use crate::account;
-use crate::attempts::{Attempts, Next};
+use crate::attempts::Attempts;
 use crate::local::{LocalEmbedder, prefixes};
+use crate::meter::Meter;
 use crate::tokens;
 use crate::vocabulary::Vocabulary;
 use crate::wire::Endpoint;
 
 /// Tokens of a text where neither the provider nor the configuration says (OpenAI's limit).
 const DEFAULT_MAX_TOKENS: usize = 8191;
+
+/// An embedder whose use is counted while it works.
+#[async_trait]
+pub(crate) trait Metered: Embedder {
+    /// As [`Embedder::embed_sized`]; the meter knows at any time what was used until then.
+    async fn embed_metered(
+        &self,
+        kind: EmbedKind,
+        texts: Vec<String>,
+        dimension: Option<usize>,
+        meter: &Meter,
+    ) -> Result<Vec<Vec<f32>>, ModelError>;
+}
 
 /// A local embedder, with metrics.
 pub(crate) struct Local {
@@ -49,8 +63,37 @@ impl Embedder for Local {
         result
     }
 
+    async fn embed_counted(
+        &self,
+        kind: EmbedKind,
+        texts: Vec<String>,
+    ) -> Result<(Vec<Vec<f32>>, u64), ModelError> {
+        let counter = self.token_counter().await?;
+        let counted = tokens::counted(move || {
+            let tokens: u64 = texts.iter().map(|text| counter(text) as u64).sum();
+            (texts, tokens)
+        });
+        let (texts, tokens) = counted.await?;
+        Ok((self.embed(kind, texts).await?, tokens))
+    }
+
     async fn token_counter(&self) -> Result<TokenCounter, ModelError> {
         self.model.engine().await?.token_counter().await
+    }
+}
+
+#[async_trait]
+impl Metered for Local {
+    async fn embed_metered(
+        &self,
+        kind: EmbedKind,
+        texts: Vec<String>,
+        dimension: Option<usize>,
+        meter: &Meter,
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        let (vectors, tokens) = self.embed_sized(kind, texts, dimension).await?;
+        meter.read(tokens);
+        Ok(vectors)
     }
 }
 
@@ -69,14 +112,22 @@ pub(crate) struct Remote {
 
 impl Remote {
     /// One request, sent again as the policy says.
-    async fn request(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, ModelError> {
+    async fn request(
+        &self,
+        texts: Vec<String>,
+        dimension: Option<usize>,
+        meter: &Meter,
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        let texts = Arc::new(texts);
+        let vocabulary = Vocabulary::like(&self.endpoint.model);
         let mut attempts = Attempts::new(self.max_retries);
         loop {
             let began = Instant::now();
-            let error = match self.endpoint.embed(texts, self.wanted).await {
+            let tally = meter.asks(&texts, vocabulary);
+            let error = match self.endpoint.embed(&texts, dimension, &tally).await {
                 Ok((vectors, usage)) => {
                     let estimate = || Usage {
-                        input_tokens: texts.iter().map(|t| tokens::estimate(t)).sum(),
+                        input_tokens: texts.iter().map(|t| vocabulary.count(t) as u64).sum(),
                         ..Usage::default()
                     };
                     account::count(
@@ -91,7 +142,10 @@ impl Remote {
             };
             let outcome = error.code().as_str();
             account::count(&self.endpoint.name, outcome, Usage::default(), began);
-            let Next::Retry(pause) = attempts.next(&error, rand::random()) else {
+            // What a provider works at is billed: it is not asked for twice.
+            let works = matches!(error, ModelError::Timeout(_)) && tally.due().is_some();
+            let next = attempts.next(&error, rand::random());
+            let Some(pause) = next.pause().filter(|_| !works) else {
                 return Err(error);
             };
             count_retry(&self.endpoint.name);
@@ -99,22 +153,34 @@ impl Remote {
         }
     }
 
-    /// Checks lengths, and normalizes as the port demands.
-    fn accept(&self, vectors: &mut [Vec<f32>]) -> Result<(), ModelError> {
+    /// The length to ask for: that of the request, unless the model has it anyway, for many know no word for it.
+    fn length(&self, asked: Option<usize>) -> Option<usize> {
+        let own = self.dimension.get().copied();
+        asked.filter(|_| asked != own).or(self.wanted)
+    }
+
+    /// Checks lengths, and normalizes as the port demands. `asked`: what the request wants of them.
+    fn accept(&self, vectors: &mut [Vec<f32>], asked: Option<usize>) -> Result<(), ModelError> {
         for vector in vectors {
-            let expected = self
-                .wanted
+            let expected = asked
+                .or(self.wanted)
                 .or(self.dimension.get().copied())
                 .unwrap_or(vector.len());
             if vector.is_empty() || vector.len() != expected {
-                return Err(ModelError::Broken(format!(
+                let message = format!(
                     "`{}` gave a vector of {} dimensions, not {expected}",
                     self.endpoint.name,
                     vector.len()
-                )));
+                );
+                return Err(match asked {
+                    Some(_) => ModelError::InvalidRequest(format!("dimensions: {message}")),
+                    None => ModelError::Broken(message),
+                });
             }
-            // A race of two first calls sets the same length twice; the loser's error says nothing.
-            let _ = self.dimension.set(vector.len());
+            if asked.is_none() {
+                // A race of two first calls sets the same length twice; the loser's error says nothing.
+                let _ = self.dimension.set(vector.len());
+            }
             normalize(vector);
         }
         Ok(())
@@ -128,12 +194,22 @@ impl Remote {
         };
         // Providers refuse a text that is too long, where the port promises to cut it, and an empty
         // one, where it promises a vector.
-        let limit = self.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS) as u64;
         let whole = format!("{prefix}{text}");
-        match tokens::cut(&whole, limit) {
+        match self.cut(&whole) {
             "" => " ".to_owned(),
             cut => cut.to_owned(),
         }
+    }
+
+    /// What of a text the provider takes: all, where the model's own tokenizer says that it fits.
+    fn cut<'a>(&self, text: &'a str) -> &'a str {
+        let limit = self.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
+        let own = Vocabulary::of(&self.endpoint.model);
+        // Every token has a byte.
+        if text.len() <= limit || own.is_some_and(|own| own.count(text) <= limit) {
+            return text;
+        }
+        tokens::cut(text, limit as u64)
     }
 }
 
@@ -167,14 +243,34 @@ impl Embedder for Remote {
         kind: EmbedKind,
         texts: Vec<String>,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
-        let mut all = Vec::with_capacity(texts.len());
-        for batch in texts.chunks(self.endpoint.dialect.facts().texts_at_once) {
-            let batch: Vec<String> = batch.iter().map(|text| self.prepare(kind, text)).collect();
-            let mut vectors = self.request(&batch).await?;
-            self.accept(&mut vectors)?;
-            all.append(&mut vectors);
-        }
-        Ok(all)
+        let meter = Meter::default();
+        self.embed_metered(kind, texts, None, &meter).await
+    }
+
+    async fn embed_sized(
+        &self,
+        kind: EmbedKind,
+        texts: Vec<String>,
+        dimension: Option<usize>,
+    ) -> Result<(Vec<Vec<f32>>, u64), ModelError> {
+        let meter = Meter::default();
+        let vectors = self.embed_metered(kind, texts, dimension, &meter).await?;
+        Ok((vectors, meter.tokens()))
+    }
+
+    fn detokenize(&self, tokens: &[u32]) -> Result<String, ModelError> {
+        let model = &self.endpoint.model;
+        let Some(vocabulary) = Vocabulary::of(model) else {
+            return Err(ModelError::InvalidRequest(format!(
+                "input: the tokenizer of `{model}` is not known here; send texts instead of tokens"
+            )));
+        };
+        let text = vocabulary.decode(tokens);
+        text.ok_or_else(|| {
+            ModelError::InvalidRequest(format!(
+                "input: the tokenizer of `{model}` has no such tokens; send texts instead"
+            ))
+        })
     }
 
     async fn token_counter(&self) -> Result<TokenCounter, ModelError> {
@@ -183,6 +279,27 @@ impl Embedder for Remote {
             None => Arc::new(|text| usize::try_from(tokens::estimate(text)).unwrap_or(usize::MAX)),
         };
         Ok(counter)
+    }
+}
+
+#[async_trait]
+impl Metered for Remote {
+    async fn embed_metered(
+        &self,
+        kind: EmbedKind,
+        texts: Vec<String>,
+        dimension: Option<usize>,
+        meter: &Meter,
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        let length = self.length(dimension);
+        let mut all = Vec::with_capacity(texts.len());
+        for batch in texts.chunks(self.endpoint.dialect.facts().texts_at_once) {
+            let batch = batch.iter().map(|text| self.prepare(kind, text)).collect();
+            let mut vectors = self.request(batch, length, meter).await?;
+            self.accept(&mut vectors, dimension)?;
+            all.append(&mut vectors);
+        }
+        Ok(all)
     }
 }
 

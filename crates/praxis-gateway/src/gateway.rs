@@ -24,9 +24,12 @@ use crate::builder::{Builder, Remote};
 use crate::cache::{self, Answers, Asked, Looked, Storing};
 use crate::charged::Charged;
 use crate::claims::Bill;
-use crate::config::{GatewayConfig, Price, Provider};
+use crate::config::{GatewayConfig, Provider};
+use crate::embedder::Metered;
 use crate::error::GatewayError;
 use crate::local::Place;
+use crate::price::Price;
+use crate::tokens;
 use crate::transcriber::Counted;
 
 /// What OpenAI calls its Whisper model: the default speech model here.
@@ -54,7 +57,7 @@ pub(crate) enum Model {
     Chat(Arc<ChatTarget>),
     Embedder {
         remote: Option<Remote>,
-        embedder: Arc<dyn Embedder>,
+        embedder: Arc<dyn Metered>,
         local: Option<Place>,
         /// What it costs; `None`: nobody knows.
         price: Option<Price>,
@@ -193,8 +196,16 @@ impl Gateway {
             None | Some("") => self.config.embedding_default(),
             Some(name) => name,
         };
+        let (embedder, _) = self.metered(name)?;
+        Ok(embedder)
+    }
+
+    /// The embedder of that name, and what it costs.
+    fn metered(&self, name: &str) -> Result<(Arc<dyn Metered>, Option<Price>), ModelError> {
         match self.model(name)? {
-            Model::Embedder { embedder, .. } => Ok(Arc::clone(embedder)),
+            Model::Embedder {
+                embedder, price, ..
+            } => Ok((Arc::clone(embedder), *price)),
             other => Err(ModelError::InvalidRequest(format!(
                 "`{name}` is a model for {}, not embedding",
                 other.task()
@@ -213,11 +224,7 @@ impl Gateway {
     ) -> Result<Arc<dyn Embedder>, ModelError> {
         let name = name.filter(|name| !name.is_empty());
         let name = name.unwrap_or_else(|| self.config.embedding_default());
-        let embedder = self.embedder(Some(name))?;
-        let price = match self.models.get(name) {
-            Some(Model::Embedder { price, .. }) => *price,
-            _ => None,
-        };
+        let (embedder, price) = self.metered(name)?;
         Ok(Arc::new(Charged {
             embedder,
             name: name.to_owned(),
@@ -463,8 +470,12 @@ impl Gateway {
     /// lost.
     fn shadow(&self, request: &ChatRequest, cx: &CallContext) {
         let name = self.meant(&request.model);
-        let route = self.config.routes.get(name);
-        let Some(shadow) = route.and_then(|route| route.shadow.as_ref()) else {
+        let Some(route) = self.config.routes.get(name) else {
+            return;
+        };
+        let shadow = route.shadow.as_ref();
+        let Some(shadow) = shadow.filter(|shadow| self.config.may_shadow(route, &shadow.model))
+        else {
             return;
         };
         let Ok(target) = self.chat_target(&shadow.model) else {
@@ -484,6 +495,7 @@ impl Gateway {
         };
         let request = ChatRequest {
             priority: Priority::Batch,
+            caller: None,
             ..request.clone()
         };
         // Its caller may be gone long before it has its answer.
@@ -549,6 +561,7 @@ impl ChatGateway for Gateway {
         cx: &CallContext,
     ) -> Result<ChatStream, ModelError> {
         request.priority = request.priority.max(cx.priority());
+        request.caller.clone_from(&cx.payer().key);
         let plan = self.plan(&request.model)?;
         let mut account = Account::open(self.meant(&request.model), &request, cx);
         if let Some(ledger) = self.ledger.get() {
@@ -607,12 +620,15 @@ impl ChatGateway for Gateway {
             return Ok(TokenCount::estimate(messages));
         };
         if let Runner::Local(local) = &target.runner {
-            return local.engine().await?.count_each(messages);
+            let (engine, messages) = (local.engine().await?, messages.to_vec());
+            let count = engine.counting(move |engine| engine.count_each(&messages));
+            return count.await;
         }
-        Ok(match target.vocabulary() {
-            Some(vocabulary) => vocabulary.count_prompt(messages),
-            None => TokenCount::estimate(messages),
-        })
+        let Some(vocabulary) = target.vocabulary() else {
+            return Ok(TokenCount::estimate(messages));
+        };
+        let messages = messages.to_vec();
+        tokens::counted(move || vocabulary.count_prompt(&messages)).await
     }
 }
 

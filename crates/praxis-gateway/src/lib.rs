@@ -16,11 +16,14 @@ mod embedder;
 mod error;
 mod gateway;
 mod local;
+mod meter;
 mod openai;
+mod price;
 mod prices;
 mod providers;
 mod reranker;
 mod routes;
+mod tally;
 mod tokens;
 mod transcriber;
 mod validate;
@@ -28,11 +31,12 @@ mod vocabulary;
 mod wire;
 
 pub use cache::{CacheConfig, CachePolicy};
-pub use config::{BreakerConfig, Defaults, GatewayConfig, ModelConfig, Price, Provider};
+pub use config::{BreakerConfig, Defaults, GatewayConfig, ModelConfig, Provider};
 pub use error::GatewayError;
 pub use gateway::{Gateway, ModelInfo};
 pub use praxis_core::{KeyReference, Period};
 pub use praxis_hub::Task;
+pub use price::{Price, Tier, Tiers};
 pub use prices::{Listed, Prices};
 pub use routes::{Order, RouteConfig, Shadow, Target};
 

@@ -42,14 +42,6 @@ impl Place {
         }
     }
 
-    /// What it is called: a name of the catalogue, or the path.
-    fn name(&self) -> String {
-        match self {
-            Place::Catalogue(entry) => entry.name.clone(),
-            Place::Path(path) => path.display().to_string(),
-        }
-    }
-
     pub(crate) fn path(&self, cache: &Cache) -> Result<PathBuf, ModelError> {
         match self {
             Place::Catalogue(entry) => match cache.resolve(entry) {
@@ -111,14 +103,23 @@ struct SharedEngine {
 }
 
 impl SharedEngine {
-    /// The engine; the first caller loads it, others wait for the same load.
-    async fn get(&self) -> Result<&ChatEngine, ModelError> {
+    /// The engine; the first caller loads it, others wait for the same load. What it takes is shown under the name that
+    /// it is loaded by, `model`: of several names of one engine one, and no name of two.
+    async fn get(&self, model: &str) -> Result<&ChatEngine, ModelError> {
         self.engine
             .get_or_try_init(|| async {
                 let path = self.place.path(&self.cache)?;
                 let options = self.settings.options();
                 let engine = load(move || ChatEngine::load(&path, options)).await?;
-                account::show_memory(&self.place.name(), engine.memory());
+                let memory = engine.memory();
+                account::show_memory(
+                    model,
+                    &[
+                        ("weights", memory.weights),
+                        ("cache_limit", memory.max_cache),
+                        ("constraint_limit", memory.max_constraints),
+                    ],
+                );
                 Ok(engine)
             })
             .await
@@ -150,6 +151,7 @@ impl Engines {
 
 /// A chat model of an engine.
 pub(crate) struct LocalChat {
+    name: String,
     base: Arc<SharedEngine>,
     adapter: Option<PathBuf>,
     /// A handle of the engine with the adapter.
@@ -160,12 +162,14 @@ pub(crate) struct LocalChat {
 
 impl LocalChat {
     pub(crate) fn new(
+        name: &str,
         place: Place,
         cache: Cache,
         config: Option<&ModelConfig>,
         engines: &mut Engines,
     ) -> Self {
         Self {
+            name: name.to_owned(),
             base: engines.share(place, cache, Settings::of(config)),
             adapter: config.and_then(|c| c.adapter.as_ref()).map(PathBuf::from),
             adapted: OnceCell::new(),
@@ -192,14 +196,16 @@ impl LocalChat {
     /// The engine, with the adapter where there is one; the first caller loads them, others wait for
     /// the same load.
     pub(crate) async fn engine(&self) -> Result<&ChatEngine, ModelError> {
-        let base = self.base.get().await?;
+        let base = self.base.get(&self.name).await?;
         let Some(path) = &self.adapter else {
             return Ok(base);
         };
         self.adapted
             .get_or_try_init(|| async {
                 let (base, path) = (base.clone(), path.clone());
-                load(move || base.with_adapter(&path)).await
+                let adapted = load(move || base.with_adapter(&path)).await?;
+                account::show_memory(&self.name, &[("adapter", adapted.adapter_bytes())]);
+                Ok(adapted)
             })
             .await
     }
@@ -244,6 +250,7 @@ impl LocalChat {
 
 /// An embedder of the engine.
 pub(crate) struct LocalEmbedder {
+    name: String,
     pub place: Place,
     pub cache: Cache,
     pub options: EmbedOptions,
@@ -278,6 +285,7 @@ impl LocalEmbedder {
             options.threads = config.threads;
         }
         Self {
+            name: name.to_owned(),
             place,
             cache,
             options,
@@ -296,7 +304,9 @@ impl LocalEmbedder {
             .get_or_try_init(|| async {
                 let path = self.place.path(&self.cache)?;
                 let options = self.options.clone();
-                load(move || EmbedEngine::load(&path, options)).await
+                let engine = load(move || EmbedEngine::load(&path, options)).await?;
+                account::show_memory(&self.name, &[("weights", engine.weight_bytes())]);
+                Ok::<_, ModelError>(engine)
             })
             .await?;
         Ok(engine)
@@ -375,7 +385,7 @@ mod tests {
         let mut model = |toml: &str| {
             let config: ModelConfig = toml::from_str(toml).unwrap();
             let place = Place::Path(PathBuf::from(&config.model));
-            LocalChat::new(place, cache.clone(), Some(&config), &mut engines)
+            LocalChat::new("a", place, cache.clone(), Some(&config), &mut engines)
         };
         let bare = model("provider = \"local\"\nmodel = \"a.gguf\"");
         let adapted = model("provider = \"local\"\nmodel = \"a.gguf\"\nadapter = \"x\"");

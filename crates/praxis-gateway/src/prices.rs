@@ -1,6 +1,6 @@
 //! What models cost at their providers, by the providers' names for them: the table that comes with Praxis
 //! (`prices.toml`), and an application's own of the same form, which goes before it. Left out: what depends on a single
-//! request (its length, the hour, batches), and prices that were agreed with a provider.
+//! request beside the length of its prompt (the hour, batches), and prices that were agreed with a provider.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
@@ -12,7 +12,8 @@ use praxis_hub::Task;
 use serde::Deserialize;
 use toml::Value;
 
-use crate::config::{Price, Provider};
+use crate::config::Provider;
+use crate::price::{Price, Tiers};
 
 /// The most that a million tokens can cost, in US dollars: what is dearer was written for another unit.
 const MOST: f64 = 1000.0;
@@ -76,6 +77,8 @@ struct Entry {
     cache_write: Option<f64>,
     #[serde(default)]
     output: Option<f64>,
+    #[serde(default)]
+    above: Tiers,
     seen: String,
     source: String,
 }
@@ -274,10 +277,9 @@ fn sound(path: &str, value: Value, date: Date) -> Result<Listed, Problem> {
         cache_write: entry.cache_write,
         output: entry.output.unwrap_or_default(),
         audio_minute: 0.0,
+        above: entry.above,
     };
-    let special = price.cached_input.into_iter().chain(price.cache_write);
-    let mut numbers = special.chain([price.input, price.output]);
-    if !numbers.all(|number| (0.0..=MOST).contains(&number)) {
+    if !price.numbers().all(|number| (0.0..=MOST).contains(&number)) {
         let message = format!("a price is in US dollars for a million tokens, from 0 to {MOST}");
         return Err(wrong(path, message));
     }

@@ -63,7 +63,9 @@ impl Local {
             .get_or_try_init(|| async {
                 let path = self.place.path(&self.cache)?;
                 let options = self.options.clone();
-                load(move || RerankEngine::load(&path, options)).await
+                let engine = load(move || RerankEngine::load(&path, options)).await?;
+                account::show_memory(&self.name, &[("weights", engine.weight_bytes())]);
+                Ok(engine)
             })
             .await
     }

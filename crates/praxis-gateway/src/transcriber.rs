@@ -19,8 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::account;
 use crate::claims::{Bill, Held};
-use crate::config::{ModelConfig, Price};
+use crate::config::ModelConfig;
 use crate::local::{Place, load, revision};
+use crate::price::Price;
 
 /// A speech model of the engine.
 pub(crate) struct Local {

@@ -13,7 +13,7 @@
 
 mod support;
 
-use praxis_core::EmbedKind;
+use praxis_core::{EmbedKind, ModelError};
 use serde_json::json;
 use support::{Replay, fixture, gateway, model_dir};
 
@@ -62,6 +62,22 @@ async fn remote_vectors_come_normalized_and_in_order() {
     );
     let count = embedder.token_counter().await.unwrap();
     assert_eq!((count("藤野先生"), count("four letters")), (4, 3));
+    server.finish();
+}
+
+#[tokio::test]
+async fn a_length_that_a_request_asks_for_is_the_provider_s_to_give() {
+    let asked = |length: usize| fixture("embeddings").asked_with(json!({ "dimensions": length }));
+    let server = Replay::start(vec![asked(384), asked(5)]).await;
+    let gateway = gateway(REMOTE, &server.url);
+    let embedder = gateway.embedder(Some("e5")).unwrap();
+    let sized = |length| embedder.embed_sized(EmbedKind::Query, questions(), Some(length));
+    let (vectors, _) = sized(384).await.unwrap();
+    assert!(vectors.len() == 2 && vectors.iter().all(|vector| vector.len() == 384));
+    let error = sized(5).await.unwrap_err();
+    assert!(matches!(error, ModelError::InvalidRequest(_)), "{error:?}");
+    let error = embedder.detokenize(&[1]).unwrap_err().to_string();
+    assert!(error.contains("send texts"), "{error}");
     server.finish();
 }
 

@@ -159,34 +159,46 @@ async fn ask(gateway: &Gateway) -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_fault_ends_as_documented_and_leaves_nothing_behind() {
     let flood = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: ";
-    for (name, fault, begun, code, said) in [
-        ("stall", Fault::Stall, false, "timeout", "no answer within"),
+    for (name, fault, (begun, owed), code, said) in [
         (
-            "head only",
-            Fault::Hang(STREAM),
-            false,
+            "stall",
+            Fault::Stall,
+            (false, true),
             "timeout",
             "no answer within",
         ),
-        ("closed", Fault::Close(""), false, "upstream_error", "`m`"),
+        (
+            "head only",
+            Fault::Hang(STREAM),
+            (false, true),
+            "timeout",
+            "no answer within",
+        ),
+        (
+            "closed",
+            Fault::Close(""),
+            (false, true),
+            "upstream_error",
+            "`m`",
+        ),
         (
             "half a stream",
             Fault::Close(const_str(STREAM, DELTA)),
-            true,
+            (true, true),
             "upstream_error",
             "ended without a finish",
         ),
         (
             "a stream that stops",
             Fault::Hang(const_str(STREAM, DELTA)),
-            true,
+            (true, true),
             "upstream_error",
             "nothing came for",
         ),
         (
             "garbage for HTTP",
             Fault::Close("\x01\x02 what\r\n\r\n"),
-            false,
+            (false, true),
             "upstream_error",
             "`m`",
         ),
@@ -195,21 +207,21 @@ async fn each_fault_ends_as_documented_and_leaves_nothing_behind() {
             Fault::Close(
                 "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: {\"choices\": 3}\n\n",
             ),
-            false,
+            (false, true),
             "upstream_error",
             "not what its provider's protocol says",
         ),
         (
             "wrong content type",
             Fault::Close("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>Log in</html>"),
-            false,
+            (false, true),
             "upstream_error",
             "`text/html`",
         ),
         (
             "an event without end",
             Fault::Flood(flood, "xxxxxxxxxxxxxxxx"),
-            false,
+            (false, true),
             "upstream_error",
             "larger than 32 MiB",
         ),
@@ -219,42 +231,42 @@ async fn each_fault_ends_as_documented_and_leaves_nothing_behind() {
                 "HTTP/1.1 500 Oh\r\nContent-Type: text/plain\r\n\r\n",
                 "xxxxxxxxxxxxxxxx",
             ),
-            false,
+            (false, false),
             "upstream_error",
             "answered 500",
         ),
         (
             "a drip before the first token",
             Fault::Drip(STREAM, ": still here\n", Duration::from_millis(5)),
-            false,
+            (false, true),
             "timeout",
             "no answer within",
         ),
         (
             "a drip of tokens",
             Fault::Drip(STREAM, DELTA, Duration::from_millis(1)),
-            true,
+            (true, true),
             "upstream_error",
             "was not complete within",
         ),
         (
             "429",
             Fault::Close("HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"),
-            false,
+            (false, false),
             "rate_limited",
             "429",
         ),
         (
             "503",
             Fault::Close("HTTP/1.1 503 Down\r\nContent-Length: 0\r\n\r\n"),
-            false,
+            (false, false),
             "upstream_error",
             "answered 503",
         ),
         (
             "a redirect to nowhere",
             Fault::Close("HTTP/1.1 302 Go\r\nContent-Length: 0\r\n\r\n"),
-            false,
+            (false, false),
             "upstream_error",
             "answered 302",
         ),
@@ -274,11 +286,11 @@ async fn each_fault_ends_as_documented_and_leaves_nothing_behind() {
             begun,
             "{name}: {error:?}"
         );
-        // What came is paid for, once; what did not come is not.
+        // What a provider may have read is paid for, once; what it refused is not.
         assert_eq!(!outcome.text.is_empty(), begun, "{name}");
         assert_eq!(
             outcome.span.cost > Money(0),
-            begun,
+            owed,
             "{name}: {:?}",
             outcome.span
         );
@@ -351,4 +363,75 @@ async fn in_a_storm_a_model_is_left_alone() {
     let all = futures::future::join_all((0..20).map(|_| ask(&gateway))).await;
     assert_eq!(upstream.asked.load(Ordering::SeqCst), 4);
     assert_eq!(all.len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_sound_pieces_is_cut_off_where_it_does_not_end() {
+    let delta = format!(
+        "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n",
+        "x".repeat(64 << 10)
+    );
+    let upstream = Upstream::start(Fault::Flood(STREAM, const_str(&delta, ""))).await;
+    let toml = MODEL.replace("timeout = \"2s\"", "timeout = \"60s\"");
+    let gateway = gateway(&toml, &upstream.url);
+    let spans = Arc::new(Spans::default());
+    let request = ChatRequest {
+        model: "m".to_owned(),
+        messages: vec![Message::user("Hello")],
+        ..ChatRequest::default()
+    };
+    let mut stream = gateway.chat(request, &spans.context()).await.unwrap();
+    let mut bytes = 0;
+    let error = loop {
+        match stream.next().await.unwrap() {
+            Ok(ChatChunk::Delta { text, .. }) => bytes += text.len(),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, ModelError::Broken(_)), "{error:?}");
+    assert!(error.to_string().contains("larger than 128 MiB"), "{error}");
+    assert!(bytes > 100 << 20 && bytes <= 128 << 20, "{bytes}");
+    drop(stream);
+    upstream.is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_is_told_and_not_followed() {
+    let other = Upstream::start(Fault::Stall).await;
+    for status in ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"] {
+        let head = format!(
+            "HTTP/1.1 {status}\r\nLocation: {}/chat/completions?key=secret\r\nContent-Length: 0\r\n\r\n",
+            other.url
+        );
+        let upstream = Upstream::start(Fault::Close(const_str(&head, ""))).await;
+        let outcome = ask(&gateway(MODEL, &upstream.url)).await;
+        let said = outcome.error.to_string();
+        assert_eq!(outcome.error.code().as_str(), "upstream_error", "{said}");
+        assert!(
+            said.contains(&other.url) && said.contains("`base_url`"),
+            "{said}"
+        );
+        assert!(!said.contains("secret"), "{said}");
+        assert_eq!(outcome.span.cost, Money(0), "{status}");
+    }
+    assert_eq!(other.asked.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_breaks_off_again_and_again_is_left_alone() {
+    let broken = Fault::Close(const_str(STREAM, DELTA));
+    let upstream = Upstream::start(broken).await;
+    let toml = format!("{MODEL}breaker = {{ failures = 3, pause = \"60s\" }}\n");
+    let gateway = gateway(&toml, &upstream.url);
+    for _ in 0..3 {
+        let outcome = ask(&gateway).await;
+        assert_eq!(outcome.text, "Hi");
+        assert!(matches!(outcome.error, ModelError::Broken(_)));
+    }
+    let outcome = ask(&gateway).await;
+    let said = outcome.error.to_string();
+    assert!(said.contains("left alone for"), "{said}");
+    assert_eq!(outcome.span.cost, Money(0), "nobody was asked");
+    assert_eq!(upstream.asked.load(Ordering::SeqCst), 3);
 }

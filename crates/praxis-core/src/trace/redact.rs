@@ -2,9 +2,18 @@
 //! somebody named. Left out: values as they are, which calls are made with; texts that repeat a secret (`secrets`).
 
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::approval::canonical;
 
 /// What stands for a value that nobody is shown.
 pub const MASK: &str = "***";
+
+/// Characters of a value whose digest is told. A shorter one could be found out from it.
+const LEAST_DIGESTED: usize = 12;
+
+/// Characters of a digest that are told.
+const OF_DIGEST: usize = 16;
 
 /// What the names of secrets have in them, in small letters and without anything between.
 const SECRET: &[&str] = &[
@@ -71,6 +80,48 @@ fn masked(value: &Value, ways: &[&[String]], found: &mut dyn FnMut(&Value)) -> V
     }
 }
 
+/// A value for who decides on it: all of it as it is, whatever its names are, but what `hidden` leads to. Of that, its
+/// size and its digest are told, so that nothing can be large, or another thing than before, and not be seen.
+pub fn sealed(value: &Value, hidden: &[Steps]) -> Value {
+    let ways: Vec<&[String]> = hidden.iter().map(Vec::as_slice).collect();
+    sealed_at(value, &ways)
+}
+
+fn sealed_at(value: &Value, ways: &[&[String]]) -> Value {
+    if ways.iter().any(|way| way.is_empty()) {
+        return Value::String(seal(value));
+    }
+    match value {
+        Value::Array(items) => {
+            let items = items.iter().enumerate();
+            let items = items.map(|(i, one)| sealed_at(one, &further(ways, &i.to_string())));
+            Value::Array(items.collect())
+        }
+        Value::Object(fields) => {
+            let fields = fields.iter();
+            let fields =
+                fields.map(|(name, one)| (name.clone(), sealed_at(one, &further(ways, name))));
+            Value::Object(fields.collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// What is told of a value that nobody is shown.
+fn seal(value: &Value) -> String {
+    let (text, what) = match value {
+        Value::String(text) => (text.clone(), "characters"),
+        other => (canonical(other), "characters of JSON"),
+    };
+    let count = text.chars().count();
+    if count < LEAST_DIGESTED {
+        return format!("{MASK} ({count} {what})");
+    }
+    let digest = hex::encode(Sha256::digest(text.as_bytes()));
+    let digest = digest.get(..OF_DIGEST).unwrap_or_default();
+    format!("{MASK} ({count} {what}, sha256 {digest}…)")
+}
+
 /// Those of the ways that lead through a step, behind it.
 fn further<'w>(ways: &[&'w [String]], step: &str) -> Vec<&'w [String]> {
     let fits = ways.iter().filter_map(|way| way.split_first());
@@ -79,7 +130,7 @@ fn further<'w>(ways: &[&'w [String]], step: &str) -> Vec<&'w [String]> {
 }
 
 /// Whether a name looks like that of a secret.
-fn is_secret(name: &str) -> bool {
+pub fn is_secret(name: &str) -> bool {
     let letters = name.chars().filter(|c| c.is_alphanumeric());
     let plain: String = letters.flat_map(char::to_lowercase).collect();
     SECRET.iter().any(|word| plain.contains(word))
@@ -149,6 +200,31 @@ mod tests {
                 json!("4111"),
                 json!(1990)
             ]
+        );
+    }
+
+    #[test]
+    fn who_decides_sees_all_but_what_was_named_and_how_much_that_is() {
+        let way = |steps: &[&str]| steps.iter().map(|&step| step.to_owned()).collect::<Steps>();
+        let hidden = [way(&["pin"]), way(&["users", "*", "key"]), way(&["card"])];
+        let arguments = json!({
+            "secret": "the table", "tokens": ["a", "b"], "pin": "1234",
+            "users": [{ "key": "correct horse", "name": "li" }, { "key": null }],
+            "card": { "number": "4111", "name": "li" },
+        });
+        let shown = sealed(&arguments, &hidden);
+        assert_eq!(shown["secret"], "the table");
+        assert_eq!(shown["tokens"], json!(["a", "b"]));
+        assert_eq!(shown["pin"], "*** (4 characters)");
+        assert_eq!(shown["users"][0]["name"], "li");
+        assert_eq!(shown["users"][1]["key"], "*** (4 characters of JSON)");
+        let digest = hex::encode(Sha256::digest(b"correct horse"));
+        let key = format!("*** (13 characters, sha256 {}…)", &digest[..OF_DIGEST]);
+        assert_eq!(shown["users"][0]["key"], key);
+        let card = shown["card"].as_str().unwrap();
+        assert!(
+            card.starts_with("*** (29 characters of JSON, sha256 "),
+            "{card}"
         );
     }
 

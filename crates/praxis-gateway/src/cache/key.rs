@@ -2,7 +2,7 @@
 //! written with its length or its kind before it, so that no two requests are written alike. What is taken apart here
 //! is taken apart whole: a field that is added to a request does not compile until it is decided what it changes.
 
-use praxis_core::chat::{Layout, ReasoningEffort};
+use praxis_core::chat::{Extras, Form, Layout, ReasoningEffort};
 use praxis_core::{
     Caller, ChatRequest, Clearance, Constraint, Message, Part, Sampling, ToolCall, ToolChoice,
     ToolSpec,
@@ -142,9 +142,11 @@ impl Writer {
             tool_choice,
             parallel_tool_calls,
             reasoning_effort,
+            extras,
             // They change when and where it is answered, and not what.
             cache_key: _,
             priority: _,
+            caller: _,
             timeout: _,
         } = request;
         self.list(messages, Self::message);
@@ -157,6 +159,29 @@ impl Writer {
         self.maybe(*parallel_tool_calls, |w, given| w.number(u64::from(given)));
         let effort = reasoning_effort.or(asked.reasoning_effort);
         self.maybe(effort, |w, effort| w.text(effort.as_str()));
+        self.extras(extras);
+    }
+
+    fn extras(&mut self, extras: &Extras) {
+        let Extras {
+            verbosity,
+            form,
+            strict_tools,
+            // They change when, at what price and from which cache it is answered, and not what.
+            service_tier: _,
+            cache_retention: _,
+            cache_ttl: _,
+        } = extras;
+        let Form {
+            name,
+            description,
+            strict,
+        } = form;
+        self.maybe(*verbosity, |w, given| w.text(given.as_str()));
+        self.maybe(name.as_deref(), Self::text);
+        self.maybe(description.as_deref(), Self::text);
+        self.maybe(*strict, |w, given| w.number(u64::from(given)));
+        self.list(strict_tools, |w, name| w.text(name));
     }
 
     fn message(&mut self, message: &Message) {
@@ -165,11 +190,13 @@ impl Writer {
             content,
             tool_calls,
             tool_call_id,
+            name,
         } = message;
         self.text(role.as_str());
         self.list(content, Self::part);
         self.list(tool_calls, Self::call);
         self.maybe(tool_call_id.as_deref(), Self::text);
+        self.maybe(name.as_deref(), Self::text);
     }
 
     fn layout(&mut self, layout: &Layout) {
@@ -189,10 +216,15 @@ impl Writer {
                 self.number(0);
                 self.text(text);
             }
-            Part::Media { url, content_type } => {
+            Part::Media {
+                url,
+                content_type,
+                detail,
+            } => {
                 self.number(1);
                 self.text(url);
                 self.maybe(content_type.as_deref(), Self::text);
+                self.maybe(*detail, |w, detail| w.text(detail.as_str()));
             }
         }
     }
@@ -241,6 +273,7 @@ impl Writer {
     fn constraint(&mut self, constraint: &Constraint) {
         self.text(constraint.kind());
         match constraint {
+            Constraint::JsonObject => {}
             Constraint::JsonSchema(schema) => self.json(schema),
             Constraint::Regex(text) | Constraint::Grammar(text) => self.text(text),
             Constraint::Choice(texts) => self.list(texts, |w, text| w.text(text)),

@@ -1,11 +1,12 @@
 //! The body of `POST /chat/completions` (OpenAI API reference, "Create chat completion"), as a provider takes it.
 
-use praxis_core::{ChatRequest, Constraint, ModelError, Sampling};
+use praxis_core::chat::Form;
+use praxis_core::{ChatRequest, Constraint, Message, ModelError, Role, Sampling};
 use serde_json::{Map, Value, json};
 
 use super::content::wire_messages;
 use super::tools::{wire_choice, wire_tools};
-use super::value;
+use super::{strict, value};
 use crate::providers::{Chat, Facts};
 use crate::wire::{Endpoint, decimal, refused};
 
@@ -22,7 +23,7 @@ pub(crate) fn body(
     let chat = &facts.chat;
     let mut body = Body::default();
     body.set("model", &to.model);
-    body.set("messages", wire_messages(&to.name, &request.messages)?);
+    body.set("messages", wire_messages(facts, to, &request.messages)?);
     body.set("stream", true);
     if chat.stream_options {
         body.set("stream_options", json!({ "include_usage": true }));
@@ -30,7 +31,11 @@ pub(crate) fn body(
     body.sampling(chat, request);
     body.constraint(facts, to, request)?;
     if !request.tools.is_empty() {
-        body.set("tools", wire_tools(&request.tools));
+        let strict: &[String] = match chat.strict_tools {
+            true => &request.extras.strict_tools,
+            false => &[],
+        };
+        body.set("tools", wire_tools(&request.tools, strict));
         if let Some(choice) = wire_choice(&request.tool_choice, &request.tools) {
             body.set("tool_choice", choice);
         }
@@ -54,15 +59,37 @@ pub(crate) fn body(
     {
         body.set("prompt_cache_key", key);
     }
+    body.extras(chat, request);
     Ok((body.fields, body.left_out))
 }
 
-/// A schema that the answer is held to. `strict`: a provider that cannot hold it has to refuse.
-fn schema_format(schema: &Value) -> Value {
-    json!({
-        "type": "json_schema",
-        "json_schema": { "name": "answer", "strict": true, "schema": schema },
-    })
+/// A schema that the answer is held to: strictly, where the client or else the schema lets it. A provider that cannot
+/// hold a strict one refuses it.
+pub(crate) fn schema(schema: &Value, form: &Form) -> Map<String, Value> {
+    let mut told = Map::new();
+    let name = form.name.as_deref().unwrap_or("answer");
+    told.insert("name".to_owned(), name.into());
+    if let Some(description) = &form.description {
+        told.insert("description".to_owned(), description.as_str().into());
+    }
+    let strict = form.strict.unwrap_or_else(|| strict::fits(schema));
+    told.insert("strict".to_owned(), strict.into());
+    told.insert("schema".to_owned(), schema.clone());
+    told
+}
+
+/// What is said of caches beside the key, where the provider has words for it.
+pub(crate) fn cache_times(request: &ChatRequest) -> Vec<(&'static str, Value)> {
+    let extras = &request.extras;
+    let retention = extras.cache_retention.map(value);
+    let options = extras.cache_ttl.as_ref().map(|ttl| json!({ "ttl": ttl }));
+    let times = [
+        ("prompt_cache_retention", retention),
+        ("prompt_cache_options", options),
+    ];
+    let said = times.into_iter();
+    said.filter_map(|(word, said)| Some((word, said?)))
+        .collect()
 }
 
 /// A body as it is written.
@@ -107,6 +134,33 @@ impl Body {
                     self.set("top_logprobs", top);
                 }
                 false => self.left_out.push("logprobs"),
+            }
+        }
+    }
+
+    /// What is not said by all who speak to a model, nor known by all providers.
+    fn extras(&mut self, chat: &Chat, request: &ChatRequest) {
+        let extras = &request.extras;
+        if let Some(verbosity) = extras.verbosity {
+            self.known(chat.verbosity, "verbosity", "verbosity", verbosity);
+        }
+        if let Some(tier) = extras.service_tier {
+            match tier.word().filter(|_| chat.service_tier) {
+                Some(word) => self.set("service_tier", word),
+                None if tier.differs() => self.left_out.push("service_tier"),
+                None => {}
+            }
+        }
+        if !extras.strict_tools.is_empty() && !chat.strict_tools && !request.tools.is_empty() {
+            self.left_out.push("strict");
+        }
+        let named = |message: &Message| message.name.is_some() && message.role != Role::Tool;
+        if !chat.names && request.messages.iter().any(named) {
+            self.left_out.push("name");
+        }
+        if chat.prompt_cache_key && chat.cache_times {
+            for (word, said) in cache_times(request) {
+                self.set(word, said);
             }
         }
     }
@@ -156,8 +210,14 @@ impl Body {
     ) -> Result<(), ModelError> {
         match &request.constraint {
             None => Ok(()),
-            Some(Constraint::JsonSchema(schema)) if facts.chat.json_schema => {
-                self.set("response_format", schema_format(schema));
+            Some(Constraint::JsonSchema(held)) if facts.chat.json_schema => {
+                let held = schema(held, &request.extras.form);
+                let format = json!({ "type": "json_schema", "json_schema": held });
+                self.set("response_format", format);
+                Ok(())
+            }
+            Some(Constraint::JsonObject) => {
+                self.set("response_format", json!({ "type": "json_object" }));
                 Ok(())
             }
             // Its names are vLLM's.
@@ -172,7 +232,7 @@ impl Body {
                     other.kind(),
                     match facts.chat.json_schema {
                         true => "`json_schema`, ",
-                        false => "",
+                        false => "`json_object`, ",
                     }
                 );
                 Err(refused("constraint", &to.name, &facts.api(), &what))

@@ -151,6 +151,10 @@ impl Read for Texts {
             usage: self.usage,
         })
     }
+
+    fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
 }
 
 /// An event of a streamed answer.

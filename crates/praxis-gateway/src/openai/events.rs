@@ -90,6 +90,10 @@ impl Read for Events {
             usage: self.usage,
         })
     }
+
+    fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
 }
 
 /// An event of a streamed answer.

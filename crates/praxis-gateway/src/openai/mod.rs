@@ -5,13 +5,14 @@ mod body;
 mod completions;
 mod content;
 mod events;
+pub(crate) mod strict;
 mod tools;
 
 use praxis_core::{Relevance, RerankRequest, Usage};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub(crate) use self::body::body;
+pub(crate) use self::body::{body, cache_times, schema};
 pub(crate) use self::completions::{Texts, completion};
 pub(crate) use self::events::{Events, WireUsage};
 use crate::wire::{Endpoint, Question};

@@ -11,14 +11,26 @@ use serde_json::Value;
 pub(super) struct WireTool<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
-    function: &'a ToolSpec,
+    function: Offered<'a>,
 }
 
-/// The tools of a request.
-pub(super) fn wire_tools(tools: &[ToolSpec]) -> Vec<WireTool<'_>> {
-    let wire = |function| WireTool {
+#[derive(Serialize)]
+struct Offered<'a> {
+    #[serde(flatten)]
+    spec: &'a ToolSpec,
+    /// Said where it is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strict: Option<bool>,
+}
+
+/// The tools of a request; `strict`: the names of those whose arguments the provider has to hold to their schemas.
+pub(super) fn wire_tools<'a>(tools: &'a [ToolSpec], strict: &[String]) -> Vec<WireTool<'a>> {
+    let wire = |spec: &'a ToolSpec| WireTool {
         kind: "function",
-        function,
+        function: Offered {
+            spec,
+            strict: strict.contains(&spec.name).then_some(true),
+        },
     };
     tools.iter().map(wire).collect()
 }
@@ -234,8 +246,13 @@ mod tests {
             json!({"type": "function", "function": {"name": "f"}})
         );
         assert_eq!(
-            serde_json::to_value(wire_tools(&tools)).unwrap(),
+            serde_json::to_value(wire_tools(&tools, &[])).unwrap(),
             json!([{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}])
+        );
+        let strict = wire_tools(&tools, &["f".to_owned(), "other".to_owned()]);
+        assert_eq!(
+            serde_json::to_value(strict).unwrap()[0]["function"]["strict"],
+            true
         );
     }
 }

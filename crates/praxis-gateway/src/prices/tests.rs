@@ -35,6 +35,40 @@ fn the_builtin_prices_are_sound() {
                 .is_none_or(|p| 0.0 < p && p < price.input)
         );
         assert!(price.cache_write.is_none_or(|p| price.input <= p));
+        // Long prompts cost more, in each of their parts.
+        for tier in price.above.iter() {
+            assert!(tier.tokens >= 100_000, "{models:?}");
+            assert!(
+                tier.input > price.input && tier.output > price.output,
+                "{models:?}"
+            );
+            assert_eq!(
+                tier.cached_input.is_some(),
+                price.cached_input.is_some(),
+                "{models:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn long_prompts_have_prices_of_their_own() {
+    let prices = Prices::builtin().unwrap();
+    let usage = |input_tokens| praxis_core::Usage {
+        input_tokens,
+        ..praxis_core::Usage::default()
+    };
+    for (provider, model, bound, times) in [
+        ("anthropic", "claude-haiku-5-5", 100_000, 5.0),
+        ("gemini", "gemini-2.5-pro", 200_000, 2.0),
+        ("openai", "gpt-5.5", 272_000, 2.0),
+    ] {
+        let (price, _) = prices.find(provider, model).unwrap();
+        let (short, long) = (price.cost(usage(bound)), price.cost(usage(bound + 1)));
+        let ratio = long.0 as f64 / short.0 as f64;
+        assert!((ratio - times).abs() < 0.01, "{model}: {short} {long}");
+        // What is reserved covers the tier that the prompt may come into.
+        assert!(price.most(bound + 1, 0) >= long && price.most(bound, 0) < long);
     }
 }
 
@@ -170,6 +204,18 @@ fn a_broken_file_names_its_entry() {
             "after the file's `date`",
         ),
         ("\"s\"", "\" \"", of_one, "`source` is empty"),
+        (
+            "output = 2",
+            "output = 2, above = [{ tokens = 9, input = -1 }]",
+            of_one,
+            "from 0 to 1000",
+        ),
+        (
+            "output = 2",
+            "output = 2, above = [{ tokens = 0, input = 1 }]",
+            of_one,
+            "at least 1",
+        ),
         (
             "[\"one\"]",
             "[\"one\", \"one\"]",

@@ -31,16 +31,28 @@ impl Dialect for Azure {
         &FACTS
     }
 
-    /// Versions with a date have no word for caches, and no need of one: they are used anyway.
+    /// Versions with a date have no word for caches, and no need of one: they are used anyway. Nor do they have those
+    /// that are newer than most of them.
     fn adapt(
         &self,
         to: &Endpoint,
         _request: &ChatRequest,
         body: &mut Map<String, Value>,
-        _left_out: &mut Vec<&'static str>,
+        left_out: &mut Vec<&'static str>,
     ) -> Result<(), ModelError> {
         if to.api_version.is_some() {
-            body.remove("prompt_cache_key");
+            for name in [
+                "prompt_cache_key",
+                "prompt_cache_retention",
+                "prompt_cache_options",
+            ] {
+                body.remove(name);
+            }
+            for name in ["verbosity", "service_tier"] {
+                if body.remove(name).is_some() {
+                    left_out.push(name);
+                }
+            }
         }
         Ok(())
     }

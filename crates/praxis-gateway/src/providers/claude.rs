@@ -33,6 +33,6 @@ pub(super) fn effort(version: Option<Version>, effort: ReasoningEffort) -> &'sta
         ReasoningEffort::Medium => "medium",
         ReasoningEffort::High => "high",
         ReasoningEffort::XHigh if version.is_some_and(|version| version >= (4, 7)) => "xhigh",
-        ReasoningEffort::XHigh => "max",
+        ReasoningEffort::XHigh | ReasoningEffort::Max => "max",
     }
 }

@@ -29,6 +29,10 @@ static FACTS: Facts = Facts {
         penalties: false,
         parallel_tool_calls: false,
         prompt_cache_key: false,
+        audio: false,
+        strict_tools: false,
+        verbosity: false,
+        service_tier: false,
         ..Chat::OPENAI
     },
 };

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use praxis_core::chat::ReasoningEffort;
-use praxis_core::{ChatRequest, ModelError};
+use praxis_core::{ChatRequest, ModelError, Usage};
 use praxis_hub::Task;
 use reqwest::StatusCode;
 use serde_json::{Map, Value};
@@ -29,6 +29,9 @@ static FACTS: Facts = Facts {
         penalties: false,
         logprobs: false,
         prompt_cache_key: false,
+        audio: false,
+        names: false,
+        verbosity: false,
         ..Chat::OPENAI
     },
 };
@@ -47,6 +50,13 @@ impl Dialect for Groq {
         body: &mut Map<String, Value>,
         left_out: &mut Vec<&'static str>,
     ) -> Result<(), ModelError> {
+        // Its word for the usual price.
+        if body
+            .get("service_tier")
+            .is_some_and(|tier| tier == "default")
+        {
+            body.insert("service_tier".to_owned(), "on_demand".into());
+        }
         let effort = request.reasoning_effort;
         let word = if to.model.contains("qwen3") {
             body.insert("reasoning_format".to_owned(), "parsed".into());
@@ -110,5 +120,9 @@ impl Read for Answer {
 
     fn done(&mut self) -> Option<Piece> {
         self.0.done()
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.0.usage()
     }
 }

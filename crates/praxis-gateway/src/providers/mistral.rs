@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use praxis_core::{ChatRequest, ModelError};
+use praxis_core::{ChatRequest, ModelError, Usage};
 use praxis_hub::Task;
 use reqwest::StatusCode;
 use serde_json::{Map, Value};
@@ -27,6 +27,10 @@ static FACTS: Facts = Facts {
         seed: Some("random_seed"),
         stream_options: false,
         logprobs: false,
+        names: false,
+        verbosity: false,
+        service_tier: false,
+        cache_times: false,
         ..Chat::OPENAI
     },
 };
@@ -51,6 +55,8 @@ impl Dialect for Mistral {
             if let Some(Value::String(id)) = message.get_mut("tool_call_id") {
                 *id = nine(id);
             }
+            let parts = message.get_mut("content").and_then(Value::as_array_mut);
+            parts.into_iter().flatten().for_each(recording);
             let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
             for call in calls.into_iter().flatten() {
                 if let Some(Value::String(id)) = call.get_mut("id") {
@@ -88,6 +94,13 @@ impl Dialect for Mistral {
     }
 }
 
+/// What a recording holds it takes without more around it, and hears the format itself.
+fn recording(part: &mut Value) {
+    if let Some(data) = part.pointer("/input_audio/data").cloned() {
+        part["input_audio"] = data;
+    }
+}
+
 /// The id of a call as Mistral takes it: itself where it is of nine letters and digits, else a digest, which is the
 /// same in all of a conversation.
 fn nine(id: &str) -> String {
@@ -120,6 +133,10 @@ impl Read for Chunks {
 
     fn done(&mut self) -> Option<Piece> {
         self.0.done()
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.0.usage()
     }
 }
 

@@ -25,11 +25,15 @@ mod responses;
 mod sglang;
 mod tgi;
 mod thoughts;
+pub(crate) mod unasked;
 mod vllm;
 mod zhipu;
 
 use async_trait::async_trait;
-use praxis_core::{ChatRequest, Constraint, ModelError, Relevance, RerankRequest, ToolCall, Usage};
+use praxis_core::message::ImageDetail;
+use praxis_core::{
+    ChatRequest, Constraint, ModelError, Part, Relevance, RerankRequest, ToolCall, Usage,
+};
 use praxis_hub::Task;
 use reqwest::header::AUTHORIZATION;
 use reqwest::{Request, StatusCode};
@@ -118,6 +122,16 @@ pub(crate) struct Chat {
     pub parallel_tool_calls: bool,
     pub reasoning_effort: bool,
     pub prompt_cache_key: bool,
+    /// Whether it takes `prompt_cache_retention` and `prompt_cache_options`, where it takes `prompt_cache_key`.
+    pub cache_times: bool,
+    /// Whether messages may hold recordings (`input_audio`).
+    pub audio: bool,
+    /// Whether messages may say the name of who wrote them.
+    pub names: bool,
+    /// Whether tools may be `strict`.
+    pub strict_tools: bool,
+    pub verbosity: bool,
+    pub service_tier: bool,
 }
 
 impl Chat {
@@ -134,6 +148,12 @@ impl Chat {
         parallel_tool_calls: true,
         reasoning_effort: true,
         prompt_cache_key: true,
+        cache_times: true,
+        audio: true,
+        names: true,
+        strict_tools: true,
+        verbosity: true,
+        service_tier: true,
     };
 
     /// What open servers take.
@@ -141,6 +161,8 @@ impl Chat {
         max_tokens: "max_tokens",
         open_sampling: true,
         prompt_cache_key: false,
+        verbosity: false,
+        service_tier: false,
         ..Chat::OPENAI
     };
 }
@@ -246,6 +268,24 @@ pub(crate) trait Dialect: Send + Sync {
     fn ranked(&self, bytes: &[u8]) -> Result<Vec<Relevance>, serde_json::Error> {
         words::ranked(bytes)
     }
+}
+
+/// What asks a model for JSON that no word of its provider's holds to it.
+const JSON_ALONE: &str =
+    "Answer with one JSON object and nothing else: no words before or after it, no code fence.";
+
+/// What a request says that a provider has no word for which has none of OpenAI's newer ones.
+fn without_extras(request: &ChatRequest) -> Vec<&'static str> {
+    let mut names = request.extras.asked();
+    let closely = |part: &Part| matches!(part, Part::Media { detail: Some(detail), .. } if *detail != ImageDetail::Auto);
+    let messages = &request.messages;
+    if messages.iter().any(|m| m.content.iter().any(closely)) {
+        names.push("detail");
+    }
+    if messages.iter().any(|message| message.name.is_some()) {
+        names.push("name");
+    }
+    names
 }
 
 /// Why an answer is not held to a constraint by an API that knows schemas alone.

@@ -26,6 +26,11 @@ static FACTS: Facts = Facts {
         seed: None,
         penalties: false,
         parallel_tool_calls: false,
+        audio: false,
+        strict_tools: false,
+        verbosity: false,
+        service_tier: false,
+        cache_times: false,
         ..Chat::OPENAI
     },
 };
@@ -107,6 +112,6 @@ pub(super) fn grade(effort: ReasoningEffort) -> &'static str {
     match effort {
         ReasoningEffort::None | ReasoningEffort::Minimal | ReasoningEffort::Low => "low",
         ReasoningEffort::Medium | ReasoningEffort::High => "high",
-        ReasoningEffort::XHigh => "max",
+        ReasoningEffort::XHigh | ReasoningEffort::Max => "max",
     }
 }

@@ -23,6 +23,9 @@ static FACTS: Facts = Facts {
     chat: Chat {
         open_sampling: false,
         parallel_tool_calls: false,
+        audio: false,
+        names: false,
+        strict_tools: false,
         ..Chat::OPEN
     },
 };

@@ -2,17 +2,19 @@
 
 use praxis_core::{ChatRequest, ModelError};
 use praxis_hub::Task;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Chat, Dialect, Facts, TEXTS_AT_ONCE};
-use crate::wire::Endpoint;
+use crate::openai as words;
+use crate::wire::{Endpoint, Question};
 
 pub(super) struct OpenAi;
 
 /// Its own host; others that are asked by this name are open servers.
 const HOST: &str = "api.openai.com";
 
-static FACTS: Facts = Facts {
+/// Of servers that speak as OpenAI's does.
+const OTHERS: Facts = Facts {
     name: "openai",
     title: "OpenAI",
     base_url: Some("https://api.openai.com/v1"),
@@ -23,33 +25,28 @@ static FACTS: Facts = Facts {
     chat: Chat::OPEN,
 };
 
+static FACTS: Facts = OTHERS;
+
+/// Of OpenAI's own server, which has retired a word that others still need, and takes some that others do not know.
+static OWN: Facts = Facts {
+    chat: Chat::OPENAI,
+    ..OTHERS
+};
+
 impl Dialect for OpenAi {
     fn facts(&self) -> &'static Facts {
         &FACTS
     }
 
-    /// OpenAI's own server has retired a word that others still need, and takes one that others do not know.
-    fn adapt(
-        &self,
-        to: &Endpoint,
-        request: &ChatRequest,
-        body: &mut Map<String, Value>,
-        left_out: &mut Vec<&'static str>,
-    ) -> Result<(), ModelError> {
-        if to.base_url.host_str() != Some(HOST) {
-            return Ok(());
-        }
-        if let Some(most) = body.remove("max_tokens") {
-            body.insert("max_completion_tokens".to_owned(), most);
-        }
-        for name in ["top_k", "min_p", "repetition_penalty"] {
-            if body.remove(name).is_some() {
-                left_out.push(name);
-            }
-        }
-        if let Some(key) = &request.cache_key {
-            body.insert("prompt_cache_key".to_owned(), key.as_str().into());
-        }
-        Ok(())
+    fn ask(&self, to: &Endpoint, request: &ChatRequest) -> Result<Question, ModelError> {
+        let facts = match to.base_url.host_str() {
+            Some(HOST) => &OWN,
+            _ => &FACTS,
+        };
+        let (body, left_out) = words::body(facts, to, request)?;
+        Ok(Question {
+            left_out,
+            ..Question::new("chat/completions", Value::Object(body))
+        })
     }
 }

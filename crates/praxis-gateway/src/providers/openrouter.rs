@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use praxis_core::{ChatRequest, ModelError};
+use praxis_core::{ChatRequest, ModelError, Usage};
 use praxis_hub::Task;
 use reqwest::StatusCode;
 use serde_json::{Map, Value, json};
@@ -27,6 +27,7 @@ static FACTS: Facts = Facts {
         stream_options: false,
         open_sampling: true,
         prompt_cache_key: false,
+        service_tier: false,
         ..Chat::OPENAI
     },
 };
@@ -142,6 +143,10 @@ impl Read for Answer {
         let fits = !details.is_empty() && self.size <= thoughts::MOST;
         self.calls.keep(DETAILS, fits.then(|| details.into()));
         self.events.done()
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.events.usage()
     }
 }
 

@@ -24,6 +24,10 @@ static FACTS: Facts = Facts {
         max_tokens: "max_tokens",
         open_sampling: true,
         prompt_cache_key: false,
+        names: false,
+        strict_tools: false,
+        verbosity: false,
+        service_tier: false,
         ..Chat::OPENAI
     },
 };
@@ -42,12 +46,16 @@ impl Dialect for Qwen {
         body: &mut Map<String, Value>,
         left_out: &mut Vec<&'static str>,
     ) -> Result<(), ModelError> {
+        recordings(body);
         for name in ["min_p", "frequency_penalty"] {
             if body.remove(name).is_some() {
                 left_out.push(name);
             }
         }
-        let held = matches!(request.constraint, Some(Constraint::JsonSchema(_)));
+        let held = matches!(
+            request.constraint,
+            Some(Constraint::JsonSchema(_) | Constraint::JsonObject)
+        );
         let effort = request.reasoning_effort;
         let thinks = if held || thoughts::forced(request) {
             thoughts::drop_effort(request, body, left_out);
@@ -83,12 +91,27 @@ impl Dialect for Qwen {
     }
 }
 
+/// What recordings hold it takes as an address of the data.
+fn recordings(body: &mut Map<String, Value>) {
+    for message in thoughts::messages(body) {
+        let parts = message.get_mut("content").and_then(Value::as_array_mut);
+        for part in parts.into_iter().flatten() {
+            if let Some(Value::String(data)) = part.pointer_mut("/input_audio/data") {
+                data.insert_str(0, "data:;base64,");
+            }
+        }
+    }
+}
+
 /// The most tokens of thoughts; by itself a model thinks as long as it can.
 fn budget(effort: ReasoningEffort) -> Option<u32> {
     match effort {
         ReasoningEffort::Minimal => Some(512),
         ReasoningEffort::Low => Some(2048),
         ReasoningEffort::Medium => Some(8192),
-        ReasoningEffort::None | ReasoningEffort::High | ReasoningEffort::XHigh => None,
+        ReasoningEffort::None
+        | ReasoningEffort::High
+        | ReasoningEffort::XHigh
+        | ReasoningEffort::Max => None,
     }
 }

@@ -83,7 +83,7 @@ pub(super) fn pattern(
     request: &ChatRequest,
 ) -> Result<Option<String>, ModelError> {
     match &request.constraint {
-        None | Some(Constraint::JsonSchema(_)) => Ok(None),
+        None | Some(Constraint::JsonSchema(_) | Constraint::JsonObject) => Ok(None),
         Some(Constraint::Regex(pattern)) => Ok(Some(pattern.clone())),
         Some(Constraint::Choice(texts)) => {
             let texts: Vec<String> = texts.iter().map(|text| escaped(text)).collect();

@@ -26,6 +26,8 @@ static FACTS: Facts = Facts {
         open_sampling: false,
         parallel_tool_calls: false,
         reasoning_effort: false,
+        audio: false,
+        strict_tools: false,
         ..Chat::OPEN
     },
 };
@@ -44,6 +46,9 @@ impl Dialect for Tgi {
         _left_out: &mut Vec<&'static str>,
     ) -> Result<(), ModelError> {
         let format = match &request.constraint {
+            Some(Constraint::JsonObject) => {
+                Some(json!({ "type": "json", "value": Constraint::any_object() }))
+            }
             Some(Constraint::JsonSchema(schema)) => {
                 Some(json!({ "type": "json", "value": schema }))
             }

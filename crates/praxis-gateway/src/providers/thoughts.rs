@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 
 use praxis_core::chat::ReasoningEffort;
 use praxis_core::tool::{CALL, MAX_TOOL_CALLS};
-use praxis_core::{ChatRequest, ToolCallDelta, ToolChoice, ids};
+use praxis_core::{ChatRequest, ToolCallDelta, ToolChoice, Usage, ids};
 use serde_json::{Map, Value, json};
 
 use super::recall;
@@ -92,6 +92,10 @@ impl Read for Thoughts {
         let fits = !thought.is_empty() && thought.len() <= MOST;
         self.calls.keep(WORD, fits.then(|| thought.into()));
         self.events.done()
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.events.usage()
     }
 }
 

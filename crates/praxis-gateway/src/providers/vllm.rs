@@ -60,7 +60,7 @@ pub(super) fn grade(effort: ReasoningEffort) -> &'static str {
     match effort {
         ReasoningEffort::None | ReasoningEffort::Minimal | ReasoningEffort::Low => "low",
         ReasoningEffort::Medium => "medium",
-        ReasoningEffort::High | ReasoningEffort::XHigh => "high",
+        ReasoningEffort::High | ReasoningEffort::XHigh | ReasoningEffort::Max => "high",
     }
 }
 

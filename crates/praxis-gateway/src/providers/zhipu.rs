@@ -35,6 +35,11 @@ static FACTS: Facts = Facts {
         logprobs: false,
         parallel_tool_calls: false,
         prompt_cache_key: false,
+        audio: false,
+        names: false,
+        strict_tools: false,
+        verbosity: false,
+        service_tier: false,
         ..Chat::OPENAI
     },
 };

@@ -219,12 +219,7 @@ impl Check<'_> {
             );
         }
         let sound = |p: f64| p.is_finite() && p >= 0.0;
-        let is_sound = |p: crate::Price| {
-            let special = p.cached_input.into_iter().chain(p.cache_write);
-            let usual = [p.input, p.output, p.audio_minute];
-            special.chain(usual).all(sound)
-        };
-        if model.price.is_some_and(|p| !is_sound(p)) {
+        if model.price.is_some_and(|p| !p.numbers().all(sound)) {
             let help = "US dollars for a million tokens, e.g. { input = 0.15, output = 0.6 }";
             self.report(at("price"), "a price must not be negative", help);
         }

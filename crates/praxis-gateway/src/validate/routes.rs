@@ -35,7 +35,15 @@ impl Check<'_> {
             self.chat_model(path.clone(), &shadow.model);
             if !(0.0..=1.0).contains(&shadow.share) {
                 let message = format!("`share` is {}", shadow.share);
-                self.report(path, message, "choose a share between 0 and 1");
+                self.report(path.clone(), message, "choose a share between 0 and 1");
+            }
+            if !self.config.may_shadow(route, &shadow.model) {
+                let message = format!("`{}` is not in a region of the route", shadow.model);
+                let help = format!(
+                    "a shadow gets the prompts too: name a model that says region = \"{}\", or a local one",
+                    route.regions.join("\" or \"")
+                );
+                self.report(path, message, help);
             }
         }
     }

@@ -124,6 +124,15 @@ fn each_mistake_names_its_key_and_its_fix() {
             "between 0 and 1",
         ),
         (
+            &format!(
+                "{GPT}region = \"eu\"\n[models.far]\nprovider = \"openai\"\nmodel = \"x\"\nregion = \"us\"\n\
+                 [routes.r]\ntargets = [\"gpt\"]\nregions = [\"eu\"]\nshadow = {{ model = \"far\" }}"
+            ),
+            "routes.r.shadow",
+            "`far` is not in a region of the route",
+            "region = \"eu\"",
+        ),
+        (
             &format!("{GPT}[routes.r]\ntargets = [\"gpt\"]\nshadow = {{ model = \"none\" }}"),
             "routes.r.shadow",
             "`none`",

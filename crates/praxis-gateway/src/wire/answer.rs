@@ -5,12 +5,16 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
-use praxis_core::ModelError;
+use praxis_core::{ModelError, Usage};
 use reqwest::{Response, header};
 
 use super::frames::{Broken, Events, events};
 use super::{Piece, Pieces, Timeouts, failure};
 use crate::providers::Dialect;
+use crate::tally::Tally;
+
+/// The largest answer that comes as a stream: the longest ones that models write have about a third of it.
+const LARGEST: usize = 128 << 20;
 
 /// Whether an answer goes on after an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,30 +58,45 @@ pub(crate) trait Read: Send {
 
     /// [`Piece::Done`], where what came is a whole answer.
     fn done(&mut self) -> Option<Piece>;
+
+    /// What the provider told of its use so far, if it did.
+    fn usage(&self) -> Option<Usage>;
 }
 
 /// When an answer is late.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadlines {
     began: Instant,
+    /// When the provider last showed that it works.
+    seen: Instant,
     timeouts: Timeouts,
 }
 
 impl Deadlines {
     pub(super) fn start(timeouts: Timeouts) -> Self {
+        let began = Instant::now();
         Self {
-            began: Instant::now(),
+            began,
+            seen: began,
             timeouts,
         }
     }
 
+    /// An event came. It need not say anything: that an answer is in progress, or a model thinks, is enough.
+    fn seen(&mut self) {
+        self.seen = Instant::now();
+    }
+
     /// How long the next piece may take, and how to tell that it took longer.
     fn wait(&self, started: bool, name: &str) -> (Duration, ModelError) {
-        let elapsed = self.began.elapsed();
-        let total = self.timeouts.total.saturating_sub(elapsed);
+        let total = self.timeouts.total.saturating_sub(self.began.elapsed());
         if !started {
-            let limit = self.timeouts.first_token.min(self.timeouts.total);
-            return (limit.saturating_sub(elapsed), ModelError::Timeout(limit));
+            let limit = self.timeouts.first_token;
+            let wait = limit.saturating_sub(self.seen.elapsed());
+            return match total < wait {
+                true => (total, ModelError::Timeout(self.timeouts.total)),
+                false => (wait, ModelError::Timeout(limit)),
+            };
         }
         let (wait, limit, what) = if total < self.timeouts.idle {
             (total, self.timeouts.total, "was not complete within")
@@ -102,6 +121,9 @@ pub(super) struct Answer {
     events: Events,
     reader: Box<dyn Read>,
     deadlines: Deadlines,
+    tally: Tally,
+    /// How much came.
+    bytes: usize,
     /// Whether anything came: from then on the answer can break, but not be asked for again.
     started: bool,
     /// Read and not given yet: an event may hold several.
@@ -122,6 +144,7 @@ impl Answer {
         response: Response,
         reader: Box<dyn Read>,
         deadlines: Deadlines,
+        tally: Tally,
     ) -> Result<Self, ModelError> {
         let framing = dialect.framing();
         if !framing.is_of(&response) {
@@ -138,6 +161,8 @@ impl Answer {
             events: events(response, framing),
             reader,
             deadlines,
+            tally,
+            bytes: 0,
             started: false,
             ready: VecDeque::new(),
             over: false,
@@ -175,10 +200,20 @@ impl Answer {
                 Some(Err(error)) => return Err(self.interrupted(error)),
                 None => return self.done(),
             };
-            let flow = self
-                .reader
-                .event(&event.kind, &event.data, &mut self.ready)
-                .map_err(|fault| self.of_fault(fault))?;
+            self.deadlines.seen();
+            self.bytes = self.bytes.saturating_add(event.data.len());
+            if self.bytes > LARGEST {
+                return Err(self.broken(format!(
+                    "the answer of `{}` is larger than {} MiB",
+                    self.name,
+                    LARGEST >> 20
+                )));
+            }
+            let read = self.reader.event(&event.kind, &event.data, &mut self.ready);
+            if let Some(usage) = self.reader.usage() {
+                self.tally.told(usage);
+            }
+            let flow = read.map_err(|fault| self.of_fault(fault))?;
             self.over = flow == Flow::End;
             self.started |= !self.ready.is_empty();
         }
@@ -216,7 +251,13 @@ impl Answer {
                 self.of_fault(Fault::Said(error))
             }
             Fault::Said(error) if self.started => ModelError::Broken(error.to_string()),
-            Fault::Said(error) => error,
+            Fault::Said(error) => {
+                // As good as a status of an error: nothing was made, unless the provider counted something.
+                if self.reader.usage().is_none() {
+                    self.tally.refused();
+                }
+                error
+            }
             Fault::Garbled(what) => self.broken(format!(
                 "the answer of `{}` is not what its provider's protocol says: {what}",
                 self.name

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use praxis_core::ModelError;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
@@ -42,6 +42,12 @@ pub(super) async fn of_response(
     response: Response,
 ) -> ModelError {
     let status = response.status();
+    if let Some(place) = elsewhere(status, response.headers()) {
+        return ModelError::Unavailable(format!(
+            "`{name}` answered {status} and leads to `{place}`, which is not followed: the key and the prompt are for the \
+             address of the model alone; where the new one is right, set it as `base_url`"
+        ));
+    }
     let wait = retry_after(response.headers());
     let body = body::of_error(response).await;
     match dialect.failure(name, Some(status), &body) {
@@ -54,6 +60,14 @@ pub(super) async fn of_response(
         },
         error => error,
     }
+}
+
+/// Where a redirect leads, without what may be secret in it.
+fn elsewhere(status: StatusCode, headers: &HeaderMap) -> Option<String> {
+    let place = headers.get(LOCATION).filter(|_| status.is_redirection())?;
+    let place = String::from_utf8_lossy(place.as_bytes());
+    let place = place.split(['?', '#']).next().unwrap_or_default();
+    Some(place.chars().take(LONGEST_MESSAGE).collect())
 }
 
 /// An error by its status and body; inside of a stream there is no status.
@@ -174,15 +188,25 @@ mod tests {
             (
                 401,
                 openai("Incorrect API key provided", "invalid_api_key"),
-                "unauthorized",
+                "upstream_unauthorized",
                 "Incorrect API key",
             ),
-            (403, openai("no access", ""), "unauthorized", "no access"),
-            (402, openai("no money", ""), "unauthorized", "no money"),
+            (
+                403,
+                openai("no access", ""),
+                "upstream_unauthorized",
+                "no access",
+            ),
+            (
+                402,
+                openai("no money", ""),
+                "upstream_unauthorized",
+                "no money",
+            ),
             (
                 429,
                 openai("You exceeded your current quota", "insufficient_quota"),
-                "unauthorized",
+                "upstream_unauthorized",
                 "current quota",
             ),
             (

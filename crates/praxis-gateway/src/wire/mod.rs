@@ -23,6 +23,7 @@ pub(crate) use self::answer::{Fault, Flow, Read};
 pub(crate) use self::frames::Framing;
 use crate::openai as words;
 use crate::providers::Dialect;
+use crate::tally::Tally;
 
 /// A piece of an answer, from any provider. Unlike a `ChatChunk` it may lack the usage.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,8 +54,26 @@ pub(crate) struct Begun {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timeouts {
     pub total: Duration,
+    /// From one sign of work to the next, before anything of the answer came.
     pub first_token: Duration,
     pub idle: Duration,
+    /// The latter two of a model that thinks before it answers.
+    pub thinking: (Duration, Duration),
+}
+
+impl Timeouts {
+    /// Those of one answer.
+    fn of(self, thinks: bool) -> Self {
+        let (first_token, idle) = match thinks {
+            true => self.thinking,
+            false => (self.first_token, self.idle),
+        };
+        Self {
+            first_token: first_token.min(self.total),
+            idle,
+            ..self
+        }
+    }
 }
 
 /// A question as a provider is asked it.
@@ -116,24 +135,37 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Starts an answer.
-    pub(crate) async fn chat(&self, request: &ChatRequest) -> Result<Begun, ModelError> {
-        let deadlines = Deadlines::start(self.timeouts);
+    /// Starts an answer of a model that thinks before, or does not.
+    pub(crate) async fn chat(
+        &self,
+        request: &ChatRequest,
+        thinks: bool,
+        tally: &Tally,
+    ) -> Result<Begun, ModelError> {
+        let timeouts = self.timeouts.of(thinks);
+        let deadlines = Deadlines::start(timeouts);
         let is_chat = request.layout.is_chat();
         let mut question = match is_chat {
             true => self.dialect.ask(self, request)?,
             false => words::completion(self.dialect.facts(), self, request)?,
         };
         let left_out = std::mem::take(&mut question.left_out);
-        let sent = self.send(question);
-        let response = tokio::time::timeout(self.timeouts.first_token, sent)
+        let sent = self.send(question, tally);
+        let response = tokio::time::timeout(timeouts.first_token, sent)
             .await
-            .map_err(|_| ModelError::Timeout(self.timeouts.first_token))??;
+            .map_err(|_| ModelError::Timeout(timeouts.first_token))??;
         let reader: Box<dyn Read> = match is_chat {
             true => self.dialect.reader(self, request),
             false => Box::new(words::Texts::default()),
         };
-        let answer = Answer::new(self.name.clone(), self.dialect, response, reader, deadlines)?;
+        let answer = Answer::new(
+            self.name.clone(),
+            self.dialect,
+            response,
+            reader,
+            deadlines,
+            tally.clone(),
+        )?;
         Ok(Begun {
             pieces: answer.pieces(),
             left_out,
@@ -145,11 +177,15 @@ impl Endpoint {
         &self,
         texts: &[String],
         dimension: Option<usize>,
+        tally: &Tally,
     ) -> Result<(Vec<Vec<f32>>, Option<Usage>), ModelError> {
         let question = self.dialect.embeddings(self, texts, dimension);
         let (vectors, usage) = self
-            .whole(question, |bytes| self.dialect.vectors(bytes))
+            .whole(question, tally, |bytes| self.dialect.vectors(bytes))
             .await?;
+        if let Some(usage) = usage {
+            tally.told(usage);
+        }
         if vectors.len() != texts.len() {
             let message = format!(
                 "`{}` answered {} texts with {} vectors",
@@ -168,7 +204,9 @@ impl Endpoint {
         request: &RerankRequest,
     ) -> Result<Vec<Relevance>, ModelError> {
         let question = self.dialect.ranking(self, request);
-        self.whole(question, |bytes| self.dialect.ranked(bytes))
+        // Nothing of it is charged to anybody.
+        let tally = Tally::default();
+        self.whole(question, &tally, |bytes| self.dialect.ranked(bytes))
             .await
     }
 
@@ -176,10 +214,11 @@ impl Endpoint {
     async fn whole<T>(
         &self,
         question: Question,
+        tally: &Tally,
         read: impl FnOnce(&[u8]) -> Result<T, serde_json::Error>,
     ) -> Result<T, ModelError> {
         let work = async {
-            let response = self.send(question).await?;
+            let response = self.send(question, tally).await?;
             let bytes = body::whole(&self.name, response).await?;
             read(&bytes).map_err(|e| {
                 ModelError::Broken(format!(
@@ -208,7 +247,8 @@ impl Endpoint {
         self.key.as_ref()?.1.as_ref()
     }
 
-    async fn send(&self, question: Question) -> Result<Response, ModelError> {
+    /// Sends a question, and notes that it left. Where the provider is not reached, or says no, nothing is owed for it.
+    async fn send(&self, question: Question, tally: &Tally) -> Result<Response, ModelError> {
         if let Some(reason) = self.unavailable() {
             return Err(ModelError::Unauthorized(format!(
                 "`{}`: {reason}",
@@ -216,14 +256,17 @@ impl Endpoint {
             )));
         }
         let request = self.request(question).await?;
-        let response = self
-            .client
-            .execute(request)
-            .await
-            .map_err(|e| failure::of_transport(&self.name, &e))?;
+        tally.sent();
+        let response = self.client.execute(request).await.map_err(|e| {
+            if e.is_connect() {
+                tally.refused();
+            }
+            failure::of_transport(&self.name, &e)
+        })?;
         if response.status().is_success() {
             return Ok(response);
         }
+        tally.refused();
         Err(failure::of_response(&self.name, self.dialect, response).await)
     }
 

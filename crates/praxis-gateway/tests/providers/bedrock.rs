@@ -221,7 +221,7 @@ async fn errors_say_what_the_caller_can_do() {
         ("upstream_error", false, "Too many tokens"),
         ("upstream_error", true, "The model stream failed."),
         ("context_length_exceeded", false, ""),
-        ("unauthorized", false, "not authorized"),
+        ("upstream_unauthorized", false, "not authorized"),
         ("rate_limited", true, "Too many requests"),
         ("upstream_error", true, "while the model was called"),
     ];

@@ -175,6 +175,7 @@ async fn media_are_sent_or_fetched() {
     let media = |url: &str, content_type: Option<&str>| Part::Media {
         url: url.to_owned(),
         content_type: content_type.map(str::to_owned),
+        detail: None,
     };
     let content = vec![
         Part::Text("What do you see, hear and read?".to_owned()),
@@ -287,9 +288,9 @@ async fn each_error_says_what_the_caller_can_do() {
     let codes = [
         "rate_limited",
         "context_length_exceeded",
-        "unauthorized",
+        "upstream_unauthorized",
         "invalid_request",
-        "unauthorized",
+        "upstream_unauthorized",
         "not_found",
         "upstream_error",
         "upstream_error",

@@ -1,6 +1,6 @@
 //! OpenAI's Responses API.
 
-use praxis_core::chat::ReasoningEffort;
+use praxis_core::chat::{CacheRetention, ReasoningEffort, ServiceTier, Verbosity};
 use praxis_core::{
     ChatRequest, Constraint, FinishReason, Message, ModelError, Part, Role, Sampling, ToolCall,
     ToolChoice, ToolSpec, Usage,
@@ -66,9 +66,25 @@ async fn what_is_asked_is_told_in_the_api_s_words() {
             json!({ "text": { "format": {
                 "type": "json_schema",
                 "name": "answer",
-                "strict": true,
+                "strict": false,
                 "schema": schema,
             } } }),
+        ),
+        (
+            with(|request| request.constraint = Some(Constraint::JsonObject)),
+            json!({ "text": { "format": { "type": "json_object" } } }),
+        ),
+        (
+            with(|request| {
+                request.extras.verbosity = Some(Verbosity::High);
+                request.extras.service_tier = Some(ServiceTier::Flex);
+                request.extras.cache_retention = Some(CacheRetention::Day);
+            }),
+            json!({
+                "text": { "verbosity": "high" },
+                "service_tier": "flex",
+                "prompt_cache_retention": "24h",
+            }),
         ),
         (
             with(|request| request.reasoning_effort = Some(ReasoningEffort::None)),
@@ -99,10 +115,12 @@ async fn images_and_documents_are_sent_in_their_place() {
         Part::Media {
             url: "data:application/pdf;base64,JVBERi0=".to_owned(),
             content_type: None,
+            detail: None,
         },
         Part::Media {
             url: "https://example.com/letter.pdf".to_owned(),
             content_type: Some("application/pdf".to_owned()),
+            detail: None,
         },
     ];
     let asked = fixture("providers/responses").asked_with(json!({ "input": [{
@@ -135,6 +153,7 @@ async fn what_cannot_be_asked_is_refused_before_anything_is_sent() {
     let audio = Part::Media {
         url: "data:audio/wav;base64,AAAA".to_owned(),
         content_type: None,
+        detail: None,
     };
     for (request, begin, part) in [
         (

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use praxis_core::chat::{Layout, ReasoningEffort};
+use praxis_core::chat::{CacheRetention, Extras, Layout, ReasoningEffort, ServiceTier, Verbosity};
+use praxis_core::message::ImageDetail;
 use praxis_core::{Clearance, Constraint, Part, Priority, Role, ToolChoice, ToolSpec};
 use serde_json::json;
 
@@ -66,8 +67,15 @@ fn whatever_changes_an_answer_makes_another_request() {
             r.messages[1].content.push(Part::Media {
                 url: "data:image/png;base64,AA==".to_owned(),
                 content_type: None,
+                detail: None,
             });
         },
+        |r| {
+            let image = Part::image("data:image/png;base64,AA==");
+            let low = image.detailed(Some(ImageDetail::Low));
+            r.messages[1].content.push(low);
+        },
+        |r| r.messages[1].name = Some("ann".to_owned()),
         |r| r.messages[1].tool_calls.push(wanted("a")),
         |r| r.messages[1].tool_calls.push(wanted("b")),
         |r| r.messages[1].tool_call_id = Some("a".to_owned()),
@@ -99,6 +107,7 @@ fn whatever_changes_an_answer_makes_another_request() {
         |r| r.top_logprobs = Some(0),
         |r| r.top_logprobs = Some(1),
         |r| r.constraint = Some(Constraint::JsonSchema(json!({}))),
+        |r| r.constraint = Some(Constraint::JsonObject),
         |r| r.constraint = Some(Constraint::Regex("a".into())),
         |r| r.constraint = Some(Constraint::Grammar("a".into())),
         |r| r.constraint = Some(Constraint::Choice(vec!["a".into()])),
@@ -112,6 +121,12 @@ fn whatever_changes_an_answer_makes_another_request() {
         |r| r.parallel_tool_calls = Some(false),
         |r| r.reasoning_effort = Some(ReasoningEffort::None),
         |r| r.reasoning_effort = Some(ReasoningEffort::High),
+        |r| r.extras.verbosity = Some(Verbosity::Low),
+        |r| r.extras.form.name = Some("a".to_owned()),
+        |r| r.extras.form.description = Some("a".to_owned()),
+        |r| r.extras.form.strict = Some(true),
+        |r| r.extras.form.strict = Some(false),
+        |r| r.extras.strict_tools = vec!["get".to_owned()],
     ];
     let mut keys = BTreeSet::from([key(&request())]);
     for (i, change) in changes.iter().enumerate() {
@@ -159,11 +174,24 @@ fn who_is_served_when_and_where_changes_no_answer() {
             ..request()
         },
         ChatRequest {
+            caller: Some("ann".to_owned()),
+            ..request()
+        },
+        ChatRequest {
             cache_key: Some("k".to_owned()),
             ..request()
         },
         ChatRequest {
             timeout: Some(Duration::from_secs(1)),
+            ..request()
+        },
+        ChatRequest {
+            extras: Extras {
+                service_tier: Some(ServiceTier::Flex),
+                cache_retention: Some(CacheRetention::Day),
+                cache_ttl: Some("30m".to_owned()),
+                ..Extras::default()
+            },
             ..request()
         },
     ] {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::messages;
 use super::thinking::{Asked, Mind};
-use crate::providers::{Facts, schema_alone};
+use crate::providers::{Facts, JSON_ALONE, schema_alone, without_extras};
 use crate::wire::{Endpoint, Question, decimal};
 
 /// The most tokens of an answer, which the API has to be told. All models that are served write 64,000 and more. What
@@ -57,7 +57,13 @@ fn body(
     let mut set = |name: &str, value: Value| body.insert(name.to_owned(), value);
     set("model", model.into());
     set("max_tokens", max_tokens.into());
-    if let Some(text) = messages::system(name, &request.messages)? {
+    let object = matches!(request.constraint, Some(Constraint::JsonObject)).then_some(JSON_ALONE);
+    let system = messages::system(name, &request.messages)?;
+    let system = match (system, object) {
+        (Some(text), Some(object)) => Some(format!("{text}\n\n{object}")),
+        (system, object) => system.or(object.map(str::to_owned)),
+    };
+    if let Some(text) = system {
         let mut block = json!({ "type": "text", "text": text });
         if cache {
             mark(&mut block);
@@ -82,7 +88,9 @@ fn body(
     if let Some(effort) = told.effort {
         output.insert("effort".to_owned(), effort.into());
     }
-    if let Some(constraint) = &request.constraint {
+    if let Some(constraint) = &request.constraint
+        && object.is_none()
+    {
         output.insert("format".to_owned(), format(facts, name, constraint)?);
     }
     if !output.is_empty() {
@@ -129,7 +137,8 @@ fn left_out(request: &ChatRequest) -> Vec<&'static str> {
         ("logprobs", request.top_logprobs.is_some()),
     ];
     let asked = absent.into_iter().filter(|(_, asked)| *asked);
-    asked.map(|(name, _)| name).collect()
+    let asked = asked.map(|(name, _)| name);
+    asked.chain(without_extras(request)).collect()
 }
 
 /// How tokens are chosen, and what of it the model does not take: nothing while it thinks, nothing at all from Claude
@@ -213,7 +222,7 @@ fn choice(choice: &ToolChoice, parallel: Option<bool>) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use praxis_core::Message;
-    use praxis_core::chat::ReasoningEffort;
+    use praxis_core::chat::{ReasoningEffort, ServiceTier, Verbosity};
 
     use super::super::FACTS;
     use super::*;
@@ -383,5 +392,32 @@ mod tests {
             sent("claude-opus-4-8", false, &request).0["output_config"],
             expected
         );
+    }
+
+    #[test]
+    fn json_of_any_kind_is_asked_for_in_words() {
+        let mut request = request();
+        request.constraint = Some(Constraint::JsonObject);
+        let (body, left_out) = sent("claude-opus-4-8", false, &request);
+        assert_eq!(body["system"][0]["text"], JSON_ALONE);
+        assert_eq!((body.get("output_config"), left_out), (None, vec![]));
+        request.messages.insert(0, Message::system("Be brief."));
+        let (body, _) = sent("claude-opus-4-8", false, &request);
+        assert_eq!(
+            body["system"][0]["text"],
+            format!("Be brief.\n\n{JSON_ALONE}")
+        );
+    }
+
+    #[test]
+    fn words_of_openais_alone_are_left_out() {
+        let mut request = request();
+        request.messages[0].name = Some("ann".to_owned());
+        request.extras.verbosity = Some(Verbosity::Low);
+        request.extras.service_tier = Some(ServiceTier::Flex);
+        request.extras.strict_tools = vec!["weather".to_owned()];
+        let (body, left_out) = sent("claude-opus-4-8", false, &request);
+        assert_eq!(left_out, ["verbosity", "service_tier", "strict", "name"]);
+        assert_eq!(body["messages"][0].get("name"), None);
     }
 }

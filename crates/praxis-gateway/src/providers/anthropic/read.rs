@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use praxis_core::chat::FinishReason;
 use praxis_core::tool::{CALL, MAX_TOOL_CALLS};
-use praxis_core::{ToolCallDelta, ids};
+use praxis_core::{ToolCallDelta, Usage, ids};
 use serde_json::{Value, json};
 
 use super::events::{Block, Counts, Delta, Event, finish_reason};
@@ -243,6 +243,10 @@ impl Read for Events {
             finish_reason,
             usage: self.counts.usage(),
         })
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.counts.usage()
     }
 }
 

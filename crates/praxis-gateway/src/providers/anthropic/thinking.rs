@@ -147,7 +147,7 @@ fn budget(effort: ReasoningEffort, max_tokens: u32) -> Option<u32> {
         ReasoningEffort::Low => 4 << 10,
         ReasoningEffort::Medium => 8 << 10,
         ReasoningEffort::High => 16 << 10,
-        ReasoningEffort::XHigh => 32 << 10,
+        ReasoningEffort::XHigh | ReasoningEffort::Max => 32 << 10,
     };
     Some(wanted.min(max_tokens / 4 * 3)).filter(|n| *n >= SMALLEST_BUDGET)
 }

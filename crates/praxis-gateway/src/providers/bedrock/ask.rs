@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::content::{Conversation, Turn};
 use super::model::{Model, Thinking};
 use super::{API, To};
+use crate::providers::{JSON_ALONE, without_extras};
 use crate::wire::{Question, decimal, refused};
 
 /// The fewest tokens that Claude can be told to think at most.
@@ -59,6 +60,8 @@ enum Held<'a> {
     },
     /// By the provider. Models that do not take forced calls are those for which it has a word.
     Format(&'a Value),
+    /// In words: any object will do.
+    Words,
 }
 
 fn held<'a>(to: To<'_>, request: &'a ChatRequest) -> Result<Held<'a>, ModelError> {
@@ -66,6 +69,7 @@ fn held<'a>(to: To<'_>, request: &'a ChatRequest) -> Result<Held<'a>, ModelError
     let schema = match &request.constraint {
         None => return Ok(Held::No),
         Some(Constraint::JsonSchema(schema)) => schema,
+        Some(Constraint::JsonObject) => return Ok(Held::Words),
         Some(other) => {
             return refused(format!(
                 "knows no `{}`; use `json_schema`, or a local model",
@@ -105,14 +109,17 @@ fn must_call(request: &ChatRequest) -> bool {
 /// The body, and what of the request the model has no word for.
 fn body(to: To<'_>, request: &ChatRequest) -> Result<(Value, Vec<&'static str>), ModelError> {
     let held = held(to, request)?;
-    let talk = Conversation::of(to, &request.messages)?;
+    let mut talk = Conversation::of(to, &request.messages)?;
+    if matches!(held, Held::Words) {
+        talk.system.push(json!({ "text": JSON_ALONE }));
+    }
     let mut body = Body {
         to,
         model: Model::of(to.model),
         request,
         fields: Map::new(),
         more: Map::new(),
-        left_out: Vec::new(),
+        left_out: without_extras(request),
     };
     let forced = body.tools(&held, &talk.called);
     let thinks = body.thinking(forced, talk.forgotten);
@@ -189,8 +196,8 @@ impl Body<'_> {
                     false => json!({ "tool": { "name": name } }),
                 })
             }
-            Held::No | Held::Format(_) if tools.is_empty() => None,
-            Held::No | Held::Format(_) => self.choice(),
+            Held::No | Held::Format(_) | Held::Words if tools.is_empty() => None,
+            Held::No | Held::Format(_) | Held::Words => self.choice(),
         };
         if offered && request.parallel_tool_calls == Some(false) {
             self.left_out.push("parallel_tool_calls");
@@ -337,7 +344,7 @@ fn budget(effort: ReasoningEffort, most: Option<u32>) -> Option<u32> {
         ReasoningEffort::Medium => 8192,
         ReasoningEffort::High => 16384,
         // The longest answers of some models have 32,000 tokens.
-        ReasoningEffort::XHigh => 24576,
+        ReasoningEffort::XHigh | ReasoningEffort::Max => 24576,
     };
     let budget = most.map_or(wanted, |most| wanted.min(most / 2));
     (budget >= LEAST_THOUGHTS).then_some(budget)

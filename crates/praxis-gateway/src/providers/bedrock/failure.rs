@@ -134,7 +134,7 @@ mod tests {
             (
                 403,
                 r#"{"Message":"User is not authorized"}"#,
-                "unauthorized",
+                "upstream_unauthorized",
             ),
             (
                 404,

@@ -178,6 +178,10 @@ impl Read for Events {
             usage: self.usage,
         })
     }
+
+    fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
 }
 
 /// Why the answer ended.

@@ -240,7 +240,7 @@ mod tests {
     fn what_cannot_be_signed_is_refused() {
         let refused = |credential: &AwsCredential, region: &str, mut request: Request| {
             let error = sign("m", credential, region, &mut request).unwrap_err();
-            assert_eq!(error.code().as_str(), "unauthorized");
+            assert_eq!(error.code().as_str(), "upstream_unauthorized");
             assert!(!request.headers().contains_key(AUTHORIZATION));
         };
         let good = credential(None);

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::thinking::Thinking;
 use super::{API, contents};
+use crate::providers::without_extras;
 use crate::wire::{decimal, refused};
 
 /// The body of a request, and what of it the API has no word for.
@@ -61,7 +62,8 @@ fn left_out(request: &ChatRequest) -> Vec<&'static str> {
         ("parallel_tool_calls", one_call),
     ];
     let asked = absent.into_iter().filter(|(_, asked)| *asked);
-    asked.map(|(name, _)| name).collect()
+    let asked = asked.map(|(name, _)| name);
+    asked.chain(without_extras(request)).collect()
 }
 
 /// How tokens are chosen and reported ("GenerationConfig").
@@ -106,6 +108,10 @@ fn constrain(
     config: &mut Map<String, Value>,
 ) -> Result<(), ModelError> {
     let (kind, word, schema) = match constraint {
+        Constraint::JsonObject => {
+            config.insert("responseMimeType".to_owned(), "application/json".into());
+            return Ok(());
+        }
         Constraint::JsonSchema(schema) => {
             ("application/json", "responseJsonSchema", schema.clone())
         }
@@ -220,6 +226,10 @@ mod tests {
         let schema = json!({ "type": "object", "properties": { "a": { "type": "integer" } } });
         let choices = vec!["yes".to_owned(), "no".to_owned()];
         for (constraint, expected) in [
+            (
+                Constraint::JsonObject,
+                json!({ "responseMimeType": "application/json" }),
+            ),
             (
                 Constraint::JsonSchema(schema.clone()),
                 json!({ "responseMimeType": "application/json", "responseJsonSchema": schema }),

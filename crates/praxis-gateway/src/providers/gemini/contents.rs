@@ -217,6 +217,7 @@ mod tests {
         Part::Media {
             url: url.to_owned(),
             content_type: content_type.map(str::to_owned),
+            detail: None,
         }
     }
 

@@ -107,15 +107,15 @@ mod tests {
             ),
             (
                 error(400, "INVALID_ARGUMENT", "API Key not found.", of_key),
-                "unauthorized",
+                "upstream_unauthorized",
             ),
             (
                 error(400, "INVALID_ARGUMENT", "API key not valid.", json!(null)),
-                "unauthorized",
+                "upstream_unauthorized",
             ),
             (
                 error(403, "PERMISSION_DENIED", "no access", json!([])),
-                "unauthorized",
+                "upstream_unauthorized",
             ),
             (
                 error(404, "NOT_FOUND", "no such model", json!([])),

@@ -136,6 +136,10 @@ impl Read for Reader {
             usage: self.usage,
         })
     }
+
+    fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
 }
 
 /// Why it ended. Each reason but two is a filter's, or one that the provider does not explain: it withheld the rest.

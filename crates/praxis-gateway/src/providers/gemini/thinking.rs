@@ -59,8 +59,8 @@ fn budget(model: &str, effort: ReasoningEffort) -> u32 {
         ReasoningEffort::None => 0,
         ReasoningEffort::Minimal | ReasoningEffort::Low => 1024,
         ReasoningEffort::Medium => 8192,
-        ReasoningEffort::XHigh if pro => 32768,
-        ReasoningEffort::High | ReasoningEffort::XHigh => 24576,
+        ReasoningEffort::XHigh | ReasoningEffort::Max if pro => 32768,
+        ReasoningEffort::High | ReasoningEffort::XHigh | ReasoningEffort::Max => 24576,
     }
 }
 
@@ -72,7 +72,7 @@ fn level(model: &str, effort: ReasoningEffort) -> &'static str {
         ReasoningEffort::None | ReasoningEffort::Minimal if takes_minimal => "MINIMAL",
         ReasoningEffort::None | ReasoningEffort::Minimal | ReasoningEffort::Low => "LOW",
         ReasoningEffort::Medium => "MEDIUM",
-        ReasoningEffort::High | ReasoningEffort::XHigh => "HIGH",
+        ReasoningEffort::High | ReasoningEffort::XHigh | ReasoningEffort::Max => "HIGH",
     }
 }
 

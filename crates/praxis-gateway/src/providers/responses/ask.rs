@@ -1,12 +1,13 @@
 //! The body of `POST /responses` (OpenAI API reference, "Create a model response").
 
-use praxis_core::chat::ReasoningEffort;
+use praxis_core::chat::{Form, ReasoningEffort};
 use praxis_core::{ChatRequest, Constraint, ModelError, Sampling, ToolChoice, ToolSpec};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::API;
 use super::before::before;
 use super::input::input;
+use crate::openai as words;
 use crate::providers::{Facts, schema_alone};
 use crate::wire::{Endpoint, Question, decimal, refused};
 
@@ -27,12 +28,33 @@ pub(super) fn question(
         "stream": true,
         "store": false,
     });
-    let left_out = sampling(&to.name, &request.sampling, &mut body)?;
+    let mut left_out = sampling(&to.name, &request.sampling, &mut body)?;
+    let mut text = Map::new();
     if let Some(constraint) = &request.constraint {
-        body["text"] = json!({ "format": held_to(facts, to, constraint)? });
+        let format = held_to(facts, to, constraint, &request.extras.form)?;
+        text.insert("format".to_owned(), format);
+    }
+    if let Some(verbosity) = request.extras.verbosity {
+        text.insert("verbosity".to_owned(), verbosity.as_str().into());
+    }
+    if !text.is_empty() {
+        body["text"] = text.into();
+    }
+    if let Some(tier) = request.extras.service_tier {
+        match tier.word() {
+            Some(word) => body["service_tier"] = word.into(),
+            None => left_out.push("service_tier"),
+        }
+    }
+    if request.messages.iter().any(|m| m.name.is_some()) {
+        left_out.push("name");
     }
     if !request.tools.is_empty() {
-        body["tools"] = request.tools.iter().map(tool).collect();
+        let strict = &request.extras.strict_tools;
+        let tools = request.tools.iter();
+        body["tools"] = tools
+            .map(|one| tool(one, strict.contains(&one.name)))
+            .collect();
         if let Some(choice) = choice(&request.tool_choice) {
             body["tool_choice"] = choice;
         }
@@ -64,6 +86,9 @@ pub(super) fn question(
     }
     if let Some(key) = &request.cache_key {
         body["prompt_cache_key"] = key.as_str().into();
+    }
+    for (word, said) in words::cache_times(request) {
+        body[word] = said;
     }
     Ok(Question {
         left_out,
@@ -105,26 +130,32 @@ fn sampling(
     Ok(asked.map(|(word, _)| word).collect())
 }
 
-/// What the answer is held to. `strict`: a schema that cannot be held is refused.
-fn held_to(facts: &Facts, to: &Endpoint, constraint: &Constraint) -> Result<Value, ModelError> {
+/// What the answer is held to.
+fn held_to(
+    facts: &Facts,
+    to: &Endpoint,
+    constraint: &Constraint,
+    form: &Form,
+) -> Result<Value, ModelError> {
     match constraint {
-        Constraint::JsonSchema(schema) => Ok(json!({
-            "type": "json_schema",
-            "name": "answer",
-            "strict": true,
-            "schema": schema,
-        })),
+        Constraint::JsonSchema(schema) => {
+            let mut format = words::schema(schema, form);
+            format.insert("type".to_owned(), "json_schema".into());
+            Ok(format.into())
+        }
+        Constraint::JsonObject => Ok(json!({ "type": "json_object" })),
         other => Err(schema_alone(&to.name, &facts.api(), other)),
     }
 }
 
-/// A tool. Not `strict`, which is the API's default and takes few schemas: arguments are checked by who calls.
-fn tool(tool: &ToolSpec) -> Value {
+/// A tool. Not `strict` unless the client says so: it is the API's default, and takes few schemas. Arguments are checked
+/// by who calls.
+fn tool(tool: &ToolSpec, strict: bool) -> Value {
     let mut wire = json!({
         "type": "function",
         "name": tool.name,
         "parameters": tool.parameters,
-        "strict": false,
+        "strict": strict,
     });
     if !tool.description.is_empty() {
         wire["description"] = tool.description.as_str().into();

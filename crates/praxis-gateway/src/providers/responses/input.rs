@@ -1,6 +1,7 @@
 //! Messages as the API takes them: items, of which calls, their results and what was thought before them are such of
 //! their own (OpenAI API reference, "Create a model response", `input`).
 
+use praxis_core::message::ImageDetail;
 use praxis_core::{Message, ModelError, Part, Role, ToolCall};
 use serde_json::{Value, json};
 
@@ -137,11 +138,11 @@ const FILES: &[(&str, &str)] = &[
 ];
 
 fn content(name: &str, part: &Part) -> Result<Value, ModelError> {
-    let url = match part {
+    let (url, detail) = match part {
         Part::Text(text) => return Ok(json!({ "type": "input_text", "text": text })),
-        Part::Media { url, .. } => url,
+        Part::Media { url, detail, .. } => (url, detail.unwrap_or(ImageDetail::Auto)),
     };
-    let image = || json!({ "type": "input_image", "image_url": url, "detail": "auto" });
+    let image = || json!({ "type": "input_image", "image_url": url, "detail": detail });
     // What has no type is an image: by far the most of what is sent, and the provider will say.
     let Some(kind) = part.media_type() else {
         return Ok(image());
@@ -177,6 +178,7 @@ mod tests {
         Part::Media {
             url: url.to_owned(),
             content_type: content_type.map(str::to_owned),
+            detail: None,
         }
     }
 

@@ -223,6 +223,10 @@ impl Read for Events {
             usage: self.usage,
         })
     }
+
+    fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
 }
 
 fn text(delta: Delta, pieces: &mut VecDeque<Piece>) {

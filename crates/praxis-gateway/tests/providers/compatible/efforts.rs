@@ -1,7 +1,7 @@
 //! How long models think, in the words of each provider.
 
 use praxis_core::ChatRequest;
-use praxis_core::chat::ReasoningEffort::{High, Low, Medium, Minimal, None as Not, XHigh};
+use praxis_core::chat::ReasoningEffort::{High, Low, Max, Medium, Minimal, None as Not, XHigh};
 use serde_json::json;
 
 use super::words::are_sent;
@@ -17,6 +17,13 @@ async fn an_effort_is_told_as_the_model_takes_it() {
             "m",
             Some(Not),
             json!({ "reasoning_effort": "none" }),
+            &[],
+        ),
+        (
+            "azure",
+            "m",
+            Some(Max),
+            json!({ "reasoning_effort": "max" }),
             &[],
         ),
         ("deepseek", "m", None, json!({}), &[]),

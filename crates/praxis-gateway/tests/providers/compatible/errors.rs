@@ -52,7 +52,7 @@ async fn each_says_what_the_caller_can_do() {
             "deepseek",
             402,
             of_type("unknown_error", "Insufficient Balance"),
-            "unauthorized",
+            "upstream_unauthorized",
         ),
         (
             "groq",
@@ -91,7 +91,7 @@ async fn each_says_what_the_caller_can_do() {
             "moonshot",
             429,
             of_type("exceeded_current_quota_error", "no money"),
-            "unauthorized",
+            "upstream_unauthorized",
         ),
         (
             "moonshot",
@@ -109,7 +109,7 @@ async fn each_says_what_the_caller_can_do() {
             "openrouter",
             402,
             json!({ "error": { "code": 402, "message": "Insufficient credits" } }),
-            "unauthorized",
+            "upstream_unauthorized",
         ),
         (
             "openrouter",
@@ -141,7 +141,7 @@ async fn each_says_what_the_caller_can_do() {
             "qwen",
             400,
             json!({ "code": "Arrearage", "message": "overdue" }),
-            "unauthorized",
+            "upstream_unauthorized",
         ),
         (
             "qwen",
@@ -155,7 +155,12 @@ async fn each_says_what_the_caller_can_do() {
             json!({ "error": "Request failed during generation", "error_type": "generation" }),
             "upstream_error",
         ),
-        ("zhipu", 429, of_code("1113", "no balance"), "unauthorized"),
+        (
+            "zhipu",
+            429,
+            of_code("1113", "no balance"),
+            "upstream_unauthorized",
+        ),
         (
             "zhipu",
             429,

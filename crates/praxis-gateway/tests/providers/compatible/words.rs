@@ -1,7 +1,8 @@
 //! What a request becomes where a provider has words of its own for it, or none.
 
-use praxis_core::chat::ReasoningEffort;
-use praxis_core::{ChatRequest, Constraint, Message, ModelError, Role, ToolCall, ToolChoice};
+use praxis_core::chat::{CacheRetention, Extras, Form, ReasoningEffort, ServiceTier, Verbosity};
+use praxis_core::message::ImageDetail;
+use praxis_core::{ChatRequest, Constraint, Message, ModelError, Part, Role, ToolCall, ToolChoice};
 use serde_json::{Value, json};
 
 use super::{left_out, lines, short, wanted, weather};
@@ -135,8 +136,9 @@ async fn constraints() {
     let schema = || Constraint::JsonSchema(json!({ "type": "object" }));
     let format = json!({
         "type": "json_schema",
-        "json_schema": { "name": "answer", "strict": true, "schema": { "type": "object" } },
+        "json_schema": { "name": "answer", "strict": false, "schema": { "type": "object" } },
     });
+    let object = json!({ "response_format": { "type": "json_object" } });
     let formatted = json!({ "response_format": format });
     let choice = || Constraint::Choice(vec!["1.5".to_owned(), "no".to_owned()]);
     let regex = || Constraint::Regex("a+".to_owned());
@@ -159,6 +161,13 @@ async fn constraints() {
             thinks_hard,
             json!({ "response_format": format, "enable_thinking": false }),
             &["reasoning_effort"],
+        ),
+        (
+            "tgi",
+            "m",
+            held_to(Constraint::JsonObject),
+            json!({ "response_format": { "type": "json", "value": { "type": "object" } } }),
+            &[],
         ),
         (
             "sglang",
@@ -214,6 +223,19 @@ async fn constraints() {
     ] {
         rows.push((provider, "m", held_to(schema()), formatted.clone(), &[]));
     }
+    for provider in [
+        "azure",
+        "deepseek",
+        "llama-server",
+        "mistral",
+        "moonshot",
+        "ollama",
+        "sglang",
+        "vllm",
+    ] {
+        let asked = held_to(Constraint::JsonObject);
+        rows.push((provider, "m", asked, object.clone(), &[]));
+    }
     are_sent(rows).await;
 
     for (provider, constraint) in [
@@ -229,6 +251,181 @@ async fn constraints() {
         match outcome.answer {
             Err(ModelError::InvalidRequest(message)) => {
                 assert!(message.starts_with("constraint: "), "{message}");
+            }
+            other => panic!("{provider}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_form_is_called_and_held_as_the_client_says() {
+    let closed = json!({
+        "type": "object",
+        "properties": { "city": { "type": "string" } },
+        "required": ["city"],
+        "additionalProperties": false,
+    });
+    let named = Form {
+        name: Some("place".to_owned()),
+        description: Some("Where it is.".to_owned()),
+        strict: Some(false),
+    };
+    let rows = [(Form::default(), true), (named, false)];
+    let rows = rows.into_iter().map(|(form, strict)| -> Row {
+        let mut held = json!({ "strict": strict, "schema": closed });
+        held["name"] = form.name.as_deref().unwrap_or("answer").into();
+        if let Some(description) = &form.description {
+            held["description"] = description.as_str().into();
+        }
+        let mut request = held_to(Constraint::JsonSchema(closed.clone()));
+        request.extras.form = form;
+        let format = json!({ "type": "json_schema", "json_schema": held });
+        let fields = json!({ "response_format": format });
+        ("azure", "m", request, fields, &[])
+    });
+    are_sent(rows.collect()).await;
+}
+
+#[tokio::test]
+async fn what_few_providers_have_words_for() {
+    let asked = |tier: ServiceTier| ChatRequest {
+        tools: vec![weather()],
+        cache_key: Some("k".to_owned()),
+        extras: Extras {
+            verbosity: Some(Verbosity::Low),
+            service_tier: Some(tier),
+            cache_retention: Some(CacheRetention::Day),
+            cache_ttl: Some("30m".to_owned()),
+            strict_tools: vec!["weather".to_owned()],
+            ..Extras::default()
+        },
+        ..question("Hi")
+    };
+    let function = |strict: bool| {
+        let mut function = serde_json::to_value(weather()).unwrap();
+        if strict {
+            function["strict"] = true.into();
+        }
+        json!([{ "type": "function", "function": function }])
+    };
+    let azure = |tier: Option<&str>| {
+        let mut fields = json!({
+            "tools": function(true),
+            "verbosity": "low",
+            "prompt_cache_key": "k",
+            "prompt_cache_retention": "24h",
+            "prompt_cache_options": { "ttl": "30m" },
+        });
+        if let Some(tier) = tier {
+            fields["service_tier"] = tier.into();
+        }
+        fields
+    };
+    are_sent(vec![
+        (
+            "azure",
+            "m",
+            asked(ServiceTier::Flex),
+            azure(Some("flex")),
+            &[],
+        ),
+        // It would cost more than the model's price.
+        (
+            "azure",
+            "m",
+            asked(ServiceTier::Priority),
+            azure(None),
+            &["service_tier"],
+        ),
+        (
+            "groq",
+            "m",
+            asked(ServiceTier::Default),
+            json!({ "tools": function(true), "service_tier": "on_demand" }),
+            &["verbosity"],
+        ),
+        (
+            "deepseek",
+            "m",
+            asked(ServiceTier::Flex),
+            json!({ "tools": function(false) }),
+            &["service_tier", "strict", "verbosity"],
+        ),
+        (
+            "moonshot",
+            "moonshot-v1-8k",
+            asked(ServiceTier::Auto),
+            json!({ "tools": function(false), "prompt_cache_key": "k" }),
+            &["strict", "verbosity"],
+        ),
+        (
+            "openrouter",
+            "m",
+            asked(ServiceTier::Default),
+            json!({ "tools": function(true), "verbosity": "low" }),
+            &[],
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn who_wrote_it_and_what_it_shows_and_sounds_like() {
+    let recording = Part::Media {
+        url: "data:audio/wav;base64,UklGRg==".to_owned(),
+        content_type: None,
+        detail: None,
+    };
+    let image = Part::image("https://a.example/b.png").detailed(Some(ImageDetail::Low));
+    let heard = |parts: Vec<Part>| {
+        let mut message = Message::of_parts(Role::User, parts);
+        message.name = Some("ann".to_owned());
+        ChatRequest {
+            messages: vec![message],
+            ..question("")
+        }
+    };
+    let seen = json!({
+        "type": "image_url",
+        "image_url": { "url": "https://a.example/b.png", "detail": "low" },
+    });
+    let sent = |name: Option<&str>, audio: Value| {
+        let audio = json!({ "type": "input_audio", "input_audio": audio });
+        let mut message = json!({ "role": "user", "content": [seen, audio] });
+        if let Some(name) = name {
+            message["name"] = name.into();
+        }
+        json!({ "messages": [message] })
+    };
+    let plain = || json!({ "data": "UklGRg==", "format": "wav" });
+    let both = || heard(vec![image.clone(), recording.clone()]);
+    are_sent(vec![
+        ("azure", "m", both(), sent(Some("ann"), plain()), &[]),
+        ("vllm", "m", both(), sent(Some("ann"), plain()), &[]),
+        (
+            "qwen",
+            "m",
+            both(),
+            sent(
+                None,
+                json!({ "data": "data:;base64,UklGRg==", "format": "wav" }),
+            ),
+            &["name"],
+        ),
+        (
+            "mistral",
+            "m",
+            both(),
+            sent(None, json!("UklGRg==")),
+            &["name"],
+        ),
+    ])
+    .await;
+    for provider in ["deepseek", "groq", "moonshot", "ollama", "tgi", "zhipu"] {
+        let outcome = ask(&lines(provider, "m"), vec![], both()).await;
+        match outcome.answer {
+            Err(ModelError::InvalidRequest(message)) => {
+                assert!(message.contains("takes no audio"), "{message}");
             }
             other => panic!("{provider}: {other:?}"),
         }

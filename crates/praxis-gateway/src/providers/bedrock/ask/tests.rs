@@ -240,6 +240,20 @@ fn an_answer_is_held_to_a_schema_in_the_way_that_the_model_has() {
 }
 
 #[test]
+fn json_of_any_kind_is_asked_for_in_words() {
+    let request = ChatRequest {
+        constraint: Some(Constraint::JsonObject),
+        ..request()
+    };
+    let (body, left_out) = body(to(HAIKU_3), &request).unwrap();
+    let told = json!({ "text": JSON_ALONE });
+    let system = body["system"].as_array().unwrap();
+    assert_eq!((system.last(), left_out), (Some(&told), vec![]));
+    assert_eq!(body.get("toolConfig"), None);
+    assert_eq!(answer_tool(to(HAIKU_3), &request), None);
+}
+
+#[test]
 fn what_an_answer_cannot_be_held_to_is_refused_with_the_fix() {
     for (constraint, said) in [
         (Constraint::Regex("a+".to_owned()), "`regex`"),

@@ -148,6 +148,7 @@ fn media_are_sent_where_there_is_a_word_for_them() {
     let media = |url: &str, content_type: Option<&str>| Part::Media {
         url: url.to_owned(),
         content_type: content_type.map(str::to_owned),
+        detail: None,
     };
     let sent = |part: Part| {
         let message = Message::of_parts(Role::User, vec![part]);
