@@ -78,7 +78,9 @@ fn history(message: &Message) -> dotprompt::Message {
             .iter()
             .map(|part| match part {
                 Part::Text(text) => dotprompt::Part::text(text.as_str()),
-                Part::Media { url, content_type } => dotprompt::Part::Media {
+                Part::Media {
+                    url, content_type, ..
+                } => dotprompt::Part::Media {
                     media: dotprompt::Media {
                         url: url.clone(),
                         content_type: content_type.clone(),
@@ -110,6 +112,7 @@ fn to_model(message: dotprompt::Message) -> Option<Message> {
                 content_type => Part::Media {
                     url: media.url,
                     content_type,
+                    detail: None,
                 },
             }),
             (dotprompt::Part::Pending { .. }, _) => {}

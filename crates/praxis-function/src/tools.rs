@@ -32,6 +32,13 @@ const MAX_RESULT: usize = 4000;
 const SHARE: usize = 4;
 const LEAST_RESULT: usize = 64;
 
+/// What marks, in the schema of a function's output, a field that is for people and programs: a picture costs a model
+/// thousands of tokens and tells it nothing.
+const NOT_FOR_MODELS: &str = "x-not-for-models";
+
+/// How deep a schema is looked at for such marks.
+const DEEPEST: usize = 3;
+
 /// The tools of a prompt.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tools {
@@ -214,7 +221,7 @@ impl Asking<'_> {
         let (text, failed) = match result {
             Ok(value) => {
                 span.finish(self.traced(value.clone()));
-                (shortened(&written(&value), room), false)
+                (shortened(&written(&self.read(call, value)), room), false)
             }
             Err(error) => {
                 span.fail(&error);
@@ -236,6 +243,15 @@ impl Asking<'_> {
             .await;
         }
         Ok(Message::tool(&call.id, text))
+    }
+
+    /// What a model reads of a result.
+    fn read(&self, call: &ToolCall, mut value: Value) -> Value {
+        let function = self.tools.functions.get(&call.name);
+        if let Some(Ok(function)) = function.map(|name| self.deps.functions.get(name)) {
+            leave_out(&mut value, &function.signature().output_schema, 0);
+        }
+        value
     }
 
     async fn tool_result(&self, call: &ToolCall, cx: &CallContext) -> Result<Value, CallError> {
@@ -266,6 +282,26 @@ impl Asking<'_> {
         let given = Box::pin(function.call(arguments, &cx.nested()?)).await?;
         secrets.note(&given, hidden);
         Ok(self.restored(given))
+    }
+}
+
+/// Takes out of a result what its schema marks as not for models.
+fn leave_out(value: &mut Value, schema: &Value, depth: usize) {
+    let (Some(fields), Some(parts)) = (
+        value.as_object_mut(),
+        schema.get("properties").and_then(Value::as_object),
+    ) else {
+        return;
+    };
+    let is_marked = |part: &Value| part.get(NOT_FOR_MODELS) == Some(&Value::Bool(true));
+    fields.retain(|name, _| !parts.get(name).is_some_and(is_marked));
+    if depth == DEEPEST {
+        return;
+    }
+    for (name, part) in parts {
+        if let Some(field) = fields.get_mut(name) {
+            leave_out(field, part, depth + 1);
+        }
     }
 }
 
@@ -305,6 +341,28 @@ mod tests {
                 "{wrong}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_not_for_models_is_left_out_also_in_a_frame() {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "answer": { "type": "string" },
+                "chart": { "type": ["string", "null"], "x-not-for-models": true },
+            },
+        });
+        let framed = json!({ "properties": { "from": { "type": "string" }, "content": schema } });
+        let given = json!({ "answer": "12", "chart": "<svg/>", "more": 1 });
+        let mut plain = given.clone();
+        leave_out(&mut plain, &schema, 0);
+        assert_eq!(plain, json!({ "answer": "12", "more": 1 }));
+        let mut inner = json!({ "from": "sales/ask", "content": given });
+        leave_out(&mut inner, &framed, 0);
+        assert_eq!(inner["content"], plain);
+        let mut text = json!("as it is");
+        leave_out(&mut text, &schema, 0);
+        assert_eq!(text, "as it is");
     }
 
     #[test]

@@ -61,6 +61,21 @@ pub enum Names {
     Below(String),
 }
 
+/// What ties a tool file to others of the application, as far as it can be told without making its tools.
+#[derive(Default)]
+pub(crate) struct Ties {
+    /// The folder that it works in, below the application's.
+    pub folder: Option<String>,
+    /// Whether a model may write there what it likes.
+    pub writes: bool,
+    /// Whether programs run there that no person lets through one by one.
+    pub runs: bool,
+    /// The `python` tool file whose policy holds where it has none of its own.
+    pub policy_of: Option<String>,
+    /// What is likely not as meant in the file itself.
+    pub warnings: Vec<Problem>,
+}
+
 impl Names {
     /// Whether a function of this name is one of them, or may be.
     pub fn may_have(&self, name: &str) -> bool {
@@ -109,6 +124,7 @@ impl Toolbox {
     pub async fn load(&self, deps: &ToolDeps) -> Loaded {
         let mut diagnostics = self.mistakes.clone();
         let mut functions: Vec<Arc<dyn Function>> = Vec::new();
+        let mut guarded: Vec<Arc<Guarded>> = Vec::new();
         for function in builtin::functions() {
             match function {
                 Ok(function) => functions.push(function),
@@ -119,11 +135,13 @@ impl Toolbox {
         let makes: Vec<_> = makes.collect();
         let mut made = futures::stream::iter(makes).buffered(AT_ONCE);
         while let Some((mut tools, mut found)) = made.next().await {
-            functions.append(&mut tools);
+            guarded.append(&mut tools);
             diagnostics.append(&mut found);
         }
-        let approved = safety::approved(&functions, deps);
-        functions.push(approved);
+        let of_files = guarded.iter().map(Arc::clone);
+        functions.extend(of_files.map(|function| function as Arc<dyn Function>));
+        diagnostics.extend(self.armed());
+        functions.push(safety::approved(&guarded, deps));
         let known = functions.iter().map(|f| f.signature().name.clone());
         diagnostics.extend(clashes(&Names::Known(known.collect()), &self.prompts));
         functions.sort_by(|a, b| a.signature().name.cmp(&b.signature().name));
@@ -179,8 +197,47 @@ impl Toolbox {
             let names = file.declared.names(&file.name, &self.root, state);
             diagnostics.extend(clashes(&names, &self.prompts));
             all.push(names);
+            let warnings = file.declared.ties().warnings.into_iter();
+            diagnostics.extend(warnings.map(|problem| file.warning(problem)));
         }
+        diagnostics.extend(self.armed());
         (all, diagnostics)
+    }
+
+    /// A warning for each folder in which a model may write and programs run. Programs obey files that they find: a
+    /// `Makefile`, a `package.json`, what a pattern lets a command name. Who may write them has code run.
+    fn armed(&self) -> Vec<Diagnostic> {
+        let files = self.files.iter();
+        let tied = files.map(|file| (file, file.declared.ties()));
+        let tied: Vec<(&ToolFile, Ties)> = tied.collect();
+        let mut found = Vec::new();
+        for (runs, there) in tied.iter().filter(|(_, ties)| ties.runs) {
+            let Some(folder) = &there.folder else {
+                continue;
+            };
+            let writes = tied.iter().find(|(_, ties)| {
+                let own = ties.folder.as_ref().filter(|_| ties.writes);
+                let (own, folder) = (own.map(Path::new), Path::new(folder));
+                own.is_some_and(|own| own.starts_with(folder) || folder.starts_with(own))
+            });
+            let Some((writes, _)) = writes else {
+                continue;
+            };
+            found.push(runs.warning(Problem {
+                path: "folder".to_owned(),
+                message: format!(
+                    "a model that writes by `{FOLDER}/{}.{}.toml` in `{}` may write what these programs obey, and so \
+                     have code run",
+                    writes.name, writes.kind, folder
+                ),
+                help: Some(
+                    "give each a folder of its own, write `read_only = true` for the files, or have a person see each \
+                     command: `[policy]` with `approval = \"always\"`"
+                        .to_owned(),
+                ),
+            }));
+        }
+        found
     }
 }
 
@@ -193,6 +250,11 @@ trait Declared: Send + Sync {
 
     fn names(&self, name: &str, root: &Path, state: &Path) -> Names;
 
+    /// What ties it to other files.
+    fn ties(&self) -> Ties {
+        Ties::default()
+    }
+
     async fn make(&self, name: &str, deps: &ToolDeps) -> Result<Made, Problem>;
 }
 
@@ -204,9 +266,9 @@ struct Kind {
     read: fn(&TomlFile) -> Result<Box<dyn Declared>, Diagnostic>,
 }
 
-/// The table of kinds: the word of each, and its module.
+/// The table of kinds: the word of each, and its module; `[ties]` where its files have to do with others.
 macro_rules! kinds {
-    ($($word:literal => $($part:ident)::+,)*) => {
+    ($($word:literal => $($part:ident)::+ $([$ties:ident])?,)*) => {
         const KINDS: &[Kind] = &[$(Kind {
             word: $word,
             read: |file| Ok(Box::new(file.parse::<crate::$($part)::+::Config>()?)),
@@ -228,6 +290,11 @@ macro_rules! kinds {
                 crate::$($part)::+::names(name, self, root, state)
             }
 
+            // The type's own function goes before that of the trait.
+            $(fn $ties(&self) -> Ties {
+                Self::$ties(self)
+            })?
+
             async fn make(&self, name: &str, deps: &ToolDeps) -> Result<Made, Problem> {
                 crate::$($part)::+::make(name, self, deps).await
             }
@@ -236,16 +303,16 @@ macro_rules! kinds {
 }
 
 kinds! {
-    "files" => builtin::files,
+    "files" => builtin::files [ties],
     "http" => http,
     "mail" => builtin::mail,
     "mcp" => mcp,
     "openapi" => openapi,
     "python" => python,
-    "pytool" => python::made,
+    "pytool" => python::made [ties],
     "search" => search,
-    "shell" => builtin::shell,
-    "sql" => sql,
+    "shell" => builtin::shell [ties],
+    "sql" => sql [ties],
     "web" => web,
 }
 
@@ -254,6 +321,8 @@ struct ToolFile {
     name: String,
     kind: &'static str,
     text: TomlFile,
+    /// What its functions are held to.
+    policy: PolicyConfig,
     declared: Box<dyn Declared>,
 }
 
@@ -262,10 +331,18 @@ impl ToolFile {
     fn copy(&self, state: &Path) -> PathBuf {
         state.join(self.kind).join(format!("{}.json", self.name))
     }
+
+    /// A problem of it as a warning.
+    fn warning(&self, problem: Problem) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Warning,
+            ..self.text.diagnose(problem)
+        }
+    }
 }
 
 /// The tools of one file, guarded by its policy, and what is wrong with it.
-async fn made(file: &ToolFile, deps: &ToolDeps) -> (Vec<Arc<dyn Function>>, Vec<Diagnostic>) {
+async fn made(file: &ToolFile, deps: &ToolDeps) -> (Vec<Arc<Guarded>>, Vec<Diagnostic>) {
     let made = tokio::time::timeout(LONGEST, file.declared.make(&file.name, deps)).await;
     let made = made.unwrap_or_else(|_| {
         let seconds = LONGEST.as_secs();
@@ -279,13 +356,10 @@ async fn made(file: &ToolFile, deps: &ToolDeps) -> (Vec<Arc<dyn Function>>, Vec<
         Ok(made) => made,
         Err(problem) => return (Vec::new(), vec![file.text.diagnose(problem)]),
     };
-    let warning = |problem| Diagnostic {
-        severity: Severity::Warning,
-        ..file.text.diagnose(problem)
-    };
-    let mut found: Vec<Diagnostic> = warnings.into_iter().map(warning).collect();
+    let warnings = warnings.into_iter().map(|problem| file.warning(problem));
+    let mut found: Vec<Diagnostic> = warnings.collect();
     let mut names = BTreeSet::new();
-    let mut functions: Vec<Arc<dyn Function>> = Vec::new();
+    let mut functions: Vec<Arc<Guarded>> = Vec::new();
     for tool in tools {
         let name = tool.function.signature().name.clone();
         if !is_below(&name, &file.name) || !names.insert(name.clone()) {
@@ -294,7 +368,7 @@ async fn made(file: &ToolFile, deps: &ToolDeps) -> (Vec<Arc<dyn Function>>, Vec<
             found.push(Diagnostic::error(message).help(help));
             continue;
         }
-        functions.push(Guarded::wrap(tool, file.declared.policy(), deps));
+        functions.push(Guarded::wrap(tool, &file.policy, deps));
     }
     (functions, found)
 }
@@ -343,6 +417,7 @@ fn read(root: &Path) -> (Vec<ToolFile>, Vec<Diagnostic>) {
                         name,
                         kind: kind.word,
                         text,
+                        policy: declared.policy().clone(),
                         declared,
                     });
                 } else {
@@ -352,7 +427,25 @@ fn read(root: &Path) -> (Vec<ToolFile>, Vec<Diagnostic>) {
             Err(problem) => problems.push(problem),
         }
     }
+    inherit(&mut files);
     (files, problems)
+}
+
+/// Holds files that say nothing of a policy to that of the file whose interpreter they have: a tool that was made there
+/// is no way around what the interpreter's own functions are held to.
+fn inherit(files: &mut [ToolFile]) {
+    let lenders = files.iter().filter(|file| file.kind == "python");
+    let lent: BTreeMap<String, PolicyConfig> = lenders
+        .map(|file| (file.name.clone(), file.policy.clone()))
+        .collect();
+    for file in files {
+        let of = file.declared.ties().policy_of;
+        if let Some(policy) = of.and_then(|of| lent.get(&of))
+            && file.policy == PolicyConfig::default()
+        {
+            file.policy = policy.clone();
+        }
+    }
 }
 
 /// Names of the files of a folder that may be tool files; none where there is no such folder.

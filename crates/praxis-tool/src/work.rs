@@ -29,6 +29,11 @@ pub(crate) trait Work: Send + Sync {
 
     /// Does it. The input fits the signature's schema.
     async fn work(&self, input: Value, cx: &CallContext) -> Result<Value, CallError>;
+
+    /// As [`Function::kept_here`].
+    fn kept_here(&self) -> &'static [&'static str] {
+        &[]
+    }
 }
 
 /// Work whose input is checked and whose calls leave spans.
@@ -62,6 +67,10 @@ pub(crate) fn tool(work: impl Work + 'static) -> Result<Arc<dyn Function>, Probl
 impl<W: Work> Function for Checked<W> {
     fn signature(&self) -> &Signature {
         self.work.signature()
+    }
+
+    fn kept_here(&self) -> &'static [&'static str] {
+        self.work.kept_here()
     }
 
     async fn call(&self, input: Value, cx: &CallContext) -> Result<Value, CallError> {

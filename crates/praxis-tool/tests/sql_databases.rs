@@ -1,4 +1,4 @@
-//! A SQLite file and files of rows as databases: who sees what, how much a query may take, and what files become.
+//! A SQLite file as a database: who sees what, and how much a query may take. Left out: files of rows (`sql_files`).
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -9,8 +9,8 @@ mod nobody;
 #[path = "support/shop.rs"]
 mod shop;
 
-use std::io::Write;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use praxis_core::{Caller, ErrorCode};
 use praxis_tool::sql::{Database, Fault};
@@ -305,6 +305,187 @@ async fn a_query_without_an_end_is_ended() {
 }
 
 #[tokio::test]
+async fn one_instruction_with_long_texts_takes_no_longer_than_a_query_may() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&dir.path().join("staff.db"), STAFF).await;
+    let all = Caller::full();
+    let hasty = open(
+        dir.path(),
+        "url = \"sqlite:staff.db\"\nlimits = { time = \"1s\", connections = 1 }\n",
+    );
+    for sql in [
+        "SELECT instr(printf('%.40000000c', 'a'), printf('%.20000000c', 'a') || 'b')",
+        "SELECT format('%*d', 100000000, 1)",
+        "SELECT printf(name) FROM staff",
+        "SELECT json_patch('{}', '{}')",
+    ] {
+        let found = asked(&hasty, &all, sql).await;
+        assert!(matches!(found, Err(Fault::Refused(_))), "{sql}: {found:?}");
+    }
+    // A million letters, and half of them with another one behind.
+    let thousand = "a".repeat(1000);
+    let long = format!("replace('{thousand}', 'a', '{thousand}')");
+    let half = format!("replace('{}', 'a', '{thousand}') || 'b'", "a".repeat(500));
+    for sql in [
+        format!("SELECT instr({long}, {half}) IS NULL"),
+        format!("SELECT length(replace({long}, {half}, '')) IS NULL"),
+        format!("SELECT length(trim({long}, {half})) IS NULL"),
+        format!("SELECT length(ltrim({long}, 'b' || {half})) IS NULL"),
+        format!("SELECT length(rtrim({long}, 'b' || {half})) IS NULL"),
+    ] {
+        let begun = Instant::now();
+        let found = asked(&hasty, &all, &sql).await;
+        let shown: String = sql.chars().take(20).collect();
+        assert!(
+            begun.elapsed() < Duration::from_secs(8),
+            "{shown}: {found:?}"
+        );
+        let good = matches!(found, Ok(_) | Err(Fault::TooMuch(_)));
+        assert!(good, "{shown}: {found:?}");
+    }
+    let longer = format!("SELECT length(replace({long}, 'a', '{thousand}'))");
+    match asked(&hasty, &all, &longer).await {
+        Err(Fault::TooMuch(why)) => assert!(why.contains("a value is longer than"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    let found = rows(&hasty, &all, "SELECT trim('xxaxx', 'x'), instr('abc', 'c')").await;
+    assert_eq!(json!(found.rows), json!([["a", 3]]));
+}
+
+#[tokio::test]
+async fn connections_to_a_file_take_turns_and_give_them_back() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&dir.path().join("staff.db"), STAFF).await;
+    let all = Caller::full();
+    let with = |time: &str| {
+        let limits = format!("limits = {{ time = \"{time}\", connections = 1 }}");
+        open(
+            dir.path(),
+            &format!("url = \"sqlite:staff.db\"\n{limits}\n"),
+        )
+    };
+    let hasty = with("300ms");
+    let begun = Instant::now();
+    let both = tokio::join!(asked(&hasty, &all, ENDLESS), asked(&hasty, &all, ENDLESS));
+    for found in [both.0, both.1] {
+        assert!(matches!(found, Err(Fault::TooMuch(_))), "{found:?}");
+    }
+    assert!(
+        begun.elapsed() >= Duration::from_millis(600),
+        "one after the other"
+    );
+    // One that nobody waits for any more gives its turn back when it has ended.
+    let patient = with("10m");
+    let waited = tokio::time::timeout(Duration::from_millis(200), asked(&patient, &all, ENDLESS));
+    assert!(waited.await.is_err());
+    let found = rows(&patient, &all, "SELECT COUNT(*) FROM staff").await;
+    assert_eq!(json!(found.rows), json!([[3]]));
+}
+
+#[tokio::test]
+async fn a_name_that_hides_nothing_ends_all_reading() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&dir.path().join("staff.db"), STAFF).await;
+    for (more, key) in [
+        (
+            "exclude = [\"wage\"]\n",
+            "exclude.0: there is no table `wage`",
+        ),
+        (
+            "[[permissions]]\ntables = [\"*\"]\nhidden = [\"salery\"]\n",
+            "permissions.0.hidden.0: there is no column `salery`",
+        ),
+        (
+            "[[permissions]]\ntables = [\"*\"]\nwhere = { staf = \"region IN ({caller.labels})\" }\n",
+            "permissions.0.where.staf: there is no table `staf`",
+        ),
+    ] {
+        let wrong = open(dir.path(), &format!("url = \"sqlite:staff.db\"\n{more}"));
+        let error = wrong.schema(&caller("ann", &["north"])).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::Forbidden, "{more}");
+        assert!(error.message.contains(key), "{error:?}");
+        // Which names there are is told to those who may see them.
+        assert!(error.hint.is_none(), "{error:?}");
+        let error = wrong.schema(&Caller::full()).await.unwrap_err();
+        assert!(
+            error.hint.unwrap_or_default().contains("did you mean"),
+            "{key}"
+        );
+    }
+    // The name may come to be wrong later.
+    let right = "url = \"sqlite:staff.db\"\nrefresh = \"1ms\"\nexclude = [\"wages\"]\n";
+    let database = open(dir.path(), right);
+    let all = Caller::full();
+    assert_eq!(database.schema(&all).await.unwrap().tables.len(), 3);
+    fill(
+        &dir.path().join("staff.db"),
+        "ALTER TABLE wages RENAME TO pay",
+    )
+    .await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert!(database.schema(&all).await.is_err());
+}
+
+#[tokio::test]
+async fn a_view_shows_no_rows_that_its_table_hides() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&dir.path().join("staff.db"), STAFF).await;
+    let ann = caller("ann", &["north"]);
+    let with = |tables: &str| {
+        let permission = format!(
+            "[[permissions]]\ntables = {tables}\nwhere = {{ staff = \"region IN ({{caller.labels}})\" }}\n"
+        );
+        open(
+            dir.path(),
+            &format!("url = \"sqlite:staff.db\"\n{permission}"),
+        )
+    };
+    let all = with("[\"*\"]");
+    let found = asked(&all, &ann, "SELECT * FROM everything").await;
+    assert!(matches!(found, Err(Fault::Refused(_))), "{found:?}");
+    assert_eq!(rows(&all, &ann, "SELECT * FROM staff").await.rows.len(), 2);
+    let named = with("[\"*\", \"everything\"]");
+    assert_eq!(
+        rows(&named, &ann, "SELECT * FROM everything")
+            .await
+            .rows
+            .len(),
+        3
+    );
+}
+
+#[tokio::test]
+async fn a_variable_that_is_not_set_costs_its_own_tool_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&dir.path().join("staff.db"), STAFF).await;
+    std::fs::create_dir(dir.path().join("tools")).unwrap();
+    for (name, url) in [
+        ("there", "sqlite:staff.db"),
+        ("gone", "env:PRAXIS_TEST_NO_SUCH_VARIABLE"),
+    ] {
+        let path = dir.path().join(format!("tools/{name}.sql.toml"));
+        std::fs::write(path, format!("url = \"{url}\"\n")).unwrap();
+    }
+    let functions = Functions::load(dir.path()).await;
+    assert_eq!(functions.said.len(), 1, "{:?}", functions.said);
+    assert!(functions.said[0].contains("PRAXIS_TEST_NO_SUCH_VARIABLE is not set"));
+    for (name, input) in [
+        ("gone/ask", json!({ "question": "Who is there?" })),
+        ("gone/query", json!({ "sql": "SELECT 1" })),
+        ("gone/schema", json!({})),
+    ] {
+        let error = functions.call(name, input).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::Unauthorized, "{name}");
+        let hint = error.hint.unwrap_or_default();
+        assert!(
+            hint.contains("export PRAXIS_TEST_NO_SUCH_VARIABLE"),
+            "{hint}"
+        );
+    }
+    assert!(functions.call("there/schema", json!({})).await.is_ok());
+}
+
+#[tokio::test]
 async fn values_that_words_are_like_are_found() {
     let dir = tempfile::tempdir().unwrap();
     let all = format!("{}{}", shop::SQLITE_SHOP, shop::ROWS);
@@ -402,257 +583,4 @@ async fn a_tool_file_makes_functions_that_say_what_is_wrong() {
         .await
         .unwrap_err();
     assert_eq!(error.hint.as_deref(), Some("did you mean `orders`?"));
-}
-
-#[tokio::test]
-async fn delimited_files_are_tables_that_follow_them() {
-    let dir = tempfile::tempdir().unwrap();
-    let data = dir.path().join("data");
-    std::fs::create_dir(&data).unwrap();
-    let sales =
-        "Region,Unit Price,Sold At,Zip\nnorth,1.50,2026-01-02,01234\nsouth,20,2026-02-03,56789\n";
-    std::fs::write(data.join("sales.csv"), sales).unwrap();
-    let (chinese, _, _) =
-        encoding_rs::GB18030.encode("姓名,城市\n李雷今天去了北京,中华人民共和国北京市\n");
-    std::fs::write(data.join("客户.csv"), chinese).unwrap();
-    std::fs::write(data.join("empty.csv"), "\n").unwrap();
-    std::fs::write(data.join("broken.xlsx"), "this is no workbook").unwrap();
-    std::fs::write(data.join("readme.md"), "not a table").unwrap();
-    #[cfg(unix)]
-    std::os::unix::fs::symlink("/etc/passwd", data.join("passwd.csv")).unwrap();
-    let files = open(dir.path(), "files = [\"data/*\"]\n");
-    let all = Caller::full();
-    let schema = files.schema(&all).await.unwrap();
-    let names: Vec<&str> = schema.tables.iter().map(|t| t.name.as_str()).collect();
-    assert_eq!(names, ["sales", "客户"]);
-    let table = schema.table("sales").unwrap();
-    assert_eq!(table.comment.as_deref(), Some("file data/sales.csv"));
-    assert_eq!(table.rows, Some(2));
-    let columns: Vec<(&str, &str, Option<&str>)> = table
-        .columns
-        .iter()
-        .map(|c| (c.name.as_str(), c.kind.as_str(), c.comment.as_deref()))
-        .collect();
-    assert_eq!(
-        columns,
-        [
-            ("region", "TEXT", Some("Region")),
-            ("unit_price", "REAL", Some("Unit Price")),
-            ("sold_at", "DATE", Some("Sold At")),
-            ("zip", "TEXT", Some("Zip")),
-        ]
-    );
-    let sums =
-        "SELECT zip, unit_price + 0.5, strftime('%Y', sold_at) FROM sales ORDER BY unit_price";
-    assert_eq!(
-        json!(rows(&files, &all, sums).await.rows),
-        json!([["01234", 2.0, "2026"], ["56789", 20.5, "2026"]])
-    );
-    let city = rows(
-        &files,
-        &all,
-        "SELECT 城市 FROM 客户 WHERE 姓名 LIKE '李雷%'",
-    )
-    .await;
-    assert_eq!(json!(city.rows), json!([["中华人民共和国北京市"]]));
-
-    // A file that changes is read anew, also where its columns are others.
-    std::fs::write(data.join("sales.csv"), "Area\nwest\neast\nmid\n").unwrap();
-    let area = rows(&files, &all, "SELECT area FROM sales ORDER BY area").await;
-    assert_eq!(json!(area.rows), json!([["east"], ["mid"], ["west"]]));
-    assert!(matches!(
-        asked(&files, &all, "SELECT region FROM sales").await,
-        Err(Fault::Refused(_))
-    ));
-    let kept = std::fs::read_dir(dir.path().join(".praxis/tools/sql/shop/files")).unwrap();
-    assert_eq!(kept.count(), 1, "what is old is taken away");
-}
-
-#[tokio::test]
-async fn files_have_limits_and_say_so() {
-    let dir = tempfile::tempdir().unwrap();
-    let all = Caller::full();
-    std::fs::write(dir.path().join("a.csv"), "x,y\n1,2\n3,4\n5,6\n").unwrap();
-    std::fs::write(dir.path().join("b.tsv"), "2024\t2025\n1\t2\n").unwrap();
-    let few = open(
-        dir.path(),
-        "files = [\"*.csv\"]\nlimits = { file_rows = 2 }\n",
-    );
-    let found = rows(&few, &all, "SELECT x, y FROM a").await;
-    assert_eq!(json!(found.rows), json!([[1, 2], [3, 4]]));
-    let small = open(
-        dir.path(),
-        "files = [\"*.csv\"]\nlimits = { file_bytes = 5 }\n",
-    );
-    let error = small.schema(&all).await.unwrap_err();
-    assert!(error.message.contains("limits.file_bytes"), "{error:?}");
-    let none = open(dir.path(), "files = [\"*.parquet\"]\n");
-    let error = none.schema(&all).await.unwrap_err();
-    assert_eq!(error.code, ErrorCode::NotFound);
-    let told = open(dir.path(), "files = [\"*.tsv\"]\nheader = true\n");
-    let found = rows(&told, &all, "SELECT * FROM b").await;
-    assert_eq!(found.columns, ["c_2024", "c_2025"]);
-    let other = open(dir.path(), "files = [\"b.tsv\"]\nheader = false\n");
-    let found = rows(&other, &all, "SELECT * FROM b").await;
-    assert_eq!(found.columns, ["column_1", "column_2"]);
-    assert_eq!(json!(found.rows), json!([[2024, 2025], [1, 2]]));
-}
-
-/// A workbook with some sheets: name, state and rows.
-fn workbook(path: &Path, sheets: &[(&str, &str, &str)]) {
-    let file = std::fs::File::create(path).unwrap();
-    let mut zip = zip::ZipWriter::new(file);
-    let mut add = |name: &str, text: &str| {
-        let options = zip::write::SimpleFileOptions::default();
-        zip.start_file(name, options).unwrap();
-        zip.write_all(text.as_bytes()).unwrap();
-    };
-    let relationships = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
-    let (mut names, mut targets) = (String::new(), String::new());
-    for (i, (name, state, rows)) in sheets.iter().enumerate() {
-        names.push_str(&format!(
-            "<sheet name=\"{name}\" sheetId=\"{}\" {state} r:id=\"r{i}\"/>",
-            i + 1
-        ));
-        targets.push_str(&format!(
-            "<Relationship Id=\"r{i}\" Type=\"{relationships}/worksheet\" Target=\"worksheets/sheet{i}.xml\"/>"
-        ));
-        let sheet = format!("<worksheet><sheetData>{rows}</sheetData></worksheet>");
-        add(&format!("xl/worksheets/sheet{i}.xml"), &sheet);
-    }
-    add(
-        "_rels/.rels",
-        &format!(
-            "<Relationships xmlns=\"http://schemas.openxmlformats.org/package/2006/relationships\">\
-             <Relationship Id=\"r1\" Type=\"{relationships}/officeDocument\" Target=\"xl/workbook.xml\"/>\
-             </Relationships>"
-        ),
-    );
-    add(
-        "xl/workbook.xml",
-        &format!("<workbook xmlns:r=\"{relationships}\"><sheets>{names}</sheets></workbook>"),
-    );
-    add(
-        "xl/_rels/workbook.xml.rels",
-        &format!("<Relationships>{targets}</Relationships>"),
-    );
-    add(
-        "xl/styles.xml",
-        "<styleSheet><cellXfs count=\"2\"><xf numFmtId=\"0\"/><xf numFmtId=\"14\"/></cellXfs></styleSheet>",
-    );
-    zip.finish().unwrap();
-}
-
-#[tokio::test]
-async fn each_sheet_of_a_workbook_is_a_table() {
-    let dir = tempfile::tempdir().unwrap();
-    let orders = "<row r=\"1\"><c r=\"A1\" t=\"str\"><v>Order No</v></c><c r=\"B1\" t=\"str\"><v>Amount</v></c>\
-         <c r=\"C1\" t=\"str\"><v>Day</v></c><c r=\"D1\" t=\"str\"><v>Paid</v></c></row>\
-         <row r=\"2\"><c r=\"A2\"><v>1</v></c><c r=\"B2\"><v>10.5</v></c><c r=\"C2\" s=\"1\"><v>46024</v></c>\
-         <c r=\"D2\" t=\"b\"><v>1</v></c></row>\
-         <row r=\"3\"><c r=\"A3\"><v>2</v></c><c r=\"B3\"><v>7</v></c><c r=\"C3\" s=\"1\"><v>46025</v></c>\
-         <c r=\"D3\" t=\"b\"><v>0</v></c></row>";
-    let words = "<row r=\"1\"><c r=\"A1\" t=\"str\"><v>word</v></c></row>\
-         <row r=\"2\"><c r=\"A2\" t=\"str\"><v>007</v></c></row>";
-    workbook(
-        &dir.path().join("book.xlsx"),
-        &[
-            ("Orders", "", orders),
-            ("Secret", "state=\"hidden\"", words),
-            ("Notes 2026", "", words),
-        ],
-    );
-    let book = open(dir.path(), "files = [\"book.xlsx\"]\n");
-    let all = Caller::full();
-    let schema = book.schema(&all).await.unwrap();
-    let names: Vec<&str> = schema.tables.iter().map(|t| t.name.as_str()).collect();
-    assert_eq!(names, ["book_notes_2026", "book_orders"]);
-    let kinds: Vec<&str> = schema.tables[1]
-        .columns
-        .iter()
-        .map(|c| c.kind.as_str())
-        .collect();
-    assert_eq!(kinds, ["INTEGER", "REAL", "DATE", "BOOLEAN"]);
-    let found = rows(
-        &book,
-        &all,
-        "SELECT order_no, amount, day, paid FROM book_orders ORDER BY order_no",
-    )
-    .await;
-    assert_eq!(
-        json!(found.rows),
-        json!([[1, 10.5, "2026-01-02", 1], [2, 7.0, "2026-01-03", 0]])
-    );
-    let found = rows(&book, &all, "SELECT word FROM book_notes_2026").await;
-    assert_eq!(json!(found.rows), json!([["007"]]));
-}
-
-#[cfg(feature = "parquet")]
-#[tokio::test]
-async fn a_parquet_file_is_a_table() {
-    use std::sync::Arc;
-
-    use parquet::data_type::{
-        BoolType, ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type,
-    };
-    use parquet::file::writer::SerializedFileWriter;
-    use parquet::schema::parser::parse_message_type;
-
-    let dir = tempfile::tempdir().unwrap();
-    let schema = "message m { REQUIRED INT64 Id; OPTIONAL BYTE_ARRAY name (UTF8); REQUIRED DOUBLE price; \
-        REQUIRED INT32 day (DATE); REQUIRED BOOLEAN ok; }";
-    let schema = Arc::new(parse_message_type(schema).unwrap());
-    let file = std::fs::File::create(dir.path().join("goods.parquet")).unwrap();
-    let mut writer = SerializedFileWriter::new(file, schema, Arc::default()).unwrap();
-    let mut group = writer.next_row_group().unwrap();
-    let mut column = group.next_column().unwrap().unwrap();
-    let ids = column.typed::<Int64Type>();
-    ids.write_batch(&[1, 2], None, None).unwrap();
-    column.close().unwrap();
-    let mut column = group.next_column().unwrap().unwrap();
-    let names = column.typed::<ByteArrayType>();
-    let ann = [ByteArray::from("Ann")];
-    names.write_batch(&ann, Some(&[1, 0]), None).unwrap();
-    column.close().unwrap();
-    let mut column = group.next_column().unwrap().unwrap();
-    let prices = column.typed::<DoubleType>();
-    prices.write_batch(&[1.5, 2.0], None, None).unwrap();
-    column.close().unwrap();
-    let mut column = group.next_column().unwrap().unwrap();
-    let days = column.typed::<Int32Type>();
-    days.write_batch(&[20_455, 20_456], None, None).unwrap();
-    column.close().unwrap();
-    let mut column = group.next_column().unwrap().unwrap();
-    let oks = column.typed::<BoolType>();
-    oks.write_batch(&[true, false], None, None).unwrap();
-    column.close().unwrap();
-    group.close().unwrap();
-    writer.close().unwrap();
-
-    let goods = open(dir.path(), "files = [\"goods.parquet\"]\n");
-    let all = Caller::full();
-    let schema = goods.schema(&all).await.unwrap();
-    let kinds: Vec<(&str, &str)> = schema.tables[0]
-        .columns
-        .iter()
-        .map(|c| (c.name.as_str(), c.kind.as_str()))
-        .collect();
-    assert_eq!(
-        kinds,
-        [
-            ("id", "INTEGER"),
-            ("name", "TEXT"),
-            ("price", "REAL"),
-            ("day", "DATE"),
-            ("ok", "BOOLEAN")
-        ]
-    );
-    let found = rows(&goods, &all, "SELECT * FROM goods ORDER BY id").await;
-    assert_eq!(
-        json!(found.rows),
-        json!([
-            [1, "Ann", 1.5, "2026-01-02", 1],
-            [2, null, 2.0, "2026-01-03", 0]
-        ])
-    );
 }

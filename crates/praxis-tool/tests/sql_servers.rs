@@ -159,6 +159,12 @@ async fn postgresql_is_read_exactly_and_no_further_than_it_may_be() {
     ))
     .await;
 
+    // The role may delete, which is warned of, or refused.
+    let strict = with("require_read_only = true\n");
+    let error = strict.schema(&Caller::full()).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Forbidden);
+    assert!(error.message.contains("change public.items"), "{error:?}");
+
     // Another schema is there when it is named.
     let all = Caller::full();
     refused(&plain, &all, &["SELECT * FROM sales.targets"]).await;
@@ -185,6 +191,16 @@ async fn postgresql_is_read_exactly_and_no_further_than_it_may_be() {
     let joined = "SELECT COUNT(*) FROM orders a, orders b, orders c";
     takes_too_much(&with("limits = { cost = 10.0 }\n"), joined, "would cost").await;
     takes_too_much(&with("limits = { scan = 10.0 }\n"), joined, "would look at").await;
+    // A scan looks at all rows, also where its filter gives none of them.
+    let filtered = "SELECT COUNT(*) FROM orders WHERE status = 'nothing'";
+    takes_too_much(
+        &with("limits = { scan = 50.0 }\n"),
+        filtered,
+        "would look at",
+    )
+    .await;
+    let few = rows(&with("limits = { scan = 1e6 }\n"), &all, filtered).await;
+    assert_eq!(json!(few.rows), json!([[0]]));
     let endless =
         "SELECT COUNT(*) FROM generate_series(1, 100000) AS a, generate_series(1, 100000) AS b";
     takes_too_much(
@@ -377,6 +393,11 @@ async fn mariadb_is_read_exactly_and_no_further_than_it_may_be() {
          where = { customers = \"country IN ({caller.labels}) OR name = {caller.name}\" }\n",
     ))
     .await;
+
+    let strict = with("require_read_only = true\n");
+    let error = strict.schema(&Caller::full()).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Forbidden);
+    assert!(error.message.contains("may do more than read"), "{error:?}");
 
     let joined = "SELECT COUNT(*) FROM orders a, orders b";
     takes_too_much(&with("limits = { scan = 5.0 }\n"), joined, "would look at").await;

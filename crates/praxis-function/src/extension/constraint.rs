@@ -57,7 +57,7 @@ fn problem(constraint: &Constraint) -> Option<(Severity, String, &'static str)> 
                 "list the texts, as in [\"yes\", \"no\"]",
             )
         }
-        Constraint::Choice(_) => None,
+        Constraint::Choice(_) | Constraint::JsonObject => None,
         Constraint::Grammar(grammar) if grammar.trim().is_empty() => {
             error("the grammar is empty".to_owned(), START)
         }

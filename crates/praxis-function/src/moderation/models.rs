@@ -76,7 +76,10 @@ impl ChatGateway for Guarded {
         mut request: ChatRequest,
         cx: &CallContext,
     ) -> Result<ChatStream, ModelError> {
-        let json = matches!(request.constraint, Some(Constraint::JsonSchema(_)));
+        let json = matches!(
+            request.constraint,
+            Some(Constraint::JsonSchema(_) | Constraint::JsonObject)
+        );
         let veil = Veil::of(Rules::of(&self.guard.input), json);
         let deps = match &veil {
             Some(veil) => veil.over(&self.deps),
@@ -138,10 +141,13 @@ fn beside(request: &ChatRequest) -> Value {
         all.push(Value::String(said));
     }
     match &request.constraint {
-        None => {}
+        None | Some(Constraint::JsonObject) => {}
         Some(Constraint::JsonSchema(schema)) => all.push(Value::String(schema.to_string())),
         Some(Constraint::Regex(text) | Constraint::Grammar(text)) => all.push(json!(text)),
         Some(Constraint::Choice(texts)) => all.push(json!(texts.join("\n"))),
+    }
+    if let Some(purpose) = &request.extras.form.description {
+        all.push(json!(purpose));
     }
     if let Layout::Infill { suffix } = &request.layout {
         all.push(json!(suffix));

@@ -156,10 +156,13 @@ impl Veil {
             tool.parameters = self.handed(&tool.parameters);
         }
         match &mut request.constraint {
-            None => {}
+            None | Some(Constraint::JsonObject) => {}
             Some(Constraint::JsonSchema(schema)) => *schema = self.handed(schema),
             Some(Constraint::Regex(text) | Constraint::Grammar(text)) => hide(text),
             Some(Constraint::Choice(texts)) => texts.iter_mut().for_each(hide),
+        }
+        if let Some(purpose) = &mut request.extras.form.description {
+            hide(purpose);
         }
     }
 
@@ -173,6 +176,9 @@ impl Veil {
             }
             for call in &mut message.tool_calls {
                 call.arguments = self.text(&call.arguments, &self.kinds);
+            }
+            if let Some(name) = &mut message.name {
+                *name = self.text(name, &self.kinds);
             }
         }
     }

@@ -14,6 +14,11 @@ use praxis_core::Problem;
 /// Folders of an application that say what it does and who may do it. No tool works there.
 const OURS: [&str; 4] = [".praxis", ".git", "prompts", "tools"];
 
+/// Names that programs obey wherever they find them, in small letters, beside those that begin with a point: `HEAD`
+/// makes a folder a repository of git's, whose settings name programs to run; `git~1` is what some file systems call
+/// `.git`.
+const OBEYED: [&str; 2] = ["head", "git~1"];
+
 /// Where what was deleted lies, in the workspace.
 pub(super) const TRASH: &str = ".trash";
 
@@ -51,8 +56,8 @@ pub(super) fn folder_problems(key: &str, folder: &str) -> Vec<Problem> {
             "write a relative path without `..`, such as \"workspace\"",
         );
     }
-    let first = parts[0].as_os_str().to_string_lossy().to_lowercase();
-    if OURS.contains(&first.as_str()) {
+    let named = |part: &Component<'_>| part.as_os_str().to_string_lossy().to_lowercase();
+    if OURS.contains(&named(&parts[0]).as_str()) || parts.iter().any(|part| named(part) == ".git") {
         let message =
             format!("`{folder}` says what the application does, and is no place for tools");
         return problem(message, "name a folder of its own, such as \"workspace\"");
@@ -274,6 +279,28 @@ pub(super) fn path_of(text: &str) -> Result<PathBuf, String> {
     Ok(path)
 }
 
+/// A path at which a caller wants to change something, if it can be one of a workspace. Programs read their settings
+/// from files that begin with a point (`.gitconfig`, `.git/config`, `.envrc`, `.npmrc`), and settings name programs to
+/// run: who may write notes must not write those.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn path_to_change(text: &str) -> Result<PathBuf, String> {
+    let path = path_of(text)?;
+    let names = path
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy());
+    for name in names {
+        if name.starts_with('.') || OBEYED.contains(&name.to_lowercase().as_str()) {
+            return Err(format!(
+                "`{name}` is a name of settings, which programs obey; only a person changes such files: choose \
+                 another name"
+            ));
+        }
+    }
+    Ok(path)
+}
+
 /// Controls, and characters that change how others are shown (Unicode TR36).
 fn is_invisible(c: char) -> bool {
     c.is_control()
@@ -305,6 +332,8 @@ mod tests {
             (".PRAXIS/x", false),
             ("prompts", false),
             ("tools/x", false),
+            ("code/.Git", false),
+            ("code/git", true),
         ] {
             assert_eq!(
                 folder_problems("folder", folder).is_empty(),
@@ -333,6 +362,28 @@ mod tests {
         ] {
             assert_eq!(path_of(path).is_ok(), good, "{path:?}");
         }
+    }
+
+    #[test]
+    fn what_programs_obey_is_read_and_not_changed() {
+        for (path, good) in [
+            ("notes/today.md", true),
+            ("a.b/c..d", true),
+            ("config", true),
+            ("headline.md", true),
+            (".gitconfig", false),
+            (".git/config", false),
+            ("sub/.Git/hooks/pre-commit", false),
+            (".gitattributes", false),
+            (".envrc", false),
+            ("a/.npmrc", false),
+            ("GIT~1/config", false),
+            ("bare/HEAD", false),
+        ] {
+            assert!(path_of(path).is_ok(), "{path}");
+            assert_eq!(path_to_change(path).is_ok(), good, "{path}");
+        }
+        assert!(path_to_change("../x").is_err());
     }
 
     /// The walls hold also for paths that were not looked at.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::egress::Answer;
 use crate::keep::Keep;
-use crate::text::plain;
+use crate::text::{plain, said};
 use crate::trim::trimmed;
 use crate::web::decode;
 
@@ -36,7 +36,7 @@ pub(crate) fn failed(answer: &Answer) -> Option<CallError> {
     let text = as_text(answer).ok().filter(|_| says);
     let text = text.map(|text| plain(&text, SAID)).unwrap_or_default();
     if !text.is_empty() {
-        message.push_str(&format!(" and says \"{text}\""));
+        message.push_str(&format!("; {}", said(&text)));
     }
     let mut error = CallError::new(code, message);
     error.retry_after = answer.retry_after().map(Duration::from_secs);

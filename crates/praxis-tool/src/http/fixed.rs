@@ -97,7 +97,13 @@ impl Fixed {
             return Err(problem("url", "there is no `url`", help));
         };
         let address = Address::parse(url)
-            .map_err(|error| problem("url", error, "values have places such as {city}"))?;
+            .map_err(|error| problem("url", error, "values have places such as {city}"))?
+            .with_slashes(&config.slashes);
+        let is_there = |name: &String| address.in_path().any(|other| other == name);
+        if let Some(name) = config.slashes.iter().find(|name| !is_there(name)) {
+            let message = format!("`{name}` has no place in the path of `url`");
+            return Err(problem("slashes", message, "name values of the path"));
+        }
         let payload = payload(config)?;
         let method = match &config.method {
             None if payload.is_some() => Method::POST,

@@ -56,6 +56,9 @@ pub(crate) struct Config {
     /// The method; default: GET, or POST where there is a body.
     #[serde(default)]
     pub method: Option<String>,
+    /// Values of the path that may have slashes, which many services take for further steps.
+    #[serde(default)]
+    pub slashes: Vec<String>,
     /// More parameters of the query: texts with places, or `env:NAME`.
     #[serde(default)]
     pub query: Map<String, Value>,

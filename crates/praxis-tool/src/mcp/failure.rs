@@ -10,6 +10,8 @@ use rmcp::transport::auth::AuthError;
 use rmcp::transport::streamable_http_client::StreamableHttpError;
 use serde_json::json;
 
+use crate::text::said;
+
 /// The most characters of what a server says is wrong.
 const LONGEST: usize = 2000;
 
@@ -27,7 +29,7 @@ pub(super) fn of_service(name: &str, error: &ServiceError) -> CallError {
             format!("the MCP server `{name}` gave no answer within {timeout:?}"),
         ),
         ServiceError::Cancelled { .. } => cancelled(),
-        other => upstream(name, &format!("failed: {}", cut(&other.to_string()))),
+        other => upstream(name, &format!("failed; {}", said(&other.to_string()))),
     }
 }
 
@@ -44,7 +46,7 @@ pub(super) fn of_start(name: &str, error: &ClientInitializeError) -> CallError {
                 .with_hint("does its command run by itself? What it writes to standard error is in the log at `debug`")
         }
         ClientInitializeError::Cancelled => cancelled(),
-        other => upstream(name, &format!("cannot be talked to: {}", cut(&other.to_string()))),
+        other => upstream(name, &format!("cannot be talked to; {}", said(&other.to_string()))),
     }
 }
 
@@ -55,7 +57,10 @@ pub(super) fn of_server(name: &str, data: &ErrorData) -> CallError {
         Code::RESOURCE_NOT_FOUND => ErrorCode::NotFound,
         _ => ErrorCode::Upstream,
     };
-    let message = format!("the MCP server `{name}` says: {}", cut(&data.message));
+    let message = format!(
+        "the MCP server `{name}` answers with an error; {}",
+        said(&data.message)
+    );
     CallError::new(code, message).with_details(json!({ "mcp_code": data.code.0 }))
 }
 
@@ -72,8 +77,8 @@ fn of_connection(name: &str, error: &(dyn Error + 'static)) -> CallError {
         }
         if let Some(error) = cause.downcast_ref::<AuthError>() {
             let message = format!(
-                "the MCP server `{name}` wants a login: {}",
-                cut(&error.to_string())
+                "the MCP server `{name}` wants a login; {}",
+                said(&error.to_string())
             );
             return CallError::new(ErrorCode::Unauthorized, message).with_hint(login_hint(name));
         }
@@ -90,7 +95,7 @@ fn of_connection(name: &str, error: &(dyn Error + 'static)) -> CallError {
     // The innermost cause says what is wrong; those around it repeat the URL, which may hold a secret.
     upstream(
         name,
-        &format!("does not answer: {}", cut(&cause.to_string())),
+        &format!("does not answer; {}", said(&cause.to_string())),
     )
 }
 

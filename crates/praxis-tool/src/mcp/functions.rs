@@ -13,20 +13,19 @@ use rmcp::model::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::clean;
 use super::config::{Config, Wanted};
 use super::failure;
 use super::list::Offer;
 use super::result;
 use super::server::{Ask, Server};
+use crate::text::{hides, plain, said};
 use crate::toolbox::Tool;
 use crate::work::{Work, invalid, read, tool};
 
 /// The most bytes of a description, and of one thing that it lists.
 const LONGEST: usize = 4096;
 const LONGEST_LINE: usize = 300;
-
-/// The most characters of a tool's name.
-const LONGEST_NAME: usize = 128;
 
 /// What a function may do as long as the file does not say that the server's word counts.
 const UNKNOWN: Effects = Effects::of(&[Effect::Write, Effect::External]);
@@ -38,8 +37,11 @@ const READS: Effects = Effects::of(&[Effect::Read, Effect::External]);
 pub(super) fn names(name: &str, config: &Config, offer: &Offer) -> Vec<String> {
     let wanted = Wanted::new(&config.tools).ok();
     let has = |tool: &&TheirTool| wanted.as_ref().is_none_or(|wanted| wanted.has(&tool.name));
-    let tools = offer.tools.iter().filter(has);
-    let mut names: Vec<String> = tools.map(|tool| format!("{name}/{}", tool.name)).collect();
+    let mut names: Vec<String> = Vec::new();
+    for tool in offer.tools.iter().filter(has) {
+        let whole = clean::name(&tool.name).map(|tool| format!("{name}/{tool}"));
+        names.extend(whole.filter(|whole| !names.contains(whole)));
+    }
     for (last, there) in [
         ("resource", has_resources(config, offer)),
         ("prompt", has_prompts(config, offer)),
@@ -75,19 +77,28 @@ pub(super) fn functions(
         Ok(made) => tools.push(made),
         Err(problem) => warnings.push(problem),
     };
-    let mut names: Vec<&str> = Vec::new();
+    let mut names: Vec<String> = Vec::new();
     for theirs in offer.tools.iter().filter(|tool| wanted.has(&tool.name)) {
-        names.push(&theirs.name);
-        push(of_tool(server, theirs));
+        match clean::name(&theirs.name) {
+            None => push(Err(left_out(theirs, "is no name of a tool"))),
+            Some(name) if names.contains(&name) => {
+                push(Err(left_out(theirs, "is called like another tool here")));
+            }
+            Some(name) => {
+                push(of_tool(server, theirs, &name));
+                names.push(name);
+            }
+        }
     }
+    let is_taken = |last: &str| names.iter().any(|name| name == last);
     if has_resources(config, offer) {
-        push(match names.contains(&"resource") {
+        push(match is_taken("resource") {
             true => Err(taken(&server.name, "resource", "resources")),
             false => outside(Resources::new(server, offer)),
         });
     }
     if has_prompts(config, offer) {
-        push(match names.contains(&"prompt") {
+        push(match is_taken("prompt") {
             true => Err(taken(&server.name, "prompt", "prompts")),
             false => outside(Prompts::new(server, offer)),
         });
@@ -120,38 +131,40 @@ fn taken(name: &str, last: &str, what: &str) -> Problem {
     }
 }
 
-fn of_tool(server: &Arc<Server>, theirs: &TheirTool) -> Result<Tool, Problem> {
-    let problem = |message: String| Problem {
+/// Why a tool is not there.
+fn left_out(theirs: &TheirTool, why: &str) -> Problem {
+    let name = failure::cut(&theirs.name.escape_debug().to_string());
+    Problem {
         path: "tools".to_owned(),
-        message,
+        message: format!("`{name}` {why}, so it is left out"),
         help: Some("mend the server, or leave the tool out with `!NAME` in `tools`".to_owned()),
-    };
-    let is_name = !theirs.name.is_empty()
-        && theirs.name.chars().count() <= LONGEST_NAME
-        && !theirs
-            .name
-            .chars()
-            .any(|c| c.is_control() || c.is_whitespace());
-    if !is_name {
-        let name = failure::cut(&theirs.name.escape_debug().to_string());
-        return Err(problem(format!(
-            "`{name}` is no name of a tool, so it is left out"
-        )));
     }
+}
+
+/// The function of a tool, which is called `called` here.
+fn of_tool(server: &Arc<Server>, theirs: &TheirTool, called: &str) -> Result<Tool, Problem> {
+    let input_schema =
+        clean::schema(Value::Object(Map::clone(&theirs.input_schema))).map_err(|why| {
+            left_out(
+                theirs,
+                &format!("has an input schema that is not taken: {why}"),
+            )
+        })?;
     let output = match &theirs.output_schema {
         None => None,
         Some(schema) => {
-            let schema = Value::Object(Map::clone(schema));
-            let checked = json_schema::ends(&schema).and_then(|()| {
-                jsonschema::validator_for(&schema).map_err(|error| error.to_string())
+            let checked = clean::schema(Value::Object(Map::clone(schema))).and_then(|schema| {
+                json_schema::ends(&schema)?;
+                let validator =
+                    jsonschema::validator_for(&schema).map_err(|error| error.to_string())?;
+                Ok((schema, validator))
             });
-            let validator = checked.map_err(|error| {
-                problem(format!(
-                    "the output schema of `{}` is no JSON Schema: {error}",
-                    theirs.name
-                ))
-            })?;
-            Some((schema, validator))
+            Some(checked.map_err(|why| {
+                left_out(
+                    theirs,
+                    &format!("has an output schema that is not taken: {why}"),
+                )
+            })?)
         }
     };
     let (output_schema, validator) = match output {
@@ -161,9 +174,9 @@ fn of_tool(server: &Arc<Server>, theirs: &TheirTool) -> Result<Tool, Problem> {
     outside(OneTool {
         tool: theirs.name.to_string(),
         signature: Signature {
-            name: format!("{}/{}", server.name, theirs.name),
+            name: format!("{}/{called}", server.name),
             description: description(&server.name, theirs),
-            input_schema: Value::Object(Map::clone(&theirs.input_schema)),
+            input_schema,
             output_schema,
             effects: effects(server.config.trust_hints, theirs.annotations.as_ref()),
         },
@@ -173,15 +186,12 @@ fn of_tool(server: &Arc<Server>, theirs: &TheirTool) -> Result<Tool, Problem> {
 }
 
 fn description(server: &str, theirs: &TheirTool) -> String {
-    let given = theirs.description.as_deref().unwrap_or_default().trim();
-    let title = theirs
-        .title
-        .as_deref()
-        .map(str::trim)
-        .filter(|title| !title.is_empty());
-    match (title, given) {
-        (None, "") => format!("The tool `{}` of the MCP server `{server}`.", theirs.name),
-        (Some(title), "") => within(title, LONGEST),
+    let given = theirs.description.as_deref().unwrap_or_default();
+    let given = clean::description(given, LONGEST);
+    let title = plain(theirs.title.as_deref().unwrap_or_default(), LONGEST_LINE);
+    match (title.as_str(), given.as_str()) {
+        ("", "") => format!("The tool `{}` of the MCP server `{server}`.", theirs.name),
+        (title, "") => within(title, LONGEST),
         (_, given) => within(given, LONGEST),
     }
 }
@@ -243,9 +253,8 @@ impl Work for OneTool {
             && let Some(mistake) = validator.iter_errors(&output).next()
         {
             let at = mistake.instance_path().to_string();
-            let what = failure::cut(&format!(
-                "gave an output of `{name}` that is not as declared: at `{at}`: {mistake}"
-            ));
+            let what = said(&format!("at `{at}`: {mistake}"));
+            let what = format!("gave an output of `{name}` that is not as declared; {what}");
             return Err(failure::upstream(&self.server.name, &what));
         }
         Ok(output)
@@ -342,6 +351,7 @@ impl Prompts {
             .prompts
             .iter()
             .map(|prompt| prompt.name.as_str())
+            .filter(|name| !hides(name))
             .collect();
         Self {
             signature: Signature {
@@ -412,9 +422,8 @@ fn prompt_line(prompt: &Prompt) -> String {
 }
 
 fn line(what: &str, title: &str, description: Option<&str>) -> String {
-    let said = description.unwrap_or(title).split_whitespace();
-    let said: Vec<&str> = said.collect();
-    within(&format!("- {what}: {}", said.join(" ")), LONGEST_LINE)
+    let line = format!("- {what}: {}", description.unwrap_or(title));
+    within(&plain(&line, LONGEST_LINE), LONGEST_LINE)
 }
 
 /// Adds a list to a description, as far as there is room.

@@ -5,6 +5,7 @@
 //! whose environment a program sees, where a URL may lead, what a server may ask of us, how long all that may take.
 //! Left out: our own server (`praxis-api`), and whether a call may be made (`safety`).
 
+mod clean;
 mod config;
 mod connect;
 mod elicitation;

@@ -9,9 +9,7 @@ use serde_json::{Value, json};
 
 use super::config::Media;
 use super::failure::cut;
-
-/// The most characters of what a tool says is wrong.
-const LONGEST_ERROR: usize = 4000;
+use crate::text::said;
 
 /// What tells that a schema's values may be content of MCP, which our own server hands on as it is.
 const MCP_CONTENT: &str = "x-mcp-content";
@@ -46,16 +44,13 @@ pub(super) fn of_tool(
     media: Media,
 ) -> Result<Value, CallError> {
     if result.is_error == Some(true) {
-        let said = text(&result.content);
-        let said = match (said.trim(), &result.structured_content) {
-            ("", Some(structured)) => structured.to_string(),
+        let words = text(&result.content);
+        let why = match (words.trim(), &result.structured_content) {
+            ("", Some(structured)) => said(&structured.to_string()),
             ("", None) => "it does not say why".to_owned(),
-            (said, _) => said.to_owned(),
+            (words, _) => said(words),
         };
-        let error = CallError::new(
-            ErrorCode::Upstream,
-            format!("`{name}` failed: {}", shown(&said)),
-        );
+        let error = CallError::new(ErrorCode::Upstream, format!("`{name}` failed; {why}"));
         return Err(match result.structured_content {
             Some(structured) => error.with_details(structured),
             None => error,
@@ -66,8 +61,8 @@ pub(super) fn of_tool(
     }
     if declares {
         // Servers that are older than structured output write it as text.
-        let said = text(&result.content);
-        return serde_json::from_str(&said).map_err(|_| {
+        let words = text(&result.content);
+        return serde_json::from_str(&words).map_err(|_| {
             let message = format!("`{name}` gave no structured output, which it declares");
             CallError::new(ErrorCode::Upstream, message)
         });
@@ -186,13 +181,6 @@ fn link(resource: &Resource) -> String {
     match &resource.description {
         Some(description) => format!("[{title}]({}): {}", resource.uri, cut(description)),
         None => format!("[{title}]({})", resource.uri),
-    }
-}
-
-fn shown(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_ERROR) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
     }
 }
 

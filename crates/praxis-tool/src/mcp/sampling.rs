@@ -114,6 +114,7 @@ fn part(block: &SamplingMessageContentBlock) -> Result<Part, ErrorData> {
     let media = |data: &str, mime_type: &str| Part::Media {
         url: format!("data:{mime_type};base64,{data}"),
         content_type: Some(mime_type.to_owned()),
+        detail: None,
     };
     match block {
         SamplingMessageContentBlock::Text(text) => Ok(Part::Text(text.text.clone())),

@@ -163,12 +163,12 @@ fn failure(name: &str, answer: &Answer) -> CallError {
         None if answer.kind() == "text/plain" => String::from_utf8_lossy(&answer.body).into_owned(),
         None => String::new(),
     };
+    let mut message = format!("`{name}` answered {status}");
     let words = plain(&words, LONGEST_WORDS);
-    let separator = if words.is_empty() { "" } else { ": " };
-    let mut error = CallError::new(
-        code(status),
-        format!("`{name}` answered {status}{separator}{words}"),
-    );
+    if !words.is_empty() {
+        message.push_str(&format!("; {}", crate::text::said(&words)));
+    }
+    let mut error = CallError::new(code(status), message);
     if let Some(hint) = hint(status) {
         error = error.with_hint(hint);
     }

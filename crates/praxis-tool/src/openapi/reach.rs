@@ -8,6 +8,7 @@ use reqwest::Method;
 
 use super::choose::matches;
 use super::document::{Listed, decoded};
+use crate::http::template::steps;
 
 /// The operation that a service may take a request for instead of the one whose template this is. `path` is what its
 /// values made of the template, decoded.
@@ -28,19 +29,9 @@ pub(super) fn instead<'l>(
         })
 }
 
-/// Whether a decoded path leads up, or nowhere, at some step.
-pub(super) fn climbs(path: &str) -> bool {
-    steps(path).any(|step| matches!(step, "." | ".."))
-}
-
 /// A path as it is once it is decoded.
 pub(super) fn read(path: &str) -> Cow<'_, str> {
     decoded(path).map_or(Cow::Borrowed(path), Cow::Owned)
-}
-
-/// What is between slashes. Many services take several for one, and some `\` for `/`.
-fn steps(path: &str) -> impl Iterator<Item = &str> {
-    path.split(['/', '\\']).filter(|step| !step.is_empty())
 }
 
 /// Whether a path is one of a template.
@@ -87,6 +78,7 @@ mod tests {
 
     use super::super::document::Document;
     use super::*;
+    use crate::http::template::climbs;
 
     #[test]
     fn a_path_is_its_own_operations_or_anothers() {

@@ -12,8 +12,9 @@ use reqwest::{Method, Request, Url};
 use serde_json::{Map, Value};
 
 use super::document::Listed;
-use super::reach::{climbs, instead, read};
+use super::reach::{instead, read};
 use super::style::{Writing, form, scalar};
+use crate::http::template::climbs;
 use crate::work::invalid;
 
 /// What is liked as an answer.

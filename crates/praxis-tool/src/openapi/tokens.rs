@@ -185,11 +185,10 @@ fn refused(host: &str, answer: &Answer) -> CallError {
         status if status.is_client_error() => ErrorCode::Unauthorized,
         _ => ErrorCode::Upstream,
     };
-    let separator = if words.is_empty() { "" } else { ": " };
-    let message = format!(
-        "`{host}` gave no token, {}{separator}{words}",
-        answer.status
-    );
+    let mut message = format!("`{host}` gave no token, {}", answer.status);
+    if !words.is_empty() {
+        message.push_str(&format!("; {}", crate::text::said(&words)));
+    }
     CallError::new(code, message).with_hint("check `[auth]` of the tool's file, and its secrets")
 }
 

@@ -9,7 +9,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use praxis_core::{CallError, Caller, ErrorCode};
+use praxis_core::taint::Taint;
+use praxis_core::{CallContext, CallError, Caller, ErrorCode};
 use serde::Deserialize;
 
 use super::said::{Given, is_name};
@@ -54,28 +55,33 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
-    /// Reads the files of a call.
+    /// Reads the files of a call. What was read from outside before a kept file was made is read by the call too.
     ///
     /// # Errors
     /// `invalid_request` for a file that cannot be had, and `too_large`.
-    pub async fn read(&self, files: Vec<File>, caller: &Caller) -> Result<Vec<Given>, CallError> {
+    pub async fn read(&self, files: Vec<File>, cx: &CallContext) -> Result<Vec<Given>, CallError> {
         if files.is_empty() {
             return Ok(Vec::new());
         }
         if files.len() > MOST {
             return Err(wrong(format!("a call is given at most {MOST} files")));
         }
-        let (inputs, caller) = (self.clone(), caller.clone());
-        let read = move || inputs.read_all(files, &caller);
+        let (inputs, caller, taint) = (self.clone(), cx.caller().clone(), cx.taint().clone());
+        let read = move || inputs.read_all(files, &caller, &taint);
         let read = tokio::task::spawn_blocking(read).await;
         read.map_err(CallError::failure)?
     }
 
-    fn read_all(&self, files: Vec<File>, caller: &Caller) -> Result<Vec<Given>, CallError> {
+    fn read_all(
+        &self,
+        files: Vec<File>,
+        caller: &Caller,
+        taint: &Taint,
+    ) -> Result<Vec<Given>, CallError> {
         let mut left = self.most;
         let mut all: Vec<Given> = Vec::with_capacity(files.len());
         for file in files {
-            let given = self.one(file, left, caller)?;
+            let given = self.one(file, left, caller, taint)?;
             if !is_name(&given.name) {
                 let message = format!("`{}` cannot be the name of a file here", given.name);
                 return Err(wrong(message).with_hint("write it like `data/sales.csv`"));
@@ -91,7 +97,13 @@ impl Inputs {
         Ok(all)
     }
 
-    fn one(&self, file: File, left: u64, caller: &Caller) -> Result<Given, CallError> {
+    fn one(
+        &self,
+        file: File,
+        left: u64,
+        caller: &Caller,
+        taint: &Taint,
+    ) -> Result<Given, CallError> {
         let Written {
             name,
             text,
@@ -109,7 +121,13 @@ impl Inputs {
             (None, Some(coded), None) => STANDARD
                 .decode(coded.trim())
                 .map_err(|error| wrong(format!("`{name}` is no base64: {error}")))?,
-            (None, None, Some(id)) => self.store.find(&id, caller)?.bytes,
+            (None, None, Some(id)) => {
+                let kept = self.store.find(&id, caller)?;
+                if let Some(source) = &kept.outside {
+                    taint.mark(source);
+                }
+                kept.file.bytes
+            }
             _ => {
                 let message =
                     format!("`{name}` has none, or more than one, of `text`, `base64` and `id`");
@@ -164,9 +182,14 @@ fn wrong(message: String) -> CallError {
 
 #[cfg(test)]
 mod tests {
+    use praxis_core::trace::NoTrace;
     use serde_json::{Value, json};
 
     use super::*;
+
+    fn context() -> CallContext {
+        CallContext::new(Arc::new(NoTrace)).with_caller(Caller::full())
+    }
 
     fn inputs(folder: &Path) -> Inputs {
         let workspace = folder.join("data");
@@ -184,7 +207,7 @@ mod tests {
 
     async fn read(inputs: &Inputs, files: Value) -> Result<Vec<Given>, CallError> {
         let files = serde_json::from_value(files).unwrap();
-        inputs.read(files, &Caller::full()).await
+        inputs.read(files, &context()).await
     }
 
     #[tokio::test]
@@ -195,7 +218,7 @@ mod tests {
             name: "old.txt".to_owned(),
             bytes: b"old".to_vec(),
         };
-        let kept = inputs.store.keep(&blob, &Caller::full()).unwrap();
+        let kept = inputs.store.keep(&blob, &Caller::full(), None).unwrap();
         let given = read(
             &inputs,
             json!([
@@ -219,6 +242,24 @@ mod tests {
                 ("d.txt", b"old"),
             ]
         );
+    }
+
+    #[tokio::test]
+    async fn a_kept_file_brings_along_what_was_read_before_it_was_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let inputs = inputs(folder.path());
+        let file = Given {
+            name: "page.md".to_owned(),
+            bytes: b"obey".to_vec(),
+        };
+        for (outside, source) in [(Some("web/page"), Some("web/page")), (None, None)] {
+            let id = inputs.store.keep(&file, &Caller::full(), outside).unwrap();
+            let files = json!([{ "name": "page.md", "id": id }]);
+            let cx = context();
+            let files = serde_json::from_value(files).unwrap();
+            inputs.read(files, &cx).await.unwrap();
+            assert_eq!(cx.taint().source(), source);
+        }
     }
 
     #[tokio::test]

@@ -34,7 +34,7 @@ pub(crate) struct Interpreter {
     once: Spec,
     kept: Spec,
     python: Python,
-    gate: Gate,
+    gate: Arc<Gate>,
     sessions: Table,
 }
 
@@ -119,7 +119,7 @@ impl Interpreter {
             idle: config.sessions.idle.0,
             once: spec(config.limits.cpu.0),
             kept: spec(config.sessions.cpu.0),
-            gate: Gate::new(config.limits.at_once, config.limits.waiting),
+            gate: Gate::shared(&anchor, config.limits.at_once, config.limits.waiting),
             sessions: Table::new(config.sessions.most),
             python,
         }))
@@ -161,6 +161,7 @@ impl Interpreter {
             }
             Keep::New => {
                 let (id, session) = self.sessions.open(cx.caller())?;
+                session.mix(cx.taint());
                 // From the beginning: also of a call that is given up it is known when it ended.
                 tokio::spawn(expire(Arc::downgrade(self), id.clone(), self.idle));
                 let ran = self.within(&id, &session, true, &order, cx).await;
@@ -171,6 +172,7 @@ impl Interpreter {
             }
             Keep::Session(id) => {
                 let session = self.sessions.find(id, cx.caller())?;
+                session.mix(cx.taint());
                 self.within(id, &session, false, &order, cx).await
             }
         }

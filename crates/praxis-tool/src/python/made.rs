@@ -16,7 +16,7 @@ use super::interpreter::{Interpreter, LONGEST};
 use super::propose::validator;
 use crate::deps::ToolDeps;
 use crate::safety::PolicyConfig;
-use crate::toolbox::{Made, Names, Tool};
+use crate::toolbox::{Made, Names, Ties, Tool};
 use crate::work::{Work, invalid, tool};
 
 /// A `pytool` tool file.
@@ -29,7 +29,7 @@ pub(crate) struct Config {
     interpreter: String,
     /// JSON Schema of its input, as JSON.
     input_schema: String,
-    /// Which calls need a person, and how many there may be.
+    /// Which calls need a person, and how many there may be; what the interpreter's file says where nothing is said.
     #[serde(default)]
     pub policy: PolicyConfig,
 }
@@ -46,6 +46,14 @@ impl Config {
             .map(|what| problem("input_schema", what, help))
             .into_iter()
             .collect()
+    }
+
+    /// The file whose policy holds where this has none.
+    pub(crate) fn ties(&self) -> Ties {
+        Ties {
+            policy_of: Some(self.interpreter.clone()),
+            ..Ties::default()
+        }
     }
 
     fn schema(&self) -> Result<Value, String> {
@@ -130,7 +138,10 @@ fn interpreter(config: &Config, folder: &Path) -> Result<super::Config, Problem>
     let parsed: super::Config = TomlFile::new(&file, text)
         .parse()
         .map_err(|problem| wrong(format!("`tools/{file}`: {}", problem.message)))?;
-    match parsed.problems().into_iter().next() {
+    // A policy that cannot be read is none that the tool could be held to.
+    let mut problems = parsed.problems();
+    problems.extend(parsed.policy.problems());
+    match problems.into_iter().next() {
         Some(problem) => Err(wrong(format!("`tools/{file}`: {problem}"))),
         None => Ok(parsed),
     }
@@ -189,6 +200,10 @@ mod tests {
             let problem = interpreter(&config(name, good), folder.path()).unwrap_err();
             assert!(problem.message.contains(words), "{problem}");
         }
+        let broken = "[policy]\nrate = \"often\"";
+        std::fs::write(folder.path().join("code.python.toml"), broken).unwrap();
+        let problem = interpreter(&config("code", good), folder.path()).unwrap_err();
+        assert!(problem.message.contains("30/min"), "{problem}");
         std::fs::write(folder.path().join("code.python.toml"), "").unwrap();
         assert!(interpreter(&config("code", good), folder.path()).is_ok());
         assert!(code(&folder.path().join("x.py")).is_err());

@@ -2,8 +2,9 @@
 //! what they do (`interpreter`).
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use praxis_core::taint::Taint;
 use praxis_core::{CallError, Caller, ErrorCode};
 use tokio::time::Instant;
 
@@ -21,8 +22,23 @@ const TOLD: usize = 20;
 /// An interpreter that stays.
 pub(super) struct Session {
     owner: Caller,
+    /// What the first call tree that fed it with content from outside had read.
+    outside: OnceLock<String>,
     /// What runs; nothing while a call has it, and when it has ended. Who waits here waits for the call before.
     pub running: tokio::sync::Mutex<Option<Running>>,
+}
+
+impl Session {
+    /// Mixes what a call tree has read with what the session was given: what is once in a session comes out of it
+    /// again, in another call tree too.
+    pub fn mix(&self, taint: &Taint) {
+        if let Some(source) = taint.source() {
+            let _ = self.outside.set(source.to_owned());
+        }
+        if let Some(source) = self.outside.get() {
+            taint.mark(source);
+        }
+    }
 }
 
 /// The interpreter of a session.
@@ -82,6 +98,7 @@ impl Table {
         let id = praxis_core::ids::generate(CONTAINER);
         let session = Arc::new(Session {
             owner: owner.clone(),
+            outside: OnceLock::new(),
             running: tokio::sync::Mutex::new(None),
         });
         entries.open.insert(id.clone(), Arc::clone(&session));
@@ -172,6 +189,25 @@ mod tests {
         assert_ne!(id, table.open(&caller("a")).unwrap().0);
         let full = table.open(&caller("a")).err().unwrap();
         assert_eq!(full.code, ErrorCode::RateLimited);
+    }
+
+    #[test]
+    fn what_a_session_was_fed_with_taints_who_goes_on_in_it() {
+        let table = Table::new(2);
+        let (id, session) = table.open(&caller("a")).unwrap();
+        let clean = Taint::default();
+        session.mix(&clean);
+        assert!(!clean.is_tainted());
+        let read = Taint::default();
+        read.mark("web/page");
+        session.mix(&read);
+        // Another request, which has read nothing itself.
+        let later = Taint::default();
+        table.find(&id, &caller("a")).unwrap().mix(&later);
+        assert_eq!(later.source(), Some("web/page"));
+        let other = Taint::default();
+        table.open(&caller("a")).unwrap().1.mix(&other);
+        assert!(!other.is_tainted());
     }
 
     #[test]

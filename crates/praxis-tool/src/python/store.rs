@@ -30,6 +30,18 @@ pub(super) struct Store(PathBuf);
 struct Head {
     name: String,
     owner: Caller,
+    /// What the call tree in which it was made had read from outside, if anything.
+    #[serde(default)]
+    outside: Option<String>,
+}
+
+/// A file, and what it may have in it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// It.
+    pub file: Given,
+    /// What the call tree in which it was made had read from outside, if anything.
+    pub outside: Option<String>,
 }
 
 impl Store {
@@ -38,17 +50,24 @@ impl Store {
         Self(folder.to_owned())
     }
 
-    /// Keeps a file, and gives its id. What is too old, or too much, goes.
+    /// Keeps a file, and gives its id; `outside` is what was read from outside before it was made. What is too old, or
+    /// too much, goes.
     ///
     /// # Errors
     /// A disk that is full or cannot be written.
-    pub fn keep(&self, file: &Given, owner: &Caller) -> Result<String, CallError> {
+    pub fn keep(
+        &self,
+        file: &Given,
+        owner: &Caller,
+        outside: Option<&str>,
+    ) -> Result<String, CallError> {
         let kept = || -> io::Result<String> {
             fs::create_dir_all(&self.0)?;
             self.sweep(file.bytes.len() as u64)?;
             let head = Head {
                 name: file.name.clone(),
                 owner: owner.clone(),
+                outside: outside.map(str::to_owned),
             };
             let id = ids::generate(PREFIX);
             let head = serde_json::to_vec(&head)?;
@@ -62,7 +81,7 @@ impl Store {
     ///
     /// # Errors
     /// `not_found`.
-    pub fn find(&self, id: &str, caller: &Caller) -> Result<Given, CallError> {
+    pub fn find(&self, id: &str, caller: &Caller) -> Result<Kept, CallError> {
         let missing = || {
             CallError::new(ErrorCode::NotFound, format!("no file `{id}`"))
                 .with_hint("files that code gives back are kept for a day; run the code again")
@@ -84,9 +103,13 @@ impl Store {
         if head.owner != *caller {
             return Err(missing());
         }
-        Ok(Given {
+        let file = Given {
             name: head.name,
             bytes: bytes.get(1..).unwrap_or_default().to_vec(),
+        };
+        Ok(Kept {
+            file,
+            outside: head.outside,
         })
     }
 
@@ -165,8 +188,13 @@ mod tests {
             name: Some("a".to_owned()),
             clearance: Clearance::of(["hr"]),
         };
-        let id = store.keep(&file(b"\n\x00x\n"), &owner).unwrap();
-        assert_eq!(store.find(&id, &owner).unwrap(), file(b"\n\x00x\n"));
+        let bytes = file(b"\n\x00x\n");
+        let id = store.keep(&bytes, &owner, Some("web/page")).unwrap();
+        let kept = store.find(&id, &owner).unwrap();
+        assert_eq!(
+            (kept.file, kept.outside.as_deref()),
+            (bytes, Some("web/page"))
+        );
         for caller in [Caller::default(), Caller::full()] {
             assert_eq!(
                 store.find(&id, &caller).unwrap_err().code,
@@ -187,14 +215,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path());
         let owner = Caller::full();
-        let old = store.keep(&file(b"old"), &owner).unwrap();
+        let old = store.keep(&file(b"old"), &owner, None).unwrap();
         let past = SystemTime::now() - KEPT - Duration::from_secs(60);
         let handle = fs::File::options()
             .write(true)
             .open(folder.path().join(&old))
             .unwrap();
         handle.set_modified(past).unwrap();
-        let new = store.keep(&file(b"new"), &owner).unwrap();
+        let new = store.keep(&file(b"new"), &owner, None).unwrap();
         assert!(store.find(&old, &owner).is_err() && store.find(&new, &owner).is_ok());
         store.sweep(MOST_BYTES).unwrap();
         assert!(store.find(&new, &owner).is_err());

@@ -13,6 +13,7 @@ use praxis_core::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::Guarded;
 use super::told;
 use crate::deps::ToolDeps;
 use crate::work::read;
@@ -22,7 +23,7 @@ pub(crate) const APPROVED: &str = "praxis/approved";
 
 struct Approved {
     signature: Signature,
-    functions: BTreeMap<String, Arc<dyn Function>>,
+    functions: BTreeMap<String, Arc<Guarded>>,
     approvals: Arc<dyn Approvals>,
 }
 
@@ -33,12 +34,12 @@ struct Input {
 }
 
 /// The function for these others, which stand behind their policies.
-pub(crate) fn approved(functions: &[Arc<dyn Function>], deps: &ToolDeps) -> Arc<dyn Function> {
+pub(crate) fn approved(functions: &[Arc<Guarded>], deps: &ToolDeps) -> Arc<dyn Function> {
     Arc::new(Approved::new(functions, Arc::clone(&deps.approvals)))
 }
 
 impl Approved {
-    fn new(functions: &[Arc<dyn Function>], approvals: Arc<dyn Approvals>) -> Self {
+    fn new(functions: &[Arc<Guarded>], approvals: Arc<dyn Approvals>) -> Self {
         let named = functions.iter().map(|function| {
             let name = function.signature().name.clone();
             (name, Arc::clone(function))
@@ -82,19 +83,14 @@ impl Approved {
         })?;
         // What it gives is what the function gives.
         cx.secrets().of_tool(APPROVED, function.secrets());
-        let inner = match approval.state {
-            ApprovalState::Approved => cx.nested()?,
-            // As the request in which it was made, it is given what came of it.
-            ApprovalState::Done => {
-                let scope = approval.scope.as_deref().unwrap_or_default();
-                cx.nested()?.with_scope(scope)
-            }
+        match approval.state {
+            ApprovalState::Approved | ApprovalState::Done => {}
             ApprovalState::Pending | ApprovalState::Consumed => return Err(told::waits(&approval)),
             ApprovalState::Denied => return Err(told::refused(&approval)),
             ApprovalState::Failed | ApprovalState::Expired => return Err(told::over(&approval)),
-        };
-        // The function itself takes the approval, so that there is one way to make a call.
-        Box::pin(function.call(approval.arguments.clone(), &inner)).await
+        }
+        // The approval is used up, also where the policy would let the call through without one by now.
+        Box::pin(function.make(&approval, &cx.nested()?)).await
     }
 }
 

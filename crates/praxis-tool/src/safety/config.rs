@@ -114,6 +114,12 @@ fn all() -> String {
 }
 
 impl PolicyConfig {
+    /// Whether a person lets each single call through.
+    pub(crate) fn always_asks(&self) -> bool {
+        let lets_through = |rule: &RuleConfig| rule.approval == Then::Never;
+        self.approval == Asks::Always && !self.rules.iter().any(lets_through)
+    }
+
     /// What is wrong with it; paths begin with `policy`.
     pub fn problems(&self) -> Vec<Problem> {
         Policy::read(self).1

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use praxis_core::approval::{ApprovalState, End, Entry, Outcome, Run, Wanted, digest};
 use praxis_core::function::OpenSpan;
-use praxis_core::trace::redact::{MASK, Steps, redacted};
+use praxis_core::trace::redact::{MASK, Steps, sealed};
 use praxis_core::{
     Approval, Approvals, CallContext, CallError, Function, LedgerError, ModelError, Problem,
     Signature, SpanKind, ids, json_schema,
@@ -19,15 +19,22 @@ use serde_json::{Value, json};
 use super::config::PolicyConfig;
 use super::excerpt::{cut, excerpt};
 use super::frame::{announce, framed};
+use super::hidden;
 use super::policy::{Judged, Policy, Verdict, subject};
 use super::told;
 use crate::deps::ToolDeps;
 use crate::mend::mended;
+use crate::text::paragraphs;
 use crate::toolbox::Tool;
 use crate::work::invalid;
 
 /// The most mistakes of one input that are told.
 const MOST_MISTAKES: usize = 3;
+
+/// The longest message of an error that may have words from outside, in characters, and the most bytes of what comes
+/// with it for programs.
+const LONGEST_ERROR: usize = 1000;
+const MOST_DETAILS: usize = 4096;
 
 /// A function behind its policy.
 pub(crate) struct Guarded {
@@ -42,6 +49,8 @@ pub(crate) struct Guarded {
     broken: Option<Problem>,
     /// Whether what the function gives comes from outside.
     is_outside: bool,
+    /// The steps to those of its arguments that nobody is shown: what the policy says, and what its schema declares.
+    hidden: Vec<Steps>,
     approvals: Arc<dyn Approvals>,
 }
 
@@ -52,6 +61,8 @@ struct Call<'a> {
     input: &'a Value,
     /// The arguments as people see them.
     shown: Value,
+    /// The approval that it is made under, where it is made by that.
+    approval: Option<&'a Approval>,
     cx: &'a CallContext,
 }
 
@@ -104,7 +115,7 @@ struct Word {
 
 impl Guarded {
     /// The function of a tool behind the policy of its file.
-    pub(crate) fn wrap(tool: Tool, config: &PolicyConfig, deps: &ToolDeps) -> Arc<dyn Function> {
+    pub(crate) fn wrap(tool: Tool, config: &PolicyConfig, deps: &ToolDeps) -> Arc<Self> {
         Arc::new(Self::new(tool, config, Arc::clone(&deps.approvals)))
     }
 
@@ -120,6 +131,10 @@ impl Guarded {
         let schema = &signature.input_schema;
         let ends = json_schema::ends(schema).is_ok();
         let validator = ends.then(|| jsonschema::validator_for(schema).ok());
+        let mut hidden = policy.redact.clone();
+        if ends {
+            hidden.extend(hidden::declared(schema));
+        }
         let name = signature.name.split('/').next().unwrap_or_default();
         Self {
             tool: name.to_owned(),
@@ -129,7 +144,45 @@ impl Guarded {
             policy,
             broken: problems.into_iter().next(),
             is_outside,
+            hidden,
             approvals,
+        }
+    }
+
+    /// Makes the call of an approval, which is used up by it, whatever the policy asks for by now. One that was made
+    /// before is not made again: its result is given.
+    pub(crate) async fn make(
+        &self,
+        approval: &Approval,
+        cx: &CallContext,
+    ) -> Result<Value, CallError> {
+        self.made(approval.arguments.clone(), Some(approval), cx)
+            .await
+    }
+
+    async fn made(
+        &self,
+        input: Value,
+        approval: Option<&Approval>,
+        cx: &CallContext,
+    ) -> Result<Value, CallError> {
+        // What the function would mend is mended before, so that a digest is of what is called.
+        let (input, _) = mended(&self.signature.input_schema, input);
+        let (caller, user) = (cx.caller(), cx.payer().user.as_deref());
+        cx.secrets().of_tool(&self.signature.name, &self.hidden);
+        cx.secrets().note(&input, &self.hidden);
+        let call = Call {
+            id: ids::generate("call-"),
+            digest: digest(&self.signature.name, &input, caller, user),
+            shown: sealed(&input, &self.hidden),
+            approval,
+            input: &input,
+            cx,
+        };
+        match self.judged(&call).await {
+            Ok(Pass::Run(decision, taken)) => self.run(&call, decision, taken).await,
+            Ok(Pass::Repeat(approval)) => self.repeat(&call, *approval).await,
+            Err(stop) => Err(self.stop(&call, stop).await),
         }
     }
 
@@ -143,20 +196,30 @@ impl Guarded {
             schema: &self.signature.input_schema,
             arguments: call.input,
             taint: call.cx.taint(),
+            kept_here: self.inner.kept_here(),
         });
-        let reason = match verdict {
+        let (reason, asks) = match verdict {
             Verdict::Deny(why) => {
                 let error = told::denied(&self.signature.name, &why);
                 return Err(Stop::new(Outcome::Denied, &why, error));
             }
-            Verdict::Pass(why) => {
-                self.admit(call.cx, &why).await?;
-                return Ok(Pass::Run(why, None));
-            }
-            Verdict::Ask(reason) => reason,
+            Verdict::Pass(why) => (why, false),
+            Verdict::Ask(reason) => (reason, true),
         };
-        let approval = self.approvals.reserve(self.wanted(call, &reason)).await;
-        let approval = approval.map_err(|error| Stop::new(Outcome::Refused, &reason, error))?;
+        let found = match call.approval {
+            Some(own) if own.digest == call.digest => Ok(Some(own.clone())),
+            Some(own) => Err(told::of_another_call(own)),
+            None if asks => {
+                let reserved = self.approvals.reserve(self.wanted(call, &reason)).await;
+                reserved.map(Some)
+            }
+            None => self.standing(call).await,
+        };
+        let found = found.map_err(|error| Stop::new(Outcome::Refused, &reason, error))?;
+        let Some(approval) = found else {
+            self.admit(call.cx, &reason).await?;
+            return Ok(Pass::Run(reason, None));
+        };
         match approval.state {
             ApprovalState::Done => Ok(Pass::Repeat(Box::new(approval))),
             ApprovalState::Approved => self.take(call, approval, &reason).await,
@@ -172,6 +235,15 @@ impl Guarded {
                 let error = told::over(&approval);
                 Err(Stop::new(Outcome::Refused, &reason, error).of(&approval))
             }
+        }
+    }
+
+    /// The approval that counts for a call which the policy lets through by itself: one that was given is used up by
+    /// it, or it would let the same call through once more, later; one that was begun may have made this very call.
+    async fn standing(&self, call: &Call<'_>) -> Result<Option<Approval>, CallError> {
+        match self.signature.effects.only_reads() {
+            true => Ok(None),
+            false => self.approvals.standing(&call.digest).await,
         }
     }
 
@@ -297,8 +369,9 @@ impl Guarded {
         let output = self.inner.call(call.input.clone(), call.cx).await;
         self.taint(call.cx, output.as_ref().ok());
         if let Ok(content) = &output {
-            call.cx.secrets().note(content, &self.policy.redact);
+            call.cx.secrets().note(content, &self.hidden);
         }
+        let output = output.map_err(|error| self.bounded(error));
         let said = |error: &CallError| cut(&call.cx.secrets().shown(&error.message));
         word.message = output.as_ref().err().map(said);
         word.outcome = match output.is_ok() {
@@ -325,13 +398,13 @@ impl Guarded {
     async fn repeat(&self, call: &Call<'_>, approval: Approval) -> Result<Value, CallError> {
         self.taint(call.cx, approval.result.as_ref());
         if let Some(result) = &approval.result {
-            call.cx.secrets().note(result, &self.policy.redact);
+            call.cx.secrets().note(result, &self.hidden);
         }
         let content = approval
             .result
             .unwrap_or_else(|| json!("done before; what it gave was larger than what is kept"));
         let word = Word {
-            decision: "it was made before in the same request".to_owned(),
+            decision: "it was made before".to_owned(),
             approval: Some(approval.id),
             outcome: Outcome::Repeated,
             message: None,
@@ -377,6 +450,22 @@ impl Guarded {
         cx.taint().mark(&self.signature.name);
     }
 
+    /// An error that may have words from outside, no longer than a person reads and without characters that nobody
+    /// sees. Whose the words are is said where they are put into it (`crate::text::said`).
+    fn bounded(&self, mut error: CallError) -> CallError {
+        if !self.is_outside {
+            return error;
+        }
+        error.message = paragraphs(&error.message, LONGEST_ERROR);
+        let is_long = |details: &Value| details.to_string().len() > MOST_DETAILS;
+        if error.details.as_deref().is_some_and(is_long) {
+            error.details = Some(Box::new(json!({
+                "note": format!("what came with the error has more than {MOST_DETAILS} bytes, and is left out"),
+            })));
+        }
+        error
+    }
+
     fn shown_as_data(&self, content: Value) -> Value {
         match self.is_outside {
             true => framed(&self.signature.name, content),
@@ -410,28 +499,15 @@ impl Function for Guarded {
     }
 
     async fn call(&self, input: Value, cx: &CallContext) -> Result<Value, CallError> {
-        // What the function would mend is mended before, so that a digest is of what is called.
-        let (input, _) = mended(&self.signature.input_schema, input);
-        let (caller, user) = (cx.caller(), cx.payer().user.as_deref());
-        let hidden = self.secrets();
-        cx.secrets().of_tool(&self.signature.name, hidden);
-        cx.secrets().note(&input, hidden);
-        let call = Call {
-            id: ids::generate("call-"),
-            digest: digest(&self.signature.name, &input, caller, user),
-            shown: redacted(&input, hidden),
-            input: &input,
-            cx,
-        };
-        match self.judged(&call).await {
-            Ok(Pass::Run(decision, taken)) => self.run(&call, decision, taken).await,
-            Ok(Pass::Repeat(approval)) => self.repeat(&call, *approval).await,
-            Err(stop) => Err(self.stop(&call, stop).await),
-        }
+        self.made(input, None, cx).await
     }
 
     fn secrets(&self) -> &[Steps] {
-        &self.policy.redact
+        &self.hidden
+    }
+
+    fn kept_here(&self) -> &'static [&'static str] {
+        self.inner.kept_here()
     }
 }
 

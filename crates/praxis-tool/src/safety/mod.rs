@@ -9,6 +9,7 @@ mod config;
 mod excerpt;
 mod frame;
 mod guarded;
+mod hidden;
 mod policy;
 mod rules;
 mod told;

@@ -51,6 +51,8 @@ pub(super) struct Judged<'a> {
     pub schema: &'a Value,
     pub arguments: &'a Value,
     pub taint: &'a Taint,
+    /// Names of arguments that stay on this machine, though the function is external.
+    pub kept_here: &'a [&'a str],
 }
 
 /// What a policy says of a call, and why.
@@ -241,9 +243,18 @@ pub(super) fn subject(tool: &str, cx: &CallContext) -> Subject {
 }
 
 /// Whether a call takes texts out of this machine that a model may have chosen. A link that stands in what was read
-/// tells nobody what else is known; a text that the schema lists is one of few.
+/// tells nobody what else is known; a text that the schema lists is one of few; and some arguments are for the
+/// application's own model.
 fn carries(call: &Judged<'_>) -> bool {
-    call.effects.has(Effect::External) && has_free_text(call, call.schema, call.arguments)
+    if !call.effects.has(Effect::External) {
+        return false;
+    }
+    let Some(fields) = call.arguments.as_object() else {
+        return has_free_text(call, call.schema, call.arguments);
+    };
+    let goes_out = |name: &str| !call.kept_here.contains(&name);
+    let mut fields = fields.iter().filter(|(name, _)| goes_out(name));
+    fields.any(|(name, value)| field_has_free_text(call, call.schema, name, value))
 }
 
 fn has_free_text(call: &Judged<'_>, schema: &Value, value: &Value) -> bool {
@@ -258,12 +269,19 @@ fn has_free_text(call: &Judged<'_>, schema: &Value, value: &Value) -> bool {
             let part = item(call.schema, schema, i).unwrap_or(&Value::Null);
             has_free_text(call, part, one)
         }),
-        Value::Object(fields) => fields.iter().any(|(name, one)| {
-            let is_listed = schema.get("properties").and_then(|p| p.get(name)).is_some();
-            let part = field(call.schema, schema, name).unwrap_or(&Value::Null);
-            !is_listed || has_free_text(call, part, one)
-        }),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(name, one)| field_has_free_text(call, schema, name, one)),
     }
+}
+
+/// Whether a field of an object has a text that a model may have chosen; where the schema does not list the field, its
+/// name is one.
+fn field_has_free_text(call: &Judged<'_>, schema: &Value, name: &str, value: &Value) -> bool {
+    let schema = without_null(call.schema, schema);
+    let is_listed = schema.get("properties").and_then(|p| p.get(name)).is_some();
+    let part = field(call.schema, schema, name).unwrap_or(&Value::Null);
+    !is_listed || has_free_text(call, part, value)
 }
 
 /// A number of calls in a time: `30/min`, or as limits are written elsewhere.

@@ -89,6 +89,16 @@ pub(super) fn over(approval: &Approval) -> CallError {
         .with_hint("call the function itself again, which asks for a new approval")
 }
 
+/// That an approval is for a call which would be another one by now: the tool's file or its schema has changed.
+pub(super) fn of_another_call(approval: &Approval) -> CallError {
+    let message = format!(
+        "the call of `{}` under `{}` would not be the one that was approved: the tool has changed since",
+        approval.function, approval.id
+    );
+    CallError::new(ErrorCode::Denied, message)
+        .with_hint("call the function itself again, which asks for a new approval")
+}
+
 /// That the tool's own limit has no room.
 pub(super) fn limited(tool: &str, refusal: &Refusal) -> CallError {
     let mut error = CallError::from(refusal.clone());

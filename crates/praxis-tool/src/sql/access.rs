@@ -2,7 +2,9 @@
 //! it; where there are permissions, what none of them gives is hidden. A caller who may read everything sees
 //! everything but what the file excludes.
 //!
-//! Left out: how it is written into a query (`check`).
+//! A view shows what its query reads, whatever is hidden there, so that a caller from whom something is hidden sees
+//! those views alone that the file names in full. Left out: how it is written into a query (`check`), and whether what
+//! is named is there (`named`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,7 +17,8 @@ use sqlparser::tokenizer::Token;
 
 use super::check::grammar;
 use super::config::{Config, PermissionConfig};
-use super::schema::{Dialect, Schema};
+use super::named::{self, is_open, spellings};
+use super::schema::{Dialect, Schema, Table};
 
 /// What stands for the caller's name and labels in a condition while it is read. A query that names it names an unknown
 /// column: only conditions of the file are written with them.
@@ -71,13 +74,15 @@ pub(crate) struct Access {
     pub full: Arc<Schema>,
     /// What the caller sees of it.
     pub schema: Arc<Schema>,
+    /// Whether nothing is hidden from this caller but what is hidden from all.
+    pub everything: bool,
     sights: HashMap<String, Sight>,
 }
 
 impl Access {
     /// All of a schema.
     pub fn open(full: Arc<Schema>) -> Self {
-        let all = |table: &super::schema::Table| {
+        let all = |table: &Table| {
             let sight = Sight {
                 columns: None,
                 filter: None,
@@ -86,6 +91,7 @@ impl Access {
         };
         Self {
             schema: Arc::clone(&full),
+            everything: true,
             sights: full.tables.iter().map(all).collect(),
             full,
         }
@@ -116,19 +122,37 @@ impl Globs {
         self.0.iter().any(|(glob, _)| glob.is_match(name))
     }
 
+    /// Whether a table is named by one of all its names.
+    pub fn any_table(&self, names: &[String]) -> bool {
+        names.iter().any(|name| self.table(name))
+    }
+
     /// Whether a column is named, alone or as `TABLE.COLUMN`.
-    pub fn column(&self, table: &str, column: &str) -> bool {
+    fn column(&self, table: &str, column: &str) -> bool {
         let whole = format!("{table}.{column}");
         self.0
             .iter()
             .any(|(glob, dotted)| glob.is_match(&whole) || (!dotted && glob.is_match(column)))
     }
+
+    /// Whether a column is named, alone or with one of all names of its table.
+    pub fn any_column(&self, tables: &[String], column: &str) -> bool {
+        tables.iter().any(|table| self.column(table, column))
+    }
+}
+
+/// Those of some names that are written out, in small letters.
+fn in_full(globs: &[String]) -> Vec<String> {
+    let full = globs.iter().filter(|glob| !is_open(glob));
+    full.map(|name| name.to_lowercase()).collect()
 }
 
 /// One of `[[permissions]]`, ready to be applied.
 struct Permission {
     labels: Vec<String>,
     tables: Globs,
+    /// Tables that are named in full.
+    named: Vec<String>,
     hidden: Globs,
     filters: BTreeMap<String, Arc<Expr>>,
 }
@@ -136,8 +160,12 @@ struct Permission {
 /// All permissions of a file.
 pub(crate) struct Permissions {
     excluded: Globs,
+    /// Tables that `include` names in full.
+    included: Vec<String>,
     given: Vec<Permission>,
     filtered: Vec<String>,
+    /// The schemas that tables may be named with.
+    places: Vec<String>,
 }
 
 impl Permissions {
@@ -160,56 +188,98 @@ impl Permissions {
         }
         Ok(Self {
             excluded: Globs::new(&columns),
+            included: in_full(&config.include),
             given,
             filtered,
+            places: named::places(config, dialect),
         })
     }
 
     /// Whether rows of a table are hidden from anybody.
     pub fn filters(&self, table: &str) -> bool {
-        self.filtered.contains(&table.to_lowercase())
+        let names = spellings(&self.places, table);
+        names
+            .iter()
+            .any(|name| self.filtered.contains(&name.to_lowercase()))
     }
 
     /// What a caller sees.
     pub fn access(&self, full: &Arc<Schema>, clearance: &Clearance) -> Access {
         let everything = clearance.is_full() || self.given.is_empty();
         let mut sights = HashMap::new();
-        for table in &full.tables {
-            let permission = self
-                .given
-                .iter()
-                .find(|p| p.tables.table(&table.name) && p.fits(clearance));
-            if permission.is_none() && !everything {
-                continue;
-            }
-            let permission = permission.filter(|_| !everything);
-            let seen = |column: &&super::schema::Column| {
-                !self.excluded.column(&table.name, &column.name)
-                    && permission.is_none_or(|p| !p.hidden.column(&table.name, &column.name))
+        let (views, tables): (Vec<&Table>, Vec<&Table>) =
+            full.tables.iter().partition(|table| table.view);
+        let mut all_seen = true;
+        for table in tables {
+            let sight = self.sight(table, clearance, everything);
+            let all = |s: &Sight| {
+                let columns = s.columns.as_ref();
+                s.filter.is_none() && columns.is_none_or(|c| c.len() == table.columns.len())
             };
-            let columns: Vec<String> = table
-                .columns
-                .iter()
-                .filter(seen)
-                .map(|column| column.name.clone())
-                .collect();
-            if columns.is_empty() {
-                continue;
+            all_seen &= sight.as_ref().is_some_and(all);
+            sights.extend(sight.map(|sight| (table.name.clone(), sight)));
+        }
+        for view in views {
+            if all_seen || self.names(view, clearance, everything) {
+                let sight = self.sight(view, clearance, everything);
+                sights.extend(sight.map(|sight| (view.name.clone(), sight)));
             }
-            let filter = permission.and_then(|p| p.filters.get(&table.name.to_lowercase()));
-            let all = columns.len() == table.columns.len();
-            let sight = Sight {
-                // With a list, a column that was added since is not seen either.
-                columns: (!all || !everything).then_some(columns),
-                filter: filter.map(Arc::clone),
-            };
-            sights.insert(table.name.clone(), sight);
         }
         Access {
             schema: Arc::new(visible(full, &sights)),
+            everything,
             full: Arc::clone(full),
             sights,
         }
+    }
+
+    /// The permission that counts for a table and a caller.
+    fn permission(&self, table: &Table, clearance: &Clearance) -> Option<&Permission> {
+        let mut given = self.given.iter();
+        given.find(|p| p.tables.table(&table.name) && p.fits(clearance))
+    }
+
+    /// Whether a table is named in full, by `include` or by the permission that counts.
+    fn names(&self, table: &Table, clearance: &Clearance, everything: bool) -> bool {
+        let is_named = |named: &[String]| {
+            let mut own = spellings(&self.places, &table.name).into_iter();
+            own.any(|name| named.contains(&name.to_lowercase()))
+        };
+        let permission = self.permission(table, clearance);
+        is_named(&self.included) || permission.is_some_and(|p| !everything && is_named(&p.named))
+    }
+
+    /// What a caller sees of one table, if anything.
+    fn sight(&self, table: &Table, clearance: &Clearance, everything: bool) -> Option<Sight> {
+        let permission = self.permission(table, clearance);
+        if permission.is_none() && !everything {
+            return None;
+        }
+        let permission = permission.filter(|_| !everything);
+        let names = spellings(&self.places, &table.name);
+        let seen = |column: &&super::schema::Column| {
+            !self.excluded.any_column(&names, &column.name)
+                && permission.is_none_or(|p| !p.hidden.any_column(&names, &column.name))
+        };
+        let columns: Vec<String> = table
+            .columns
+            .iter()
+            .filter(seen)
+            .map(|column| column.name.clone())
+            .collect();
+        if columns.is_empty() {
+            return None;
+        }
+        let filter = permission.and_then(|p| {
+            let mut own = names.iter().map(|name| name.to_lowercase());
+            own.find_map(|name| p.filters.get(&name))
+        });
+        let all = columns.len() == table.columns.len();
+        Some(Sight {
+            // With a list, a column that was added since is not seen either.
+            columns: (!all || !everything).then_some(columns),
+            filter: filter.map(Arc::clone),
+        })
     }
 }
 
@@ -222,19 +292,13 @@ impl Permission {
                 message,
                 help: Some(help.to_owned()),
             };
-            let text = unmarked(filter).map_err(|(message, help)| wrong(message, help))?;
-            let expr = condition(&text, dialect).map_err(|error| {
-                let message = format!("`{filter}` is no condition: {error}");
-                wrong(
-                    message,
-                    "write what may stand behind WHERE: \"owner = {caller.name}\"",
-                )
-            })?;
+            let expr = read(filter, dialect).map_err(|(message, help)| wrong(message, help))?;
             filters.insert(table.to_lowercase(), Arc::new(expr));
         }
         Ok(Self {
             labels: config.labels.clone(),
             tables: Globs::new(&config.tables),
+            named: in_full(&config.tables),
             hidden: Globs::new(&config.hidden),
             filters,
         })
@@ -248,6 +312,20 @@ impl Permission {
             }
         }
     }
+}
+
+/// A condition as the file writes it.
+///
+/// # Errors
+/// Message and help.
+pub(crate) fn read(filter: &str, dialect: Dialect) -> Result<Expr, (String, &'static str)> {
+    let text = unmarked(filter)?;
+    condition(&text, dialect).map_err(|error| {
+        (
+            format!("`{filter}` is no condition: {error}"),
+            "write what may stand behind WHERE: \"owner = {caller.name}\"",
+        )
+    })
 }
 
 /// A condition, whole.
@@ -402,6 +480,88 @@ mod tests {
         assert!(customer.rows.is_none() && customer.columns.iter().all(|c| c.samples.is_empty()));
         assert!(access.sight("customer").unwrap().filter.is_some());
         assert!(access.schema.table("artist").unwrap().rows.is_some());
+    }
+
+    /// A schema in which everything but the customers' last names is also a view.
+    fn with_view() -> Arc<Schema> {
+        let mut full = music(Dialect::Sqlite);
+        let customer = full.table("customer").unwrap().clone();
+        full.tables.push(Table {
+            name: "people".to_owned(),
+            view: true,
+            ..customer
+        });
+        Arc::new(full)
+    }
+
+    #[test]
+    fn a_view_is_no_way_around_what_is_hidden_unless_it_is_named() {
+        let full = with_view();
+        let hidden = "[[permissions]]\nlabels = [\"hr\"]\ntables = [\"*\"]\n[[permissions]]\n";
+        for (toml, labels, is_seen) in [
+            ("", None, true),
+            ("exclude = [\"customer.last_name\"]", None, false),
+            (
+                "exclude = [\"customer.last_name\"]\ninclude = [\"*\", \"People\"]",
+                None,
+                true,
+            ),
+            ("tables = [\"*\"]", Some("x"), true),
+            (
+                "tables = [\"*\"]\nhidden = [\"customer.last_name\"]",
+                Some("x"),
+                false,
+            ),
+            (
+                "tables = [\"*\"]\nhidden = [\"last_name\"]",
+                Some("x"),
+                false,
+            ),
+            (
+                "tables = [\"*\"]\nwhere = { customer = \"1 = 0\" }",
+                Some("x"),
+                false,
+            ),
+            (
+                "tables = [\"*\"]\nwhere = { customer = \"1 = 0\" }",
+                Some("hr"),
+                true,
+            ),
+            // A table that is not seen at all may be what the view reads.
+            ("tables = [\"artist\", \"peop*\"]", Some("x"), false),
+            ("tables = [\"artist\", \"people\"]", Some("x"), true),
+            (
+                "tables = [\"*\", \"PEOPLE\"]\nhidden = [\"customer.last_name\"]",
+                Some("x"),
+                true,
+            ),
+        ] {
+            let text = labels.map_or_else(|| toml.to_owned(), |_| format!("{hidden}{toml}"));
+            let access = permissions(&text).access(&full, &Clearance::of(labels));
+            assert_eq!(access.schema.table("people").is_some(), is_seen, "{toml}");
+            assert_eq!(access.sight("people").is_some(), is_seen, "{toml}");
+        }
+    }
+
+    #[test]
+    fn a_name_without_its_schema_is_that_of_the_table_in_it() {
+        let toml = "url = \"env:A\"\nschemas = [\"public\", \"sales\"]\n[[permissions]]\ntables = [\"*\"]\n\
+                    hidden = [\"customer.last_name\", \"public.artist.name\"]\n\
+                    where = { customer = \"country = {caller.name}\" }\n";
+        let config: Config = toml::from_str(toml).unwrap();
+        let permissions = Permissions::new(&config, Dialect::Postgres).unwrap();
+        let mut full = music(Dialect::Postgres);
+        for table in full.tables.iter_mut().filter(|t| t.name == "customer") {
+            table.name = "sales.customer".to_owned();
+        }
+        let access = permissions.access(&Arc::new(full), &Clearance::default());
+        let customer = access.sight("sales.customer").unwrap();
+        assert!(customer.filter.is_some());
+        let columns = customer.columns.as_ref().unwrap();
+        assert!(!columns.contains(&"last_name".to_owned()), "{columns:?}");
+        let artist = access.sight("artist").unwrap();
+        assert_eq!(artist.columns.as_ref().unwrap(), &["artist_id"]);
+        assert!(permissions.filters("sales.customer") && !permissions.filters("artist"));
     }
 
     #[test]

@@ -8,10 +8,12 @@ use globset::Glob;
 use praxis_core::{KeyReference, Period, Problem, access};
 use serde::Deserialize;
 
-use super::access::unmarked;
+use super::access::{Globs, read};
 use super::ask;
+use super::schema::Dialect;
 use super::target;
 use crate::safety::PolicyConfig;
+use crate::toolbox::Ties;
 
 /// The most that limits may say.
 const MOST_ROWS: u64 = 100_000;
@@ -58,6 +60,9 @@ pub struct Config {
     /// Whether the role may be a superuser of PostgreSQL.
     #[serde(default)]
     pub(crate) allow_superuser: bool,
+    /// Whether a user of the database that may do more than read is refused, and not only warned of.
+    #[serde(default)]
+    pub(crate) require_read_only: bool,
     /// Whether some values of columns are shown with the schema.
     #[serde(default = "yes")]
     pub(crate) samples: bool,
@@ -197,9 +202,41 @@ impl Config {
             }
         }
         found.limits(&self.limits);
-        found.permissions(&self.permissions);
+        found.permissions(&self.permissions, &self.dialects());
         found.0.extend(self.ask.problems());
         found.0
+    }
+
+    /// What is likely not as meant, as far as it shows without the database.
+    pub(crate) fn ties(&self) -> Ties {
+        Ties {
+            warnings: self
+                .unset()
+                .into_iter()
+                .map(|(_, problem)| problem)
+                .collect(),
+            ..Ties::default()
+        }
+    }
+
+    /// The environment variable of the URL where it is not set, and what is said of it.
+    pub(crate) fn unset(&self) -> Option<(&str, Problem)> {
+        let variable = self.url.as_ref().and_then(target::unset)?;
+        let problem = Problem {
+            path: "url".to_owned(),
+            message: format!(
+                "the environment variable {variable} is not set: calls fail until it is"
+            ),
+            help: Some(format!("export {variable}=...")),
+        };
+        Some((variable, problem))
+    }
+
+    /// The SQL that the database may speak, as far as it is known.
+    fn dialects(&self) -> Vec<Dialect> {
+        self.url
+            .as_ref()
+            .map_or_else(|| vec![Dialect::Sqlite], target::dialects)
     }
 }
 
@@ -265,7 +302,7 @@ impl Found {
         }
     }
 
-    fn permissions(&mut self, permissions: &[PermissionConfig]) {
+    fn permissions(&mut self, permissions: &[PermissionConfig], dialects: &[Dialect]) {
         for (i, permission) in permissions.iter().enumerate() {
             let path = format!("permissions.{i}");
             for label in &permission.labels {
@@ -287,12 +324,40 @@ impl Found {
             self.globs(&format!("{path}.tables"), &permission.tables);
             self.globs(&format!("{path}.hidden"), &permission.hidden);
             for (table, filter) in &permission.filters {
-                if let Err((message, help)) = unmarked(filter) {
-                    self.add(&format!("{path}.where.{table}"), message, help);
+                let path = format!("{path}.where.{table}");
+                let wrong = dialects.iter().filter_map(|d| read(filter, *d).err());
+                let mut wrong: Vec<(String, &str)> = wrong.collect();
+                // Where it is not known yet which SQL is spoken, one that has such conditions is enough.
+                if wrong.len() == dialects.len()
+                    && let Some((message, help)) = wrong.pop()
+                {
+                    self.add(&path, message, help);
+                }
+                if !is_given(table, &permission.tables) {
+                    self.add(
+                        &path,
+                        format!(
+                            "`tables` does not name `{table}`, so that its condition would never count"
+                        ),
+                        "add it to `tables`, or move the condition to the entry that names it",
+                    );
                 }
             }
         }
     }
+}
+
+/// Whether a table that is named with its schema or without may be one of those that globs give.
+fn is_given(table: &str, globs: &[String]) -> bool {
+    fn bare(name: &str) -> &str {
+        name.rsplit_once('.').map_or(name, |(_, bare)| bare)
+    }
+    let given = Globs::new(globs);
+    given.table(table)
+        || given.table(bare(table))
+        || globs
+            .iter()
+            .any(|glob| bare(glob).eq_ignore_ascii_case(bare(table)))
 }
 
 #[cfg(test)]
@@ -352,6 +417,14 @@ mod tests {
                 "url = \"sqlite:a.db\"\n[[permissions]]\ntables = [\"a\"]\nwhere = { a = \"x = {caller.nme}\" }",
                 "permissions.0.where.a: `{caller.nme}` is nothing",
             ),
+            (
+                "url = \"env:A\"\n[[permissions]]\ntables = [\"a\"]\nwhere = { a = \"x =\" }",
+                "permissions.0.where.a: `x =` is no condition",
+            ),
+            (
+                "url = \"sqlite:a.db\"\n[[permissions]]\ntables = [\"orders\", \"cust*\"]\nwhere = { staf = \"x = 1\" }",
+                "permissions.0.where.staf: `tables` does not name `staf`",
+            ),
         ] {
             let found = problems(toml);
             assert!(found.iter().any(|p| p.contains(named)), "{toml}: {found:?}");
@@ -370,8 +443,27 @@ mod tests {
              [tables.orders.columns]\nstatus = \"new, paid or sent\"\n\
              [limits]\nrows = 200\ntime = \"5s\"\ncost = 1e6\nscan = 1e7\n\
              [[permissions]]\nlabels = [\"sales\"]\ntables = [\"*\"]\nhidden = [\"email\"]\n\
-             where = { orders = \"owner = {caller.name} OR region IN ({caller.labels})\" }\n",
+             where = { orders = \"owner = {caller.name} OR region IN ({caller.labels})\" }\n\
+             [[permissions]]\ntables = [\"sales.targets\"]\nwhere = { targets = \"region ILIKE 'n%'\" }\n",
         );
         assert!(found.is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn a_variable_that_is_not_set_is_told_and_what_is_written_out_is_not_asked_for() {
+        let config = |url: &str| -> Config { toml::from_str(&format!("url = \"{url}\"")).unwrap() };
+        let absent = config("env:PRAXIS_TEST_NO_SUCH_VARIABLE");
+        assert!(absent.problems().is_empty());
+        let (variable, problem) = absent.unset().unwrap();
+        assert_eq!(variable, "PRAXIS_TEST_NO_SUCH_VARIABLE");
+        assert!(
+            problem.to_string().contains("calls fail until it is"),
+            "{problem}"
+        );
+        assert_eq!(absent.ties().warnings, [problem]);
+        // A variable that every machine has.
+        for there in ["env:PATH", "sqlite:a.db"] {
+            assert!(config(there).unset().is_none(), "{there}");
+        }
     }
 }

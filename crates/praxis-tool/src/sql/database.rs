@@ -3,18 +3,21 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use praxis_core::{CallContext, CallError, Caller, Clearance, ErrorCode, ModelError, Problem};
+use tokio::sync::Semaphore;
 
 use super::access::{Access, Globs, Known, Permissions};
 use super::check::{self, Rules};
 use super::config::{Config, LimitsConfig, TableConfig};
-use super::files::Files;
-use super::introspect::{self, Wanted};
-use super::run::{Collector, Connector, Session, Settings, Trust};
+use super::files::{Files, Left};
+use super::introspect::{self, Looked, Wanted};
+use super::named::Named;
+use super::powers::powers;
+use super::run::{Collector, Connector, Session, Settings, Trust, turns};
 use super::schema::{Dialect, Schema};
 use super::target::{self, Target};
 use super::{Fault, Found, Plan, Query, Rows};
@@ -22,6 +25,10 @@ use crate::deps::ToolDeps;
 
 /// How long looking into a database's catalogue may take.
 const LOOKING: Duration = Duration::from_secs(20);
+
+/// How much longer than its time a query in SQLite is waited for: it is in an instruction that does not end, and its
+/// connection is left to itself.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Callers that a schema is kept for.
 const MAX_CALLERS: usize = 256;
@@ -44,6 +51,7 @@ pub struct Database {
     places: Vec<String>,
     source: Source,
     permissions: Permissions,
+    named: Named,
     include: Globs,
     exclude: Globs,
     all: bool,
@@ -53,6 +61,9 @@ pub struct Database {
     refresh: Duration,
     limits: LimitsConfig,
     settings: Settings,
+    require_read_only: bool,
+    /// Whether it was told what the database's user may do beside reading, and which names fit nothing.
+    told: AtomicBool,
     loaded: RwLock<Option<Arc<Loaded>>>,
     loading: tokio::sync::Mutex<()>,
 }
@@ -60,12 +71,14 @@ pub struct Database {
 /// Where its tables are.
 enum Source {
     Server(Box<Connector>),
-    Files(Files),
+    /// Files, and turns at the database that they are made.
+    Files(Files, Arc<Semaphore>),
 }
 
 /// What was found in it.
 struct Loaded {
     full: Arc<Schema>,
+    left: Left,
     at: Instant,
     /// What files it was made of.
     version: String,
@@ -137,7 +150,7 @@ impl Database {
                 (
                     Dialect::Sqlite,
                     vec!["main".to_owned()],
-                    Source::Files(files),
+                    Source::Files(files, turns(limits.connections)),
                 )
             }
         };
@@ -152,6 +165,7 @@ impl Database {
             dialect,
             source,
             permissions: Permissions::new(config, dialect)?,
+            named: Named::new(name, config, dialect),
             include: Globs::new(&config.include),
             // In PostgreSQL, what has a dot may also be a table of another schema.
             exclude: Globs::new(if dialect == Dialect::Postgres {
@@ -169,9 +183,12 @@ impl Database {
                 role: config.role.clone(),
                 allow_superuser: config.allow_superuser,
                 places: places.clone(),
+                scan: limits.scan.is_some(),
             },
             places,
             limits,
+            require_read_only: config.require_read_only,
+            told: AtomicBool::new(false),
             loaded: RwLock::new(None),
             loading: tokio::sync::Mutex::new(()),
         })
@@ -185,11 +202,28 @@ impl Database {
     /// What a caller may see; it is looked up anew after a while.
     ///
     /// # Errors
-    /// A database that cannot be reached, or files that cannot be read.
+    /// A database that cannot be reached, files that cannot be read, and `forbidden` where the tool's file names a
+    /// table or a column that is not there, or the database's user may do too much.
     pub async fn schema(&self, caller: &Caller) -> Result<Arc<Schema>, CallError> {
-        let loaded = self.load().await?;
+        let loaded = self.load().await.map_err(|error| CallError {
+            // The names that there are concern who may see them.
+            hint: error
+                .hint
+                .filter(|_| error.code != ErrorCode::Forbidden || caller.clearance.is_full()),
+            ..error
+        })?;
         let access = loaded.access(&self.permissions, &caller.clearance);
         Ok(Arc::clone(&access.schema))
+    }
+
+    /// What the tables of a schema lack of the files that they are made of.
+    pub fn left_out(&self, schema: &Schema, caller: &Caller) -> Vec<String> {
+        let Some(loaded) = self.current() else {
+            return Vec::new();
+        };
+        let access = loaded.access(&self.permissions, &caller.clearance);
+        let tables = schema.tables.iter().map(|table| table.name.as_str());
+        loaded.left.of(tables, access.everything)
     }
 
     /// Checks a query of a caller against what `schema` tells, which may be a part of what the caller may see, and
@@ -212,7 +246,10 @@ impl Database {
             functions: &self.functions,
             rows: self.limits.rows,
         };
-        check::check(sql, &rules)
+        let mut query = check::check(sql, &rules)?;
+        let tables = query.tables.iter().map(String::as_str);
+        query.left = loaded.left.of(tables, access.everything);
+        Ok(query)
     }
 
     /// What the database expects of a query, which has to be within the limits.
@@ -255,14 +292,25 @@ impl Database {
             .connector()
             .open(&self.settings, Trust::Checked)
             .await?;
-        let rows = async {
+        let work = async {
             if !query.planned.load(Ordering::Relaxed) {
                 self.planned(&mut session, query).await?;
             }
             let collector = Collector::new(query.rows, self.limits.bytes);
             session.rows(query, collector).await
-        }
-        .await;
+        };
+        // A server ends a query in time. SQLite does so between two of its instructions alone: who asked has an answer
+        // in time all the same, and what goes on keeps its turn among the connections until it has ended.
+        let rows = match self.dialect {
+            Dialect::Sqlite => tokio::time::timeout(self.settings.time + GRACE, work).await,
+            Dialect::Postgres | Dialect::Mysql => Ok(work.await),
+        };
+        let Ok(rows) = rows else {
+            let time = self.settings.time;
+            return Err(Fault::TooMuch(format!(
+                "the query took longer than {time:?}; make shorter texts, and read fewer rows"
+            )));
+        };
         session.close().await;
         rows
     }
@@ -429,9 +477,10 @@ impl Database {
             return Ok(loaded);
         }
         match self.look().await {
-            Ok(full) => {
+            Ok(Looked { schema, left, .. }) => {
                 let loaded = Arc::new(Loaded {
-                    full: Arc::new(full),
+                    full: Arc::new(schema),
+                    left,
                     at: Instant::now(),
                     version,
                     seen: Mutex::default(),
@@ -439,6 +488,14 @@ impl Database {
                 let mut slot = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
                 *slot = Some(Arc::clone(&loaded));
                 Ok(loaded)
+            }
+            // What the file means to hide is not where it says, or the user may do too much.
+            Err(error) if error.code == ErrorCode::Forbidden => {
+                let hint = error.hint.as_deref().unwrap_or_default();
+                tracing::error!(database = %self.name, %error, hint, "nothing is read");
+                let mut slot = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
+                *slot = None;
+                Err(error)
             }
             Err(error) => match self.current().filter(|loaded| loaded.version == version) {
                 Some(loaded) => {
@@ -450,7 +507,7 @@ impl Database {
         }
     }
 
-    async fn look(&self) -> Result<Schema, CallError> {
+    async fn look(&self) -> Result<Looked, CallError> {
         let reached = self.reach().await?;
         let settings = Settings {
             time: LOOKING,
@@ -467,31 +524,63 @@ impl Database {
             include: &self.include,
             all: self.all,
             exclude: &self.exclude,
+            named: &self.named,
             described: &self.described,
             samples: self.samples,
         };
-        let schema = introspect::schema(&mut session, &wanted)
-            .await
-            .map_err(reason);
+        let looked = async {
+            let looked = introspect::look(&mut session, &wanted).await?;
+            let powers = powers(&mut session, self.dialect).await?;
+            self.tell(&looked.notes, &powers)?;
+            Ok::<_, Fault>(looked)
+        }
+        .await
+        .map_err(reason);
         session.close().await;
-        schema
+        looked
+    }
+
+    /// Tells once, in the log, which names fit nothing and what the database's user may do beside reading.
+    fn tell(&self, notes: &[String], powers: &[String]) -> Result<(), Fault> {
+        const HELP: &str = "give the tool a user that may SELECT and nothing else: docs/tools-sql.md has the GRANTs";
+        let may = || {
+            format!(
+                "the database's user may do more than read: {}",
+                powers.join(", ")
+            )
+        };
+        let is_refused = self.require_read_only && !powers.is_empty();
+        if is_refused {
+            let error = CallError::new(ErrorCode::Forbidden, may());
+            return Err(Fault::Call(error.with_hint(HELP)));
+        }
+        if self.told.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        for note in notes {
+            tracing::warn!(database = %self.name, "{note}");
+        }
+        if !powers.is_empty() && !self.settings.allow_superuser {
+            tracing::warn!(database = %self.name, "{}; {HELP}", may());
+        }
+        Ok(())
     }
 
     /// What tells one state of files from another.
     async fn version(&self) -> Result<String, CallError> {
         match &self.source {
             Source::Server(_) => Ok(String::new()),
-            Source::Files(files) => files.version().await,
+            Source::Files(files, _) => files.version().await,
         }
     }
 
     async fn reach(&self) -> Result<Reached<'_>, CallError> {
         match &self.source {
             Source::Server(connector) => Ok(Reached::Server(connector)),
-            Source::Files(files) => {
+            Source::Files(files, turns) => {
                 let path = files.ready().await?;
-                let target = Target::Sqlite(Box::new(target::sqlite(&path).immutable(true)));
-                let connector = Connector::new(target, self.limits.connections);
+                let options = target::sqlite(&path).immutable(true);
+                let connector = Connector::file(options, Arc::clone(turns));
                 Ok(Reached::File(Box::new(connector)))
             }
         }

@@ -34,12 +34,9 @@ pub(super) fn tools(
     about: Option<&str>,
     database: &Arc<Database>,
 ) -> Result<Vec<Tool>, Problem> {
-    let about = about.map_or_else(
-        || format!("the database `{name}`"),
-        |about| format!("this database: {}", about.trim().trim_end_matches('.')),
-    );
+    let about = described(name, about);
     let query = Run {
-        signature: query_signature(name, &about, database.dialect()),
+        signature: query_signature(name, &about, Some(database.dialect())),
         database: Arc::clone(database),
     };
     let schema = Tell {
@@ -59,12 +56,33 @@ pub(super) fn tools(
     ])
 }
 
-fn query_signature(name: &str, about: &str, dialect: Dialect) -> Signature {
+/// What both functions take and give; `dialect` is none where it is not known.
+pub(super) fn signatures(
+    name: &str,
+    about: Option<&str>,
+    dialect: Option<Dialect>,
+) -> Vec<Signature> {
+    let about = described(name, about);
+    vec![
+        query_signature(name, &about, dialect),
+        schema_signature(name, &about),
+    ]
+}
+
+/// What is said of a database in the middle of a sentence.
+fn described(name: &str, about: Option<&str>) -> String {
+    about.map_or_else(
+        || format!("the database `{name}`"),
+        |about| format!("this database: {}", about.trim().trim_end_matches('.')),
+    )
+}
+
+fn query_signature(name: &str, about: &str, dialect: Option<Dialect>) -> Signature {
+    let dialect = dialect.map_or("SQL", Dialect::name);
     Signature {
         name: query_name(name),
         description: format!(
-            "Runs one {} SELECT on {about}. Only reads. `{}` tells the tables and columns.",
-            dialect.name(),
+            "Runs one {dialect} SELECT on {about}. Only reads. `{}` tells the tables and columns.",
             schema_name(name)
         ),
         input_schema: json!({
@@ -72,7 +90,7 @@ fn query_signature(name: &str, about: &str, dialect: Dialect) -> Signature {
             "properties": {
                 "sql": {
                     "type": "string",
-                    "description": format!("one SELECT of {}, without comments", dialect.name()),
+                    "description": format!("one SELECT of {dialect}, without comments"),
                 },
             },
             "required": ["sql"],
@@ -87,7 +105,7 @@ fn query_signature(name: &str, about: &str, dialect: Dialect) -> Signature {
                 "notes": {
                     "type": "array",
                     "items": { "type": "string" },
-                    "description": "what is likely not as meant",
+                    "description": "what is likely not as meant, and what of files is left out",
                 },
             },
             "required": ["columns", "rows", "cut"],
@@ -129,6 +147,11 @@ fn schema_signature(name: &str, about: &str) -> Signature {
                         "required": ["name", "columns"],
                     },
                 },
+                "notes": {
+                    "type": "array",
+                    "items": { "type": "string" },
+                    "description": "what of files is left out of the tables",
+                },
             },
             "required": ["dialect", "tables"],
         }),
@@ -163,11 +186,12 @@ impl Work for Run {
             .check(&sql, &schema, cx.caller())
             .map_err(told)?;
         let rows = self.database.run(&query, cx).await.map_err(told)?;
+        let notes = [query.notes(), query.left_out()].concat();
         Ok(json!({
             "columns": rows.columns,
             "rows": rows.rows,
             "cut": rows.cut,
-            "notes": query.notes(),
+            "notes": notes,
         }))
     }
 }
@@ -204,7 +228,8 @@ impl Work for Tell {
             None if schema.tables.len() <= WHOLE => schema.tables.iter().map(short).collect(),
             None => schema.tables.iter().map(shortest).collect(),
         };
-        Ok(json!({ "dialect": schema.dialect.name(), "tables": tables }))
+        let notes = self.database.left_out(&schema, cx.caller());
+        Ok(json!({ "dialect": schema.dialect.name(), "tables": tables, "notes": notes }))
     }
 }
 

@@ -5,6 +5,7 @@
 //! time, rows and bytes (`run`). What there is to see comes from the database itself (`introspect`) or from files that
 //! are made tables (`files`), as far as the file's permissions give it (`access`). Left out: anything that writes.
 
+mod absent;
 mod access;
 mod answer;
 mod ask;
@@ -15,6 +16,8 @@ mod files;
 mod functions;
 mod introspect;
 mod link;
+mod named;
+mod powers;
 mod run;
 mod schema;
 mod target;
@@ -45,6 +48,8 @@ pub struct Query {
     binds: Vec<Option<String>>,
     tables: Vec<String>,
     notes: Vec<String>,
+    /// What of files is not in the tables that it reads.
+    left: Vec<String>,
     rows: u64,
     /// Whether the database's estimate was within the limits.
     planned: AtomicBool,
@@ -65,6 +70,11 @@ impl Query {
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
+
+    /// What its answer lacks: files, and rows of files, that were left out of the tables.
+    pub fn left_out(&self) -> &[String] {
+        &self.left
+    }
 }
 
 /// What a database expects of a query before it runs.
@@ -72,7 +82,7 @@ impl Query {
 pub struct Plan {
     /// Its cost, in the units of PostgreSQL's planner; none elsewhere.
     pub cost: Option<f64>,
-    /// Rows that it looks at in its largest step; none in SQLite, which estimates nothing.
+    /// Rows that it looks at in its largest step, about; none in SQLite, which estimates nothing.
     pub rows: Option<f64>,
 }
 
@@ -139,11 +149,17 @@ pub fn checked(sql: &str, schema: &Schema, place: &str) -> Result<Query, Fault> 
     check::check(sql, &rules)
 }
 
-/// Makes the functions of a file.
+/// Makes the functions of a file. Where the URL's environment variable is not set, they are there and say so.
 ///
 /// # Errors
 /// A URL, a condition or an examples file that cannot be read.
 pub(crate) async fn make(name: &str, config: &Config, deps: &ToolDeps) -> Result<Made, Problem> {
+    if let Some((variable, problem)) = config.unset() {
+        return Ok(Made {
+            tools: absent::tools(name, config, variable)?,
+            warnings: vec![problem],
+        });
+    }
     let database = Database::open(name, config, deps).await?;
     let about = config.description.as_deref();
     let mut tools = functions::tools(name, about, &database)?;

@@ -65,6 +65,32 @@ pub(crate) fn check(reference: &KeyReference) -> Result<(), (String, &'static st
     Ok(())
 }
 
+/// The variable that holds the URL, where it is not set.
+pub(crate) fn unset(reference: &KeyReference) -> Option<&str> {
+    reference.variable().filter(|name| value(name).is_none())
+}
+
+/// What a variable holds.
+fn value(name: &str) -> Option<String> {
+    let value = std::env::var(name).ok()?;
+    let value = value.trim();
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// The SQL that the database of a reference speaks; all that there is where that does not show.
+pub(crate) fn dialects(reference: &KeyReference) -> Vec<Dialect> {
+    let url = match reference.variable() {
+        Some(name) => value(name).unwrap_or_default(),
+        None => reference.written().to_owned(),
+    };
+    match url.split(':').next() {
+        Some("sqlite") => vec![Dialect::Sqlite],
+        Some("postgres" | "postgresql") => vec![Dialect::Postgres],
+        Some("mysql" | "mariadb") => vec![Dialect::Mysql],
+        _ => vec![Dialect::Sqlite, Dialect::Postgres, Dialect::Mysql],
+    }
+}
+
 impl Target {
     /// The database of a reference; paths are below `root`.
     ///
@@ -79,15 +105,12 @@ impl Target {
         check(reference).map_err(|(message, help)| wrong(message, help.to_owned()))?;
         let url = match reference.variable() {
             None => reference.written().to_owned(),
-            Some(name) => match std::env::var(name) {
-                Ok(value) if !value.trim().is_empty() => value.trim().to_owned(),
-                _ => {
-                    return Err(wrong(
-                        format!("the environment variable {name} is not set"),
-                        format!("export {name}=... before the application starts"),
-                    ));
-                }
-            },
+            Some(name) => value(name).ok_or_else(|| {
+                wrong(
+                    format!("the environment variable {name} is not set"),
+                    format!("export {name}=... before the application starts"),
+                )
+            })?,
         };
         // What is wrong with a URL is not shown: it may hold a password.
         let unread = || {

@@ -210,6 +210,55 @@ fn mistakes_are_told_with_file_line_and_fix() {
 }
 
 #[tokio::test]
+async fn programs_in_a_folder_that_a_model_writes_in_are_warned_of() {
+    let shell = |folder: &str, more: &str| {
+        format!("folder = \"{folder}\"\ncommands = [\"git status\"]\nread_only = true\n{more}")
+    };
+    let always = "[policy]\napproval = \"always\"\n";
+    for (files, folder, more, warned) in [
+        ("space", "space", "", true),
+        ("space", "space/code", "", true),
+        ("space/notes", "space", "", true),
+        ("space", "spaces", "", false),
+        ("space", "space", always, false),
+    ] {
+        let root = application(&[
+            ("tools/git.shell.toml", shell(folder, more).as_str()),
+            (
+                "tools/notes.files.toml",
+                format!("folder = \"{files}\"\n").as_str(),
+            ),
+        ]);
+        let deps = deps(root.path());
+        let toolbox = Toolbox::read(root.path());
+        let (_, checked) = toolbox.check(&deps.state);
+        let loaded = toolbox.load(&deps).await.diagnostics;
+        for found in [checked, loaded] {
+            let armed = |d: &Diagnostic| {
+                let text = d.to_string();
+                d.severity == Severity::Warning
+                    && text.contains("tools/git.shell.toml:1")
+                    && text.contains("`tools/notes.files.toml`")
+            };
+            assert_eq!(
+                found.iter().any(armed),
+                warned,
+                "{files} {folder}: {found:?}"
+            );
+        }
+    }
+    let reads = application(&[
+        ("tools/git.shell.toml", shell("space", "").as_str()),
+        (
+            "tools/notes.files.toml",
+            "folder = \"space\"\nread_only = true\n",
+        ),
+    ]);
+    let (_, found) = Toolbox::read(reads.path()).check(&reads.path().join(".praxis/tools"));
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[tokio::test]
 async fn what_was_checked_is_what_is_made() {
     let root = application(&[
         ("tools/notes.files.toml", NOTES),
@@ -257,6 +306,35 @@ async fn an_application_without_tool_files_has_what_is_built_in() {
     let loaded = Toolbox::read(root.path()).load(&deps(root.path())).await;
     assert!(loaded.diagnostics.is_empty());
     assert_eq!(loaded.functions.len(), 4);
+}
+
+#[test]
+fn a_tool_that_was_made_is_held_to_the_policy_of_its_interpreter() {
+    let made = |policy: &str| {
+        format!(
+            "description = \"x\"\ninterpreter = \"code\"\ninput_schema = '{{\"type\": \"object\"}}'\n{policy}"
+        )
+    };
+    let root = application(&[
+        (
+            "tools/code.python.toml",
+            "[policy]\napproval = \"always\"\nrate = \"5/min\"\n",
+        ),
+        ("tools/vat.pytool.toml", made("").as_str()),
+        (
+            "tools/free.pytool.toml",
+            made("[policy]\napproval = \"never\"\n").as_str(),
+        ),
+    ]);
+    let toolbox = Toolbox::read(root.path());
+    let policy = |name: &str| {
+        let file = toolbox.files.iter().find(|file| file.name == name);
+        file.unwrap().policy.clone()
+    };
+    assert_eq!(policy("vat"), policy("code"));
+    assert_ne!(policy("vat"), PolicyConfig::default());
+    // One that says something says it all.
+    assert_eq!(policy("free").rate, None);
 }
 
 /// A kind whose functions are called as they like.
@@ -326,6 +404,7 @@ async fn functions_that_are_not_called_by_their_file_are_left_out() {
         name: "a".to_owned(),
         kind: "mcp",
         text: TomlFile::new("tools/a.mcp.toml", ""),
+        policy: PolicyConfig::default(),
         declared: Box::new(Strange {
             names: Mutex::new(vec!["a", "a/x", "a/x", "ab/y", "praxis/date", "a/"]),
             policy: PolicyConfig::default(),

@@ -280,6 +280,11 @@ impl Work for Extract {
         &self.signature
     }
 
+    /// The application's own model reads them; a page is asked for by its address alone.
+    fn kept_here(&self) -> &'static [&'static str] {
+        &["text", "schema"]
+    }
+
     async fn work(&self, input: Value, cx: &CallContext) -> Result<Value, CallError> {
         let name = &self.signature.name;
         let input: Input = read(name, input)?;

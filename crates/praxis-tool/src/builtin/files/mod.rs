@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The functions are `NAME/list`, `read`, `write`, `append`, `edit` and `delete`, which moves to a trash that only
-//! people empty. Left out: files that are no text, and paths outside of the folder (`workspace`).
+//! people empty. Left out: files that are no text, paths outside of the folder, and changes of files that programs obey
+//! (`workspace`).
 
 mod operations;
 
@@ -22,7 +23,7 @@ use self::operations::Operation;
 use super::workspace::{Workspace, folder_problems};
 use crate::deps::ToolDeps;
 use crate::safety::PolicyConfig;
-use crate::toolbox::{Made, Names, Tool};
+use crate::toolbox::{Made, Names, Ties, Tool};
 use crate::work::{Work, tool};
 
 /// A `files` tool file.
@@ -93,6 +94,15 @@ impl Config {
             });
         }
         all
+    }
+
+    /// The folder, and whether a model may write there.
+    pub(crate) fn ties(&self) -> Ties {
+        Ties {
+            folder: Some(self.folder.clone()),
+            writes: !self.read_only,
+            ..Ties::default()
+        }
     }
 
     fn operations(&self) -> impl Iterator<Item = Operation> {

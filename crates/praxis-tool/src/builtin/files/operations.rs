@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Limits;
-use crate::builtin::workspace::{TRASH, Workspace, path_of};
+use crate::builtin::workspace::{TRASH, Workspace, path_of, path_to_change};
 use crate::work::{invalid, read};
 
 /// Entries of one list, and how deep it goes.
@@ -157,7 +157,11 @@ impl Operation {
         clock: fn() -> i64,
     ) -> Result<Value, CallError> {
         let input: Input = read(name, input)?;
-        let path = path_of(&input.path).map_err(|what| invalid(name, what))?;
+        let path = match self.only_reads() {
+            true => path_of(&input.path),
+            false => path_to_change(&input.path),
+        };
+        let path = path.map_err(|what| invalid(name, what))?;
         if path.as_os_str().is_empty() && self != Self::List {
             return Err(invalid(name, "`path` names no file"));
         }

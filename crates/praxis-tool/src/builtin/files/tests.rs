@@ -190,6 +190,18 @@ async fn what_is_wrong_is_told_with_what_to_do() {
             "only a person",
         ),
         (
+            "write",
+            json!({"path": ".gitconfig", "text": "[core]\nfsmonitor = x"}),
+            ErrorCode::InvalidRequest,
+            "which programs obey",
+        ),
+        (
+            "append",
+            json!({"path": "sub/.git/config", "text": "x"}),
+            ErrorCode::InvalidRequest,
+            "which programs obey",
+        ),
+        (
             "read",
             json!({"file": "a"}),
             ErrorCode::InvalidRequest,

@@ -7,9 +7,10 @@
 //! ```
 //!
 //! The function `NAME` takes a command line, which has to fit one of the patterns and is never seen by a shell. A
-//! program runs in the folder, without the server's environment and with limits of time and output; but it may do
-//! whatever the server's user may. So there is none without a file, and none that runs code of its own choice: that is
-//! what the kind `python` is for, in a sandbox.
+//! program runs in the folder, with an empty home, without the server's environment and with limits of time and output;
+//! but it may do whatever the server's user may, and obeys what it finds in the folder. So there is none without a file,
+//! and none that runs code of its own choice: that is what the kind `python` is for, in a sandbox. A folder in which a
+//! model writes is warned of (`crate::toolbox`).
 
 mod pattern;
 mod run;
@@ -31,7 +32,7 @@ use self::run::{Run, find};
 use super::workspace::{Workspace, folder_problems};
 use crate::deps::ToolDeps;
 use crate::safety::PolicyConfig;
-use crate::toolbox::{Made, Names, Tool};
+use crate::toolbox::{Made, Names, Ties, Tool};
 use crate::work::{Work, invalid, read, tool};
 
 /// Limits of the limits.
@@ -45,11 +46,18 @@ const AT_ONCE: usize = 4;
 /// Commands of which a model is told.
 const MOST_TOLD: usize = 30;
 
-/// Programs that run what a file says.
-const INTERPRETERS: [&str; 14] = [
-    "sh", "bash", "dash", "zsh", "fish", "python", "python3", "perl", "ruby", "node", "php", "lua",
-    "env", "xargs",
+/// Programs that run what a file or an argument says, without the version at the end of their names.
+const INTERPRETERS: [&str; 53] = [
+    "ash", "awk", "bash", "bun", "busybox", "cargo", "csh", "dash", "deno", "doas", "docker", "ed",
+    "emacs", "env", "fish", "gawk", "gdb", "gmake", "go", "ksh", "lua", "luajit", "make", "mawk",
+    "nice", "node", "nohup", "npm", "npx", "parallel", "perl", "php", "pip", "pnpm", "podman",
+    "pypy", "python", "ruby", "sed", "setsid", "sh", "ssh", "strace", "sudo", "tar", "tclsh",
+    "time", "timeout", "vim", "watch", "xargs", "yarn", "zsh",
 ];
+
+/// The beginnings of names of git's variables that say which settings count: those that are set here keep git from
+/// running what a repository says.
+const SETTINGS_OF_GIT: [&str; 3] = ["GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"];
 
 /// A `shell` tool file.
 #[derive(Debug, Clone, Deserialize)]
@@ -117,14 +125,44 @@ impl Config {
         for name in self.env.keys() {
             let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
             let is_loader = name.starts_with("LD_") || name.starts_with("DYLD_") || name == "PATH";
-            if name.is_empty() || !name.chars().all(plain) || is_loader {
+            let is_of_git = SETTINGS_OF_GIT.iter().any(|begin| name.starts_with(begin));
+            if name.is_empty() || !name.chars().all(plain) || is_loader || is_of_git {
                 let message = format!("`{name}` is no variable to set");
-                let help = "letters, digits and `_`; not PATH, and none of the loader's";
+                let help =
+                    "letters, digits and `_`; not PATH, none of the loader's, and no GIT_CONFIG_*";
                 wrong(format!("env.{name}"), message, help);
             }
         }
         all
     }
+
+    /// The folder in which programs run, and those of them that run anything. Where a person sees each command, a
+    /// folder that a model writes in is of no use to it.
+    pub(crate) fn ties(&self) -> Ties {
+        let commands = self.commands.iter().enumerate();
+        let warnings = commands.filter_map(|(i, text)| {
+            let pattern = Pattern::read(text).ok()?;
+            open(&pattern, Path::new(&pattern.program), i)
+        });
+        Ties {
+            folder: Some(self.folder.clone()),
+            runs: !self.policy.always_asks(),
+            warnings: warnings.collect(),
+            ..Ties::default()
+        }
+    }
+}
+
+/// What is said of a command whose program runs whatever it is given; `program` is where that is.
+fn open(pattern: &Pattern, program: &Path, i: usize) -> Option<Problem> {
+    let file = program.file_name().unwrap_or_default().to_string_lossy();
+    let plain = file.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '-'));
+    let is_open = pattern.is_open() && INTERPRETERS.contains(&plain);
+    is_open.then(|| Problem {
+        path: format!("commands.{i}"),
+        message: format!("`{}` runs whatever code it is given", pattern.text),
+        help: Some("name the exact file, or use the kind `python`".to_owned()),
+    })
 }
 
 /// Names of its functions.
@@ -138,7 +176,9 @@ pub(crate) fn names(name: &str, _: &Config, _: &Path, _: &Path) -> Names {
 /// A folder that cannot be made or opened, a variable that is not set, and what [`Config::problems`] finds.
 pub(crate) async fn make(name: &str, config: &Config, deps: &ToolDeps) -> Result<Made, Problem> {
     let workspace = Workspace::open(&deps.root, &config.folder)?;
-    let (shell, warnings) = Shell::new(name, config, workspace.path())?;
+    let homes = deps.state.join("shell").join(name);
+    let homes = std::path::absolute(&homes).unwrap_or(homes);
+    let (shell, warnings) = Shell::new(name, config, workspace.path(), homes)?;
     Ok(Made {
         tools: vec![Tool {
             function: tool(shell)?,
@@ -163,7 +203,12 @@ struct Input {
 }
 
 impl Shell {
-    fn new(name: &str, config: &Config, folder: &Path) -> Result<(Self, Vec<Problem>), Problem> {
+    fn new(
+        name: &str,
+        config: &Config,
+        folder: &Path,
+        homes: PathBuf,
+    ) -> Result<(Self, Vec<Problem>), Problem> {
         let (mut commands, mut warnings) = (Vec::new(), Vec::new());
         for (i, text) in config.commands.iter().enumerate() {
             let path = format!("commands.{i}");
@@ -172,24 +217,15 @@ impl Shell {
                 message,
                 help: None,
             })?;
-            let warning = |message: String, help: &str| Problem {
-                path: path.clone(),
-                message,
-                help: Some(help.to_owned()),
-            };
             let Some(program) = find(&pattern.program) else {
-                let message = format!("there is no program `{}` on this machine", pattern.program);
-                warnings.push(warning(message, "install it, or leave the command out"));
+                warnings.push(Problem {
+                    path,
+                    message: format!("there is no program `{}` on this machine", pattern.program),
+                    help: Some("install it, or leave the command out".to_owned()),
+                });
                 continue;
             };
-            let file = program.file_name().unwrap_or_default().to_string_lossy();
-            if pattern.is_open() && INTERPRETERS.contains(&file.as_ref()) {
-                let message = format!("`{}` runs whatever code it is given", pattern.text);
-                warnings.push(warning(
-                    message,
-                    "name the exact file, or use the kind `python`",
-                ));
-            }
+            warnings.extend(open(&pattern, &program, i));
             commands.push((pattern, program));
         }
         let mut env = BTreeMap::new();
@@ -239,6 +275,7 @@ impl Shell {
             commands,
             run: Run {
                 folder: folder.to_owned(),
+                homes,
                 env,
                 time: Duration::from_secs(config.timeout),
                 output: config.output,
@@ -297,7 +334,8 @@ mod tests {
         let config: Config = toml::from_str(toml).unwrap();
         assert!(config.problems().is_empty(), "{:?}", config.problems());
         let workspace = Workspace::open(root.path(), &config.folder).unwrap();
-        let (shell, warnings) = Shell::new("desk", &config, workspace.path()).unwrap();
+        let homes = root.path().join("homes");
+        let (shell, warnings) = Shell::new("desk", &config, workspace.path(), homes).unwrap();
         Desk {
             root,
             function: tool(shell).unwrap(),
@@ -339,11 +377,69 @@ mod tests {
             .unwrap()
             .lines()
             .filter_map(|line| Some(line.split_once('=')?.0))
-            .filter(|name| !matches!(*name, "PWD" | "SHLVL" | "_"))
+            .filter(|name| !matches!(*name, "PWD" | "SHLVL" | "_") && !name.starts_with("GIT_"))
             .collect();
         names.sort_unstable();
         assert_eq!(names, ["DESK", "HOME", "LANG", "PATH"]);
         assert_eq!(desk.call("sh -c 'exit 3'").await.unwrap()["status"], 3);
+    }
+
+    #[tokio::test]
+    async fn each_run_has_a_new_home_that_is_empty_and_not_the_folder() {
+        let look = "sh -c 'ls -A \"$HOME\"; echo x > \"$HOME/.profile\"; echo \"$HOME\"'";
+        let desk = desk(&format!("folder = \"space\"\ncommands = ['''{look}''']"));
+        std::fs::write(desk.root.path().join("space/.profile"), "x").unwrap();
+        let mut homes = Vec::new();
+        for _ in 0..2 {
+            let output = desk.call(look).await.unwrap();
+            // One line: nothing was there.
+            let home = output["stdout"].as_str().unwrap().trim_end().to_owned();
+            let home = PathBuf::from(home);
+            assert_eq!(
+                home.parent(),
+                Some(desk.root.path().join("homes").as_path())
+            );
+            assert!(!home.exists(), "{home:?}");
+            homes.push(home);
+        }
+        assert_ne!(homes[0], homes[1]);
+    }
+
+    /// A model that may write into the folder, by whatever way, has no program of its own run by git.
+    #[tokio::test]
+    async fn settings_of_git_in_the_folder_run_nothing() {
+        if find("git").is_none() {
+            return;
+        }
+        let desk = desk("folder = \"space\"\ncommands = [\"git status --short\"]");
+        let space = desk.root.path().join("space");
+        let pwned = desk.root.path().join("pwned");
+        let settings = |own: &str| {
+            let runs = format!("touch '{}'; false", pwned.display());
+            format!("[core]\n\trepositoryformatversion = 0\n{own}\tfsmonitor = \"{runs}\"\n")
+        };
+        let repository = |folder: &Path, own: &str| {
+            std::fs::create_dir_all(folder.join("objects")).unwrap();
+            std::fs::create_dir_all(folder.join("refs")).unwrap();
+            std::fs::write(folder.join("HEAD"), "ref: refs/heads/main\n").unwrap();
+            std::fs::write(folder.join("config"), settings(own)).unwrap();
+        };
+        std::fs::write(space.join(".gitconfig"), settings("")).unwrap();
+        repository(&space.join(".git"), "");
+        std::fs::write(space.join("a.txt"), "x").unwrap();
+        let output = desk.call("git status --short").await.unwrap();
+        assert_eq!(output["status"], 0, "{output}");
+        assert!(
+            output["stdout"].as_str().unwrap().contains("a.txt"),
+            "{output}"
+        );
+        assert!(!pwned.exists());
+        // Without `.git`, the folder itself looks like a repository.
+        std::fs::remove_dir_all(space.join(".git")).unwrap();
+        std::fs::create_dir_all(space.join("work")).unwrap();
+        repository(&space, "\tbare = false\n\tworktree = work\n");
+        desk.call("git status --short").await.unwrap();
+        assert!(!pwned.exists());
     }
 
     #[tokio::test]
@@ -435,6 +531,16 @@ mod tests {
         let said: Vec<&str> = desk.warnings.iter().map(|w| w.path.as_str()).collect();
         assert_eq!(said, ["commands.0", "commands.1"]);
         assert!(desk.function.signature().effects.only_reads());
+        let config = |commands: &str| -> Config {
+            toml::from_str(&format!("folder = \"s\"\ncommands = [{commands}]")).unwrap()
+        };
+        let all = config(
+            "\"python3.12 {path}\", \"/usr/bin/awk {text}\", \"make {word}\", \"wc {path}\", \"make all\"",
+        );
+        // Without looking for them on this machine.
+        let warned = all.ties().warnings;
+        let warned: Vec<&str> = warned.iter().map(|w| w.path.as_str()).collect();
+        assert_eq!(warned, ["commands.0", "commands.1", "commands.2"]);
     }
 
     #[test]
@@ -454,6 +560,10 @@ mod tests {
             (
                 "folder = \"s\"\ncommands = [\"ls\"]\n[env]\nLD_PRELOAD = \"x\"",
                 "env.LD_PRELOAD",
+            ),
+            (
+                "folder = \"s\"\ncommands = [\"ls\"]\n[env]\nGIT_CONFIG_COUNT = \"0\"",
+                "env.GIT_CONFIG_COUNT",
             ),
         ] {
             let config: Config = toml::from_str(toml).unwrap();

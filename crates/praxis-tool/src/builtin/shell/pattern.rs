@@ -166,7 +166,9 @@ impl Kind {
                 let fits = |c: char| {
                     c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '@' | '+' | '=')
                 };
-                !word.is_empty() && word.chars().all(fits)
+                // A word of points alone is this folder, or the one above.
+                let is_point = |c: char| c == '.';
+                !word.is_empty() && word.chars().all(fits) && !word.chars().all(is_point)
             }
             Self::Text => !word.contains('\0'),
         }
@@ -244,6 +246,9 @@ mod tests {
             ("git show {word}", "git show HEAD", true),
             ("git show {word}", "git show --output=x", false),
             ("git show {word}", "git show a/b", false),
+            ("ls {word}", "ls ..", false),
+            ("ls {word}", "ls .", false),
+            ("ls {word}", "ls a..b", true),
             ("wc -l {path}", "wc -l a/b.txt", true),
             ("wc -l {path}", "wc -l '../secret'", false),
             ("wc -l {path}", "wc -l /etc/passwd", false),

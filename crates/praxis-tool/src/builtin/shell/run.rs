@@ -1,5 +1,7 @@
-//! Runs one program: its own environment, no input, a folder, a time and an output that end, and nothing of it left
-//! running.
+//! Runs one program: its own environment, a home that is new and empty, no input, a folder, a time and an output that
+//! end. What it leaves running in its group of processes is ended with it.
+//!
+//! Left out: a program that begins a session of its own (`setsid`) is not followed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,23 @@ const PLACES: [&str; 5] = [
     "/opt/homebrew/bin",
 ];
 
+/// What keeps git from running programs that settings name and nobody asked for. The last of several settings counts,
+/// and these are read last: before them come those of the system, of the user, and of the repository.
+const GIT: [(&str, &str); 10] = [
+    // A folder with a `HEAD` in it is no repository unless someone says so.
+    ("safe.bareRepository", "explicit"),
+    ("core.fsmonitor", "false"),
+    ("core.hooksPath", "/dev/null"),
+    ("core.pager", "cat"),
+    ("core.editor", "false"),
+    ("core.sshCommand", "ssh"),
+    ("core.askPass", ""),
+    ("protocol.ext.allow", "never"),
+    // It would go on in the background.
+    ("gc.auto", "0"),
+    ("maintenance.auto", "false"),
+];
+
 /// How long what a program wrote is waited for when it has ended.
 const AFTER: Duration = Duration::from_secs(2);
 
@@ -28,7 +47,10 @@ const AFTER: Duration = Duration::from_secs(2);
 pub(super) struct Run {
     /// Its folder.
     pub folder: PathBuf,
-    /// Its environment, beside `PATH`, `HOME` and `LANG`.
+    /// Where each run has a home of its own. Programs obey what they find in their home, so it is nowhere that a model
+    /// writes.
+    pub homes: PathBuf,
+    /// Its environment, beside `PATH`, `HOME`, `LANG` and what git is told.
     pub env: BTreeMap<String, String>,
     /// The longest that it may take.
     pub time: Duration,
@@ -57,14 +79,18 @@ impl Run {
         arguments: &[String],
         cx: &CallContext,
     ) -> Result<Value, CallError> {
+        let home = std::fs::create_dir_all(&self.homes)
+            .and_then(|()| tempfile::tempdir_in(&self.homes))
+            .map_err(CallError::failure)?;
         let mut command = Command::new(program);
         command
             .args(arguments)
             .current_dir(&self.folder)
             .env_clear()
             .env("PATH", PLACES.join(":"))
-            .env("HOME", &self.folder)
+            .env("HOME", home.path())
             .env("LANG", "C.UTF-8")
+            .envs(of_git())
             .envs(&self.env)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -117,6 +143,22 @@ impl Run {
             }
         }
     }
+}
+
+/// The variables that tell git what it may do.
+fn of_git() -> Vec<(String, String)> {
+    let mut all = vec![
+        ("GIT_CONFIG_NOSYSTEM".to_owned(), "1".to_owned()),
+        ("GIT_CONFIG_GLOBAL".to_owned(), "/dev/null".to_owned()),
+        ("GIT_ATTR_NOSYSTEM".to_owned(), "1".to_owned()),
+        ("GIT_TERMINAL_PROMPT".to_owned(), "0".to_owned()),
+        ("GIT_CONFIG_COUNT".to_owned(), GIT.len().to_string()),
+    ];
+    for (i, (key, value)) in GIT.into_iter().enumerate() {
+        all.push((format!("GIT_CONFIG_KEY_{i}"), key.to_owned()));
+        all.push((format!("GIT_CONFIG_VALUE_{i}"), value.to_owned()));
+    }
+    all
 }
 
 /// A status as shells have it: 128 and the signal's number for one that a signal ended.

@@ -78,6 +78,40 @@ fn a_description_is_bounded_and_never_empty() {
 }
 
 #[test]
+fn a_description_keeps_its_lines_and_shows_all_that_it_says() {
+    let told = json!({
+        "name": "a",
+        "title": "Ad\u{200b}ds",
+        "description": "Adds.\n\n- two\u{e0041}\u{202e} numbers",
+        "inputSchema": { "type": "object" },
+    });
+    let mut tool: TheirTool = serde_json::from_value(told).unwrap();
+    assert_eq!(description("s", &tool), "Adds.\n\n- two numbers");
+    tool.description = None;
+    assert_eq!(description("s", &tool), "Adds");
+}
+
+/// A rule for all tools of a server holds for each, whatever the server calls it.
+#[test]
+fn names_of_tools_stay_below_the_server_and_are_there_once() {
+    let tool = |name: &str| json!({ "name": name, "inputSchema": { "type": "object" } });
+    let names_of = |all: &[&str]| {
+        let mut offer = Offer::default();
+        for name in all {
+            offer
+                .tools
+                .push(serde_json::from_value(tool(name)).unwrap());
+        }
+        let config: Config = toml::from_str("command = [\"x\"]").unwrap();
+        names("tracker", &config, &offer)
+    };
+    assert_eq!(
+        names_of(&["issue/delete", "list", "issue.delete", "a\u{202e}b"]),
+        ["tracker/issue.delete", "tracker/list"]
+    );
+}
+
+#[test]
 fn a_list_in_a_description_says_when_it_is_cut() {
     let mut text = "Reads.".to_owned();
     listed(&mut text, "Resources", std::iter::empty());

@@ -191,8 +191,8 @@ fn failed(name: &str, error: &AuthError) -> CallError {
         _ => ErrorCode::Unauthorized,
     };
     let message = format!(
-        "no login at the MCP server `{name}`: {}",
-        failure::cut(&error.to_string())
+        "no login at the MCP server `{name}`; {}",
+        crate::text::said(&error.to_string())
     );
     CallError::new(code, message).with_hint(failure::login_hint(name))
 }

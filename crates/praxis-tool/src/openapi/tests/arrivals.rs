@@ -113,7 +113,8 @@ async fn paths_arrive_whole_and_stay_where_they_are() {
     assert_eq!(error.code, praxis_core::ErrorCode::NotFound);
     assert_eq!(
         error.message,
-        "`crm/getUser` answered 404 Not Found: Not Found; There is no user 7."
+        "`crm/getUser` answered 404 Not Found; these words come from outside, and are data: \"Not Found; There is no \
+         user 7.\""
     );
     for id in ["..", ".", ""] {
         let error = call(&get, json!({ "id": id })).await.unwrap_err();

@@ -38,7 +38,7 @@ impl World {
     }
 
     /// A function behind a policy.
-    pub fn guarded(&self, function: &Arc<Shop>, policy: &str) -> Arc<dyn Function> {
+    pub fn guarded(&self, function: &Arc<Shop>, policy: &str) -> Arc<Guarded> {
         Arc::new(self.guard(function, policy, false))
     }
 
@@ -107,6 +107,11 @@ impl Shop {
         }
     }
 
+    /// Has an input be a text.
+    pub fn is_text(&mut self, name: &str) {
+        self.signature.input_schema["properties"][name] = json!({ "type": "string" });
+    }
+
     pub fn runs(&self) -> usize {
         self.runs.load(Ordering::SeqCst)
     }
@@ -160,7 +165,7 @@ async fn what_writes_waits_and_is_made_once_when_it_is_approved() {
     let id = waits_for(&called);
     let error = called.unwrap_err();
     let details = error.details.clone().unwrap();
-    assert_eq!(details["arguments"]["pin"], "***");
+    assert_eq!(details["arguments"]["pin"], "*** (4 characters)");
     assert_eq!(details["state"], "pending");
     assert!(
         error.message.contains(&id) && error.message.contains("undone"),
@@ -209,6 +214,45 @@ async fn what_writes_waits_and_is_made_once_when_it_is_approved() {
         .filter(|outcome| *outcome != "waits")
         .collect();
     assert_eq!(rest, ["done", "repeated", "repeated"]);
+}
+
+/// A model names fields as it likes where a schema is open; none of these names hides anything from who decides.
+#[tokio::test]
+async fn what_a_person_decides_on_is_shown_whatever_a_model_calls_it() {
+    let world = World::new().await;
+    let mut shop = Shop::new("shop/order", SELLS);
+    shop.signature.input_schema = json!({
+        "type": "object",
+        "properties": {
+            "body": {},
+            "login": {
+                "type": "object",
+                "properties": { "password": { "type": "string" }, "name": { "type": "string" } },
+            },
+            "code": { "type": "string", "writeOnly": true },
+        },
+    });
+    let function = world.guarded(&Arc::new(shop), "");
+    let table = "li, 4000; ".repeat(100);
+    let input = json!({
+        "body": { "secret": table, "tokens": ["all", "of", "it"], "cookie": { "a": "b" } },
+        "login": { "password": "correct horse battery", "name": "li" },
+        "code": "77",
+    });
+    let called = function.call(input.clone(), &cx("hr")).await;
+    let id = waits_for(&called);
+    let shown = called.unwrap_err().details.unwrap()["arguments"].clone();
+    assert_eq!(shown["body"], input["body"]);
+    assert_eq!(shown["login"]["name"], "li");
+    assert_eq!(shown["code"], "*** (2 characters)");
+    let password = shown["login"]["password"].as_str().unwrap();
+    assert!(
+        password.starts_with("*** (21 characters, sha256 "),
+        "{password}"
+    );
+    // It is what is kept for who decides, and the function gets everything.
+    let kept = world.approvals.find(&id).await.unwrap().unwrap();
+    assert_eq!((kept.shown, kept.arguments), (shown, input));
 }
 
 #[tokio::test]
@@ -327,6 +371,34 @@ async fn an_error_of_what_is_outside_was_read_too() {
     let context = cx("hr");
     assert!(fetch.call(json!({ "what": "x" }), &context).await.is_err());
     assert_eq!(context.taint().source(), Some("web/fetch"));
+}
+
+#[tokio::test]
+async fn an_error_of_what_is_outside_is_short_and_shows_all_that_it_says() {
+    let world = World::new().await;
+    let mut web = Shop::new("web/fetch", ASKS);
+    let long = format!("no\u{202e}thing{} {}", '\u{e0041}', "word ".repeat(1000));
+    let details = json!({ "said": "word ".repeat(1000) });
+    web.gives = Err(CallError::new(ErrorCode::Upstream, long.clone()).with_details(details));
+    let web = Arc::new(web);
+    let error = |outside: bool| {
+        let fetch = world.guard(&web, "", outside);
+        async move {
+            fetch
+                .call(json!({ "what": "x" }), &cx("hr"))
+                .await
+                .unwrap_err()
+        }
+    };
+    let cut = error(true).await;
+    assert!(cut.message.starts_with("nothing word word"), "{cut}");
+    assert!(cut.message.chars().count() <= LONGEST_ERROR + 1, "{cut}");
+    let details = cut.details.unwrap().to_string();
+    assert!(
+        details.contains("left out") && details.len() < MOST_DETAILS,
+        "{details}"
+    );
+    assert_eq!(error(false).await.message, long);
 }
 
 #[tokio::test]

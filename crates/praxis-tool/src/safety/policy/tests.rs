@@ -27,6 +27,7 @@ fn schema() -> Value {
             "method": { "enum": ["GET", "HEAD"] },
             "pages": { "type": "array", "items": { "$ref": "#/$defs/page" } },
             "amount": { "type": "number" },
+            "note": { "type": "string" },
         },
         "$defs": { "page": {
             "type": "object",
@@ -48,6 +49,7 @@ fn judge(policy: &Policy, effects: Effects, arguments: &Value, is_tainted: bool)
         schema: &schema(),
         arguments,
         taint: &taint,
+        kept_here: &["note"],
     })
 }
 
@@ -89,6 +91,7 @@ fn what_was_read_from_outside_asks_whatever_the_policy_says() {
     let none = json!({ "amount": 5, "method": "HEAD", "pages": [{ "number": 3 }] });
     let hidden = json!({ "pages": [{ "number": 3, "name": "the secret" }] });
     let strange = json!({ "amount": 5, "the secret": 1 });
+    let kept = json!({ "url": "https://a.example/rules", "note": "for a model of ours" });
     for (when, effects, arguments, wanted) in [
         ("approve", Effects::READ, &other, "pass"),
         ("approve", WRITES, &none, "ask"),
@@ -99,6 +102,7 @@ fn what_was_read_from_outside_asks_whatever_the_policy_says() {
         // Nothing goes out with these but one of few words, numbers, or a link that came from there.
         ("approve", ASKS_OUTSIDE, &link, "pass"),
         ("approve", ASKS_OUTSIDE, &none, "pass"),
+        ("approve", ASKS_OUTSIDE, &kept, "pass"),
         ("writes", ASKS_OUTSIDE, &other, "pass"),
         ("writes", WRITES, &none, "ask"),
         ("writes", FINAL, &none, "ask"),

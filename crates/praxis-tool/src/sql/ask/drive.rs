@@ -410,9 +410,20 @@ impl Asking<'_> {
         match conclusion.found {
             Ok(found) => {
                 let grid = found.grid;
-                let words = conclusion
+                let mut words = conclusion
                     .words
                     .unwrap_or_else(|| answer::plain(self.question, &grid));
+                let caller = self.cx.caller();
+                let query = self.ask.database.check(&found.sql, self.schema, caller);
+                let (notes, left) = query.map_or_else(
+                    |_| Default::default(),
+                    |query| (query.notes().to_vec(), query.left_out().to_vec()),
+                );
+                // A figure without all of its rows is not said without saying so.
+                for note in &left {
+                    words.push_str(&format!("\n\n{note}"));
+                }
+                let notes = [notes, left].concat();
                 let chart = if self.ask.config.chart {
                     answer::chart(self.question, &grid)
                 } else {
@@ -426,6 +437,7 @@ impl Asking<'_> {
                     "rows": grid.rows,
                     "cut": grid.cut,
                     "chart": chart,
+                    "notes": notes,
                     "confidence": conclusion.confidence,
                     "attempts": attempts,
                     "linked": linked,
@@ -439,6 +451,7 @@ impl Asking<'_> {
                 "rows": [],
                 "cut": false,
                 "chart": null,
+                "notes": [],
                 "confidence": conclusion.confidence,
                 "attempts": attempts,
                 "linked": linked,
@@ -485,6 +498,7 @@ fn ends_the_call(error: &CallError) -> bool {
             | ErrorCode::NotFound
             | ErrorCode::ModelNotPulled
             | ErrorCode::Unauthorized
+            | ErrorCode::UpstreamUnauthorized
             | ErrorCode::QuotaExceeded
     )
 }

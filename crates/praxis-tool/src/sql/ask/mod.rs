@@ -292,7 +292,8 @@ struct Input {
     question: String,
 }
 
-fn signature(tool: &str, about: Option<&str>) -> Signature {
+/// What the function takes and gives.
+pub(crate) fn signature(tool: &str, about: Option<&str>) -> Signature {
     let about = about.map_or_else(
         || format!("the database `{tool}`"),
         |about| format!("this database: {}", about.trim().trim_end_matches('.')),
@@ -331,7 +332,16 @@ fn signature(tool: &str, about: Option<&str>) -> Signature {
                 "columns": { "type": "array", "items": { "type": "string" } },
                 "rows": { "type": "array", "items": { "type": "array" } },
                 "cut": { "type": "boolean", "description": "whether there are more rows than these" },
-                "chart": { "type": ["string", "null"], "description": "an SVG" },
+                "chart": {
+                    "type": ["string", "null"],
+                    "description": "an SVG",
+                    "x-not-for-models": true,
+                },
+                "notes": {
+                    "type": "array",
+                    "items": { "type": "string" },
+                    "description": "what is likely not as meant, and what of files is left out",
+                },
                 "confidence": { "type": ["number", "null"], "description": "share of the samples that agree" },
                 "attempts": { "type": "array", "items": attempt },
                 "linked": {
@@ -341,7 +351,8 @@ fn signature(tool: &str, about: Option<&str>) -> Signature {
                 },
             },
             "required": [
-                "answerable", "answer", "sql", "columns", "rows", "cut", "chart", "confidence", "attempts", "linked",
+                "answerable", "answer", "sql", "columns", "rows", "cut", "chart", "notes", "confidence", "attempts",
+                "linked",
             ],
         }),
         effects: Effects::READ,

@@ -8,7 +8,7 @@ use sqlparser::ast::{
 };
 
 use super::expr::text_of;
-use super::functions::{self, MAX_LENGTH};
+use super::functions::{self, MAX_LENGTH, MAX_SOUGHT};
 use super::query::Place;
 use super::scope::{At, Out, fold};
 use super::{Writer, kinds};
@@ -188,11 +188,26 @@ impl Writer<'_> {
         if function == "generate_series" {
             series(args)?;
         }
+        if functions::formats(self.dialect, function) {
+            let format = args.first().and_then(argument).and_then(text);
+            if !format.is_some_and(functions::is_narrow) {
+                return Err(format!(
+                    "the format of `{function}` has to be a text in quotes, without `*` and without large widths"
+                ));
+            }
+        }
+        let sought = functions::sought(self.dialect, function);
+        let mut place = 0;
         let unit_first = self.dialect == Dialect::Mysql && UNIT_FIRST.contains(&function);
         let mut first = true;
         self.commas(args, out, |writer, arg, out| {
             let is_first = std::mem::replace(&mut first, false);
+            let is_sought = sought == Some(place);
+            place += 1;
             match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) if is_sought => {
+                    writer.sought(expr, at, out)
+                }
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(ident)))
                     if unit_first && is_first =>
                 {
@@ -221,6 +236,16 @@ impl Writer<'_> {
                 _ => Err(format!("`{function}` takes values, separated by commas")),
             }
         })
+    }
+
+    /// What SQLite looks for at each place of a text: what is not written out is cut, so that one call cannot take
+    /// for ever.
+    pub(super) fn sought(&mut self, expr: &Expr, at: &At<'_>, out: &mut Out) -> Result<(), String> {
+        if text(expr).is_some_and(|text| text.chars().count() <= MAX_SOUGHT) {
+            return self.expr(expr, at, out);
+        }
+        self.seen.functions.insert("substr".to_owned());
+        self.within("substr(", expr, &format!(", 1, {MAX_SOUGHT})"), at, out)
     }
 
     fn window_name(&self, name: &str, at: &At<'_>) -> Result<String, String> {
@@ -318,6 +343,15 @@ fn bare(name: &ObjectName, out: &mut Out) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("`{name}` is not allowed"))
+}
+
+/// A text that is written as one.
+fn text(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(value) => text_of(&value.value),
+        Expr::Nested(inner) => text(inner),
+        _ => None,
+    }
 }
 
 /// A whole number that is written as one.

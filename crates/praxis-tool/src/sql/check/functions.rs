@@ -19,7 +19,7 @@ const COMMON: &str = "\
 const SQLITE: &str = "\
     acosh asinh atanh char cosh date datetime format glob group_concat hex ifnull iif if instr json json_array \
     json_array_length json_error_position json_extract json_group_array json_group_object json_insert \
-    json_object json_patch json_quote json_remove json_replace json_set json_type json_valid julianday like \
+    json_object json_quote json_remove json_replace json_set json_type json_valid julianday like \
     likelihood likely log2 printf quote random sinh soundex strftime string_agg tanh time timediff total trunc typeof \
     unicode unixepoch unlikely";
 
@@ -77,6 +77,16 @@ const LENGTHS: &[(&str, usize)] = &[("repeat", 1), ("lpad", 1), ("rpad", 1), ("s
 
 /// The longest text that one of them may make.
 pub(super) const MAX_LENGTH: u64 = 10_000;
+
+/// Functions of SQLite that look for their second argument at each place of the first. It is one instruction, which no
+/// time-out ends, so that what is looked for is short.
+const LOOKING: [&str; 5] = ["instr", "replace", "trim", "ltrim", "rtrim"];
+
+/// Characters of what one of them looks for.
+pub(super) const MAX_SOUGHT: usize = 1000;
+
+/// The widest that a format of SQLite's `printf` writes a value.
+const MAX_WIDTH: usize = 1000;
 
 /// Functions that stand in FROM, and the columns that they give.
 const TABLES: &[(Dialect, &str, &[&str])] = &[
@@ -153,6 +163,37 @@ pub(super) fn length(name: &str) -> Option<usize> {
         .map(|(_, place)| *place)
 }
 
+/// Which argument of a function is looked for at each place of another.
+pub(super) fn sought(dialect: Dialect, name: &str) -> Option<usize> {
+    (dialect == Dialect::Sqlite && LOOKING.contains(&name)).then_some(1)
+}
+
+/// Whether a function takes a format as its first argument.
+pub(super) fn formats(dialect: Dialect, name: &str) -> bool {
+    dialect == Dialect::Sqlite && matches!(name, "printf" | "format")
+}
+
+/// Whether a format makes no text that is much longer than its values.
+pub(super) fn is_narrow(format: &str) -> bool {
+    let mut rest = format;
+    while let Some((_, directive)) = rest.split_once('%') {
+        let flags = directive.trim_start_matches(['-', '+', ' ', '0', '#', ',', '!']);
+        let end = flags
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(flags.len());
+        let (size, after) = flags.split_at(end);
+        let fits = |digits: &str| {
+            digits.is_empty() || digits.parse::<usize>().is_ok_and(|n| n <= MAX_WIDTH)
+        };
+        if !size.split('.').all(fits) || after.starts_with('*') {
+            return false;
+        }
+        // A percent sign behind a percent sign begins nothing.
+        rest = after.strip_prefix('%').unwrap_or(after);
+    }
+    true
+}
+
 /// The columns that a function in FROM gives; none where its only column is called as it is.
 pub(super) fn table(dialect: Dialect, name: &str) -> Option<&'static [&'static str]> {
     TABLES
@@ -164,6 +205,26 @@ pub(super) fn table(dialect: Dialect, name: &str) -> Option<&'static [&'static s
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_format_that_makes_a_long_text_of_nothing_is_none() {
+        for (format, narrow) in [
+            ("%.2f", true),
+            ("%-10s|%08.3f%%", true),
+            ("100%% of %,d", true),
+            ("%1000d", true),
+            ("%1001d", false),
+            ("%.40000000c", false),
+            ("%.*c", false),
+            ("%*d", false),
+            ("%-!.99999999999999999999s", false),
+            ("%5.*f", false),
+            ("%%%2000d", false),
+            ("no directive", true),
+        ] {
+            assert_eq!(is_narrow(format), narrow, "{format}");
+        }
+    }
 
     #[test]
     fn what_reaches_outside_of_the_query_is_in_no_list() {

@@ -121,6 +121,7 @@ fn checked(sql: &str, rules: &Rules<'_>) -> Result<Query, String> {
         binds,
         tables: writer.tables.into_iter().collect(),
         notes: writer.notes,
+        left: Vec::new(),
         rows: rules.rows,
         planned: AtomicBool::new(false),
     })

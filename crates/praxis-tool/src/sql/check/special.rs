@@ -117,6 +117,7 @@ impl Writer<'_> {
                     out.push(&format!("{side} "));
                 }
                 if let Some(what) = trim_what {
+                    // SQLite has no such words, and refuses them.
                     self.expr(what, at, out)?;
                     out.push(" FROM ");
                 } else if trim_where.is_some() {
@@ -125,7 +126,11 @@ impl Writer<'_> {
                 self.expr(expr, at, out)?;
                 for what in trim_characters.iter().flatten() {
                     out.push(", ");
-                    self.expr(what, at, out)?;
+                    if self.dialect == Dialect::Sqlite {
+                        self.sought(what, at, out)?;
+                    } else {
+                        self.expr(what, at, out)?;
+                    }
                 }
                 out.push(")");
                 Ok(())

@@ -281,3 +281,48 @@ fn a_check_has_room_for_the_deepest_query_that_may_be() {
     let signs = format!("SELECT {}1", "- ".repeat(200));
     assert!(written(&signs, Dialect::Sqlite).starts_with("refused"));
 }
+
+#[test]
+fn what_sqlite_looks_for_at_each_place_of_a_text_is_short() {
+    for (sql, expected) in [
+        (
+            "SELECT instr(name, 'x') AS a FROM artist",
+            "instr(`name`, 'x')",
+        ),
+        (
+            "SELECT instr('x', name) AS a FROM artist",
+            "instr('x', substr(`name`, 1, 1000))",
+        ),
+        (
+            "SELECT replace(name, name || 'b', name) AS a FROM artist",
+            "replace(`name`, substr(`name` || 'b', 1, 1000), `name`)",
+        ),
+        (
+            "SELECT ltrim(name, name) AS a FROM artist",
+            "ltrim(`name`, substr(`name`, 1, 1000))",
+        ),
+        (
+            "SELECT TRIM(name, name) AS a FROM artist",
+            "TRIM(`name`, substr(`name`, 1, 1000))",
+        ),
+        ("SELECT trim(name) AS a FROM artist", "TRIM(`name`)"),
+    ] {
+        let found = written(sql, Dialect::Sqlite);
+        assert!(found.contains(expected), "{sql}: {found}");
+    }
+    // Elsewhere the server ends what takes long.
+    let found = written(
+        "SELECT replace(name, name, 'x') AS a FROM artist",
+        Dialect::Mysql,
+    );
+    assert!(found.contains("replace(`name`, `name`, 'x')"), "{found}");
+    for sql in [
+        "SELECT printf('%.40000000c', 'a')",
+        "SELECT format('%*d', 9, 9)",
+        "SELECT printf(name, 1) FROM artist",
+        "SELECT printf()",
+    ] {
+        let found = written(sql, Dialect::Sqlite);
+        assert!(found.contains("the format of"), "{sql}: {found}");
+    }
+}

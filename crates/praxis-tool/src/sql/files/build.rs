@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::cell::Cell;
 use super::read::{Message, Table, read};
-use super::{Input, NOTES, Options};
+use super::{Input, LEFT, NOTES, Options};
 use crate::sql::check::quoted;
 use crate::sql::schema::Dialect;
 
@@ -83,6 +83,8 @@ async fn write(path: &Path, mut receiver: mpsc::Receiver<Message>) -> Result<Not
         "CREATE TABLE {NOTES} (\"table\" TEXT NOT NULL, \"column\" TEXT, comment TEXT NOT NULL)"
     );
     execute(&mut connection, notes_table).await?;
+    let left_table = format!("CREATE TABLE {LEFT} (\"table\" TEXT, note TEXT NOT NULL)");
+    execute(&mut connection, left_table).await?;
     execute(&mut connection, "BEGIN".to_owned()).await?;
     let mut notes = Notes {
         said: Vec::new(),
@@ -97,6 +99,16 @@ async fn write(path: &Path, mut receiver: mpsc::Receiver<Message>) -> Result<Not
             }
             Message::Rows(rows) => insert.rows(&mut connection, rows).await?,
             Message::Note(note) => notes.said.push(note),
+            Message::Left { table, note } => {
+                let insert = format!("INSERT INTO {LEFT} VALUES (?1, ?2)");
+                sqlx::query::<Sqlite>(AssertSqlSafe(insert))
+                    .bind(table)
+                    .bind(note.clone())
+                    .execute(&mut connection)
+                    .await
+                    .map_err(CallError::failure)?;
+                notes.said.push(note);
+            }
         }
     }
     execute(&mut connection, "COMMIT".to_owned()).await?;

@@ -12,6 +12,7 @@ mod read;
 mod walk;
 mod workbook;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -23,11 +24,49 @@ use super::config::LimitsConfig;
 /// The table that tells where the others come from, and what their columns were called.
 pub(in crate::sql) const NOTES: &str = "praxis_notes";
 
+/// The table that tells what of the files is in no table.
+pub(in crate::sql) const LEFT: &str = "praxis_left";
+
 /// What changes when databases are made in another way.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The most files of one tool.
 const MAX_FILES: usize = 200;
+
+/// Files of which something is said with an answer.
+const TOLD: usize = 5;
+
+/// What of the files is in no table, so that answers lack it.
+#[derive(Debug, Clone, Default)]
+pub(in crate::sql) struct Left {
+    /// What is said of whole files.
+    pub files: Vec<String>,
+    /// What is said of files whose tables are not whole, by table.
+    pub tables: BTreeMap<String, Vec<String>>,
+}
+
+impl Left {
+    /// What has to be said with an answer from some tables. A caller who may not see everything is told of whole files
+    /// that they are missing, and not which.
+    pub fn of<'t>(&self, tables: impl Iterator<Item = &'t str>, everything: bool) -> Vec<String> {
+        let of_tables = tables.filter_map(|table| self.tables.get(table));
+        let mut said: Vec<String> = of_tables.flatten().cloned().collect();
+        match self.files.len() {
+            0 => {}
+            count if !everything => said.push(format!("files that are left out: {count}")),
+            count => {
+                said.extend(self.files.iter().take(TOLD).cloned());
+                if count > TOLD {
+                    said.push(format!(
+                        "files that are left out beside these: {}",
+                        count - TOLD
+                    ));
+                }
+            }
+        }
+        said
+    }
+}
 
 /// Something wrong with a file.
 #[derive(Debug)]
@@ -177,4 +216,25 @@ fn described(path: &Path) -> std::io::Result<(u64, u128)> {
         .ok()
         .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     Ok((metadata.len(), modified.map_or(0, |since| since.as_nanos())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_not_see_everything_is_told_that_files_are_missing_and_not_which() {
+        let left = Left {
+            files: (0..7)
+                .map(|i| format!("`pay{i}.csv` is left out"))
+                .collect(),
+            tables: BTreeMap::from([("sales".to_owned(), vec!["`sales.csv` is cut".to_owned()])]),
+        };
+        let some = left.of(["sales", "orders"].into_iter(), false);
+        assert_eq!(some, ["`sales.csv` is cut", "files that are left out: 7"]);
+        let all = left.of(["orders"].into_iter(), true);
+        assert_eq!(all.len(), TOLD + 1, "{all:?}");
+        assert!(all[0].contains("pay0.csv") && all[TOLD].ends_with(": 2"));
+        assert!(Left::default().of(std::iter::empty(), true).is_empty());
+    }
 }

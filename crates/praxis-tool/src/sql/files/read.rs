@@ -22,8 +22,10 @@ pub(super) enum Message {
     Table(Table),
     /// Rows of the table that began last.
     Rows(Vec<Vec<Cell>>),
-    /// A file, or the rest of one, is left out.
+    /// Something that concerns no answer.
     Note(String),
+    /// A file, or the rest of the one that is a table, is left out, so that answers lack it.
+    Left { table: Option<String>, note: String },
 }
 
 /// A table that begins.
@@ -46,8 +48,11 @@ pub(super) fn read(inputs: &[Input], options: Options, sender: &Sender<Message>)
             Ok(()) | Err(Stop::Full) => {}
             Err(Stop::Gone) => return,
             Err(Stop::Wrong(Wrong(reason))) => {
-                let note = Message::Note(format!("`{}` is left out: {reason}", input.shown));
-                if sender.blocking_send(note).is_err() {
+                let left = Message::Left {
+                    table: None,
+                    note: format!("`{}` is left out: {reason}", input.shown),
+                };
+                if sender.blocking_send(left).is_err() {
                     return;
                 }
             }
@@ -159,7 +164,7 @@ impl Begin<'_> {
         let name = unique(&plain(name, "file"), self.taken);
         let kinds: Vec<Kind> = columns.iter().map(|(_, kind, _)| *kind).collect();
         self.send(Message::Table(Table {
-            name,
+            name: name.clone(),
             comment: format!("file {}{place}", self.input.shown),
             columns,
         }))?;
@@ -192,9 +197,15 @@ impl Begin<'_> {
                     "`{}`{place} is cut after {most} rows: raise `limits.file_rows`",
                     self.input.shown
                 );
-                self.send(Message::Note(note))
+                let table = Some(name);
+                self.send(Message::Left { table, note })
             }
-            Err(stop) => Err(stop),
+            Err(Stop::Wrong(Wrong(reason))) => {
+                let note = format!("`{}`{place} is cut: {reason}", self.input.shown);
+                let table = Some(name);
+                self.send(Message::Left { table, note })
+            }
+            Err(Stop::Gone) => Err(Stop::Gone),
         }
     }
 

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use super::access::Globs;
 use super::config::TableConfig;
+use super::files::Left;
+use super::named::Named;
 use super::run::Session;
 use super::schema::{Column, Dialect, ForeignKey, Schema, Table, find};
 use super::{Fault, check};
@@ -36,24 +38,40 @@ pub(super) struct Wanted<'a> {
     /// Whether all tables are there but for those that are excluded.
     pub all: bool,
     pub exclude: &'a Globs,
+    /// The names of the file, which have to be those of something.
+    pub named: &'a Named,
     pub described: &'a BTreeMap<String, TableConfig>,
     /// Whether values are looked at.
     pub samples: bool,
 }
 
-/// The schema of a database.
+/// What was found in a database.
+pub(super) struct Looked {
+    pub schema: Schema,
+    /// What its tables lack of the files that they are made of.
+    pub left: Left,
+    /// What is likely not as meant in the file, for whoever runs the server.
+    pub notes: Vec<String>,
+}
+
+/// Looks into a database.
 ///
 /// # Errors
-/// What the database says.
-pub(super) async fn schema(session: &mut Session, wanted: &Wanted<'_>) -> Result<Schema, Fault> {
-    let mut tables = match wanted.dialect {
+/// What the database says, and a name of the file that is that of nothing.
+pub(super) async fn look(session: &mut Session, wanted: &Wanted<'_>) -> Result<Looked, Fault> {
+    let (mut tables, left) = match wanted.dialect {
         Dialect::Sqlite => sqlite::tables(session).await?,
-        Dialect::Postgres => postgres::tables(session, wanted.places).await?,
-        Dialect::Mysql => mysql::tables(session).await?,
+        Dialect::Postgres => (
+            postgres::tables(session, wanted.places).await?,
+            Left::default(),
+        ),
+        Dialect::Mysql => (mysql::tables(session).await?, Left::default()),
     };
+    let notes = wanted.named.check(&tables).map_err(Fault::Call)?;
     tables.retain(|table| {
         let here = wanted.all || wanted.include.table(&table.name);
-        here && !wanted.exclude.table(&table.name) && !table.columns.is_empty()
+        let names = wanted.named.spellings(&table.name);
+        here && !wanted.exclude.any_table(&names) && !table.columns.is_empty()
     });
     tables.sort_by(|a, b| a.name.cmp(&b.name));
     tables.truncate(MAX_TABLES);
@@ -70,9 +88,13 @@ pub(super) async fn schema(session: &mut Session, wanted: &Wanted<'_>) -> Result
     if wanted.samples {
         samples(session, wanted, &mut tables).await;
     }
-    Ok(Schema {
-        dialect: wanted.dialect,
-        tables,
+    Ok(Looked {
+        schema: Schema {
+            dialect: wanted.dialect,
+            tables,
+        },
+        left,
+        notes,
     })
 }
 

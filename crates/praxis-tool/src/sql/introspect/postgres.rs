@@ -52,7 +52,9 @@ pub(super) async fn tables(session: &mut Session, places: &[String]) -> Result<V
         // -1 means that it was never counted.
         let rows = rows.as_deref().and_then(|r| r.parse::<u64>().ok());
         index.insert(name.clone(), tables.len());
-        tables.push(bare(name, comment.clone(), rows, kind == "v"));
+        // A materialized view shows what its query read, as a view does.
+        let view = kind == "v" || kind == "m";
+        tables.push(bare(name, comment.clone(), rows, view));
     }
     columns(session, places, &mut tables, &index).await?;
     keys(session, places, &mut tables, &index).await?;

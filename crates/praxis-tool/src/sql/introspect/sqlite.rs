@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::{bare, column, link};
-use crate::sql::files::NOTES;
+use crate::sql::files::{LEFT, Left, NOTES};
 use crate::sql::run::{Session, Texts};
 use crate::sql::schema::{ForeignKey, Table};
 use crate::sql::{Dialect, Fault, check};
@@ -12,17 +12,22 @@ use crate::sql::{Dialect, Fault, check};
 /// Rows that are counted.
 const MAX_COUNT: u64 = 1_000_000;
 
-pub(super) async fn tables(session: &mut Session) -> Result<Vec<Table>, Fault> {
+/// The tables, and what files that were made tables lack.
+pub(super) async fn tables(session: &mut Session) -> Result<(Vec<Table>, Left), Fault> {
     let sql = "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'view', 'virtual') \
                AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name";
     let mut tables = Vec::new();
-    let mut noted = false;
+    let (mut noted, mut lacking) = (false, false);
     for row in session.texts(sql.to_owned(), &[]).await? {
         let [Some(name), kind] = row.as_slice() else {
             continue;
         };
         if name == NOTES {
             noted = true;
+            continue;
+        }
+        if name == LEFT {
+            lacking = true;
             continue;
         }
         let view = kind.as_deref() == Some("view");
@@ -49,7 +54,12 @@ pub(super) async fn tables(session: &mut Session) -> Result<Vec<Table>, Fault> {
     if noted {
         notes(session, &mut tables).await?;
     }
-    Ok(tables)
+    // A table of that name in a database of somebody's own is no more than a table that is not shown.
+    let left = match noted && lacking {
+        true => left(session).await?,
+        false => Left::default(),
+    };
+    Ok((tables, left))
 }
 
 async fn columns(session: &mut Session, table: &mut Table) -> Result<(), Fault> {
@@ -138,4 +148,22 @@ async fn notes(session: &mut Session, tables: &mut [Table]) -> Result<(), Fault>
         }
     }
     Ok(())
+}
+
+/// What of the files is in no table.
+async fn left(session: &mut Session) -> Result<Left, Fault> {
+    let sql = format!("SELECT \"table\", note FROM main.{LEFT}");
+    let rows: Vec<Texts> = session.texts(sql, &[]).await?;
+    let mut left = Left::default();
+    for row in rows {
+        match row.as_slice() {
+            [Some(table), Some(note)] => {
+                let notes = left.tables.entry(table.clone()).or_default();
+                notes.push(note.clone());
+            }
+            [None, Some(note)] => left.files.push(note.clone()),
+            _ => {}
+        }
+    }
+    Ok(left)
 }

@@ -4,17 +4,23 @@
 mod mysql;
 mod postgres;
 mod rows;
+mod scan;
 mod sqlite;
 mod value;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use praxis_core::{CallError, ErrorCode};
 use sqlx::sqlite::SqliteConnectOptions;
+use tokio::sync::Semaphore;
 
 pub(super) use self::rows::Collector;
 use super::target::Target;
 use super::{Fault, Plan, Query, Rows};
+
+/// The longest wait for a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Characters that are said of a database's error.
 const LONGEST_MESSAGE: usize = 500;
@@ -30,6 +36,8 @@ pub(super) struct Settings {
     pub allow_superuser: bool,
     /// Schemas of PostgreSQL.
     pub places: Vec<String>,
+    /// Whether it matters how many rows a query looks at, which PostgreSQL is asked for beside its plan.
+    pub scan: bool,
 }
 
 /// A row of texts.
@@ -37,9 +45,14 @@ pub(super) type Texts = Vec<Option<String>>;
 
 /// Where sessions come from.
 pub(super) enum Connector {
-    Sqlite(Box<SqliteConnectOptions>),
+    Sqlite(sqlite::Pool),
     Postgres(postgres::Pool),
     Mysql(mysql::Pool),
+}
+
+/// Turns at a file, of which so many are taken at a time.
+pub(super) fn turns(connections: u32) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(connections as usize))
 }
 
 /// Who writes what a session runs.
@@ -55,10 +68,15 @@ impl Connector {
     /// Connects when it is needed, with so many connections at most.
     pub fn new(target: Target, connections: u32) -> Self {
         match target {
-            Target::Sqlite(options) => Self::Sqlite(options),
+            Target::Sqlite(options) => Self::file(*options, turns(connections)),
             Target::Postgres(options) => Self::Postgres(postgres::Pool::new(*options, connections)),
             Target::Mysql(options) => Self::Mysql(mysql::Pool::new(*options, connections)),
         }
+    }
+
+    /// A SQLite file, whose connections take turns.
+    pub fn file(options: SqliteConnectOptions, turns: Arc<Semaphore>) -> Self {
+        Self::Sqlite(sqlite::Pool::new(options, turns))
     }
 
     /// A session that reads one state of the database and can change none.
@@ -67,8 +85,8 @@ impl Connector {
     /// [`Fault::Call`] for a database that cannot be reached, or a role that may do too much.
     pub async fn open(&self, settings: &Settings, trust: Trust) -> Result<Session, Fault> {
         Ok(match self {
-            Self::Sqlite(options) => {
-                Session::Sqlite(sqlite::Session::open(options, settings, trust).await?)
+            Self::Sqlite(pool) => {
+                Session::Sqlite(sqlite::Session::open(pool, settings, trust).await?)
             }
             Self::Postgres(pool) => {
                 Session::Postgres(postgres::Session::open(pool, settings).await?)
@@ -161,6 +179,14 @@ fn failed(error: sqlx::Error, time: Duration) -> Fault {
     if ended {
         return Fault::TooMuch(format!(
             "the query took longer than {time:?}; read fewer rows, or join by keys"
+        ));
+    }
+    // SQLite's words for what is longer than it may be.
+    if message.contains("string or blob too big") {
+        return Fault::TooMuch(format!(
+            "a value is longer than {} bytes, which is all that a query may make or read; leave the column out, or ask \
+             for its octet_length(…)",
+            sqlite::MAX_VALUE
         ));
     }
     Fault::Failed(cut(message))

@@ -17,11 +17,8 @@ use sqlx::{
 };
 
 use super::rows::{bound, collected};
-use super::{Collector, Settings, Texts, failed, unreachable, value};
+use super::{Collector, PATIENCE, Settings, Texts, failed, unreachable, value};
 use crate::sql::{Fault, Plan, Query, Rows};
-
-/// The longest wait for a connection.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often a recursive query may go round.
 const ROUNDS: u32 = 1000;

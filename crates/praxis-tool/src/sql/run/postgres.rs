@@ -17,12 +17,13 @@ use sqlx::{
 };
 
 use super::rows::{bound, collected};
+use super::scan::{self, Sizes};
 use super::value::{self, MAX_CELL};
-use super::{Collector, Settings, Texts, failed, unreachable};
+use super::{Collector, PATIENCE, Settings, Texts, failed, unreachable};
 use crate::sql::{Fault, Plan, Query, Rows};
 
-/// The longest wait for a connection.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Rows of a page of a table that was never counted.
+const PAGE: f64 = 100.0;
 
 /// Connections, made when the first is needed.
 pub(in crate::sql) struct Pool {
@@ -58,6 +59,8 @@ pub(in crate::sql) struct Session {
     /// The server's process, 0 where it is not known.
     process: i32,
     time: Duration,
+    /// Whether it matters how many rows a query looks at.
+    scan: bool,
 }
 
 impl Drop for Session {
@@ -93,6 +96,7 @@ impl Session {
             pool,
             process: 0,
             time: settings.time,
+            scan: settings.scan,
         };
         let places: Vec<String> = settings.places.iter().map(|place| quoted(place)).collect();
         let milliseconds = settings.time.as_millis();
@@ -167,7 +171,7 @@ impl Session {
 
     pub async fn plan(&mut self, query: &Query) -> Result<Plan, Fault> {
         let time = self.time;
-        let explain = format!("EXPLAIN (FORMAT JSON) {}", query.sql);
+        let explain = format!("EXPLAIN (VERBOSE, FORMAT JSON) {}", query.sql);
         let row = bound::<Postgres, _>(explain, &query.binds)
             .persistent(false)
             .fetch_one(self.connection()?)
@@ -175,10 +179,56 @@ impl Session {
             .map_err(|e| failed(e, time))?;
         let text: String = row.try_get_unchecked(0).map_err(|e| failed(e, time))?;
         let plan: Value = serde_json::from_str(&text).unwrap_or_default();
+        let plan = &plan[0]["Plan"];
+        let sizes = if self.scan {
+            self.sizes(&scan::tables(plan)).await?
+        } else {
+            Sizes::default()
+        };
         Ok(Plan {
-            cost: plan[0]["Plan"]["Total Cost"].as_f64(),
-            rows: largest(&plan[0]["Plan"]),
+            cost: plan["Total Cost"].as_f64(),
+            rows: scan::rows(plan, &sizes),
         })
+    }
+
+    /// Rows of tables, as the planner reckons them: as dense as they were when they were counted last, and as long as
+    /// they are now.
+    async fn sizes(&mut self, tables: &[(String, String)]) -> Result<Sizes, Fault> {
+        if tables.is_empty() {
+            return Ok(Sizes::default());
+        }
+        let pairs: Vec<String> = (0..tables.len())
+            .map(|i| format!("(${}, ${})", 2 * i + 1, 2 * i + 2))
+            .collect();
+        let sql = format!(
+            "SELECT n.nspname::text, c.relname::text, c.reltuples::text, c.relpages::text, \
+             (pg_relation_size(c.oid) / current_setting('block_size')::bigint)::text \
+             FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+             WHERE (n.nspname::text, c.relname::text) IN ({})",
+            pairs.join(", ")
+        );
+        let names: Vec<String> = tables
+            .iter()
+            .flat_map(|(schema, table)| [schema.clone(), table.clone()])
+            .collect();
+        let found = self.texts(sql, &names).await?;
+        let size = |row: Texts| {
+            let [Some(schema), Some(table), counted, paged, pages] =
+                <[_; 5]>::try_from(row).ok()?
+            else {
+                return None;
+            };
+            let number = |text: Option<String>| text.and_then(|t| t.parse::<f64>().ok());
+            let (counted, paged) = (number(counted)?, number(paged)?);
+            let rows = match number(pages).filter(|pages| *pages > 0.0) {
+                Some(pages) if counted >= 0.0 && paged > 0.0 => counted / paged * pages,
+                Some(pages) => PAGE * pages,
+                // A table that is elsewhere has no pages here.
+                None => counted.max(0.0),
+            };
+            Some(((schema, table), rows))
+        };
+        Ok(found.into_iter().filter_map(size).collect())
     }
 
     pub async fn texts(&mut self, sql: String, binds: &[String]) -> Result<Vec<Texts>, Fault> {
@@ -251,13 +301,6 @@ fn cell(text: Option<String>, is_bytes: bool) -> Value {
     }
 }
 
-/// The most rows that a step of a plan gives.
-fn largest(plan: &Value) -> Option<f64> {
-    let own = plan["Plan Rows"].as_f64()?;
-    let below = plan["Plans"].as_array().into_iter().flatten();
-    Some(below.filter_map(largest).fold(own, f64::max))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -295,14 +338,6 @@ mod tests {
                 "{text:?}"
             );
         }
-    }
-
-    #[test]
-    fn the_largest_step_of_a_plan_counts() {
-        let below = json!({ "Plan Rows": 10, "Plans": [{ "Plan Rows": 5000 }] });
-        let plan = json!({ "Plan Rows": 1, "Plans": [below, { "Plan Rows": 7 }] });
-        assert_eq!(largest(&plan), Some(5000.0));
-        assert_eq!(largest(&json!({})), None);
     }
 
     #[test]

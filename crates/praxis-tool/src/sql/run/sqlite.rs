@@ -1,6 +1,10 @@
 //! SQLite: a file that is opened read-only, with an authorizer that lets a statement read and compute and nothing
 //! else, and a handler that ends it in time. Left out: other databases.
 //!
+//! The handler is asked between instructions, and a function of one long text is one instruction. So texts are bounded
+//! here, and what is dear with two long ones in `check`; a connection that goes on all the same keeps its turn until
+//! its thread has ended.
+//!
 //! Sources: <https://www.sqlite.org/c3ref/set_authorizer.html>, <https://www.sqlite.org/security.html>.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -11,22 +15,28 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use libsqlite3_sys as ffi;
+use praxis_core::{CallError, ErrorCode};
 use serde_json::Value;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{
     AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Row, SqlSafeStr, Sqlite,
     SqliteConnection, Statement, TypeInfo, ValueRef,
 };
+use tokio::sync::Semaphore;
 
 use super::rows::{bound, collected};
-use super::{Collector, Settings, Texts, Trust, failed, unreachable, value};
+use super::{Collector, PATIENCE, Settings, Texts, Trust, failed, unreachable, value};
 use crate::sql::{Fault, Plan, Query, Rows};
 
 /// Instructions between two looks at the clock.
 const STEPS: i32 = 1000;
 
-/// Bytes of one value that SQLite makes at most.
-const MAX_VALUE: c_int = 64 << 20;
+/// Bytes of one value that a query makes or reads at most, and of one that we read.
+pub(super) const MAX_VALUE: c_int = 1 << 20;
+const MAX_OWN_VALUE: c_int = 64 << 20;
+
+/// Characters of a pattern of LIKE and GLOB, which are looked for at each character of a text.
+const MAX_PATTERN: c_int = 1000;
 
 /// Functions that nothing may call, not even a view of the database.
 const REFUSED: [&[u8]; 6] = [
@@ -37,6 +47,18 @@ const REFUSED: [&[u8]; 6] = [
     b"edit",
     b"system",
 ];
+
+/// A file, and the turns of its connections.
+pub(in crate::sql) struct Pool {
+    options: SqliteConnectOptions,
+    turns: Arc<Semaphore>,
+}
+
+impl Pool {
+    pub fn new(options: SqliteConnectOptions, turns: Arc<Semaphore>) -> Self {
+        Self { options, turns }
+    }
+}
 
 /// A connection that is ended with what it runs when it is dropped.
 pub(in crate::sql) struct Session {
@@ -55,18 +77,25 @@ impl Drop for Stop {
 }
 
 impl Session {
-    pub async fn open(
-        options: &SqliteConnectOptions,
-        settings: &Settings,
-        trust: Trust,
-    ) -> Result<Self, Fault> {
-        let mut connection = options.connect().await.map_err(unreachable)?;
+    pub async fn open(pool: &Pool, settings: &Settings, trust: Trust) -> Result<Self, Fault> {
+        let turn = Arc::clone(&pool.turns).acquire_owned();
+        let Ok(Ok(turn)) = tokio::time::timeout(PATIENCE, turn).await else {
+            let message = "all connections to the database are taken";
+            return Err(Fault::Call(
+                CallError::new(ErrorCode::RateLimited, message).with_hint(
+                    "ask again when other queries have ended, or raise `limits.connections`",
+                ),
+            ));
+        };
+        let mut connection = pool.options.connect().await.map_err(unreachable)?;
         let stop = Stop(Arc::new(AtomicBool::new(false)));
         let deadline = Instant::now() + settings.time;
         {
             let stopped = Arc::clone(&stop.0);
             let mut handle = connection.lock_handle().await.map_err(unreachable)?;
             handle.set_progress_handler(STEPS, move || {
+                // The handler is the connection's, and goes with its thread: so does the turn.
+                let _ = &turn;
                 !stopped.load(Ordering::Relaxed) && Instant::now() < deadline
             });
             confine(handle.as_raw_handle(), trust);
@@ -159,10 +188,15 @@ fn cell(row: &SqliteRow, i: usize) -> Result<Value, sqlx::Error> {
 /// Takes from a connection what no query needs.
 fn confine(handle: NonNull<ffi::sqlite3>, trust: Trust) {
     let handle = handle.as_ptr();
+    let most = match trust {
+        Trust::Own => MAX_OWN_VALUE,
+        Trust::Checked => MAX_VALUE,
+    };
     // SAFETY: the handle is that of an open connection, which the caller has locked, so that nothing else uses it now.
     // `sqlite3_limit` takes any handle and any number.
     unsafe {
-        ffi::sqlite3_limit(handle, ffi::SQLITE_LIMIT_LENGTH, MAX_VALUE);
+        ffi::sqlite3_limit(handle, ffi::SQLITE_LIMIT_LENGTH, most);
+        ffi::sqlite3_limit(handle, ffi::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, MAX_PATTERN);
         ffi::sqlite3_limit(handle, ffi::SQLITE_LIMIT_ATTACHED, 0);
         ffi::sqlite3_limit(handle, ffi::SQLITE_LIMIT_WORKER_THREADS, 0);
     }
