@@ -121,6 +121,8 @@ fn model_table(catalogue: &str) -> Result<String> {
          `praxis models pull NAME` fetches a model once into the user's cache folder, where all \
          applications share it. `praxis models info NAME` shows its files, their SHA-256 and its \
          sources.\n\n\
+         A file that is served is mapped into memory: replace one of yours by a rename (`mv new.gguf \
+         model.gguf`), never by writing over it, see [Serving](serving.md#model-files).\n\n\
          | name | task | size | context | licence | about |\n\
          | --- | --- | ---: | ---: | --- | --- |\n",
     );

@@ -123,27 +123,42 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let invalid = |message: String| ApiError::new(ErrorCode::InvalidRequest, message);
-        let json = request
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .and_then(|v| v.to_str().ok())
-            .is_some_and(is_json);
-        if !json {
-            let message = "send the body with `content-type: application/json`";
-            return Err(invalid(message.to_owned()));
-        }
-        let bytes = Bytes::from_request(request, state).await;
-        let bytes = bytes.map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                let message =
-                    "the body is larger than this address takes, as it is sent or unpacked";
-                return ApiError::new(ErrorCode::TooLarge, message);
-            }
-            invalid(rejection.body_text())
-        })?;
-        parse(&bytes).map(Self)
+        parse(&json_of(request, state).await?).map(Self)
     }
+}
+
+/// The same, with the body as it came.
+pub(crate) struct KeptBody<T>(pub T, pub Bytes);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for KeptBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let bytes = json_of(request, state).await?;
+        Ok(Self(parse(&bytes)?, bytes))
+    }
+}
+
+/// The bytes of a body that says it is JSON.
+async fn json_of<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    let invalid = |message: String| ApiError::new(ErrorCode::InvalidRequest, message);
+    let json = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .is_some_and(is_json);
+    if !json {
+        let message = "send the body with `content-type: application/json`";
+        return Err(invalid(message.to_owned()));
+    }
+    let bytes = Bytes::from_request(request, state).await;
+    bytes.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            let message = "the body is larger than this address takes, as it is sent or unpacked";
+            return ApiError::new(ErrorCode::TooLarge, message);
+        }
+        invalid(rejection.body_text())
+    })
 }
 
 /// Whether a media type is JSON: `application/json`, or one with the suffix `+json` (RFC 6839).

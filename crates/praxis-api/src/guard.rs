@@ -15,6 +15,7 @@ use praxis_store::Scope;
 use crate::access::Holder;
 use crate::error::ApiError;
 use crate::headers;
+use crate::responses::again::Resumed;
 use crate::server::Peer;
 use crate::state::ApiState;
 
@@ -172,6 +173,7 @@ const SCOPES: &[(&str, Scope)] = &[
     ("/praxis/v1/knowledge", Scope::Knowledge),
     ("/praxis/v1/passages", Scope::Knowledge),
     ("/praxis/v1/traces", Scope::Traces),
+    ("/praxis/v1/feedback", Scope::Traces),
     ("/metrics", Scope::Usage),
     ("/documents", Scope::Knowledge),
     ("/knowledge", Scope::Knowledge),
@@ -208,6 +210,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Admitted {
 /// guards let it in as that holder's. No request from outside has it: extensions do not come over a connection.
 #[derive(Debug, Clone)]
 pub(crate) struct OnBehalf(pub(crate) Arc<Holder>);
+
+/// Which response a request is to go on with, where the server makes it of itself.
+pub(crate) struct Resuming(pub(crate) Option<Resumed>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Resuming {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        Ok(Self(parts.extensions.get::<Resumed>().cloned()))
+    }
+}
 
 /// Who pays for what is asked, with the limits that hold; as [`Admitted`].
 #[derive(Debug, Clone)]
@@ -366,11 +379,11 @@ pub(crate) async fn measure(request: Request, next: Next) -> Response {
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |p| p.as_str().to_owned());
-    let method = request.method().to_string();
+    let method = method_label(request.method());
     let started = Instant::now();
     let response = next.run(request).await;
     let labels = [
-        ("method", method),
+        ("method", method.to_owned()),
         ("route", route),
         ("status", response.status().as_u16().to_string()),
     ];
@@ -380,9 +393,32 @@ pub(crate) async fn measure(request: Request, next: Next) -> Response {
     response
 }
 
+/// A method as metrics count it. Any word is a method to HTTP, and each label is kept for good: those that nobody needs
+/// are one, so that a stranger cannot fill the memory with them.
+fn method_label(method: &Method) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+    let known = KNOWN.into_iter().find(|known| *known == method.as_str());
+    known.unwrap_or("other")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn methods_that_nobody_knows_are_counted_as_one() {
+        for (method, label) in [
+            ("GET", "GET"),
+            ("DELETE", "DELETE"),
+            ("OPTIONS", "OPTIONS"),
+            ("get", "other"),
+            ("X1", "other"),
+            ("PROPFIND", "other"),
+        ] {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            assert_eq!(method_label(&method), label);
+        }
+    }
 
     #[test]
     fn only_names_of_this_machine_are_answered_without_a_key() {
@@ -414,6 +450,7 @@ mod tests {
             ("/praxis/v1/approvals/{id}", Some(Scope::Approvals)),
             ("/praxis/v1/audit", Some(Scope::Approvals)),
             ("/praxis/v1/traces/{id}", Some(Scope::Traces)),
+            ("/praxis/v1/feedback", Some(Scope::Traces)),
             ("/", None),
         ] {
             assert_eq!(scope_of(path), scope, "{path}");

@@ -64,6 +64,7 @@ pub fn router(state: ApiState) -> Router {
 /// The same, where that server offers something else.
 pub fn router_with(state: ApiState, server: mcp::Server) -> Router {
     let (open, keyed) = (open().into_router(), keyed(&state).into_router());
+    let keyed = keyed.merge(routes::later::routes());
     // Who asks is known before: keys of two callers are two.
     let answers = idempotency::Idempotency::new(state.store.clone());
     let keyed = keyed.layer(middleware::from_fn_with_state(answers, idempotency::once));
@@ -130,7 +131,12 @@ fn keyed(state: &ApiState) -> Routes {
             "/praxis/v1/passages/{chunk}",
             get(routes::knowledge::passage),
         )
+        .route("/praxis/v1/traces", get(routes::traces::list))
         .route("/praxis/v1/traces/{id}", get(routes::traces::show))
+        .route(
+            "/praxis/v1/feedback",
+            get(routes::feedback::list).post(routes::feedback::create),
+        )
 }
 
 /// The limit of a body that is a file, where alone bodies may be large.

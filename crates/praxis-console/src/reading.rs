@@ -13,7 +13,7 @@ const WRAPPED: usize = 60;
 /// A line longer than this is no heading.
 const HEADING: usize = 60;
 
-/// Between the cells of a table's row.
+/// Between the cells of a table's row, in documents that were read before tables were Markdown.
 const CELL: &str = " | ";
 
 /// A part of the page.
@@ -115,14 +115,12 @@ impl Layout<'_> {
     fn rows(&mut self, lines: &[&str], mut at: usize) -> Vec<Vec<Vec<Piece>>> {
         let mut rows = Vec::new();
         for line in lines {
-            let mut row = Vec::new();
-            for cell in line.split(CELL) {
-                row.push(self.pen.pieces(cell, at));
-                at += cell.chars().count() + CELL.len();
+            if !is_rule(line) {
+                let cells = cells(line).into_iter();
+                let row = cells.map(|(offset, cell)| self.pen.pieces(cell, at + offset));
+                rows.push(row.collect());
             }
-            // A row ends with a line feed where a cell ends with a bar.
-            at = at + 1 - CELL.len();
-            rows.push(row);
+            at += line.chars().count() + 1;
         }
         rows
     }
@@ -143,10 +141,48 @@ impl Layout<'_> {
 
 fn is_table(lines: &[&str]) -> bool {
     let cells = |line: &str| line.matches(CELL).count();
-    lines.len() > 1
-        && lines
-            .iter()
-            .all(|l| (1..=cells(lines[0])).contains(&cells(l)))
+    let is_plain = || {
+        let most = cells(lines[0]);
+        lines.iter().all(|l| (1..=most).contains(&cells(l)))
+    };
+    lines.len() > 1 && (lines.iter().all(|l| is_drawn(l)) || is_plain())
+}
+
+/// Whether a line is one of a table as Markdown has it.
+fn is_drawn(line: &str) -> bool {
+    line.len() > 3 && line.starts_with("| ") && line.ends_with(" |")
+}
+
+/// Whether it is the one below the first row.
+fn is_rule(line: &str) -> bool {
+    is_drawn(line) && line.contains("---") && line.chars().all(|c| "|- ".contains(c))
+}
+
+/// The cells of a row, each with the character that it begins at.
+fn cells(line: &str) -> Vec<(usize, &str)> {
+    let (mut cells, mut at) = (Vec::new(), 0);
+    if !is_drawn(line) {
+        for cell in line.split(CELL) {
+            cells.push((at, cell));
+            at += cell.chars().count() + CELL.len();
+        }
+        return cells;
+    }
+    let inner = &line[1..line.len() - 1];
+    let (mut from, mut escaped) = (0, false);
+    for (end, byte) in inner.bytes().enumerate().chain([(inner.len(), b'|')]) {
+        // A bar after a backslash is text.
+        if byte == b'|' && !escaped {
+            let part = &inner[from..end];
+            let cell = part.trim_start();
+            let before = part.chars().count() - cell.chars().count();
+            cells.push((at + 1 + before, cell.trim_end()));
+            at += 1 + part.chars().count();
+            from = end + 1;
+        }
+        escaped = byte == b'\\';
+    }
+    cells
 }
 
 fn is_item(line: &str) -> bool {
@@ -240,6 +276,23 @@ mod tests {
             ]
         );
         assert!(laid_out("")[0].repeats("Travel") && !laid_out("Travel")[0].repeats("Travel"));
+    }
+
+    #[test]
+    fn tables_of_markdown_are_laid_out_and_marked() {
+        let table = "| Class | Price |\n| --- | --- |\n| 1 | 20 |\n|  | a\\|b |";
+        let start = table.find("20").unwrap();
+        let seen = blocks(table, start..start + 2, std::iter::empty());
+        let [Block::Table(rows)] = seen.as_slice() else {
+            panic!("{seen:?}");
+        };
+        let of_row = |row: &Vec<Vec<Piece>>| row.iter().map(|cell| text(cell)).collect();
+        let texts: Vec<Vec<String>> = rows.iter().map(of_row).collect();
+        assert_eq!(
+            texts,
+            [vec!["Class", "Price"], vec!["1", "20"], vec!["", "a\\|b"]]
+        );
+        assert!(rows[1][1][0].marked && !rows[1][0][0].marked);
     }
 
     #[test]

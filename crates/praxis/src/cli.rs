@@ -138,6 +138,11 @@ pub struct Ingest {
     /// Files are watched; other sources are looked at as often as their `every` says.
     #[arg(long)]
     pub watch: bool,
+    /// Exit with 1 also where a source has a problem, or a document could not be read.
+    ///
+    /// Otherwise these are warnings, unless no source of a base could be looked at.
+    #[arg(long, conflicts_with = "watch")]
+    pub strict: bool,
 }
 
 /// Who asks.

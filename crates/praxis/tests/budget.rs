@@ -83,6 +83,15 @@ fn request(stream: &mut TcpStream) -> Option<()> {
     reader.read_exact(&mut vec![0; length]).ok()
 }
 
+/// A call takes all that it may: 88 tokens of its prompt and 10 of its answer, $0.098.
+fn configuration(upstream: &Upstream) -> String {
+    format!(
+        "[app]\nname = \"b\"\n[defaults]\nchat = \"m\"\n[models.m]\nprovider = \"openai\"\nmodel = \"m\"\n\
+         base_url = \"{}\"\nmax_retries = 0\nprice = {{ input = 1000, output = 1000 }}\n",
+        upstream.url
+    )
+}
+
 fn serve(app: &Sandbox, port: &str) -> (Child, String) {
     let mut child = app
         .command(&["serve", "--port", port, "--json"])
@@ -149,15 +158,7 @@ fn wave(calls: usize, address: &str, key: &str) -> Vec<JoinHandle<(u16, String)>
 fn two_hundred_calls_spend_no_more_than_a_budget_for_fifty_through_two_kills() {
     let upstream = Upstream::start();
     let app = Sandbox::empty();
-    // A call takes all that it may: 88 tokens of its prompt and 10 of its answer, $0.098.
-    app.write(
-        "praxis.toml",
-        format!(
-            "[app]\nname = \"b\"\n[defaults]\nchat = \"m\"\n[models.m]\nprovider = \"openai\"\nmodel = \"m\"\n\
-             base_url = \"{}\"\nmax_retries = 0\nprice = {{ input = 1000, output = 1000 }}\n",
-            upstream.url
-        ),
-    );
+    app.write("praxis.toml", configuration(&upstream));
     let made = app.json(&["keys", "create", "desk", "--limit", "4.90 usd"]);
     let key = made["key"].as_str().unwrap().to_owned();
     let (mut server, address) = serve(&app, "0");
@@ -201,4 +202,34 @@ fn two_hundred_calls_spend_no_more_than_a_budget_for_fifty_through_two_kills() {
     server.wait().unwrap();
     let usage = app.json(&["usage", "--by", "key", "--key", "desk"]);
     assert!(usage.to_string().contains("desk"), "{usage}");
+}
+
+#[test]
+fn two_hundred_calls_at_once_spend_one_budget_at_two_servers() {
+    let upstream = Upstream::start();
+    let app = Sandbox::empty();
+    app.write("praxis.toml", configuration(&upstream));
+    let made = app.json(&["keys", "create", "desk", "--limit", "4.90 usd"]);
+    let key = made["key"].as_str().unwrap().to_owned();
+    let mut servers = [serve(&app, "0"), serve(&app, "0")];
+    let callers: Vec<_> = servers
+        .iter()
+        .flat_map(|(_, address)| wave(100, address, &key))
+        .collect();
+    let mut good = 0;
+    for caller in callers {
+        match caller.join().unwrap() {
+            (200, _) => good += 1,
+            (429, answer) => assert!(answer.contains("quota_exceeded"), "{answer}"),
+            (status, answer) => panic!("{status}: {answer}"),
+        }
+    }
+    // A call reserves what it takes, so that the budget is used up to the last of them, and no further.
+    let paid = upstream.answered.load(Ordering::SeqCst);
+    assert_eq!((good, paid), (50, 50));
+    for (server, address) in &mut servers {
+        assert_eq!(call(address, &key).unwrap().0, 429);
+        server.kill().unwrap();
+        server.wait().unwrap();
+    }
 }

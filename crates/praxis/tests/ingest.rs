@@ -165,7 +165,7 @@ fn a_base_is_searched_while_another_process_ingests_it() {
     let app = Sandbox::knowledge_qa();
     app.write("knowledge/guide.md", GUIDE);
     assert!(app.praxis(&["ingest"]).ok);
-    // What an ingest holds as long as it runs.
+    // What an ingest holds while it writes, and a rebuild as long as it runs.
     let lock = std::fs::File::create(app.path(".praxis/index/docs.lock")).unwrap();
     lock.lock().unwrap();
     let found = app.json(&["search", "When does the library close?"]);
@@ -220,7 +220,8 @@ fn a_file_can_be_previewed_without_a_model_and_without_an_application() {
     assert!(chunks.len() > 3, "{preview}");
     for chunk in chunks {
         let text = chunk["text"].as_str().unwrap();
-        assert!(text.starts_with("number | name\n"), "{chunk}");
+        let header = "| number | name |\n| --- | --- |\n| ";
+        assert!(text.starts_with(header), "{chunk}");
         assert!(chunk["tokens"].as_u64().unwrap() <= 256, "{chunk}");
     }
     app.write("guide.md", GUIDE);
@@ -308,6 +309,14 @@ fn what_a_missing_source_needs_is_told() {
     for part in ["docs, manual", "git repository", "check `url`"] {
         assert!(run.stderr.contains(part), "{part} is missing: {run:?}");
     }
+    // One of two is a warning, unless somebody wants it otherwise; all of them are a failure.
+    let run = app.praxis(&["ingest", "--strict"]);
+    assert!(!run.ok && run.stdout.contains("1 unchanged"), "{run:?}");
+    assert!(run.stderr.contains("without --strict"), "{run:?}");
+    app.write("knowledge/docs.toml", base.replace("[source]\n", ""));
+    let run = app.praxis(&["ingest"]);
+    assert!(!run.ok, "{run:?}");
+    assert!(run.stderr.contains("no source of `docs`"), "{run:?}");
     app.write(
         "knowledge/docs.toml",
         base.replace("../nowhere", "ext::sh -c x"),

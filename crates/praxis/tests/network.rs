@@ -133,6 +133,41 @@ fn a_socket_is_for_programs_of_this_user() {
 }
 
 #[test]
+fn a_server_whose_keys_are_all_gone_stays_shut_when_it_is_started_anew() {
+    let app = application("[server]\nsocket = \"here.sock\"\n");
+    assert!(app.praxis(&["keys", "create", "site"]).ok);
+    let run = app.praxis(&["keys", "revoke", "site"]);
+    assert!(
+        run.ok && run.stderr.contains("refuses everybody"),
+        "{run:?}"
+    );
+    let ask_here = || {
+        let stream = UnixStream::connect(app.path("here.sock")).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        ask(stream, "/v1/models", "host: praxis\r\n")
+    };
+    let shut = Server::start(&app, &[]);
+    let answer = ask_here();
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    drop(shut);
+    app.write(
+        "praxis.toml",
+        format!("{CONFIG}[server]\nsocket = \"here.sock\"\nopen = true\n"),
+    );
+    let open = Server::start(&app, &[]);
+    let answer = ask_here();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    drop(open);
+    // A key that would hold for nobody is no way to go on.
+    assert!(app.praxis(&["keys", "create", "desk"]).ok);
+    let run = app.praxis(&["serve"]);
+    assert!(
+        !run.ok && run.stderr.contains("the store has `desk`"),
+        "{run:?}"
+    );
+}
+
+#[test]
 fn a_socket_and_a_port_are_served_together() {
     let app = application("");
     let server = Server::start(&app, &["--socket", "here.sock", "--port", "0"]);

@@ -23,7 +23,7 @@ const MOST: usize = 64 << 20;
 
 /// A request to be answered.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// Its path.
     pub endpoint: String,
     /// JSON.
@@ -38,7 +38,7 @@ pub(super) struct Asked {
 
 /// An answer.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     /// Status of HTTP.
     pub status: u16,
     /// Id of the request.
@@ -70,6 +70,12 @@ impl Reply {
     pub fn is_for_later(&self) -> bool {
         let code = self.body.pointer("/error/code").and_then(Value::as_str);
         self.status == 429 && code != Some(ErrorCode::QuotaExceeded.as_str())
+    }
+
+    /// Whether the same request may get another answer later, though nobody can say so: who was to answer it was away,
+    /// took too long or broke off. Repeated for a while, and then it is the answer.
+    pub fn may_pass(&self) -> bool {
+        matches!(self.status, 408 | 502 | 503 | 504)
     }
 
     /// Tokens that it says it took, whichever endpoint it is from.
@@ -113,7 +119,8 @@ impl Answer for Routed {
     }
 }
 
-fn request(asked: Asked) -> Result<Request<Body>, http::Error> {
+/// The request, as the server makes it of itself.
+pub(crate) fn request(asked: Asked) -> Result<Request<Body>, http::Error> {
     let mut request = Request::post(asked.endpoint.as_str())
         .header(header::CONTENT_TYPE, "application/json")
         .body(Body::from(asked.body))?;
@@ -131,7 +138,8 @@ fn request(asked: Asked) -> Result<Request<Body>, http::Error> {
     Ok(request)
 }
 
-async fn read(response: Response) -> Reply {
+/// What was answered.
+pub(crate) async fn read(response: Response) -> Reply {
     let (parts, body) = response.into_parts();
     let text = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok());
     let seconds = text("retry-after").and_then(|seconds| seconds.parse().ok());
@@ -186,6 +194,21 @@ mod tests {
         ] {
             let reply = reply(status, body);
             assert_eq!(reply.is_for_later(), again, "{reply:?}");
+        }
+        for (failure, passes) in [
+            (ErrorCode::Upstream, true),
+            (ErrorCode::UpstreamUnauthorized, true),
+            (ErrorCode::Timeout, true),
+            (ErrorCode::ModelNotPulled, true),
+            (ErrorCode::RateLimited, false),
+            (ErrorCode::Internal, false),
+            (ErrorCode::StorageFull, false),
+            (ErrorCode::InvalidRequest, false),
+            (ErrorCode::Unauthorized, false),
+            (ErrorCode::OutputInvalid, false),
+        ] {
+            let reply = Reply::failed(failure, "it failed");
+            assert_eq!(reply.may_pass(), passes, "{reply:?}");
         }
         let limited = Reply::failed(ErrorCode::RateLimited, "full");
         assert!(limited.is_for_later());

@@ -5,7 +5,7 @@
 //! their maker's (`answer`), and writes the files (`output`). Access is decided here: who may not read a batch is told
 //! that there is none. Left out: HTTP (`routes::batches`), and what requests mean.
 
-mod answer;
+pub(crate) mod answer;
 mod lines;
 mod output;
 #[cfg(test)]
@@ -155,10 +155,7 @@ impl Batches {
                 expires: created.saturating_add(WINDOW),
                 ..BatchTimes::default()
             },
-            maker: match &self.access {
-                None => Maker::Nobody,
-                Some(_) => holder.maker(),
-            },
+            maker: self.maker(holder),
             tags: new.tags,
             host: new.host,
             owner,
@@ -167,6 +164,14 @@ impl Batches {
                 true => input.labels,
                 false => labels,
             },
+        }
+    }
+
+    /// Which key work of this holder is made with later.
+    pub(crate) fn maker(&self, holder: &Holder) -> Maker {
+        match &self.access {
+            None => Maker::Nobody,
+            Some(_) => holder.maker(),
         }
     }
 
@@ -222,7 +227,7 @@ impl Batches {
     }
 
     /// Who has the key of a batch's maker by now; nothing where it opens nothing any more.
-    async fn holder(&self, maker: &Maker) -> Result<Option<Arc<Holder>>, CallError> {
+    pub(crate) async fn holder(&self, maker: &Maker) -> Result<Option<Arc<Holder>>, CallError> {
         match (&self.access, maker) {
             // Without keys, only this machine may ask, and everything.
             (None, Maker::Nobody) => Ok(Some(Arc::new(Caller::full().into()))),

@@ -353,6 +353,27 @@ async fn a_request_that_there_is_no_room_for_is_made_again_and_one_without_a_bud
 }
 
 #[tokio::test]
+async fn an_outage_uses_up_no_request_and_one_that_always_fails_ends() {
+    let process = process().await;
+    let made = process.make(&["a", "away", "b", "slow"]).await;
+    let code = |status: u16, code: &str| said(status, json!({ "error": { "code": code } }));
+    let answers = Scripted::new(move |text, times| {
+        Some(match (text, times) {
+            ("away", _) => code(502, "upstream_error"),
+            ("slow", 1..=9) => code(504, "timeout"),
+            (_, 1) => code(503, "model_not_pulled"),
+            (text, _) => good(text),
+        })
+    });
+    let ended = process.work(&made, &answers, has_ended).await;
+    assert_eq!(ended.status, BatchStatus::Completed);
+    let (good, bad) = process.results(&ended).await;
+    assert_eq!(good, ["a", "b", "slow"]);
+    assert_eq!(bad, [("away".to_owned(), "502".to_owned())]);
+    assert_eq!(answers.asked().len(), 2 + 2 + 10 + 10);
+}
+
+#[tokio::test]
 async fn what_is_called_off_gives_what_was_there() {
     let process = process().await;
     let made = process.make(&["a", "b", "c", "d", "e", "f", "g"]).await;

@@ -2,7 +2,9 @@
 //! what came of them as it comes.
 //!
 //! All that must not be lost is in the store; what is here can be made anew from it. A request that there is no room
-//! for is made again later, and its batch rests meanwhile, while others go on. Left out: what a request means.
+//! for is made again later, and its batch rests meanwhile, while others go on. So is one that failed for a reason that
+//! may pass, a few times: an outage of a minute must not use up a batch, and a request that fails always must not keep
+//! it open. Left out: what a request means.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io;
@@ -29,6 +31,10 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// How long to wait where the store failed.
 const PAUSE: Duration = Duration::from_secs(5);
+
+/// How often a request is made that fails for a reason that may pass. With the rests between, which double, the first
+/// requests of an outage wait for it about eight minutes, and later ones longer.
+const MOST_TRIES: u32 = 10;
 
 /// What the claim of the work is called.
 const CLAIM: &str = "batches";
@@ -103,6 +109,8 @@ struct Open {
     is_read: bool,
     /// Lines whose requests run.
     running: HashMap<u64, AbortHandle>,
+    /// How often the requests of lines failed for a reason that may pass.
+    failed: HashMap<u64, u32>,
 }
 
 /// A request that was made.
@@ -127,6 +135,22 @@ impl Open {
 
     fn is_done(&self) -> bool {
         !self.has_more() && self.running.is_empty()
+    }
+
+    /// Whether the request of a line that was answered is to be made again.
+    fn is_again(&mut self, line: u64, reply: &Reply) -> bool {
+        if reply.is_for_later() {
+            return true;
+        }
+        if reply.may_pass() {
+            let failed = self.failed.entry(line).or_default();
+            *failed += 1;
+            if *failed < MOST_TRIES {
+                return true;
+            }
+        }
+        self.failed.remove(&line);
+        false
     }
 
     /// The next line whose request is to be made.
@@ -256,23 +280,26 @@ impl<'a> Worker<'a> {
             custom_id,
             reply,
         } = answered;
-        let open = self.open.get_mut(&batch);
-        let goes_on = open.is_some();
-        if let Some(open) = open {
-            open.running.remove(&place.line);
-            if reply.is_for_later() {
-                open.again.push_back(place);
-            }
-        }
-        if reply.is_for_later() {
-            if goes_on {
-                self.rest(&batch, reply.retry_after);
+        let Some(open) = self.open.get_mut(&batch) else {
+            // Of a batch that is over, what is to be made again has no result.
+            if !reply.is_for_later() {
+                self.result(batch, place.line, custom_id, &reply);
             }
             return;
+        };
+        open.running.remove(&place.line);
+        let again = open.is_again(place.line, &reply);
+        if again {
+            open.again.push_back(place);
         }
         let now = Instant::now();
-        if self.rests.get(&batch).is_some_and(|rest| rest.until <= now) {
+        if again || reply.may_pass() {
+            self.rest(&batch, reply.retry_after);
+        } else if self.rests.get(&batch).is_some_and(|rest| rest.until <= now) {
             self.rests.remove(&batch);
+        }
+        if again {
+            return;
         }
         self.result(batch, place.line, custom_id, &reply);
     }
@@ -327,6 +354,7 @@ impl<'a> Worker<'a> {
                     again: VecDeque::new(),
                     is_read: false,
                     running: HashMap::new(),
+                    failed: HashMap::new(),
                 };
                 self.open.insert(batch.id.clone(), open);
             }

@@ -91,7 +91,9 @@ pub(super) fn messages(messages: Vec<Message>) -> Vec<PromptMessage> {
 fn block(part: Part) -> ContentBlock {
     let (url, content_type) = match part {
         Part::Text(text) => return ContentBlock::text(text),
-        Part::Media { url, content_type } => (url, content_type),
+        Part::Media {
+            url, content_type, ..
+        } => (url, content_type),
     };
     let data = url
         .strip_prefix("data:")

@@ -2,6 +2,7 @@
 //! for functions has tools and prompts, one for knowledge has resources. Left out: which pages may ask (`guard`).
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -18,6 +19,7 @@ use serde_json::json;
 use super::handler::{Contexts, Handler};
 use super::server::Server;
 use super::sessions::Sessions;
+use super::taints::Taints;
 use crate::MAX_BODY;
 use crate::error::ApiError;
 use crate::guard::{Admitted, Paying};
@@ -45,16 +47,26 @@ pub(crate) fn router(state: &ApiState, server: Server) -> Router {
         .layer(middleware::from_fn_with_state(sessions, of_its_key))
 }
 
-/// In whose name requests run: who was let in with them.
+/// In whose name requests run: who was let in with them. Requests of a session know what others of it have read, and
+/// so do those without a session that have one key.
 fn contexts(state: ApiState) -> Contexts {
+    let taints = Taints::default();
     Arc::new(move |extensions: &Extensions, scope: Scope| {
-        let parts = extensions.get::<Parts>().map(|parts| &parts.extensions);
-        let who = parts.and_then(|with| Some((with.get::<Admitted>()?, with.get::<Paying>()?)));
+        let parts = extensions.get::<Parts>();
+        let with = parts.map(|parts| &parts.extensions);
+        let who = with.and_then(|with| Some((with.get::<Admitted>()?, with.get::<Paying>()?)));
         let Some((Admitted(caller), paying)) = who else {
             return Err(ErrorData::invalid_request("nobody was let in here", None));
         };
         paying.is_for(scope).map_err(|error| refused(&error))?;
-        Ok(state.context(caller.clone(), paying.clone()))
+        let session = parts.and_then(|parts| parts.headers.get(SESSION)?.to_str().ok());
+        let whose = match session {
+            Some(id) => format!("session {id}"),
+            None => format!("key {:?}", paying.holder().maker()),
+        };
+        let taint = taints.of(whose, Instant::now());
+        let cx = state.context(caller.clone(), paying.clone());
+        Ok(cx.with_taint(taint))
     })
 }
 

@@ -17,6 +17,7 @@ mod prompt;
 mod server;
 mod sessions;
 mod stdio;
+mod taints;
 mod telling;
 mod tool;
 mod watch;

@@ -21,7 +21,7 @@ const MOST_OF_ONE: usize = 64;
 const MOST: usize = 1024;
 
 /// How long a session lasts that nobody uses.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 60);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 60);
 
 /// The sessions that there are.
 pub(super) struct Sessions {

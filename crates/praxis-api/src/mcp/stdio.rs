@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use praxis_core::taint::Taint;
 use praxis_core::{CallContext, CallError, ErrorCode};
 use praxis_store::Scope;
 use rmcp::ServiceExt;
@@ -21,7 +22,10 @@ pub async fn serve_stdio(
     server: Server,
     context: impl Fn() -> CallContext + Send + Sync + 'static,
 ) -> Result<(), CallError> {
-    let contexts: Contexts = Arc::new(move |_: &Extensions, _: Scope| Ok(context()));
+    // One client: what a request of it has read, all that follow know of.
+    let taint = Taint::default();
+    let contexts: Contexts =
+        Arc::new(move |_: &Extensions, _: Scope| Ok(context().with_taint(taint.clone())));
     let handler = Handler::new(Arc::new(server), contexts);
     let running = match handler.serve(rmcp::transport::stdio()).await {
         Ok(running) => running,

@@ -4,7 +4,7 @@ use praxis_core::Signature;
 use serde_json::{Value, json};
 
 use super::failures::Failures;
-use super::functions::{call_answer, state};
+use super::functions::{EVENT, call_answer, state, stream};
 use super::operation::{FUNCTIONS, Operation};
 use super::shape::{has, named, object, with};
 use super::tags;
@@ -37,14 +37,20 @@ pub(super) fn add(document: &mut Value, functions: &[Signature]) {
 
 fn operation(function: &Signature, input: &str, output: &str) -> Operation {
     let name = &function.name;
-    let body = object("", [has("input", "The input.", named(input)), state()]);
+    let input = has("input", "The input.", named(input));
+    let body = object("", [input, state(), stream()]);
     let body = with(body, json!({ "additionalProperties": false }));
     let summary = format!("Call `{name}`");
     Operation::post(path(name), format!("call.{}", escaped(name, '.')))
         .tag(tags::APPLICATION)
         .says(summary, function.description.clone())
         .takes(body, &[])
-        .gives("The output.", call_answer(named(output)), Value::Null)
+        .gives(
+            "The output, whole or as events.",
+            call_answer(named(output)),
+            Value::Null,
+        )
+        .gives_as("text/event-stream", "", named(EVENT), &[])
         .paid()
         .fails(FUNCTIONS)
 }

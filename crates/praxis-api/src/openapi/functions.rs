@@ -15,10 +15,27 @@ use crate::routes::functions::{Call, Chat};
 /// Describes them.
 pub(super) fn describe(to: &mut Writer) {
     words_of_messages(&mut to.schemas);
+    let events = events(&mut to.schemas);
     signatures(to);
-    call(to);
-    chat(to);
+    call(to, events.clone());
+    chat(to, events);
 }
+
+/// Whether a call is answered with events.
+pub(super) fn stream() -> Field {
+    let schema = json!({ "type": "boolean", "default": false });
+    may(
+        "stream",
+        "Whether the answer comes as server-sent events while it is made.",
+        schema,
+    )
+}
+
+/// The name of the schema of an event.
+pub(super) const EVENT: &str = "FunctionEvent";
+
+/// A stream, as an example.
+const STREAM: &str = "event: delta\ndata: {\"text\":\"Everybody\"}\n\nevent: done\ndata: {\"trace_id\":\"0193cb1c9c0a7d3e8f6b2a4c5d6e7f80\",\"refused\":false,\"output\":{\"text\":\"Everybody\"}}\n\n";
 
 /// What prompts read as `@state`.
 pub(super) fn state() -> Field {
@@ -85,7 +102,7 @@ fn signatures(to: &mut Writer) {
     );
 }
 
-fn call(to: &mut Writer) {
+fn call(to: &mut Writer, events: Value) {
     let body = to.schemas.taken::<Call>([
         says(
             "input",
@@ -94,6 +111,10 @@ fn call(to: &mut Writer) {
         says(
             "state",
             "What prompts read as `@state`: facts that are not the function's input.",
+        ),
+        says(
+            "stream",
+            "Whether the answer comes as server-sent events while it is made.",
         ),
     ]);
     let answer = to.schemas.name("FunctionAnswer", call_answer(anything()));
@@ -106,7 +127,8 @@ fn call(to: &mut Writer) {
             .tag(tags::FUNCTIONS)
             .says(
                 "Call a function",
-                "Waits for the whole output. A client that closes the connection stops the call.",
+                "The whole output; with `stream`, the events that a chat with a function has, the last of which is `done` \
+                 with the output, or `error`. A client that closes the connection stops the call.",
             )
             .at("name", "The function's name; a `/` in it is written `%2F`.")
             .takes(
@@ -120,15 +142,25 @@ fn call(to: &mut Writer) {
                         "an input and a state",
                         json!({ "input": { "question": "And me?" }, "state": { "user": "Ada" } }),
                     ),
+                    (
+                        "a stream",
+                        json!({ "input": { "question": "Who may borrow books?" }, "stream": true }),
+                    ),
                 ],
             )
             .paid()
             .fails(FUNCTIONS)
-            .gives("The output.", answer, example),
+            .gives("The output, whole or as events.", answer, example)
+            .gives_as(
+                "text/event-stream",
+                "",
+                events,
+                &[("a stream", json!(STREAM))],
+            ),
     );
 }
 
-fn chat(to: &mut Writer) {
+fn chat(to: &mut Writer, events: Value) {
     let body = to.schemas.taken::<Chat>([
         says(
             "messages",
@@ -139,8 +171,6 @@ fn chat(to: &mut Writer) {
             "What prompts read as `@state`: facts that are not the function's input.",
         ),
     ]);
-    let events = events(&mut to.schemas);
-    let stream = "event: delta\ndata: {\"text\":\"Everybody\"}\n\nevent: done\ndata: {\"trace_id\":\"0193cb1c9c0a7d3e8f6b2a4c5d6e7f80\",\"refused\":false,\"output\":{\"text\":\"Everybody\"}}\n\n";
     to.add(
         Operation::post("/praxis/v1/functions/{name}/chat", "chatWithFunction")
             .tag(tags::FUNCTIONS)
@@ -156,7 +186,7 @@ fn chat(to: &mut Writer) {
                 json!({ "messages": [{ "role": "user", "content": "Who may borrow books?" }] }),
             )])
             .paid()
-            .gives_as("text/event-stream", "The events.", events, &[("a stream", json!(stream))]),
+            .gives_as("text/event-stream", "The events.", events, &[("a stream", json!(STREAM))]),
     );
 }
 
@@ -293,7 +323,7 @@ fn events(schemas: &mut Schemas) -> Value {
         event("error", "The end of a call that failed.", named("Error")),
     ];
     schemas.name(
-        "FunctionEvent",
+        EVENT,
         json!({
             "description": "An event of a function's stream.",
             "oneOf": all,

@@ -61,7 +61,7 @@ mod tags {
     pub const APPLICATION: &str = "Functions of the application";
     /// Documents and graphs.
     pub const KNOWLEDGE: &str = "Knowledge";
-    /// What calls did.
+    /// What calls did, and what is said of them.
     pub const TRACES: &str = "Traces";
     /// Calls of tools that wait.
     pub const APPROVALS: &str = "Approvals";
@@ -108,7 +108,10 @@ mod tags {
             KNOWLEDGE,
             "The documents of the application, and what is found in them.",
         ),
-        (TRACES, "What calls did, step by step."),
+        (
+            TRACES,
+            "What calls did, step by step, and what people say of them.",
+        ),
         (
             APPROVALS,
             "Calls of tools that wait for a person, and the log of all calls.",

@@ -34,6 +34,7 @@ pub(super) const CALLS: &[ErrorCode] = &[
     ErrorCode::Timeout,
     ErrorCode::QuotaExceeded,
     ErrorCode::Upstream,
+    ErrorCode::UpstreamUnauthorized,
 ];
 
 /// What a call of a function may fail with beside that.

@@ -74,6 +74,22 @@ async fn each_route_is_described_with_its_methods_and_nothing_else_is() {
     assert_eq!(described, served);
 }
 
+#[tokio::test]
+async fn parts_that_come_later_say_so() {
+    let server = Server::start(None).await;
+    for path in ["/v1/evals", "/v1/evals/e-1/runs", "/v1/fine_tuning/jobs"] {
+        for method in [Method::GET, Method::POST, Method::DELETE] {
+            let request = Request::builder().method(method).uri(path);
+            let (status, _, body) = ask(&server.router(), request).await;
+            assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
+            let error = &body["error"];
+            assert_eq!(error["code"], "not_found", "{path}: {body}");
+            let message = error["message"].as_str().unwrap();
+            assert!(message.contains("does not have"), "{path}: {message}");
+        }
+    }
+}
+
 #[test]
 fn nothing_is_said_of_what_is_not_there() {
     assert_eq!(written().1, [""; 0]);

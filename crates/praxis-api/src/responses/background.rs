@@ -146,6 +146,16 @@ impl Background {
         }
     }
 
+    /// The responses that run or wait here.
+    pub fn ids(&self) -> Vec<String> {
+        lock(&self.lives).keys().cloned().collect()
+    }
+
+    /// Whether another would get a place.
+    pub fn has_room(&self) -> bool {
+        !self.stopped.is_cancelled() && self.places.available_permits() > 0
+    }
+
     /// The log of a response, if it is here and has one.
     pub fn log(&self, id: &str) -> Option<Arc<Log>> {
         lock(&self.lives).get(id).and_then(|live| live.log.clone())

@@ -1,6 +1,7 @@
 //! Responses and conversations of OpenAI's API, without HTTP: what is kept of them, for whom, and how a response is
 //! made, now or in the background. Left out: requests and answers (`routes`).
 
+pub(crate) mod again;
 pub(crate) mod attached;
 pub(crate) mod background;
 pub(crate) mod compact;
@@ -15,13 +16,14 @@ pub(crate) mod tell;
 pub(crate) mod trim;
 pub(crate) mod turn;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use axum::Router;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use praxis_core::{CallError, Caller, ErrorCode};
+use praxis_core::{CallError, Caller, ErrorCode, ids};
 use praxis_store::{
-    Chain, ChainBounds, Conversation, ConversationBounds, ResponseEnd, ResponseItems, Store,
+    Chain, ChainBounds, Conversation, ConversationBounds, Held, ResponseEnd, ResponseItems, Store,
     StoreError, StoredEvents,
 };
 use serde_json::{Value, json};
@@ -32,10 +34,18 @@ use self::event::Line;
 use self::item::{Include, Item, stored};
 use self::record::{Failure, KEPT, Outcome, Response};
 use self::tell::kept;
+use crate::batches::Batches;
 use crate::error::ApiError;
 
 /// How often what has expired is swept.
 const SWEEP: Duration = Duration::from_secs(60 * 60);
+
+/// How long a server counts as alive that does not say so, in seconds: so long what one that was killed left in the
+/// background stays as it is.
+const LEASE: i64 = 60;
+
+/// How often a server says that it is alive, and looks for what others left.
+const LOOK: Duration = Duration::from_secs(15);
 
 /// Responses, and conversations, that are swept in one go, and how often in a row.
 const SWEPT: usize = 500;
@@ -58,6 +68,8 @@ pub struct Responses {
     store: Store,
     clock: fn() -> i64,
     background: Background,
+    /// What tells this process from others that have the same store.
+    owner: String,
 }
 
 /// What came of keeping the end of a response.
@@ -76,11 +88,12 @@ impl Responses {
             store,
             clock,
             background: Background::default(),
+            owner: ids::generate("server-"),
         }
     }
 
-    /// Notes of responses that a killed process left unfinished that they failed; for the start of a server, before it
-    /// takes requests. Returns how many there were.
+    /// Notes of responses that a killed process had begun and not ended that they failed. Those of processes that are
+    /// alive are let be, and so are those that wait: they are made by another. Returns how many there were.
     ///
     /// # Errors
     /// A store that fails.
@@ -94,13 +107,22 @@ impl Responses {
         failed.await.map_err(CallError::failure)
     }
 
-    /// Sweeps what has expired, now and then; once stopped, lets what runs in the background end, for a while.
-    pub async fn run(&self, stop: CancellationToken) {
+    /// Says that this process is alive, makes what others left, and sweeps what has expired, now and then; once stopped,
+    /// lets what runs in the background end, for a while. `router` has to be the API's own, with its guards: what is made
+    /// again goes through them as its maker's, whose keys `batches` know.
+    pub async fn run(&self, batches: &Batches, router: Router, stop: CancellationToken) {
+        let mut swept: Option<Instant> = None;
         loop {
-            if let Err(error) = self.sweep().await {
-                tracing::warn!(%error, "responses that have expired were not removed");
+            if swept.is_none_or(|at| at.elapsed() >= SWEEP) {
+                if let Err(error) = self.sweep().await {
+                    tracing::warn!(%error, "responses that have expired were not removed");
+                }
+                swept = Some(Instant::now());
             }
-            if tokio::time::timeout(SWEEP, stop.cancelled()).await.is_ok() {
+            if let Err(error) = self.look_after(batches, &router).await {
+                tracing::warn!(error = %error.message, "responses in the background are not looked after");
+            }
+            if tokio::time::timeout(LOOK, stop.cancelled()).await.is_ok() {
                 break;
             }
         }
@@ -124,6 +146,11 @@ impl Responses {
     /// Seconds since the epoch.
     pub(crate) fn now(&self) -> i64 {
         (self.clock)()
+    }
+
+    /// What tells this process from others.
+    pub(crate) fn owner(&self) -> &str {
+        &self.owner
     }
 
     /// The store.
@@ -180,6 +207,35 @@ impl Responses {
         added.await.map_err(failed)
     }
 
+    /// Keeps a response that waits, with what it can be made by again.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) async fn put_waiting(
+        &self,
+        response: &Response,
+        input: &[Item],
+        request: &str,
+        maker: &Caller,
+    ) -> Result<(), ApiError> {
+        let input = stored(input);
+        let items = ResponseItems {
+            input: &input,
+            output: &[],
+        };
+        let held = Held {
+            owner: &self.owner,
+            until: self.now().saturating_add(LEASE),
+            request,
+        };
+        let row = response.stored();
+        let put = self
+            .store
+            .put_held_response(&row, maker, items, Some(held))
+            .await;
+        put.map_err(failed)
+    }
+
     /// Keeps the end of a response that was kept when it was begun.
     ///
     /// # Errors
@@ -197,6 +253,7 @@ impl Responses {
             outcome: json!(response.outcome),
             conversation: response.conversation.clone(),
             events,
+            owner: Some(self.owner.clone()),
         };
         let items = ResponseItems {
             input: &input,

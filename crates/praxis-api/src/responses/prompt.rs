@@ -2,12 +2,13 @@
 //! out, as no model wants it back. Left out too: reading files (`attached`), and making the messages fit the model's
 //! window (`trim`).
 
+use praxis_core::message::ImageDetail;
 use praxis_core::{Message, Part, Role, ToolCall};
 use praxis_function::summary;
 
 use super::attached::GONE;
 use super::interpreter::{self, told_again};
-use super::item::{CallOutput, CodeRun, Content, FileSearch, Given, Item, Said, Speaker};
+use super::item::{CallOutput, CodeRun, Content, Detail, FileSearch, Given, Item, Said, Speaker};
 use super::search::{self, Source, told};
 
 /// A conversation on its way to a model.
@@ -135,8 +136,15 @@ fn part(content: &Content) -> Part {
         Content::InputText { text } => Part::Text(text.clone()),
         Content::InputImage {
             image_url: Some(url),
+            detail,
             ..
-        } => Part::image(url.as_str()),
+        } => Part::image(url.as_str()).detailed(match detail {
+            // Who does not say is not told from who says this.
+            Detail::Auto => None,
+            Detail::Low => Some(ImageDetail::Low),
+            Detail::High => Some(ImageDetail::High),
+            Detail::Original => Some(ImageDetail::Original),
+        }),
         // A file that is still one was not there to be read.
         Content::InputImage { .. } | Content::InputFile(_) => Part::Text(GONE.to_owned()),
         Content::OutputText(output) => Part::Text(output.text.clone()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use praxis_core::chat::ReasoningEffort;
+use praxis_core::chat::{Extras, ReasoningEffort};
 use praxis_core::{
     CallContext, ChatGateway, ChatRequest, Constraint, ErrorCode, FinishReason, Message,
     ModelError, Priority, Sampling, SpanKind, ToolChoice, ToolSpec,
@@ -70,6 +70,7 @@ pub(crate) struct Ask {
     pub parallel: Option<bool>,
     pub effort: Option<ReasoningEffort>,
     pub cache_key: Option<String>,
+    pub extras: Extras,
     pub priority: Priority,
     /// The most searches and runs of code.
     pub max_tool_calls: Option<u32>,
@@ -201,6 +202,7 @@ impl Ask {
             parallel_tool_calls: self.parallel,
             reasoning_effort: self.effort,
             cache_key: self.cache_key.clone(),
+            extras: self.extras.clone(),
             priority: self.priority,
             ..ChatRequest::default()
         };
@@ -266,9 +268,15 @@ pub(crate) async fn perform_in_turn(
     chance: Chance,
 ) {
     let id = job.response.id.clone();
+    let (store, owner) = (world.responses.store(), world.responses.owner());
     let begun = match chance {
-        Chance::Comes => world.responses.store().begin_response(&id).await,
-        Chance::Never => Ok(false),
+        Chance::Comes => store.begin_response(&id, owner).await,
+        Chance::Never => match store.leave_response(&id, owner).await {
+            // Another server makes it, or this one once it is started again.
+            Ok(true) => return teller.end(),
+            Ok(false) => Ok(false),
+            Err(error) => Err(error),
+        },
     };
     let made = match begun {
         Ok(true) => {

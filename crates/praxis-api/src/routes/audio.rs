@@ -206,6 +206,15 @@ impl Form {
             "language" if !translates => &mut self.language,
             "stream" if !translates => &mut self.stream,
             "chunking_strategy" if !translates => &mut self.chunking,
+            // As clients write an object in a form.
+            "chunking_strategy[type]"
+            | "chunking_strategy[prefix_padding_ms]"
+            | "chunking_strategy[silence_duration_ms]"
+            | "chunking_strategy[threshold]"
+                if !translates =>
+            {
+                return Ok(());
+            }
             "timestamp_granularities[]" | "timestamp_granularities" if !translates => {
                 self.granularities.push(value);
                 return Ok(());
@@ -503,6 +512,8 @@ mod tests {
             ("timestamp_granularities[]", "word"),
             ("temperature", "0.4"),
             ("prompt", ""),
+            ("chunking_strategy[type]", "server_vad"),
+            ("chunking_strategy[threshold]", "0.5"),
         ];
         let wanted = form(&fields, SpeechTask::Transcribe).unwrap();
         assert_eq!(

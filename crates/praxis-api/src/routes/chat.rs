@@ -1,26 +1,35 @@
-//! `/v1/chat/completions` (OpenAI API reference, "Create chat completion"), for models and functions.
+//! `/v1/chat/completions` (OpenAI API reference, "Create chat completion"), for models and functions. Each choice of an
+//! answer is a request to a model of its own, so that limits count each.
+
+mod answer;
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
-use praxis_core::chat::{Layout, ReasoningEffort};
+use praxis_core::chat::{CacheRetention, Extras, Form, ReasoningEffort, ServiceTier, Verbosity};
 use praxis_core::{
-    CallEvent, ChatChunk, ChatRequest, Citation, Constraint, FinishReason, Message, ModelError,
-    Priority, Sampling, TokenLogprob, ToolCallDelta, ToolCalls, Usage, now_s,
+    CallContext, CallEvent, ChatChunk, ChatGateway, ChatRequest, Citation, Constraint,
+    FinishReason, Message, ModelError, Sampling, TokenLogprob, ToolCallDelta, Usage, now_s,
 };
 use praxis_store::Scope;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use self::answer::{Envelope, Marked};
+pub(crate) use self::answer::{marks, usage_value};
+use super::completions::{AT_ONCE, MAX_ANSWERS, begun};
+use super::extras::{self, CacheOptions, priority};
 use super::functions::{self, Step};
 use super::messages::InMessage;
 use super::models::FUNCTION_PREFIX;
-use super::tools::{self, InChoice, InTool};
+use super::tools::{InChoice, InTool};
 use crate::error::{ApiError, JsonBody};
 use crate::guard::{Admitted, Paying};
 use crate::responses::attached::Reader;
@@ -51,6 +60,7 @@ pub(crate) struct Request {
     frequency_penalty: Option<f32>,
     presence_penalty: Option<f32>,
     seed: Option<i64>,
+    n: Option<usize>,
     #[serde(default)]
     stop: Option<OneOrMany>,
     #[serde(default)]
@@ -58,12 +68,15 @@ pub(crate) struct Request {
     top_logprobs: Option<u8>,
     response_format: Option<ResponseFormat>,
     structured_outputs: Option<StructuredOutputs>,
-    service_tier: Option<String>,
+    service_tier: Option<ServiceTier>,
     tools: Option<Vec<InTool>>,
     tool_choice: Option<InChoice>,
     parallel_tool_calls: Option<bool>,
     reasoning_effort: Option<ReasoningEffort>,
+    verbosity: Option<Verbosity>,
     prompt_cache_key: Option<String>,
+    prompt_cache_retention: Option<CacheRetention>,
+    prompt_cache_options: Option<CacheOptions>,
     user: Option<String>,
     safety_identifier: Option<String>,
     #[serde(flatten)]
@@ -88,7 +101,10 @@ enum ResponseFormat {
 #[derive(Deserialize, schemars::JsonSchema)]
 #[schemars(rename = "ResponseFormatSchema")]
 struct NamedSchema {
+    name: Option<String>,
+    description: Option<String>,
     schema: Value,
+    strict: Option<bool>,
 }
 
 /// What the answer must be, in vLLM's words, which say more.
@@ -127,6 +143,7 @@ impl Request {
             "logit_bias",
             "audio",
             "modalities",
+            "moderation",
             "prediction",
             "web_search_options",
         ] {
@@ -140,6 +157,10 @@ impl Request {
                 ));
             }
         }
+        if self.rest.get("store").is_some_and(|store| store == true) {
+            let message = "chats are not kept here: leave `store` out, or use `/v1/responses`";
+            return Err(ApiError::invalid("store", message));
+        }
         for (name, value, high) in [
             ("temperature", self.temperature, 2.0),
             ("top_p", self.top_p, 1.0),
@@ -150,24 +171,38 @@ impl Request {
                 return Err(ApiError::invalid(name, message));
             }
         }
-        if self.rest.get("n").is_some_and(|n| n != 1) {
-            return Err(ApiError::invalid("n", "`n` can only be 1"));
+        let is_function = self.model.starts_with(FUNCTION_PREFIX);
+        match self.count() {
+            2.. if is_function => {
+                return Err(ApiError::invalid(
+                    "n",
+                    "a function gives one answer: leave `n` out",
+                ));
+            }
+            1..=MAX_ANSWERS => {}
+            _ => {
+                let message = format!("`n` must be between 1 and {MAX_ANSWERS}");
+                return Err(ApiError::invalid("n", message));
+            }
         }
-        if self.tools.as_ref().is_some_and(|t| !t.is_empty())
-            && self.model.starts_with(FUNCTION_PREFIX)
-        {
+        if is_function && self.tools.as_ref().is_some_and(|t| !t.is_empty()) {
             return Err(ApiError::invalid(
                 "tools",
                 "a function calls the tools that its prompt names",
             ));
         }
-        if self.constraint().is_some() && self.model.starts_with(FUNCTION_PREFIX) {
+        if is_function && self.constraint().is_some() {
             return Err(ApiError::invalid(
                 "response_format",
                 "a function's answer has the form that its prompt gives it",
             ));
         }
         Ok(())
+    }
+
+    /// How many choices are wanted.
+    fn count(&self) -> usize {
+        self.n.unwrap_or(1)
     }
 
     fn constraint(&self) -> Option<Constraint> {
@@ -181,11 +216,29 @@ impl Request {
         }
         match self.response_format.as_ref()? {
             ResponseFormat::Text => None,
-            ResponseFormat::JsonObject => Some(Constraint::JsonSchema(json!({ "type": "object" }))),
+            ResponseFormat::JsonObject => Some(Constraint::JsonObject),
             ResponseFormat::JsonSchema { json_schema } => {
                 Some(Constraint::JsonSchema(json_schema.schema.clone()))
             }
         }
+    }
+
+    /// What is said in words that few providers have.
+    fn extras(&self) -> Result<Extras, ApiError> {
+        let form = match (&self.structured_outputs, &self.response_format) {
+            (None, Some(ResponseFormat::JsonSchema { json_schema })) => json_schema.form(),
+            _ => Form::default(),
+        };
+        let options = self.prompt_cache_options.as_ref();
+        let tools = self.tools.iter().flatten();
+        Ok(Extras {
+            verbosity: self.verbosity,
+            service_tier: self.service_tier,
+            cache_retention: self.prompt_cache_retention,
+            cache_ttl: options.map(CacheOptions::ttl).transpose()?.flatten(),
+            form,
+            strict_tools: tools.filter_map(InTool::strict).collect(),
+        })
     }
 
     fn messages(&self) -> Result<Vec<Message>, ApiError> {
@@ -240,11 +293,13 @@ impl Request {
     }
 }
 
-/// OpenAI's cheap tier is for requests that nobody waits for.
-pub(crate) fn priority(service_tier: Option<&str>) -> Priority {
-    match service_tier {
-        Some("flex") => Priority::Batch,
-        _ => Priority::Interactive,
+impl NamedSchema {
+    fn form(&self) -> Form {
+        extras::form(
+            self.name.as_deref(),
+            self.description.as_deref(),
+            self.strict,
+        )
     }
 }
 
@@ -293,6 +348,7 @@ pub(crate) async fn completions(
         model: request.model.clone(),
         created: now_s(),
         origin: origin(&headers),
+        choices: request.count(),
     };
     let model = request.model.clone();
     // A function takes texts.
@@ -308,15 +364,17 @@ pub(crate) async fn completions(
     let pieces = match request.model.strip_prefix(FUNCTION_PREFIX) {
         Some(name) => {
             let function = state.library.get(name)?;
-            of_steps(functions::run(function, messages, sampling, top, cx)).boxed()
+            let steps = functions::run(function, messages, sampling, top, cx.clone());
+            of_steps(steps).map(|piece| (0, piece)).boxed()
         }
         None => {
+            let choices = request.count();
             let chat = ChatRequest {
                 constraint: request.constraint(),
-                priority: priority(request.service_tier.as_deref()),
+                extras: request.extras()?,
+                priority: priority(request.service_tier),
                 model: request.model,
                 messages,
-                layout: Layout::Chat,
                 sampling,
                 top_logprobs: top,
                 tools: request
@@ -332,21 +390,47 @@ pub(crate) async fn completions(
                 parallel_tool_calls: request.parallel_tool_calls,
                 reasoning_effort: request.reasoning_effort,
                 cache_key: request.prompt_cache_key,
-                timeout: None,
+                ..ChatRequest::default()
             };
-            state.chat.chat(chat, &cx).await?.map(of_chunk).boxed()
+            match choices {
+                1 => {
+                    let chunks = state.chat.chat(chat, &cx).await?;
+                    chunks.map(|chunk| (0, of_chunk(chunk))).boxed()
+                }
+                _ => side_by_side(&state.chat, &chat, choices, &cx),
+            }
         }
     };
     if request.stream.unwrap_or(false) {
         let usage = request.stream_options.is_some_and(|o| o.include_usage);
         let mut pieces = Box::pin(pieces.peekable());
         let first = tokio::time::timeout(PATIENCE, Pin::as_mut(&mut pieces).peek()).await;
-        if let Ok(Some(Piece::Failed(error))) = first {
+        if let Ok(Some((_, Piece::Failed(error)))) = first {
             return Err(error.clone());
         }
-        return Ok(sse::stream(envelope.stream(pieces, usage), guard).into_response());
+        let events = envelope.stream(pieces, usage, cx.cancel().clone());
+        return Ok(sse::stream(events, guard).into_response());
     }
     Ok(Json(envelope.whole(pieces).await?).into_response())
+}
+
+/// The pieces of several answers to one request, some of which are made at a time. Each has a seed of its own where there
+/// is one: with the same all would be the same.
+fn side_by_side(
+    chat: &Arc<dyn ChatGateway>,
+    request: &ChatRequest,
+    choices: usize,
+    cx: &CallContext,
+) -> BoxStream<'static, Marked> {
+    let answers = (0..choices).map(|at| {
+        let mut request = request.clone();
+        let seed = request.sampling.seed;
+        request.sampling.seed = seed.map(|seed| seed.wrapping_add(at as u64));
+        let chunks = begun(Arc::clone(chat), request, cx.clone());
+        chunks.map(move |chunk| (at, of_chunk(chunk))).boxed()
+    });
+    let answers: Vec<_> = answers.collect();
+    stream::iter(answers).flatten_unordered(AT_ONCE).boxed()
 }
 
 /// A piece of a model's answer.
@@ -415,250 +499,4 @@ pub(crate) fn origin(headers: &HeaderMap) -> String {
     let scheme = text("x-forwarded-proto").filter(|s| *s == "https");
     let host = text(header::HOST.as_str()).unwrap_or_default();
     format!("{}://{host}", scheme.unwrap_or("http"))
-}
-
-/// What all parts of one answer share.
-struct Envelope {
-    id: String,
-    trace: String,
-    model: String,
-    created: i64,
-    origin: String,
-}
-
-impl Envelope {
-    fn chunk(&self, choices: &Value) -> Value {
-        json!({
-            "id": self.id,
-            "object": "chat.completion.chunk",
-            "created": self.created,
-            "model": self.model,
-            "choices": choices,
-        })
-    }
-
-    fn stream(
-        self,
-        pieces: impl Stream<Item = Piece> + Send + 'static,
-        include_usage: bool,
-    ) -> impl Stream<Item = axum::response::sse::Event> + Send {
-        let first = self.chunk(&json!([{
-            "index": 0, "delta": { "role": "assistant", "content": "" }, "finish_reason": null
-        }]));
-        let (mut whole, mut citations, mut certain) = (String::new(), Vec::new(), None);
-        let rest = pieces.flat_map(move |piece| {
-            let events = match piece {
-                Piece::Reasoning(text) => {
-                    let delta = json!({ "reasoning_content": text });
-                    let choice = json!({ "index": 0, "delta": delta, "finish_reason": null });
-                    vec![sse::data(&self.chunk(&json!([choice])))]
-                }
-                Piece::ToolCall(delta) => {
-                    let choice = json!({
-                        "index": 0,
-                        "delta": { "tool_calls": [tools::piece(&delta)] },
-                        "finish_reason": null,
-                    });
-                    vec![sse::data(&self.chunk(&json!([choice])))]
-                }
-                Piece::Concluded { confidence } => {
-                    certain = confidence;
-                    Vec::new()
-                }
-                Piece::Text { text, logprobs } if text.is_empty() && logprobs.is_empty() => {
-                    Vec::new()
-                }
-                Piece::Text { text, logprobs } => {
-                    let choice = json!({
-                        "index": 0,
-                        "delta": { "content": text },
-                        "logprobs": logprobs_value(&logprobs),
-                        "finish_reason": null,
-                    });
-                    vec![sse::data(&self.chunk(&json!([choice])))]
-                }
-                Piece::Cited {
-                    text,
-                    citations: found,
-                } => {
-                    (whole, citations) = (text, found);
-                    Vec::new()
-                }
-                Piece::Done {
-                    finish,
-                    usage,
-                    refused,
-                } => {
-                    let choice = json!({ "index": 0, "delta": {}, "finish_reason": finish });
-                    let mut last = self.chunk(&json!([choice]));
-                    last["praxis"] = self.extension(&citations, refused, certain);
-                    if !citations.is_empty() {
-                        last["choices"][0]["delta"]["annotations"] =
-                            annotations(&self.origin, &whole, &citations);
-                    }
-                    let mut events = vec![sse::data(&last)];
-                    if include_usage {
-                        let mut chunk = self.chunk(&json!([]));
-                        chunk["usage"] = usage_value(usage);
-                        events.push(sse::data(&chunk));
-                    }
-                    events.push(axum::response::sse::Event::default().data("[DONE]"));
-                    events
-                }
-                Piece::Failed(error) => vec![sse::data(&error.body())],
-            };
-            futures::stream::iter(events)
-        });
-        futures::stream::once(async move { sse::data(&first) }).chain(rest)
-    }
-
-    async fn whole(self, mut pieces: impl Stream<Item = Piece> + Unpin) -> Result<Value, ApiError> {
-        let (mut content, mut logprobs, mut citations) = (String::new(), Vec::new(), Vec::new());
-        let (mut reasoning, mut certain, mut calls) = (String::new(), None, ToolCalls::default());
-        while let Some(piece) = pieces.next().await {
-            match piece {
-                Piece::Reasoning(text) => reasoning.push_str(&text),
-                Piece::ToolCall(delta) => calls.push(&delta),
-                Piece::Concluded { confidence } => certain = confidence,
-                Piece::Text {
-                    text,
-                    logprobs: mut more,
-                } => {
-                    content.push_str(&text);
-                    logprobs.append(&mut more);
-                }
-                Piece::Cited {
-                    text,
-                    citations: found,
-                } => {
-                    content = text;
-                    citations = found;
-                }
-                Piece::Failed(error) => return Err(error),
-                Piece::Done {
-                    finish,
-                    usage,
-                    refused,
-                } => {
-                    let mut message = json!({
-                        "role": "assistant",
-                        "content": content,
-                        "refusal": null,
-                        "annotations": annotations(&self.origin, &content, &citations),
-                    });
-                    let calls = calls.finish();
-                    if !calls.is_empty() {
-                        if content.is_empty() {
-                            message["content"] = Value::Null;
-                        }
-                        message["tool_calls"] = calls.iter().map(tools::call).collect();
-                    }
-                    if !reasoning.is_empty() {
-                        message["reasoning_content"] = json!(reasoning.trim());
-                    }
-                    return Ok(json!({
-                        "id": self.id,
-                        "object": "chat.completion",
-                        "created": self.created,
-                        "model": self.model,
-                        "choices": [{
-                            "index": 0,
-                            "message": message,
-                            "logprobs": logprobs_value(&logprobs),
-                            "finish_reason": finish,
-                        }],
-                        "usage": usage_value(usage),
-                        "praxis": self.extension(&citations, refused, certain),
-                    }));
-                }
-            }
-        }
-        Err(ModelError::Broken("the answer ended without a finish reason".into()).into())
-    }
-
-    fn extension(
-        &self,
-        citations: &[Citation],
-        refused: Option<bool>,
-        confidence: Option<f32>,
-    ) -> Value {
-        let mut ours =
-            json!({ "trace_id": self.trace, "citations": citations, "refused": refused });
-        if let Some(confidence) = confidence {
-            ours["confidence"] = json!(confidence);
-        }
-        ours
-    }
-}
-
-/// A mark such as `[1]` in a text: its characters, and the passage that it links to.
-pub(crate) struct Mark {
-    pub start: usize,
-    pub end: usize,
-    pub title: String,
-    pub url: String,
-}
-
-/// The marks of a text, with links to their passages in the console.
-pub(crate) fn marks(origin: &str, text: &str, citations: &[Citation]) -> Vec<Mark> {
-    let mut found = Vec::new();
-    for Citation { number, passage } in citations {
-        let mark = format!("[{number}]");
-        for (at, _) in text.match_indices(&mark) {
-            let start = text[..at].chars().count();
-            found.push(Mark {
-                start,
-                end: start + mark.len(),
-                title: passage.title.clone(),
-                url: format!(
-                    "{origin}/documents/{}?start={}&end={}#passage",
-                    passage.document, passage.start, passage.end
-                ),
-            });
-        }
-    }
-    found
-}
-
-/// Each mark of the text as OpenAI's URL citation.
-fn annotations(origin: &str, text: &str, citations: &[Citation]) -> Value {
-    let annotation = |mark: Mark| {
-        json!({
-            "type": "url_citation",
-            "url_citation": {
-                "start_index": mark.start,
-                "end_index": mark.end,
-                "title": mark.title,
-                "url": mark.url,
-            },
-        })
-    };
-    marks(origin, text, citations)
-        .into_iter()
-        .map(annotation)
-        .collect()
-}
-
-fn logprobs_value(logprobs: &[TokenLogprob]) -> Value {
-    if logprobs.is_empty() {
-        Value::Null
-    } else {
-        json!({ "content": logprobs, "refusal": null })
-    }
-}
-
-pub(super) fn usage_value(usage: Usage) -> Value {
-    json!({
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-        "prompt_tokens_details": {
-            "cached_tokens": usage.cached_tokens,
-            "cache_write_tokens": usage.cache_write_tokens,
-        },
-        "completion_tokens_details": {
-            "reasoning_tokens": usage.reasoning_tokens,
-            "forced_tokens": usage.forced_tokens,
-        },
-    })
 }

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
+pub(super) use self::shape::used;
 use self::shape::{Envelope, Streaming};
 use super::chat::{OneOrMany, PATIENCE, StreamOptions};
 use super::models::FUNCTION_PREFIX;
@@ -29,7 +30,7 @@ use crate::state::ApiState;
 pub(crate) const MAX_ANSWERS: usize = 128;
 
 /// Answers of a request that are made at a time: others of its kind get their turn too.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 /// The tokens of an answer where a request does not say.
 pub(crate) const DEFAULT_TOKENS: u32 = 16;
@@ -137,7 +138,11 @@ pub(crate) async fn create(
 }
 
 /// An answer that is asked for when it is first waited for.
-fn begun(chat: Arc<dyn ChatGateway>, request: ChatRequest, cx: CallContext) -> ChatStream {
+pub(super) fn begun(
+    chat: Arc<dyn ChatGateway>,
+    request: ChatRequest,
+    cx: CallContext,
+) -> ChatStream {
     let answer = async move { chat.chat(request, &cx).await };
     stream::once(answer).try_flatten().boxed()
 }

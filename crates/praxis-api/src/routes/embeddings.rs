@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use base64::Engine;
-use praxis_core::EmbedKind;
+use praxis_core::{EmbedKind, Embedder, ModelError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -38,8 +38,48 @@ pub(crate) struct Request {
 enum Input {
     One(String),
     Many(Vec<String>),
+    /// Tokens of the model's.
+    Tokens(Vec<u32>),
+    ManyTokens(Vec<Vec<u32>>),
     #[schemars(skip)]
     Other(serde::de::IgnoredAny),
+}
+
+impl Input {
+    fn count(&self) -> usize {
+        match self {
+            Self::One(_) | Self::Tokens(_) | Self::Other(_) => 1,
+            Self::Many(texts) => texts.len(),
+            Self::ManyTokens(texts) => texts.len(),
+        }
+    }
+
+    /// The texts, of which tokens are spelled out.
+    ///
+    /// # Errors
+    /// What is no input, and tokens that cannot be spelled.
+    fn texts(self, embedder: &dyn Embedder) -> Result<Vec<String>, ApiError> {
+        let spelled = |tokens: Vec<u32>| match tokens.is_empty() {
+            true => Err(ApiError::invalid(
+                "input",
+                "`input` has an array without tokens",
+            )),
+            false => {
+                let text = embedder.detokenize(&tokens);
+                text.map_err(|error| ApiError::from(error).about("input"))
+            }
+        };
+        match self {
+            Self::One(text) => Ok(vec![text]),
+            Self::Many(texts) => Ok(texts),
+            Self::Tokens(tokens) => Ok(vec![spelled(tokens)?]),
+            Self::ManyTokens(texts) => texts.into_iter().map(spelled).collect(),
+            Self::Other(_) => Err(ApiError::invalid(
+                "input",
+                "`input` must be a string, an array of strings, or tokens",
+            )),
+        }
+    }
 }
 
 /// One vector for each text.
@@ -49,22 +89,14 @@ pub(crate) async fn create(
     paying: Paying,
     JsonBody(request): JsonBody<Request>,
 ) -> Result<Json<Value>, ApiError> {
-    let texts = match request.input {
-        Input::One(text) => vec![text],
-        Input::Many(texts) => texts,
-        Input::Other(_) => {
-            return Err(ApiError::invalid(
-                "input",
-                "`input` must be a string or an array of strings",
-            ));
-        }
-    };
-    if texts.is_empty() || texts.len() > MAX_INPUTS {
-        let message = format!(
-            "`input` has {} texts; between 1 and {MAX_INPUTS} are allowed",
-            texts.len()
-        );
+    let count = request.input.count();
+    if !(1..=MAX_INPUTS).contains(&count) {
+        let message = format!("`input` has {count} texts; between 1 and {MAX_INPUTS} are allowed");
         return Err(ApiError::invalid("input", message));
+    }
+    if request.dimensions == Some(0) {
+        let message = "`dimensions` must be at least 1";
+        return Err(ApiError::invalid("dimensions", message));
     }
     let base64 = match request.encoding_format.as_deref() {
         None | Some("float") => false,
@@ -77,15 +109,19 @@ pub(crate) async fn create(
     let cx = state.context(caller, paying.by_user(request.user));
     let model = Some(request.model.as_str()).filter(|m| !m.is_empty());
     let embedder = (state.embedders)(model, &cx)?;
-    let dimension = embedder.dimension().await?;
-    if request.dimensions.is_some_and(|d| d != dimension) {
-        let message = format!("this model's vectors have {dimension} dimensions");
-        return Err(ApiError::invalid("dimensions", message));
-    }
-    let counter = embedder.token_counter().await?;
-    let tokens: usize = texts.iter().map(|t| counter(t)).sum();
+    let texts = request.input.texts(embedder.as_ref())?;
+    refuse_too_long(embedder.as_ref(), &texts).await?;
     let kind = request.input_type.unwrap_or(EmbedKind::Raw);
-    let vectors = embedder.embed(kind, texts).await?;
+    let sized = embedder.embed_sized(kind, texts, request.dimensions).await;
+    let (vectors, tokens) = sized.map_err(|error| {
+        let of_length =
+            matches!(&error, ModelError::InvalidRequest(what) if what.starts_with("dimensions"));
+        let error = ApiError::from(error);
+        match of_length {
+            true => error.about("dimensions"),
+            false => error,
+        }
+    })?;
     let data: Vec<Value> = vectors
         .iter()
         .enumerate()
@@ -105,4 +141,24 @@ pub(crate) async fn create(
         "model": request.model,
         "usage": { "prompt_tokens": tokens, "total_tokens": tokens },
     })))
+}
+
+/// Embedders cut what is too long for them; a client is told instead, as OpenAI's API does it.
+///
+/// # Errors
+/// `invalid_request` for a text with more tokens than the model reads.
+async fn refuse_too_long(embedder: &dyn Embedder, texts: &[String]) -> Result<(), ApiError> {
+    let most = embedder.max_tokens().await?;
+    let counter = embedder.token_counter().await?;
+    // Every token has a byte.
+    let long = texts.iter().enumerate().filter(|(_, t)| t.len() > most);
+    let mut counted = long.map(|(at, text)| (at, counter(text)));
+    let Some((at, tokens)) = counted.find(|(_, tokens)| *tokens > most) else {
+        return Ok(());
+    };
+    let message = format!(
+        "text {} of `input` has {tokens} tokens, and this model reads {most} at most; cut it into parts",
+        at + 1
+    );
+    Err(ApiError::invalid("input", message))
 }

@@ -1,5 +1,6 @@
 //! Messages of a chat request as OpenAI's API has them, on their way to the application's own.
 
+use praxis_core::message::ImageDetail;
 use praxis_core::{Message, Part, Role, ToolCall};
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,6 +16,10 @@ pub(super) struct InMessage {
     role: Role,
     /// Null where the model only called tools.
     content: Option<Content>,
+    /// Why the model did not answer; it stands for the content where there is none.
+    refusal: Option<String>,
+    /// Which of several that have the role wrote it.
+    name: Option<String>,
     tool_calls: Option<Vec<InCall>>,
     tool_call_id: Option<String>,
 }
@@ -34,7 +39,9 @@ struct InPart {
     kind: String,
     #[serde(default)]
     text: String,
+    refusal: Option<String>,
     image_url: Option<ImageUrl>,
+    input_audio: Option<Recording>,
     file: Option<Attached>,
 }
 
@@ -42,6 +49,14 @@ struct InPart {
 #[schemars(rename = "ChatImage")]
 struct ImageUrl {
     url: String,
+    detail: Option<String>,
+}
+
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "ChatRecording")]
+struct Recording {
+    data: String,
+    format: String,
 }
 
 #[derive(Deserialize, schemars::JsonSchema)]
@@ -86,7 +101,7 @@ impl InMessage {
                 Read::Text(text) => (part.kind, part.text) = ("text".to_owned(), text),
                 Read::AsIs(url) => {
                     part.kind = "image_url".to_owned();
-                    part.image_url = Some(ImageUrl { url });
+                    part.image_url = Some(ImageUrl { url, detail: None });
                 }
             }
         }
@@ -113,17 +128,22 @@ impl InMessage {
             }
             _ => {}
         }
-        let content = match &self.content {
-            None if !calls.is_empty() => Vec::new(),
-            None => return wrong(".content", "`content` is missing"),
-            Some(Content::Text(text)) => vec![Part::Text(text.clone())],
-            Some(Content::Parts(parts)) => parts
+        let refusal = self.refusal.as_ref().filter(|text| !text.is_empty());
+        let content = match (&self.content, refusal) {
+            (None, Some(refusal)) => vec![Part::Text(refusal.clone())],
+            (None, None) if !calls.is_empty() => Vec::new(),
+            (None, None) => return wrong(".content", "`content` is missing"),
+            (Some(Content::Text(text)), _) => vec![Part::Text(text.clone())],
+            (Some(Content::Parts(parts)), _) => parts
                 .iter()
                 .enumerate()
                 .map(|(j, part)| part.part().map_err(|what| (format!(".content[{j}]"), what)))
                 .collect::<Result<_, _>>()?,
         };
+        // A tool is named by the call that it answers.
+        let has_name = |name: &String| self.role != Role::Tool && !name.is_empty();
         Ok(Message {
+            name: self.name.clone().filter(has_name),
             tool_calls: calls,
             tool_call_id: self
                 .tool_call_id
@@ -151,16 +171,64 @@ impl InCall {
 impl InPart {
     /// The part, or what is wrong with it.
     fn part(&self) -> Result<Part, String> {
-        match (self.kind.as_str(), &self.image_url) {
-            ("text", _) => Ok(Part::Text(self.text.clone())),
-            ("image_url", Some(image)) => Ok(Part::image(image.url.as_str())),
-            ("image_url", None) => {
-                Err("a part of type `image_url` needs `image_url: {\"url\": ...}`".to_owned())
-            }
-            (other, _) => Err(format!(
-                "content of type `{other}` is not supported; there are `text`, `image_url` and `file`"
+        let missing = |what: &str| format!("a part of type `{}` needs {what}", self.kind);
+        match self.kind.as_str() {
+            "text" => Ok(Part::Text(self.text.clone())),
+            "refusal" => Ok(Part::Text(self.refusal.clone().unwrap_or_default())),
+            "image_url" => match &self.image_url {
+                Some(image) => image.part(),
+                None => Err(missing("`image_url: {\"url\": ...}`")),
+            },
+            "input_audio" => match &self.input_audio {
+                Some(recording) => recording.part(),
+                None => Err(missing(
+                    "`input_audio: {\"data\": ..., \"format\": \"wav\"}`",
+                )),
+            },
+            other => Err(format!(
+                "content of type `{other}` is not supported; there are `text`, `image_url`, `input_audio` and `file`"
             )),
         }
+    }
+}
+
+impl ImageUrl {
+    fn part(&self) -> Result<Part, String> {
+        let detail = match self.detail.as_deref() {
+            None => None,
+            Some("auto") => Some(ImageDetail::Auto),
+            Some("low") => Some(ImageDetail::Low),
+            Some("high") => Some(ImageDetail::High),
+            Some("original") => Some(ImageDetail::Original),
+            Some(other) => {
+                return Err(format!(
+                    "`detail` is `{other}`; there are `auto`, `low`, `high` and `original`"
+                ));
+            }
+        };
+        Ok(Part::image(self.url.as_str()).detailed(detail))
+    }
+}
+
+impl Recording {
+    fn part(&self) -> Result<Part, String> {
+        let kind = match self.format.as_str() {
+            "wav" => "audio/wav",
+            "mp3" => "audio/mpeg",
+            other => {
+                return Err(format!(
+                    "the `format` of `input_audio` is `{other}`; `wav` and `mp3` are known"
+                ));
+            }
+        };
+        if self.data.is_empty() {
+            return Err("the `data` of `input_audio` is empty; send the file in base64".to_owned());
+        }
+        Ok(Part::Media {
+            url: format!("data:{kind};base64,{}", self.data),
+            content_type: Some(kind.to_owned()),
+            detail: None,
+        })
     }
 }
 
@@ -195,6 +263,27 @@ mod tests {
     }
 
     #[test]
+    fn images_recordings_and_refusals_are_read_with_all_that_they_say() {
+        let message = read(json!({"role": "user", "name": "ann", "content": [
+            {"type": "image_url", "image_url": {"url": "https://a/b.png", "detail": "low"}},
+            {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}},
+        ]}))
+        .unwrap();
+        assert_eq!(message.name.as_deref(), Some("ann"));
+        let image = Part::image("https://a/b.png").detailed(Some(ImageDetail::Low));
+        assert_eq!(message.content[0], image);
+        assert_eq!(message.content[1].media_type(), Some("audio/wav"));
+        for refused in [
+            json!({"role": "assistant", "content": null, "refusal": "No."}),
+            json!({"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}),
+        ] {
+            assert_eq!(read(refused).unwrap(), Message::assistant("No."));
+        }
+        let result = json!({"role": "tool", "tool_call_id": "c", "name": "f", "content": "4"});
+        assert_eq!(read(result).unwrap().name, None);
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_its_place() {
         let call = json!([{"id": "c", "function": {"name": "f"}}]);
         for (message, place) in [
@@ -207,6 +296,18 @@ mod tests {
             (
                 json!({"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "video"}]}),
                 ".content[1]",
+            ),
+            (
+                json!({"role": "user", "content": [
+                    {"type": "input_audio", "input_audio": {"data": "AA==", "format": "ogg"}},
+                ]}),
+                ".content[0]",
+            ),
+            (
+                json!({"role": "user", "content": [
+                    {"type": "image_url", "image_url": {"url": "https://a/b.png", "detail": "much"}},
+                ]}),
+                ".content[0]",
             ),
         ] {
             assert_eq!(read(message).unwrap_err().0, place);

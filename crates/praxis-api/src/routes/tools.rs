@@ -17,17 +17,27 @@ pub(super) enum InTool {
     },
 }
 
-/// A function of the client's. Its `strict` says nothing here: arguments are always held to the schema
-/// where a local model writes them.
+/// A function of the client's. Its `strict` is for providers: arguments are always held to the schema where a local model
+/// writes them.
 #[derive(Deserialize, schemars::JsonSchema)]
 #[schemars(rename = "ChatToolFunction")]
 pub(super) struct InFunction {
     name: String,
     description: Option<String>,
     parameters: Option<Value>,
+    strict: Option<bool>,
 }
 
 impl InTool {
+    /// Its name, where its arguments have to be held to its schema.
+    pub(super) fn strict(&self) -> Option<String> {
+        let Self::Function { function } = self;
+        function
+            .strict
+            .unwrap_or(false)
+            .then(|| function.name.clone())
+    }
+
     /// The tool as models are told of it.
     pub(super) fn spec(self) -> ToolSpec {
         let Self::Function { function } = self;

@@ -331,7 +331,7 @@ class PraxisAsksLlamaCpp(unittest.TestCase):
         # A stream whose prompt is too long ends there without a word: that is no empty answer.
         long = "word " * 2 * PEER_CONTEXT
         for options, kind, code in [
-            ({"model": "stranger"}, openai.AuthenticationError, "unauthorized"),
+            ({"model": "stranger"}, openai.InternalServerError, "upstream_unauthorized"),
             ({"model": "away"}, openai.InternalServerError, "upstream_error"),
             ({"model": "peer", "text": long}, openai.InternalServerError, "upstream_error"),
         ]:

@@ -597,6 +597,37 @@ class VectorStores(unittest.TestCase):
                 call()
 
 
+class Choices(unittest.TestCase):
+    def ask(self, **options):
+        options = {"model": MODEL, "messages": user("Name a colour."), "max_tokens": 6, **options}
+        return client.chat.completions.create(temperature=1, seed=4, **options)
+
+    def test_choices_are_told_apart_and_their_prompt_counts_once(self):
+        one, both = self.ask(), self.ask(n=2)
+        self.assertEqual([choice.index for choice in both.choices], [0, 1])
+        self.assertTrue(all(choice.message.content for choice in both.choices))
+        self.assertEqual(both.usage.prompt_tokens, one.usage.prompt_tokens)
+        self.assertGreater(both.usage.completion_tokens, 1)
+
+    def test_choices_come_side_by_side_in_a_stream(self):
+        chunks = list(self.ask(n=2, stream=True, stream_options={"include_usage": True}))
+        choices = [choice for chunk in chunks for choice in chunk.choices]
+        for at in [0, 1]:
+            own = [choice for choice in choices if choice.index == at]
+            self.assertEqual(own[0].delta.role, "assistant")
+            self.assertTrue("".join(choice.delta.content or "" for choice in own))
+            self.assertIsNotNone(own[-1].finish_reason)
+        self.assertGreater(chunks[-1].usage.completion_tokens, 1)
+
+    def test_words_that_only_providers_know_change_nothing_of_a_local_model(self):
+        words = {
+            "verbosity": "low", "service_tier": "default", "prompt_cache_retention": "24h", "metadata": {"a": "b"},
+            "store": False, "reasoning_effort": "max",
+        }
+        plain, said = self.ask(), self.ask(extra_body=words)
+        self.assertEqual(plain.choices[0].message.content, said.choices[0].message.content)
+
+
 class Errors(unittest.TestCase):
     def refused(self, kind, **options):
         options = {"model": MODEL, "messages": user("x"), "max_tokens": 2, **options}
@@ -607,7 +638,8 @@ class Errors(unittest.TestCase):
     def test_what_would_change_the_answer_is_refused_by_name(self):
         for name, value in [
             ("functions", [{"name": "f", "parameters": {}}]),
-            ("n", 2),
+            ("n", 0),
+            ("store", True),
             ("logit_bias", {"5": -100}),
             ("temperature", 9),
             ("top_p", 2),
@@ -622,6 +654,11 @@ class Errors(unittest.TestCase):
         error = self.refused(openai.BadRequestError, messages=[{"role": "user", "content": [part]}])
         self.assertEqual(error.code, "invalid_request")
         self.assertIn("text", str(error))
+
+    def test_recordings_are_refused_by_a_model_that_reads_text_alone(self):
+        part = {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}
+        error = self.refused(openai.BadRequestError, messages=[{"role": "user", "content": [part]}])
+        self.assertIn("reads text only", str(error))
 
     def test_parts_that_are_no_parts_are_refused_with_their_place(self):
         part = {"type": "video_tape", "video_tape": {}}

@@ -95,6 +95,32 @@ class Praxis(unittest.TestCase):
             time.sleep(0.1)
         kinds = {span["kind"] for span in self.ok(trace)["spans"]}
         self.assertTrue({"function", "retrieval", "chat"} <= kinds, kinds)
+        self.spoken_of(called["trace_id"])
+
+    def spoken_of(self, trace):
+        """Says something of a call, and finds it by that."""
+        address = "/praxis/v1/feedback"
+        said = {"trace_id": trace, "thumb": "up", "score": 0.5, "comment": "Right.", "by": "ada"}
+        kept = self.ok(web.post(address, json=said))
+        self.assertEqual(kept["by"], "ada")
+        self.assertEqual(self.ok(web.get(f"/praxis/v1/traces/{trace}"))["feedback"], [kept])
+        listed = self.ok(web.get(address, params={"trace_id": trace, "thumb": "up"}))
+        self.assertEqual(listed["data"], [kept])
+        query = {"name": "answer", "kind": "function", "status": "ok", "thumb": "up", "limit": 5}
+        traces = self.ok(web.get("/praxis/v1/traces", params=query))
+        self.assertIn(trace, [head["id"] for head in traces["data"]])
+        self.refused(web.post(address, json={"trace_id": trace}), 400, "invalid_request")
+        self.refused(web.post(address, json={"trace_id": NONE, "thumb": "up"}), 404, "not_found")
+        self.refused(web.get(address, params={"thumb": "left"}), 400, "invalid_request")
+        self.refused(web.get("/praxis/v1/traces", params={"kind": "tree"}), 400, "invalid_request")
+
+    def test_a_call_comes_as_events_where_that_is_asked_for(self):
+        body = {"input": {"question": self.QUESTION}, "stream": True}
+        response = web.post("/praxis/v1/functions/answer/call", json=body)
+        self.assertEqual(response.status_code, 200, response.text)
+        names = [event["event"] for event in openapi_own.events(response.text)]
+        self.assertEqual(names[-1], "done", response.text)
+        self.assertIn("delta", names)
 
     def test_what_functions_refuse(self):
         call = "/praxis/v1/functions/answer/call"
@@ -210,14 +236,14 @@ class OpenAI(unittest.TestCase):
         ask = {"model": base.MODEL, "messages": base.user("Name a colour."), "max_tokens": 3}
         tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]
         for options in [
-            {}, {"logprobs": True, "top_logprobs": 2}, {"stream": True, "stream_options": {"include_usage": True}},
+            {}, {"n": 2}, {"logprobs": True, "top_logprobs": 2}, {"stream": True, "stream_options": {"include_usage": True}},
             {"model": "function:answer"}, {"model": "function:answer", "stream": True},
             {"tools": tools, "tool_choice": "required", "max_tokens": 40},
             {"structured_outputs": {"choice": ["red", "blue"]}},
         ]:
             response = web.post("/v1/chat/completions", json={**ask, **options})
             self.assertEqual(response.status_code, 200, response.text)
-        for wrong, status in [({"n": 2}, 400), ({"model": NONE}, 404), ({"messages": 3}, 400)]:
+        for wrong, status in [({"n": 0}, 400), ({"model": NONE}, 404), ({"messages": 3}, 400)]:
             self.assertEqual(web.post("/v1/chat/completions", json={**ask, **wrong}).status_code, status)
 
     def test_files_and_vector_stores(self):

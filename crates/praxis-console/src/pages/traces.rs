@@ -6,6 +6,7 @@ use axum::response::Response;
 use praxis_api::{Admitted, ApiState};
 use praxis_core::trace::{Span, SpanStatus};
 use praxis_core::{CallError, ErrorCode, Money, Usage};
+use praxis_store::{Feedback, Thumb};
 
 use super::{Frame, count, failed, lang, render};
 
@@ -30,6 +31,16 @@ struct TracePage {
     heading: String,
     lang: &'static str,
     spans: Vec<SpanView>,
+    feedback: Vec<FeedbackView>,
+}
+
+/// What somebody said of the call.
+struct FeedbackView {
+    given: String,
+    /// A thumb, a score, who says it: as far as there are any.
+    facts: String,
+    comment: String,
+    lang: &'static str,
 }
 
 struct SpanView {
@@ -70,6 +81,14 @@ pub(crate) async fn show(
         Ok(spans) => spans,
         Err(error) => return failed(&state, &CallError::failure(&error)),
     };
+    let feedback = match spans.first() {
+        Some(span) => state.store.feedback_of(&span.trace_id).await,
+        None => Ok(Vec::new()),
+    };
+    let feedback = match feedback {
+        Ok(feedback) => feedback,
+        Err(error) => return failed(&state, &CallError::failure(&error)),
+    };
     let mut ordered = Vec::new();
     for root in spans.iter().filter(|s| s.parent_id.is_none()) {
         descend(root, root, &spans, 0, &mut ordered);
@@ -90,7 +109,26 @@ pub(crate) async fn show(
         heading,
         id,
         spans: ordered,
+        feedback: feedback.into_iter().map(said).collect(),
     })
+}
+
+fn said(feedback: Feedback) -> FeedbackView {
+    let thumb = feedback.thumb.map(|thumb| match thumb {
+        Thumb::Up => "👍 good".to_owned(),
+        Thumb::Down => "👎 not good".to_owned(),
+    });
+    let score = feedback.score.map(|score| format!("score {score}"));
+    let by = feedback.by.map(|by| format!("by {by}"));
+    let key = feedback.key.map(|key| format!("with the key {key}"));
+    let facts: Vec<String> = [thumb, score, by, key].into_iter().flatten().collect();
+    let comment = feedback.comment.unwrap_or_default();
+    FeedbackView {
+        given: instant(feedback.created_ms),
+        facts: facts.join(" · "),
+        lang: lang(&comment),
+        comment,
+    }
 }
 
 fn descend(span: &Span, root: &Span, all: &[Span], depth: usize, out: &mut Vec<SpanView>) {
@@ -180,6 +218,24 @@ fn duration(us: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn feedback_tells_what_was_said_and_by_whom() {
+        let feedback = Feedback {
+            id: "feedback-1".to_owned(),
+            trace_id: praxis_core::TraceId::from_string("t"),
+            thumb: Some(Thumb::Down),
+            score: Some(0.25),
+            comment: None,
+            by: Some("ada".to_owned()),
+            key: None,
+            created_ms: 1_800_000_000_000,
+        };
+        let view = said(feedback);
+        assert_eq!(view.facts, "👎 not good · score 0.25 · by ada");
+        assert_eq!(view.given, "2027-01-15T08:00:00Z");
+        assert!(view.comment.is_empty());
+    }
 
     #[test]
     fn times_are_readable() {

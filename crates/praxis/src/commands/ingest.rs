@@ -16,8 +16,9 @@ use crate::ui::{self, BOLD, Failure, GREEN};
 /// Ingests, shows progress, and reports each file and each source that could not be read.
 ///
 /// # Errors
-/// An unknown base, a missing embedder, or a store that cannot be written. A bad document or source is a
-/// warning, never a failure.
+/// An unknown base, a missing embedder, or a store that cannot be written; and a base of which no source could be
+/// looked at, after all of them were ingested. Any other bad document or source is a warning, unless `--strict` makes
+/// it a failure.
 pub async fn run(app: &App, args: Ingest, global: &Global) -> Result<(), Failure> {
     let cancel = super::cancel_on_ctrl_c();
     let bases = selected(app, args.base.as_deref())?;
@@ -36,12 +37,41 @@ pub async fn run(app: &App, args: Ingest, global: &Global) -> Result<(), Failure
         if !global.json {
             print(&base, &report);
         }
-        reports.push(json!({ "base": base, "report": report }));
+        reports.push((base, report));
     }
     if global.json {
-        ui::out_json(&json!({ "bases": reports }));
+        let bases = reports.iter();
+        let bases = bases.map(|(base, report)| json!({ "base": base, "report": report }));
+        ui::out_json(&json!({ "bases": bases.collect::<Vec<_>>() }));
+    }
+    outcome(&reports, args.strict)
+}
+
+/// What ingests came to as a whole. Who runs them by the clock sees nothing but the exit code.
+fn outcome(reports: &[(String, IngestReport)], strict: bool) -> Result<(), Failure> {
+    let those = |is_bad: fn(&IngestReport) -> bool| -> Vec<String> {
+        let bad = reports.iter().filter(|(_, report)| is_bad(report));
+        bad.map(|(base, _)| format!("`{base}`")).collect()
+    };
+    let unheard = those(IngestReport::is_unheard);
+    if !unheard.is_empty() {
+        let message = format!("no source of {} could be looked at", unheard.join(", "));
+        return Err(Failure::message(message).with_help(
+            "what was read before is found as it was; mend what the warnings tell, and ingest again",
+        ));
+    }
+    let partly = those(|report| !(report.problems.is_empty() && report.failed.is_empty()));
+    if strict && !partly.is_empty() {
+        let message = format!("{} could not be read as a whole", partly.join(", "));
+        return Err(Failure::message(message)
+            .with_help("all else was ingested; without --strict these are warnings"));
     }
     Ok(())
+}
+
+/// What is said while an ingest of a base waits.
+pub(super) fn waiting(base: &str) -> String {
+    format!("{base}: waits for another process that is at work on it; Ctrl-C stops this one")
 }
 
 /// Ingests a base, or some of its sources, and shows progress.
@@ -56,6 +86,7 @@ pub(super) async fn one(
     let progress = |event: IngestEvent| {
         let Ok(bar) = bar.lock() else { return };
         match event {
+            IngestEvent::Waiting => bar.suspend(|| ui::note(waiting(base))),
             IngestEvent::Listed { source, seen } if !source.is_empty() => {
                 bar.set_message(format!("{source}: {seen}"));
             }
@@ -208,4 +239,38 @@ pub(super) fn summary(base: &str, report: &IngestReport) -> String {
         report.chunks,
         report.seconds,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ingest_fails_where_nothing_was_heard_and_when_strict_where_anything_is_missing() {
+        let report = |sources: usize, unheard: usize, problems: usize| IngestReport {
+            sources,
+            unheard: vec![String::new(); unheard],
+            problems: vec![
+                praxis_knowledge::SourceProblem {
+                    source: String::new(),
+                    reason: "down".to_owned(),
+                    hint: None,
+                };
+                problems
+            ],
+            ..IngestReport::default()
+        };
+        for (of, fails, fails_when_strict) in [
+            (vec![report(2, 0, 0)], false, false),
+            (vec![report(2, 1, 1)], false, true),
+            (vec![report(2, 0, 1)], false, true),
+            (vec![report(2, 2, 2)], true, true),
+            (vec![report(1, 0, 0), report(1, 1, 1)], true, true),
+            (vec![report(0, 0, 0)], false, false),
+        ] {
+            let of: Vec<_> = of.into_iter().map(|r| ("docs".to_owned(), r)).collect();
+            assert_eq!(outcome(&of, false).is_err(), fails, "{of:?}");
+            assert_eq!(outcome(&of, true).is_err(), fails_when_strict, "{of:?}");
+        }
+    }
 }

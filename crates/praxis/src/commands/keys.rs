@@ -66,9 +66,8 @@ async fn create(args: CreateKey, global: &Global) -> Result<(), Failure> {
     }
     let store = store_alone(global).await?;
     let others = store.api_keys().await?;
-    let is_first = server.api_key.is_none()
-        && server.keys.is_empty()
-        && !others.iter().any(|key| key.is_valid(now));
+    // Where a key was ever made, a running server asks for keys and takes this one.
+    let is_first = server.api_key.is_none() && server.keys.is_empty() && others.is_empty();
     let Some((key, secret)) = store.create_key(new, now).await? else {
         let fix = format!(
             "choose another name, change that key with `praxis keys update {name}`, or end it with \
@@ -91,7 +90,11 @@ async fn create(args: CreateKey, global: &Global) -> Result<(), Failure> {
         "This secret is not shown again: keep it where you keep secrets. The store has its hash only.",
     );
     ui::note("Clients send it as `Authorization: Bearer SECRET`; OpenAI's libraries as `api_key`.");
-    if is_first {
+    if server.open {
+        ui::note(format!(
+            "`open = true` in {FILE_NAME} says that there are no keys: leave it out, else `praxis serve` does not start."
+        ));
+    } else if is_first {
         ui::note(
             "It is the first key: a `praxis serve` that runs already asks for none until it is started anew.",
         );
@@ -195,6 +198,12 @@ async fn revoke(name: &str, global: &Global) -> Result<(), Failure> {
     }
     ui::out(done(name, "is revoked"));
     ui::note("A running `praxis serve` refuses it within a second.");
+    let now = now_ms();
+    if !store.api_keys().await?.iter().any(|key| key.is_valid(now)) {
+        ui::note(format!(
+            "It was the last key that opened anything: unless {FILE_NAME} names others, a server refuses everybody now."
+        ));
+    }
     Ok(())
 }
 

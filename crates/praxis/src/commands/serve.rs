@@ -1,6 +1,8 @@
 //! `praxis serve`: the console and the API, at a port and at a socket.
 
 mod listen;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +13,7 @@ use praxis_api::{Access, ApiState, AppInfo, Batches, Cors, ModelInfo, Responses}
 use praxis_core::function::now_ms;
 use praxis_core::{Caller, Clearance, Ledger, Secret, now_s};
 use praxis_gateway::KeyReference;
-use praxis_store::StoreLedger;
+use praxis_store::{ApiKey, StoreLedger};
 use tokio_util::sync::CancellationToken;
 
 use self::listen::Places;
@@ -45,7 +47,7 @@ pub async fn run(app: &App, args: Serve, global: &Global) -> Result<(), Failure>
     let cors = cors(config, access.is_some())?;
     let places = listen::open(app, &args, access.is_some()).await?;
     let state = state(app, access.clone(), cors)?;
-    // What a killed server left unfinished has failed, and is noted before the first request.
+    // What a killed server had begun has failed, and is noted before the first request if it was killed a while ago.
     let unfinished = state.responses.recover().await;
     unfinished.map_err(|e| Failure::message(format!("the responses cannot be read: {e}")))?;
     let ledger = ledger(app).await?;
@@ -67,10 +69,12 @@ pub async fn run(app: &App, args: Serve, global: &Global) -> Result<(), Failure>
     // Files of vector stores are read beside the answers, too.
     let (vector_stores, stopped) = (Arc::clone(&app.vector_stores), cancel.clone());
     let reading = tokio::spawn(async move { vector_stores.run(stopped).await });
-    let (responses, stopped) = (Arc::clone(&state.responses), cancel.clone());
-    let responding = tokio::spawn(async move { responses.run(stopped).await });
-    // Requests of batches go through the API alone, with all that every request goes through.
+    // Requests of batches, and those that another server left, go through the API alone, with all that every request goes
+    // through.
     let alone = praxis_api::hardened(&state, praxis_api::router(state.clone()));
+    let (responses, makers) = (Arc::clone(&state.responses), Arc::clone(&state.batches));
+    let (again, stopped) = (alone.clone(), cancel.clone());
+    let responding = tokio::spawn(async move { responses.run(&makers, again, stopped).await });
     let (batches, stopped) = (Arc::clone(&state.batches), cancel.clone());
     let batching = tokio::spawn(async move { batches.run(alone, stopped).await });
     let noting = access.map(|access| tokio::spawn(note_uses(access, cancel.clone())));
@@ -90,19 +94,80 @@ pub async fn run(app: &App, args: Serve, global: &Global) -> Result<(), Failure>
     served.map_err(|e| Failure::message(format!("the server failed: {e}")))
 }
 
-/// Who may ask; none where there is no key at all.
+/// Who may ask; none where there never was a key, or the configuration says that there are none.
 async fn access(app: &App, config: &ServerConfig) -> Result<Option<Arc<Access>>, Failure> {
     let keys = keys(config)?;
     let stored = app.store.api_keys().await;
     let stored = stored.map_err(|e| Failure::message(format!("the keys cannot be read: {e}")))?;
-    let now = now_ms();
-    if keys.is_empty() && !stored.iter().any(|key| key.is_valid(now)) {
-        return Ok(None);
+    let valid = valid_names(&stored, now_ms());
+    match wanted(!keys.is_empty(), &stored, &valid, config.open)? {
+        Door::Open => {
+            if !config.limits.is_empty() {
+                ui::warn(
+                    "`limits` under [server] hold for keys, and there is none: nothing is limited",
+                );
+            }
+            return Ok(None);
+        }
+        Door::Shut => ui::warn(
+            "all keys are revoked or have expired: everybody is refused until `praxis keys create NAME` makes one or \
+             `praxis keys update NAME --expires 30d` lets one open again. To go without keys, write `open = true` under \
+             [server] in praxis.toml",
+        ),
+        Door::Keyed => {}
     }
     let access = Access::new(keys)
         .with_store(app.store.clone())
         .with_limits(config.limits.clone());
     Ok(Some(Arc::new(access)))
+}
+
+/// Whether callers need a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    /// They need none.
+    Open,
+    /// They need one, and there is one.
+    Keyed,
+    /// They need one, and there is none that opens anything.
+    Shut,
+}
+
+/// The names of the keys that open something.
+fn valid_names(stored: &[ApiKey], now_ms: i64) -> Vec<&str> {
+    let valid = stored.iter().filter(|key| key.is_valid(now_ms));
+    valid.map(|key| key.name.as_str()).collect()
+}
+
+/// Whether callers need a key. That the last one expires or is revoked must not open a server that had keys: it does not
+/// take a person to expire, and a restart comes by itself.
+///
+/// # Errors
+/// Where the configuration says that there are no keys, and the store has some that open something: their limits and
+/// what they may read would hold for nobody.
+fn wanted(
+    is_configured: bool,
+    stored: &[ApiKey],
+    valid: &[&str],
+    says_open: bool,
+) -> Result<Door, Failure> {
+    if says_open {
+        if valid.is_empty() {
+            return Ok(Door::Open);
+        }
+        let names = valid.join("`, `");
+        return Err(Failure::message(format!(
+            "`open = true` under [server] in praxis.toml says that there are no keys, and the store has `{names}`"
+        ))
+        .with_help("leave out `open`, or end those keys with `praxis keys revoke NAME`"));
+    }
+    Ok(
+        match (is_configured || !valid.is_empty(), stored.is_empty()) {
+            (true, _) => Door::Keyed,
+            (false, true) => Door::Open,
+            (false, false) => Door::Shut,
+        },
+    )
 }
 
 /// Begins to count what callers use.

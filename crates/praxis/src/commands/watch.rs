@@ -1,24 +1,33 @@
-//! Ingesting again what changes: files when the system tells of it, other sources as often as they say. One ingest
-//! runs at a time. Left out: what an ingest is, and who asked for it.
+//! Ingesting again what changes: files when the system tells of it, other sources as often as they say; and what failed,
+//! after a while. One ingest runs at a time. Left out: what an ingest is, and who asked for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod schedule;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use praxis_core::{CallContext, CallError, Caller, ErrorCode, TraceSink};
-use praxis_knowledge::{BaseConfig, IngestReport, Knowledge};
+use praxis_core::{CallContext, CallError, Caller, Clearance, ErrorCode, TraceSink};
+use praxis_knowledge::{BaseConfig, IngestEvent, IngestReport, Knowledge};
 use praxis_sources::watch::Changes;
 use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::schedule::{Missing, Schedule};
 use super::ingest;
 use crate::app::{App, STATE_DIR};
 use crate::ui;
 
 /// How often files are looked at where the system does not tell of changes.
 const POLL: Duration = Duration::from_secs(10);
+
+/// What stands for what is missing of a source as a whole.
+const WHOLE: &str = "";
+
+/// What stands for contexts of chunks that no model wrote.
+const CONTEXTS: &str = " contexts";
 
 /// How what happens is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,63 +73,45 @@ pub fn watched(app: &App, names: &[String]) -> Watched {
     }
 }
 
-/// Ingests everything, and then what changes, until it is cancelled.
+/// Ingests everything, and then what changes, until it is cancelled. An ingest that fails is told, and tried again after
+/// longer and longer pauses.
 ///
 /// # Errors
-/// What stops the first ingest, such as a missing embedder. A later one that fails is told, and tried again.
+/// What stops the first ingest for as long as nobody mends it, such as an embedder that is not there, where a person or
+/// a program waits for it. Beside a server that is tried again, too.
 pub async fn run(
     watched: Watched,
     voice: Voice,
     cancel: CancellationToken,
 ) -> Result<(), CallError> {
-    let sources: Vec<_> = watched
-        .bases
-        .iter()
-        .flat_map(|(_, config)| config.named_sources())
-        .map(|(_, source)| source)
-        .collect();
-    // Before the first ingest, so that what changes meanwhile is not missed.
-    let mut changes = match Changes::watch(&watched.dir, &sources, STATE_DIR) {
-        Ok(changes) => Some(changes),
-        Err(error) => {
-            ui::warn(format!(
-                "files cannot be watched ({error}): they are looked at every {POLL:?}"
-            ));
-            None
-        }
-    };
-    for (folder, error) in changes.iter().flat_map(|c| &c.blind) {
-        ui::warn(format!(
-            "`{}` cannot be watched ({error}): it is looked at every {POLL:?}",
-            folder.display()
-        ));
-    }
-    let blind = changes.as_ref().is_none_or(|c| !c.blind.is_empty());
-    let mut teller = Teller {
-        voice,
-        problems: BTreeMap::new(),
-    };
+    let mut watch = Watch::begin(&watched, voice);
     for (base, _) in &watched.bases {
-        match once(&watched, base, None, voice, &cancel).await? {
-            Some(report) => teller.tell(base, None, &report),
-            None => return Ok(()),
+        match watch.look(base, None, &cancel).await {
+            Looked::Done => {}
+            Looked::Stopped => return Ok(()),
+            Looked::Failed(error, _) if voice != Voice::Log && !may_pass(&error) => {
+                return Err(error);
+            }
+            Looked::Failed(error, pause) => watch.teller.fail(base, &error, pause),
         }
     }
-    let mut schedule = Schedule::new(&watched.bases, blind.then_some(POLL), Instant::now());
     if voice != Voice::Log {
         ui::note("Watching; Ctrl-C stops.");
     }
     loop {
         let due = tokio::select! {
             () = cancel.cancelled() => return Ok(()),
-            () = changed(changes.as_mut()) => schedule.local(),
-            () = tokio::time::sleep_until(schedule.next()) => schedule.take_due(Instant::now()),
+            () = changed(watch.changes.as_mut()) => watch.schedule.local(),
+            () = tokio::time::sleep_until(watch.schedule.next()) => {
+                watch.schedule.take_due(Instant::now())
+            }
         };
+        watch.tell_blind();
         for (base, only) in &due {
-            match once(&watched, base, Some(only), voice, &cancel).await {
-                Ok(Some(report)) => teller.tell(base, Some(only), &report),
-                Ok(None) => return Ok(()),
-                Err(error) => ui::warn(format!("{base}: {error}")),
+            match watch.look(base, Some(only), &cancel).await {
+                Looked::Done => {}
+                Looked::Stopped => return Ok(()),
+                Looked::Failed(error, pause) => watch.teller.fail(base, &error, pause),
             }
         }
     }
@@ -133,6 +124,148 @@ async fn changed(changes: Option<&mut Changes>) {
     }
 }
 
+/// Whether an error may be gone by itself after a while. One that is not is the user's to mend: a model that was never
+/// pulled, a key that is refused.
+fn may_pass(error: &CallError) -> bool {
+    matches!(
+        error.code,
+        ErrorCode::RateLimited
+            | ErrorCode::Timeout
+            | ErrorCode::Upstream
+            | ErrorCode::StorageFull
+            | ErrorCode::Internal
+    )
+}
+
+/// Bases that are watched.
+struct Watch<'a> {
+    watched: &'a Watched,
+    /// `None` where the system tells of nothing at all.
+    changes: Option<Changes>,
+    /// Paths that were told to be unwatched.
+    blind: BTreeSet<PathBuf>,
+    schedule: Schedule,
+    teller: Teller,
+}
+
+/// What came of a look.
+enum Looked {
+    Done,
+    /// It is looked again after a pause.
+    Failed(CallError, Duration),
+    /// Somebody stopped it.
+    Stopped,
+}
+
+impl<'a> Watch<'a> {
+    /// Begins to watch. Before the first ingest, so that what changes meanwhile is not missed.
+    fn begin(watched: &'a Watched, voice: Voice) -> Self {
+        let sources: Vec<_> = watched
+            .bases
+            .iter()
+            .flat_map(|(_, config)| config.named_sources())
+            .map(|(_, source)| source)
+            .collect();
+        let now = Instant::now();
+        let mut schedule = Schedule::new(&watched.bases, now);
+        let changes = match Changes::watch(&watched.dir, &sources, STATE_DIR) {
+            Ok(changes) => Some(changes),
+            Err(error) => {
+                ui::warn(format!(
+                    "files cannot be watched ({error}): they are looked at every {POLL:?}"
+                ));
+                schedule.poll(POLL, now);
+                None
+            }
+        };
+        let mut watch = Self {
+            watched,
+            changes,
+            blind: BTreeSet::new(),
+            schedule,
+            teller: Teller::new(voice),
+        };
+        watch.tell_blind();
+        watch
+    }
+
+    /// Tells of paths that are not watched any more, and has them looked at instead.
+    fn tell_blind(&mut self) {
+        for (path, error) in self.changes.iter().flat_map(Changes::blind) {
+            if self.blind.insert(path.clone()) {
+                ui::warn(format!(
+                    "`{}` cannot be watched ({error}): it is looked at every {POLL:?}",
+                    path.display()
+                ));
+                self.schedule.poll(POLL, Instant::now());
+            }
+        }
+    }
+
+    /// Ingests a base, or some of its sources, and tells what is new. What failed is on the schedule again.
+    async fn look(
+        &mut self,
+        base: &str,
+        only: Option<&BTreeSet<String>>,
+        cancel: &CancellationToken,
+    ) -> Looked {
+        match once(self.watched, base, only, self.teller.voice, cancel).await {
+            Ok(Some(report)) => {
+                self.teller.tell(base, only, &report);
+                let missing = missing(self.watched, base, only, &report).await;
+                self.schedule.looked(base, only, missing, Instant::now());
+                Looked::Done
+            }
+            Ok(None) => Looked::Stopped,
+            Err(error) => {
+                let pause = self.schedule.failed(base, only, Instant::now());
+                Looked::Failed(error, pause)
+            }
+        }
+    }
+}
+
+/// What an ingest missed that may be had soon, by source: documents that could not be read, sources that told nothing,
+/// contexts that no model wrote.
+async fn missing(
+    watched: &Watched,
+    base: &str,
+    only: Option<&BTreeSet<String>>,
+    report: &IngestReport,
+) -> Missing {
+    let mut missing = Missing::new();
+    let mut miss = |source: &str, what: &str| {
+        let of_source = missing.entry(source.to_owned()).or_default();
+        of_source.insert(what.to_owned());
+    };
+    for source in &report.unheard {
+        miss(source, WHOLE);
+    }
+    if !report.failed.is_empty() {
+        let all = Clearance::Full;
+        let heads = watched.knowledge.documents(base, &all).await;
+        // Where the store does not answer, the next look finds what is missing.
+        let heads = heads.unwrap_or_default().into_iter();
+        let sources: HashMap<String, String> =
+            heads.map(|head| (head.uri, head.origin.source)).collect();
+        for failed in &report.failed {
+            if let Some(source) = sources.get(&failed.uri) {
+                miss(source, &failed.uri);
+            }
+        }
+    }
+    if report.contexts.as_ref().is_some_and(|c| c.missing > 0) {
+        let config = watched.bases.iter().find(|(name, _)| name == base);
+        let sources = config.map(|(_, config)| config.named_sources());
+        for (source, _) in sources.unwrap_or_default() {
+            if only.is_none_or(|only| only.contains(&source)) {
+                miss(&source, CONTEXTS);
+            }
+        }
+    }
+    missing
+}
+
 /// Ingests; `None` where it was cancelled.
 async fn once(
     watched: &Watched,
@@ -143,7 +276,14 @@ async fn once(
 ) -> Result<Option<IngestReport>, CallError> {
     let (knowledge, cx) = (&watched.knowledge, watched.context(cancel));
     let ingested = match voice {
-        Voice::Log => knowledge.ingest_sources(base, only, &|_| {}, &cx).await,
+        Voice::Log => {
+            let told = |event: IngestEvent| {
+                if event == IngestEvent::Waiting {
+                    ui::note(ingest::waiting(base));
+                }
+            };
+            knowledge.ingest_sources(base, only, &told, &cx).await
+        }
         Voice::Terminal | Voice::Json => ingest::one(knowledge, base, only, &cx).await,
     };
     match ingested {
@@ -156,11 +296,24 @@ async fn once(
 /// Tells what is new, once.
 struct Teller {
     voice: Voice,
+    /// Bases that were told of.
+    told: BTreeSet<String>,
     /// What was told of the sources that have problems, by base and source.
     problems: BTreeMap<(String, String), Vec<String>>,
+    /// What was told of bases whose last ingest failed.
+    failures: BTreeMap<String, String>,
 }
 
 impl Teller {
+    fn new(voice: Voice) -> Self {
+        Self {
+            voice,
+            told: BTreeSet::new(),
+            problems: BTreeMap::new(),
+            failures: BTreeMap::new(),
+        }
+    }
+
     fn tell(&mut self, base: &str, only: Option<&BTreeSet<String>>, report: &IngestReport) {
         let news = self.is_news(base, only, report);
         match self.voice {
@@ -174,14 +327,32 @@ impl Teller {
         }
     }
 
-    /// Whether something changed: documents, or what is wrong with the sources that were looked at. The first
-    /// look is always news.
+    /// Tells that an ingest failed and is tried again after a pause; once, as long as it fails in the same way.
+    fn fail(&mut self, base: &str, error: &CallError, pause: Duration) {
+        let reason = error.to_string();
+        if self.failures.get(base) == Some(&reason) {
+            return;
+        }
+        ui::warn(format!("{base}: {reason}"));
+        if let Some(hint) = &error.hint {
+            ui::hint(hint);
+        }
+        ui::hint(format!(
+            "it is tried again in {pause:?}, then after longer and longer pauses"
+        ));
+        self.failures.insert(base.to_owned(), reason);
+    }
+
+    /// Whether something changed: documents, what is wrong with the sources that were looked at, or that an ingest
+    /// works again. The first one that works is always news.
     fn is_news(
         &mut self,
         base: &str,
         only: Option<&BTreeSet<String>>,
         report: &IngestReport,
     ) -> bool {
+        let is_first = self.told.insert(base.to_owned());
+        let is_back = self.failures.remove(base).is_some();
         let mut found = BTreeMap::<(String, String), Vec<String>>::new();
         for problem in &report.problems {
             let key = (base.to_owned(), problem.source.clone());
@@ -199,161 +370,10 @@ impl Teller {
         before.retain(|key, _| !looked_at(key));
         before.extend(found.clone());
         self.problems = before;
-        only.is_none() || report.added + report.updated + report.removed > 0 || old != found
-    }
-}
-
-/// When which source is to be looked at.
-#[derive(Debug)]
-struct Schedule {
-    sources: Vec<Timed>,
-}
-
-#[derive(Debug)]
-struct Timed {
-    base: String,
-    source: String,
-    /// Its files are of this machine.
-    local: bool,
-    every: Option<Duration>,
-    due: Option<Instant>,
-}
-
-/// Sources by their base.
-type Due = BTreeMap<String, BTreeSet<String>>;
-
-impl Schedule {
-    /// All sources were just looked at. `poll` is how often files are looked at that nobody tells of.
-    fn new(bases: &[(String, BaseConfig)], poll: Option<Duration>, now: Instant) -> Self {
-        let mut sources = Vec::new();
-        for (base, config) in bases {
-            for (source, config) in config.named_sources() {
-                let local = !config.local_paths().is_empty();
-                let every = config.every().or(poll.filter(|_| local));
-                sources.push(Timed {
-                    base: base.clone(),
-                    source,
-                    local,
-                    every,
-                    due: every.map(|every| now + every),
-                });
-            }
-        }
-        Self { sources }
-    }
-
-    /// When the next source is due; far away where none ever is.
-    fn next(&self) -> Instant {
-        let far = || Instant::now() + Duration::from_secs(24 * 3600);
-        self.sources
-            .iter()
-            .filter_map(|s| s.due)
-            .min()
-            .unwrap_or_else(far)
-    }
-
-    /// What is due now; it is due again after its time.
-    fn take_due(&mut self, now: Instant) -> Due {
-        let mut found = Due::new();
-        for source in &mut self.sources {
-            if source.due.is_some_and(|due| due <= now) {
-                source.due = source.every.map(|every| now + every);
-                let names = found.entry(source.base.clone()).or_default();
-                names.insert(source.source.clone());
-            }
-        }
-        found
-    }
-
-    /// What may have changed when files did.
-    fn local(&self) -> Due {
-        let mut found = Due::new();
-        for source in self.sources.iter().filter(|s| s.local) {
-            let names = found.entry(source.base.clone()).or_default();
-            names.insert(source.source.clone());
-        }
-        found
+        let changed = report.added + report.updated + report.removed > 0;
+        is_first || is_back || changed || old != found
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn base(text: &str) -> BaseConfig {
-        toml::from_str(text).unwrap()
-    }
-
-    fn named(due: &Due) -> Vec<String> {
-        due.iter()
-            .flat_map(|(base, names)| names.iter().map(move |n| format!("{base}/{n}")))
-            .collect()
-    }
-
-    #[test]
-    fn a_problem_is_told_once_as_long_as_it_lasts() {
-        let with = |reason: Option<&str>| IngestReport {
-            problems: reason
-                .map(|reason| praxis_knowledge::SourceProblem {
-                    source: "w".to_owned(),
-                    reason: reason.to_owned(),
-                    hint: None,
-                })
-                .into_iter()
-                .collect(),
-            ..IngestReport::default()
-        };
-        let mut teller = Teller {
-            voice: Voice::Log,
-            problems: BTreeMap::new(),
-        };
-        let web = BTreeSet::from(["w".to_owned()]);
-        let other = BTreeSet::from(["g".to_owned()]);
-        for (only, reason, news) in [
-            (None, None, true),
-            (Some(&web), None, false),
-            (Some(&web), Some("down"), true),
-            (Some(&web), Some("down"), false),
-            (Some(&other), None, false),
-            (Some(&web), Some("slow"), true),
-            (Some(&web), None, true),
-            (Some(&web), None, false),
-        ] {
-            let found = teller.is_news("a", only, &with(reason));
-            assert_eq!(found, news, "{only:?} {reason:?}");
-        }
-    }
-
-    #[test]
-    fn sources_are_due_after_their_time_and_files_when_they_change() {
-        let bases = [
-            (
-                "a".to_owned(),
-                base(
-                    "[source]\n[[sources]]\ntype = \"web\"\nname = \"w\"\nurls = [\"https://e.com/\"]\nevery = \"1h\"",
-                ),
-            ),
-            (
-                "b".to_owned(),
-                base(
-                    "[[sources]]\ntype = \"git\"\nname = \"g\"\nurl = \"../x\"\nevery = \"10m\"\n\
-                     [[sources]]\ntype = \"sql\"\ndatabase = \"a.db\"\nquery = \"SELECT 1 AS id\"",
-                ),
-            ),
-        ];
-        let now = Instant::now();
-        let minutes = |n: u64| now + Duration::from_secs(60 * n);
-        let mut schedule = Schedule::new(&bases, None, now);
-        assert_eq!(schedule.next(), minutes(10));
-        assert_eq!(named(&schedule.take_due(minutes(9))), Vec::<String>::new());
-        assert_eq!(named(&schedule.take_due(minutes(10))), ["b/g"]);
-        assert_eq!(schedule.next(), minutes(20));
-        assert_eq!(named(&schedule.take_due(minutes(70))), ["a/w", "b/g"]);
-        assert_eq!(named(&schedule.local()), ["a/"]);
-
-        let polled = Schedule::new(&bases[..1], Some(POLL), now);
-        assert_eq!(polled.next(), now + POLL);
-        let idle = Schedule::new(&[("c".to_owned(), base(""))], None, now);
-        assert!(idle.next() > minutes(60));
-    }
-}
+mod tests;

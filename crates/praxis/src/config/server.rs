@@ -27,6 +27,9 @@ pub struct ServerConfig {
     pub keys: Vec<KeyConfig>,
     /// What callers may use, such as `60 requests/minute for key:*`; each key may have limits of its own beside.
     pub limits: Vec<Limit>,
+    /// Whether the server goes without keys although there were some in the store; without it, once a key was made,
+    /// keys are needed for good.
+    pub open: bool,
     /// Certificate and key of HTTPS: `[server.tls]`.
     pub tls: Option<TlsConfig>,
     /// A Unix socket to listen at, for programs of this user; without `host`, `port` and `tls`, instead of a port.
@@ -130,6 +133,21 @@ impl ServerConfig {
                 help: Some(help.to_owned()),
             });
         };
+        if self.open && (self.api_key.is_some() || !self.keys.is_empty()) {
+            report(
+                "server.open",
+                "`open = true` says that there are no keys, and `api_key` or `keys` names one"
+                    .to_owned(),
+                "leave out `open`, or the keys",
+            );
+        }
+        if self.open && !self.limits.is_empty() {
+            report(
+                "server.limits",
+                "`limits` hold for keys, and `open = true` says that there are none".to_owned(),
+                "leave out `open`, or the limits",
+            );
+        }
         for (at, key) in self.keys.iter().enumerate() {
             if key.name.trim().is_empty() || key.name.chars().count() > MAX_LABEL {
                 report(

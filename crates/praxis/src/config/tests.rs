@@ -43,6 +43,15 @@ fn mistakes_name_place_text_and_fix() {
             ],
         ),
         (
+            "[server]\nopen = true\napi_key = \"env:K\"\nlimits = [\"9 requests/minute\"]\n",
+            &[
+                "praxis.toml:2:8",
+                "`open = true` says that there are no keys",
+                "praxis.toml:4:10",
+                "`limits` hold for keys",
+            ],
+        ),
+        (
             "[server]\ncors_origins = [\"https://app.example/\"]\nmax_connections = 2\nmax_connections_per_address = 0\n",
             &[
                 "praxis.toml:2:16",

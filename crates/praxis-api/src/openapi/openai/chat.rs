@@ -11,6 +11,7 @@ use crate::openapi::schemas::{Schemas, says};
 use crate::openapi::shape::{has, object, text};
 use crate::openapi::{Writer, tags};
 use crate::routes::chat::Request;
+use crate::routes::completions::MAX_ANSWERS;
 
 /// Describes them.
 pub(super) fn describe(to: &mut Writer) {
@@ -40,8 +41,9 @@ pub(super) fn describe(to: &mut Writer) {
                 "By a model, or by a function (`function:NAME`), which retrieves, cites and keeps its scope as on the \
                  command line. With `stream: true` the answer comes as server-sent events. Fields that would change \
                  the answer and are not supported are refused by name: `functions`, `function_call`, `logit_bias`, \
-                 `audio`, `modalities`, `prediction`, `web_search_options`, and `n` above 1. All other fields that \
-                 are not listed here are ignored.",
+                 `audio`, `modalities`, `moderation`, `prediction`, `web_search_options`, and `store: true`. All \
+                 other fields that are not listed here are ignored. Providers that have no word for a field do not \
+                 get it; the trace says so.",
             )
             .takes(body, &[
                 (
@@ -105,14 +107,27 @@ fn request(schemas: &mut Schemas) -> Value {
                 "What the model wanted called; of its own messages only.",
             ),
             says("tool_call_id", "The call that a tool's message answers."),
+            says(
+                "refusal",
+                "Why the model did not answer; it stands for the content where there is none.",
+            ),
+            says(
+                "name",
+                "Which of several that have the role wrote it; some providers tell the model.",
+            ),
         ],
     );
     schemas.explain(
         "ChatPart",
         [
-            says("type", "What it is: `text`, `image_url` or `file`."),
+            says(
+                "type",
+                "What it is: `text`, `image_url`, `input_audio`, `file` or, of the model's own messages, `refusal`.",
+            ),
             says("text", "The text."),
+            says("refusal", "Why the model did not answer."),
             says("image_url", "The image."),
+            says("input_audio", "A recording, for models that hear."),
             says(
                 "file",
                 "The file: what it says is put in its place, marked as data; a PDF goes as it is to models that take \
@@ -122,7 +137,33 @@ fn request(schemas: &mut Schemas) -> Value {
     );
     schemas.explain(
         "ChatImage",
-        [says("url", "Where it is; a `data:` URL holds it.")],
+        [
+            says("url", "Where it is; a `data:` URL holds it."),
+            says(
+                "detail",
+                "How closely it is to be looked at: `auto`, `low`, `high` or `original`.",
+            ),
+        ],
+    );
+    schemas.explain(
+        "ChatRecording",
+        [
+            says("data", "What is in the file, in base64."),
+            says("format", "`wav` or `mp3`."),
+        ],
+    );
+    schemas.explain(
+        "PromptCacheOptions",
+        [
+            says(
+                "ttl",
+                "How long a provider is to keep the prompt at least, such as `30m`.",
+            ),
+            says(
+                "mode",
+                "`implicit`; `explicit` is refused, as marks within messages are not passed on.",
+            ),
+        ],
     );
     schemas.explain(
         "ChatToolCall",
@@ -142,10 +183,28 @@ fn request(schemas: &mut Schemas) -> Value {
                 "What it does and when it is of use; models choose by it.",
             ),
             says("parameters", "JSON Schema of its arguments, an object."),
+            says(
+                "strict",
+                "Whether a provider has to hold arguments to the schema; local models always are.",
+            ),
         ],
     );
     schemas.explain("ChatToolChoiceName", [says("name", "The tool's name.")]);
-    schemas.explain("ResponseFormatSchema", [says("schema", "The JSON Schema.")]);
+    schemas.explain(
+        "ResponseFormatSchema",
+        [
+            says("name", "What the answer is called."),
+            says(
+                "description",
+                "What the answer is for; models of providers read it.",
+            ),
+            says("schema", "The JSON Schema."),
+            says(
+                "strict",
+                "Whether a provider has to hold the answer to it; local models always are.",
+            ),
+        ],
+    );
     schemas.explain(
         "StreamOptions",
         [says(
@@ -201,6 +260,11 @@ fn request(schemas: &mut Schemas) -> Value {
             "Is subtracted once for each token that has occurred; 0 is off.",
         ),
         says("seed", "Equal seeds give equal answers of a local model."),
+        says(
+            "n",
+            "How many choices are made, each an answer of its own; of a function one.",
+        )
+        .within(json!({ "minimum": 1, "maximum": MAX_ANSWERS })),
         says("stop", "Texts that end the answer; they are no part of it."),
         says(
             "logprobs",
@@ -217,7 +281,8 @@ fn request(schemas: &mut Schemas) -> Value {
         ),
         says(
             "service_tier",
-            "`flex` marks a request that nobody waits for; others are answered before it.",
+            "`flex` marks a request that nobody waits for; others are answered before it. Providers are told `flex` and \
+             `default`; what costs more than a model's price is not passed on.",
         ),
         says("tools", "What the model may call."),
         says("tool_choice", "Whether and which it has to call."),
@@ -228,6 +293,18 @@ fn request(schemas: &mut Schemas) -> Value {
         says(
             "reasoning_effort",
             "How long a model that thinks should do so before it answers.",
+        ),
+        says(
+            "verbosity",
+            "How long the answer is to be, for models of providers that know the word.",
+        ),
+        says(
+            "prompt_cache_retention",
+            "How long a provider may keep the prompt in its cache.",
+        ),
+        says(
+            "prompt_cache_options",
+            "How a provider is to keep the prompt in its cache.",
         ),
         says(
             "prompt_cache_key",

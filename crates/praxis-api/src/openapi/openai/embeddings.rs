@@ -16,7 +16,10 @@ pub(super) fn describe(to: &mut Writer) {
             "model",
             "The embedding model; where it is empty or left out, the application's.",
         ),
-        says("input", "A text, or up to 2,048 of them."),
+        says(
+            "input",
+            "A text, or up to 2,048 of them; for OpenAI's models also as tokens.",
+        ),
         says(
             "encoding_format",
             "How vectors are written: `float`, or `base64` of little-endian floats.",
@@ -24,7 +27,7 @@ pub(super) fn describe(to: &mut Writer) {
         .within(json!({ "enum": ["float", "base64", null] })),
         says(
             "dimensions",
-            "The length of the vectors, which must be the model's own.",
+            "The length of the vectors, for models that give more than one; others have their own alone.",
         )
         .within(json!({ "minimum": 1 })),
         says(
@@ -33,9 +36,17 @@ pub(super) fn describe(to: &mut Writer) {
         ),
     ]);
     to.schemas.amend("EmbeddingInput", |_| {
+        let token = json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX });
         json!({ "anyOf": [
             { "type": "string" },
             { "type": "array", "items": { "type": "string" }, "minItems": 1, "maxItems": MAX_INPUTS },
+            { "type": "array", "items": token, "minItems": 1 },
+            {
+                "type": "array",
+                "items": { "type": "array", "items": token, "minItems": 1 },
+                "minItems": 1,
+                "maxItems": MAX_INPUTS,
+            },
         ] })
     });
     let vector = any_of(&[list(number()), text()]);

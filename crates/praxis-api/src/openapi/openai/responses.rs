@@ -291,7 +291,16 @@ fn item() -> Value {
 
 fn request(schemas: &mut Schemas) -> Value {
     let within = |most: u8| json!({ "minimum": 0, "maximum": most });
-    schemas.explain("ResponseText", [says("format", "What the answer must be.")]);
+    schemas.explain(
+        "ResponseText",
+        [
+            says("format", "What the answer must be."),
+            says(
+                "verbosity",
+                "How long the answer is to be, for models of providers that know the word.",
+            ),
+        ],
+    );
     schemas.explain(
         "ResponseReasoning",
         [
@@ -328,6 +337,8 @@ fn request(schemas: &mut Schemas) -> Value {
         says("user", "Who asks, as the client calls them; limits may hold for each user."),
         says("safety_identifier", "The same; it outranks `user`."),
         says("prompt_cache_key", "What requests with the same beginning have in common, for providers that route by it."),
+        says("prompt_cache_retention", "How long a provider may keep the prompt in its cache."),
+        says("prompt_cache_options", "How a provider is to keep the prompt in its cache."),
         says("include", "What is told beside the answer.")
             .within(json!({ "items": { "type": "string", "enum": INCLUDE } })),
         says("background", "Whether it is made without anybody waiting; it needs `store`."),

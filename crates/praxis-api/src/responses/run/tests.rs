@@ -164,6 +164,7 @@ fn job() -> Job {
             parallel: None,
             effort: None,
             cache_key: None,
+            extras: Extras::default(),
             priority: Priority::Interactive,
             max_tool_calls: None,
             truncates: false,

@@ -61,7 +61,7 @@ impl Envelope {
 }
 
 /// What all answers to one prompt used: it is counted once, as OpenAI does, and they are counted all.
-fn used(answers: impl Iterator<Item = Usage>) -> Usage {
+pub(in crate::routes) fn used(answers: impl Iterator<Item = Usage>) -> Usage {
     let mut all = answers;
     let first = all.next().unwrap_or_default();
     all.fold(first, |sum, usage| Usage {

@@ -5,6 +5,7 @@
 use axum::Json;
 use axum::extract::State;
 use praxis_core::SpanKind;
+use praxis_core::chat::ServiceTier;
 use praxis_store::{ResponseStatus, Scope};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -17,7 +18,7 @@ use crate::responses::attached::Reader;
 use crate::responses::compact::Summarizer;
 use crate::responses::item::Include;
 use crate::responses::record::{Outcome, Response, usage};
-use crate::routes::chat::priority;
+use crate::routes::extras::priority;
 use crate::routes::models::FUNCTION_PREFIX;
 use crate::state::ApiState;
 
@@ -33,7 +34,7 @@ pub(crate) struct Compact {
     previous_response_id: Option<String>,
     instructions: Option<String>,
     prompt_cache_key: Option<String>,
-    service_tier: Option<String>,
+    service_tier: Option<ServiceTier>,
 }
 
 /// Makes a conversation shorter.
@@ -81,7 +82,7 @@ pub(crate) async fn create(
         model: &model,
         instructions: instructions.filter(|text| !text.is_empty()),
         cache_key: request.prompt_cache_key.as_deref(),
-        priority: priority(request.service_tier.as_deref()),
+        priority: priority(request.service_tier),
         cx: &inner,
     };
     let (output, used) = match summarizer.compact(&items, &read).await {

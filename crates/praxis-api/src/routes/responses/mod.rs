@@ -11,8 +11,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, header};
 use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response as HttpResponse};
 use base64::Engine;
@@ -31,8 +32,9 @@ pub(crate) use self::kept::{cancel, delete, input_items, retrieve};
 use self::request::{Before, Create};
 use self::tools::{Offered, offered};
 use super::chat::{PATIENCE, origin};
-use crate::error::{ApiError, JsonBody};
-use crate::guard::{Admitted, Paying};
+use crate::error::{ApiError, JsonBody, KeptBody};
+use crate::guard::{Admitted, Paying, Resuming, TAGS};
+use crate::responses::again::{Resumed, Waiting};
 use crate::responses::attached::Reader;
 use crate::responses::background::Chance;
 use crate::responses::event::Line;
@@ -61,7 +63,8 @@ pub(crate) async fn create(
     Admitted(caller): Admitted,
     paying: Paying,
     headers: HeaderMap,
-    JsonBody(mut request): JsonBody<Create>,
+    Resuming(resumed): Resuming,
+    KeptBody(mut request, body): KeptBody<Create>,
 ) -> Result<HttpResponse, ApiError> {
     request.check()?;
     if request.model.is_none() {
@@ -81,13 +84,39 @@ pub(crate) async fn create(
         }
     }
     let reads_files = paying.is_for(Scope::Files).is_ok();
-    let cx = state.context(caller, paying.by_user(request.payer()));
     let (is_streamed, in_background) = (request.is_streamed(), request.is_background());
+    let brought = in_background.then(|| match resumed {
+        Some(resumed) => Brought::Again(resumed),
+        None => Brought::Now(waiting(&state, &paying, &headers, &body)),
+    });
+    let cx = state.context(caller, paying.by_user(request.payer()));
     let origin = origin(&headers);
     let job = job(&state, &mut request, &offered, cx, origin, reads_files).await?;
-    match in_background {
-        true => begin_in_background(&state, job, is_streamed).await,
-        false => wait_for(&state, job, is_streamed).await,
+    match brought {
+        Some(brought) => begin_in_background(&state, job, is_streamed, brought).await,
+        None => wait_for(&state, job, is_streamed).await,
+    }
+}
+
+/// How a response in the background came.
+enum Brought {
+    /// By a client, with what it can be made by again.
+    Now(Waiting),
+    /// From a process that is gone; it is kept already.
+    Again(Resumed),
+}
+
+/// What a response in the background can be made by again.
+fn waiting(state: &ApiState, paying: &Paying, headers: &HeaderMap, body: &Bytes) -> Waiting {
+    let text = |name: &str| {
+        let value = headers.get(name).and_then(|value| value.to_str().ok());
+        value.unwrap_or_default().to_owned()
+    };
+    Waiting {
+        body: String::from_utf8_lossy(body).into_owned(),
+        maker: state.batches.maker(paying.holder()),
+        tags: text(TAGS),
+        host: text(header::HOST.as_str()),
     }
 }
 
@@ -343,6 +372,7 @@ async fn begin_in_background(
     state: &ApiState,
     mut job: Job,
     is_streamed: bool,
+    brought: Brought,
 ) -> Result<HttpResponse, ApiError> {
     if let Target::Model = job.ask.target {
         let is_there = |name: &str| (state.models)().iter().any(|model| model.id == name);
@@ -357,10 +387,17 @@ async fn begin_in_background(
     job.response.status = ResponseStatus::Queued;
     job.response.background = true;
     job.response.streamed = is_streamed;
-    let put = state
-        .responses
-        .put(&job.response, &job.input, true, job.cx.caller());
-    put.await?;
+    match brought {
+        Brought::Now(waiting) => {
+            let (request, caller) = (json!(waiting).to_string(), job.cx.caller());
+            let responses = &state.responses;
+            let put = responses.put_waiting(&job.response, &job.input, &request, caller);
+            put.await?;
+        }
+        Brought::Again(resumed) => {
+            (job.response.id, job.response.created) = (resumed.id, resumed.created);
+        }
+    }
     let log = is_streamed.then(|| Arc::new(Log::default()));
     let mut teller = match &log {
         Some(log) => Teller::log(Arc::clone(log)),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use praxis_core::chat::ReasoningEffort;
+use praxis_core::chat::{CacheRetention, Extras, Form, ReasoningEffort, ServiceTier, Verbosity};
 use praxis_core::{Constraint, Sampling};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -12,7 +12,7 @@ use super::tools::{Asked, Offered};
 use crate::error::ApiError;
 use crate::responses::item::Include;
 use crate::responses::run::{Ask, Target};
-use crate::routes::chat::priority;
+use crate::routes::extras::{self, CacheOptions, priority};
 use crate::routes::models::FUNCTION_PREFIX;
 use crate::routes::vector_stores::stores::check_metadata;
 
@@ -57,10 +57,12 @@ pub(crate) struct Create {
     pub(super) tool_choice: Option<Value>,
     parallel_tool_calls: Option<bool>,
     truncation: Option<Truncation>,
-    service_tier: Option<String>,
+    service_tier: Option<ServiceTier>,
     user: Option<String>,
     safety_identifier: Option<String>,
     prompt_cache_key: Option<String>,
+    prompt_cache_retention: Option<CacheRetention>,
+    prompt_cache_options: Option<CacheOptions>,
     include: Option<Vec<String>>,
     background: Option<bool>,
     stream: Option<bool>,
@@ -104,6 +106,7 @@ enum InConversation {
 #[schemars(rename = "ResponseText")]
 struct Text {
     format: Option<Format>,
+    verbosity: Option<Verbosity>,
 }
 
 /// What the answer must be.
@@ -120,7 +123,7 @@ enum Format {
         description: Option<String>,
         /// The JSON Schema.
         schema: Value,
-        /// It says nothing here: answers are always held to the schema.
+        /// For providers: a local model is always held to the schema.
         strict: Option<bool>,
     },
 }
@@ -210,6 +213,9 @@ impl Create {
             let message =
                 "`previous_response_id` cannot be used with `conversation`: send one of them";
             return Err(ApiError::invalid("previous_response_id", message));
+        }
+        if let Some(options) = &self.prompt_cache_options {
+            options.ttl()?;
         }
         if self.is_background() && !self.is_kept() {
             let message = "`background` needs `store: true`, or nobody could ask what became of it";
@@ -305,8 +311,32 @@ impl Create {
     fn constraint(&self) -> Option<Constraint> {
         match self.text.as_ref()?.format.as_ref()? {
             Format::Text => None,
-            Format::JsonObject => Some(Constraint::JsonSchema(json!({ "type": "object" }))),
+            Format::JsonObject => Some(Constraint::JsonObject),
             Format::JsonSchema { schema, .. } => Some(Constraint::JsonSchema(schema.clone())),
+        }
+    }
+
+    /// What is said in words that few providers have.
+    fn extras(&self, offered: &Offered) -> Extras {
+        let text = self.text.as_ref();
+        let form = match text.and_then(|text| text.format.as_ref()) {
+            Some(Format::JsonSchema {
+                name,
+                description,
+                strict,
+                ..
+            }) => extras::form(Some(name), description.as_deref(), *strict),
+            _ => Form::default(),
+        };
+        let options = self.prompt_cache_options.as_ref();
+        Extras {
+            verbosity: text.and_then(|text| text.verbosity),
+            service_tier: self.service_tier,
+            cache_retention: self.prompt_cache_retention,
+            // It was checked.
+            cache_ttl: options.and_then(|options| options.ttl().ok().flatten()),
+            form,
+            strict_tools: offered.strict.clone(),
         }
     }
 
@@ -345,7 +375,8 @@ impl Create {
             parallel: self.parallel_tool_calls,
             effort: self.reasoning.as_ref().and_then(|r| r.effort),
             cache_key: self.prompt_cache_key.clone(),
-            priority: priority(self.service_tier.as_deref()),
+            extras: self.extras(offered),
+            priority: priority(self.service_tier),
             max_tool_calls: self.max_tool_calls,
             truncates: self.truncation() == Truncation::Auto,
             summary: self.summary().is_some(),
@@ -382,8 +413,8 @@ impl Create {
             Truncation::Auto => "auto",
             Truncation::Disabled => "disabled",
         };
-        let tier = match self.service_tier.as_deref() {
-            Some("flex") => "flex",
+        let tier = match self.service_tier {
+            Some(ServiceTier::Flex) => "flex",
             _ => "default",
         };
         let summary = self.summary().map(|detail| match detail {
@@ -413,6 +444,9 @@ impl Create {
         });
         if let Some(user) = &self.user {
             echo["user"] = json!(user);
+        }
+        if let Some(verbosity) = self.text.as_ref().and_then(|text| text.verbosity) {
+            echo["text"]["verbosity"] = json!(verbosity);
         }
         match echo {
             Value::Object(echo) => echo,

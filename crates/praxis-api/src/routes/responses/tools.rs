@@ -44,6 +44,8 @@ pub(super) struct Offered {
     pub container: Option<Asked>,
     /// Whether and which it has to call.
     pub choice: ToolChoice,
+    /// The names of those functions whose arguments the client wants held to their schemas.
+    pub strict: Vec<String>,
     /// The tools as the answer repeats them.
     pub echo: Vec<Value>,
     /// The choice as the answer repeats it.
@@ -75,7 +77,7 @@ struct InFunction {
     name: String,
     description: Option<String>,
     parameters: Option<Value>,
-    /// Said nothing with: arguments are always held to the schema where a local model writes them.
+    /// For providers, where it is said: arguments are always held to the schema where a local model writes them.
     strict: Option<bool>,
 }
 
@@ -189,6 +191,9 @@ fn function(tool: &Value, place: &str, offered: &mut Offered) -> Result<(), ApiE
     {
         let message = format!("two functions are called `{}`", spec.name);
         return Err(ApiError::invalid(&format!("{place}.name"), message));
+    }
+    if function.strict == Some(true) {
+        offered.strict.push(spec.name.clone());
     }
     offered.functions.push(spec);
     offered.echo.push(echo);

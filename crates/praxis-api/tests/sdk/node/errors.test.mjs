@@ -18,7 +18,8 @@ test("what would change the answer is refused by name", async () => {
   const parts = (...parts) => ({ messages: [{ role: "user", content: parts }] });
   for (const [options, param] of [
     [{ functions: [{ name: "f", parameters: {} }] }, "functions"],
-    [{ n: 2 }, "n"],
+    [{ n: 0 }, "n"],
+    [{ store: true }, "store"],
     [{ temperature: 9 }, "temperature"],
     [{ top_p: 2 }, "top_p"],
     [{ messages: [{ role: "user", content: 3 }] }, "messages[0].content"],

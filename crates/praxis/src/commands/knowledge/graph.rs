@@ -176,6 +176,13 @@ fn print(base: &str, report: &GraphReport, cost: Money, seconds: f64) {
             report.failed
         ));
     }
+    for refused in &report.refused {
+        ui::warn(format!(
+            "{}: the model has no answer for a passage of it: {}",
+            ui::paint(BOLD, &refused.uri),
+            refused.reason
+        ));
+    }
     if report.unanswered > 0 {
         ui::warn(format!(
             "{} chunks were not answered in time; build again to ask them again",

@@ -211,12 +211,13 @@ async fn rebuild(app: &App, base: Option<&str>, global: &Global) -> Result<(), F
 }
 
 /// Checks. Vectors that another process has open are not looked at, which is no failure: a check beside a server must be
-/// able to pass.
+/// able to pass. So must one beside an ingest: it waits for the end of what that writes.
 async fn check(app: &App, base: Option<&str>, global: &Global) -> Result<(), Failure> {
     let mut reports = Vec::new();
     let mut broken = Vec::new();
     for base in super::ingest::selected(app, base)? {
-        let report = app.knowledge.check(&base).await?;
+        let waiting = || ui::note(super::ingest::waiting(&base));
+        let report = app.knowledge.check_telling(&base, &waiting).await?;
         if !report.is_clean() {
             broken.push(base.clone());
         }

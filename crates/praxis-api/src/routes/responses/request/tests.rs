@@ -37,6 +37,10 @@ fn what_does_not_go_together_or_is_not_there_is_refused_by_name() {
         ),
         (json!({ "background": true, "store": false }), "background"),
         (
+            json!({ "prompt_cache_options": { "mode": "explicit" } }),
+            "prompt_cache_options.mode",
+        ),
+        (
             json!({ "model": "function:answer", "tools": [{ "type": "function" }] }),
             "tools",
         ),
@@ -99,7 +103,10 @@ fn a_request_comes_to_what_is_asked() {
     let schema = json!({ "type": "object", "properties": { "a": { "type": "integer" } } });
     let body = json!({
         "model": "m",
-        "text": { "format": { "type": "json_schema", "name": "a", "schema": schema, "strict": true } },
+        "text": {
+            "format": { "type": "json_schema", "name": "a", "schema": schema, "strict": true },
+            "verbosity": "low",
+        },
         "reasoning": { "effort": "high", "summary": "auto" },
         "temperature": 0.7,
         "top_p": 0.9,
@@ -108,11 +115,16 @@ fn a_request_comes_to_what_is_asked() {
         "top_logprobs": 2,
         "service_tier": "flex",
         "prompt_cache_key": "k",
+        "prompt_cache_retention": "24h",
+        "prompt_cache_options": { "ttl": "30m" },
         "truncation": "auto",
         "parallel_tool_calls": false,
         "metadata": { "topic": "demo" },
         "user": "ada",
-        "tools": [{ "type": "function", "name": "f", "parameters": null, "strict": false }],
+        "tools": [
+            { "type": "function", "name": "f", "parameters": null, "strict": false },
+            { "type": "function", "name": "g", "parameters": null, "strict": true },
+        ],
         "tool_choice": "required",
     });
     let request = read(body);
@@ -127,7 +139,21 @@ fn a_request_comes_to_what_is_asked() {
         (Some(ReasoningEffort::High), true)
     );
     assert_eq!((ask.top_logprobs, ask.priority), (Some(2), Priority::Batch));
-    assert_eq!((ask.tools.len(), ask.choice), (1, ToolChoice::Required));
+    assert_eq!((ask.tools.len(), ask.choice), (2, ToolChoice::Required));
+    let form = Form {
+        name: Some("a".to_owned()),
+        description: None,
+        strict: Some(true),
+    };
+    let extras = Extras {
+        verbosity: Some(Verbosity::Low),
+        service_tier: Some(ServiceTier::Flex),
+        cache_retention: Some(CacheRetention::Day),
+        cache_ttl: Some("30m".to_owned()),
+        form,
+        strict_tools: vec!["g".to_owned()],
+    };
+    assert_eq!(ask.extras, extras);
     assert!(ask.truncates && ask.parallel == Some(false));
     let echo = Value::Object(request.echo(&offered));
     for (field, value) in [
@@ -142,11 +168,17 @@ fn a_request_comes_to_what_is_asked() {
         ("store", json!(true)),
         (
             "text",
-            json!({ "format": { "type": "json_schema", "name": "a", "schema": schema, "strict": true } }),
+            json!({
+                "format": { "type": "json_schema", "name": "a", "schema": schema, "strict": true },
+                "verbosity": "low",
+            }),
         ),
         (
             "tools",
-            json!([{ "type": "function", "name": "f", "parameters": null, "strict": false }]),
+            json!([
+                { "type": "function", "name": "f", "parameters": null, "strict": false },
+                { "type": "function", "name": "g", "parameters": null, "strict": true },
+            ]),
         ),
     ] {
         assert_eq!(echo[field], value, "{field}");
