@@ -389,9 +389,9 @@ async fn a_request_whose_time_is_up_ends_with_a_timeout_and_frees_its_slot() {
     };
     let started = Instant::now();
     // One is being answered when its time is up, the other waits.
-    let mut running = chat(within(1500)).await.unwrap();
-    let mut waiting = chat(within(700)).await.unwrap();
-    for (stream, ms) in [(&mut waiting, 700), (&mut running, 1500)] {
+    let mut running = chat(within(800)).await.unwrap();
+    let mut waiting = chat(within(400)).await.unwrap();
+    for (stream, ms) in [(&mut waiting, 400), (&mut running, 800)] {
         let error = loop {
             match stream.next().await {
                 Some(Ok(_)) => {}

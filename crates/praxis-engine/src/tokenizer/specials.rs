@@ -171,7 +171,8 @@ mod tests {
             ("ends with <|im_end|>", false, false),
             ("> begins", false, true),
             ("_end|> begins", false, true),
-            ("im_end| begins", false, false),
+            ("im_end| begins", false, true),
+            ("end| begins", false, false),
             ("", false, false),
         ] {
             let found = (specials.begins_at_end(text), specials.ends_at_start(text));

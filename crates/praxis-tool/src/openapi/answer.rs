@@ -377,7 +377,7 @@ mod tests {
                 "application/json",
                 r#"{"error":{"message":"age is negative","code":3}}"#,
                 ErrorCode::InvalidRequest,
-                ": age is negative",
+                "age is negative",
             ),
             (
                 422,
