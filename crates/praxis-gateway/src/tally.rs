@@ -96,12 +96,15 @@ impl Due {
     }
 }
 
+/// An attempt, and at which model.
+pub(crate) type Try = (Arc<ChatTarget>, Tally);
+
 /// The attempts of a call, at all models that were asked.
 #[derive(Clone, Default)]
-pub(crate) struct Tries(Arc<Mutex<Vec<(Arc<ChatTarget>, Tally)>>>);
+pub(crate) struct Tries(Arc<Mutex<Vec<Try>>>);
 
 impl Tries {
-    fn all(&self) -> MutexGuard<'_, Vec<(Arc<ChatTarget>, Tally)>> {
+    fn all(&self) -> MutexGuard<'_, Vec<Try>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -128,7 +131,7 @@ impl Tries {
     }
 
     /// All attempts but the one that answered; nothing is left.
-    pub(crate) fn lost(&self, answered: Option<&Tally>) -> Vec<(Arc<ChatTarget>, Tally)> {
+    pub(crate) fn lost(&self, answered: Option<&Tally>) -> Vec<Try> {
         let mut all = std::mem::take(&mut *self.all());
         all.retain(|(_, tally)| answered.is_none_or(|by| !tally.is(by)));
         all

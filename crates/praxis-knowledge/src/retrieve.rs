@@ -6,6 +6,7 @@ mod understand;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -141,6 +142,7 @@ impl Opened {
             depth: depth(limit),
             scope,
             graph: None,
+            met_gone: AtomicBool::new(false),
         }
     }
 
@@ -200,26 +202,30 @@ impl Knowledge {
         })
     }
 
-    /// Searches a base. Where passages that it found are gone from the store, because their documents are being
-    /// replaced at this moment, it searches again as soon as what replaces them is indexed.
-    async fn search_base(
+    /// Looks for something in a base. It looks once more where it met a damaged index that is mended by now; and where
+    /// some of what it met is gone from the store, because documents are being replaced at this moment, as soon as
+    /// what replaces them is indexed.
+    async fn looked<T, Looking>(
         &self,
         name: &str,
-        query: &Query,
         cx: &CallContext,
-    ) -> Result<Retrieval, CallError> {
+        look: impl Fn() -> Looking,
+    ) -> Result<T, CallError>
+    where
+        Looking: Future<Output = Result<(T, Option<Arc<Snapshot>>), CallError>>,
+    {
         self.known_base(name, &cx.caller().clearance)?;
-        let (mut found, stale) = match self.passages_of(name, query, cx).await {
+        let (mut found, stale) = match look().await {
             Ok(found) => found,
             Err(error) => {
                 self.mended(name, error).await?;
-                self.passages_of(name, query, cx).await?
+                look().await?
             }
         };
         if let Some(stale) = stale
             && self.is_replaced(name, &stale).await?
         {
-            (found, _) = self.passages_of(name, query, cx).await?;
+            (found, _) = look().await?;
         }
         Ok(found)
     }
@@ -289,7 +295,7 @@ impl Knowledge {
         let vectors = &opened.snapshot.indexes.vectors;
         let vectors = |some: &[(ChunkId, f32)]| vectors.of(some.iter().map(|(id, _)| id));
         let ranked = spread(ranked, query.limit, settings.diversity, vectors);
-        let (mut passages, mut are_gone) = (Vec::new(), false);
+        let (mut passages, mut are_gone) = (Vec::new(), search.met_gone.into_inner());
         for (id, score) in ranked {
             if passages.len() == query.limit {
                 break;
@@ -328,7 +334,10 @@ impl Knowledge {
         let mut input = traced(query);
         input["level"] = json!("document");
         let (span, inner) = cx.span(SpanKind::Retrieval, name, input);
-        match self.documents_of(name, query, &inner).await {
+        match self
+            .looked(name, &inner, || self.ranked_documents(name, query, &inner))
+            .await
+        {
             Ok(found) => {
                 let read = found.documents.iter().map(|d| {
                     let text = d.passage.as_ref().map_or("", |p| p.text.as_str());
@@ -365,29 +374,6 @@ impl Knowledge {
             cx.taint().note_links(&json!([uri, text]));
             cx.taint().mark(&search_name(name));
         }
-    }
-
-    /// Searches a base for documents, and again as [`Knowledge::search_base`] does.
-    async fn documents_of(
-        &self,
-        name: &str,
-        query: &Query,
-        cx: &CallContext,
-    ) -> Result<FoundDocuments, CallError> {
-        self.known_base(name, &cx.caller().clearance)?;
-        let (mut found, stale) = match self.ranked_documents(name, query, cx).await {
-            Ok(found) => found,
-            Err(error) => {
-                self.mended(name, error).await?;
-                self.ranked_documents(name, query, cx).await?
-            }
-        };
-        if let Some(stale) = stale
-            && self.is_replaced(name, &stale).await?
-        {
-            (found, _) = self.ranked_documents(name, query, cx).await?;
-        }
-        Ok(found)
     }
 
     /// Documents, and the snapshot that found them, where some of them, or their best passages, are gone from the
@@ -430,6 +416,7 @@ impl Knowledge {
                 }
                 rankings.push((ranking, probe.weight));
             }
+            are_gone = search.met_gone.into_inner();
             let ranked = blend(&rankings, settings.fusion);
             let first = ranked.iter().take(settings.reads());
             let texts = self
@@ -553,7 +540,12 @@ impl Retriever for Knowledge {
         cx: &CallContext,
     ) -> Result<Retrieval, CallError> {
         let (span, inner) = cx.span(SpanKind::Retrieval, knowledge, traced(query));
-        match self.search_base(knowledge, query, &inner).await {
+        match self
+            .looked(knowledge, &inner, || {
+                self.passages_of(knowledge, query, &inner)
+            })
+            .await
+        {
             Ok(retrieval) => {
                 let read = retrieval.passages.iter();
                 let read = read.map(|p| (p.uri.as_str(), p.text.as_str()));

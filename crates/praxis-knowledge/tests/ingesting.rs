@@ -149,7 +149,6 @@ async fn is(knowledge: &Knowledge, name: &str, word: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-#[ignore = "known to fail: a search in the moment between the store and the indexes does not wait for these"]
 async fn a_document_is_found_in_its_old_or_its_new_form_while_an_ingest_runs() {
     let dir = tempfile::tempdir().unwrap();
     let names: Vec<String> = (0..10).map(|n| format!("doc{n}")).collect();
@@ -254,7 +253,6 @@ async fn replaced_in_store(dir: &Path, uri: &str, text: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "known to fail: a search in the moment between the store and the indexes does not wait for these"]
 async fn who_looks_between_the_store_and_the_indexes_waits_for_these() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "heron.md", "The heron stands in the reeds.");

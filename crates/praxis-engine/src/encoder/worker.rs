@@ -219,7 +219,8 @@ mod tests {
 
     #[test]
     fn a_text_that_fails_takes_no_other_calls_texts_with_it() {
-        let computes: [fn(&[u32]) -> Outputs<u32>; 2] = [divide, refuse];
+        type Compute = fn(&[u32]) -> Outputs<u32>;
+        let computes: [Compute; 2] = [divide, refuse];
         for compute in computes {
             let mut answers = Vec::new();
             let batch = [vec![5, 10], vec![4, 0], vec![20]].map(|inputs| {

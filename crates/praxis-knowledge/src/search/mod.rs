@@ -15,6 +15,7 @@ pub(crate) mod reading;
 pub(crate) mod rerank;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use praxis_core::{CallError, ChunkId, DocumentId};
 use praxis_store::Store;
@@ -51,6 +52,9 @@ pub(crate) struct Search<'a> {
     pub scope: &'a Scope,
     /// What the graph has for the question, and what it counts beside the other lanes.
     pub graph: Option<(&'a GraphHits, f32)>,
+    /// Whether it learned from its first passages and some of them were gone from the store: then the rest lead it,
+    /// away from what replaces them.
+    pub met_gone: AtomicBool,
 }
 
 /// A ranking with what made it.
@@ -199,10 +203,12 @@ impl Search<'_> {
         let mut passages: Vec<(Terms, f32)> = Vec::new();
         for (id, score) in before.iter().take(MODEL_PASSAGES) {
             let found = self.store.chunk(id, &self.scope.clearance).await;
-            if let Some(found) = found.map_err(internal)? {
-                let text = indexed_text(&found.title, &found.chunk.headings, &found.chunk.text);
-                passages.push((analyze(&text), *score));
-            }
+            let Some(found) = found.map_err(internal)? else {
+                self.met_gone.store(true, Ordering::Relaxed);
+                continue;
+            };
+            let text = indexed_text(&found.title, &found.chunk.headings, &found.chunk.text);
+            passages.push((analyze(&text), *score));
         }
         let known = self.scope.known_texts();
         let frequency = |word: &str| self.indexes.keywords.frequency(word, known);

@@ -74,7 +74,10 @@ async fn feedback_is_given_to_calls_that_the_caller_sees() {
     };
     assert_eq!(other.key, None);
 
-    assert_eq!(store.feedback_of(&own).await.unwrap(), [given.clone()]);
+    assert_eq!(
+        store.feedback_of(&own).await.unwrap(),
+        std::slice::from_ref(&given)
+    );
     let page = Page {
         limit: 10,
         ..Page::default()
@@ -84,7 +87,7 @@ async fn feedback_is_given_to_calls_that_the_caller_sees() {
         found.items
     };
     let any = FeedbackFilter::default;
-    assert_eq!(list(any(), hr()).await, [given.clone()]);
+    assert_eq!(list(any(), hr()).await, std::slice::from_ref(&given));
     assert_eq!(
         list(any(), all.clone()).await,
         [given.clone(), other.clone()]

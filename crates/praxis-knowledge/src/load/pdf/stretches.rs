@@ -95,12 +95,12 @@ impl<'a> Iterator for Stretches<'a> {
                 b'<' if doubled => depth += 1,
                 b']' => depth = depth.saturating_sub(1),
                 b'>' if doubled => depth = depth.saturating_sub(1),
-                b'B' | b'#' | b'+' | b'-' | b'.' if depth == 0 => {
-                    if begins_picture(&self.content[at..self.at]) {
-                        self.pictures += 1;
-                        self.whole &= self.picture();
-                        return Some(&self.content[begin..at]);
-                    }
+                b'B' | b'#' | b'+' | b'-' | b'.'
+                    if depth == 0 && begins_picture(&self.content[at..self.at]) =>
+                {
+                    self.pictures += 1;
+                    self.whole &= self.picture();
+                    return Some(&self.content[begin..at]);
                 }
                 _ => {}
             }

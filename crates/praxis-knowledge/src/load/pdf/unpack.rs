@@ -540,7 +540,7 @@ mod tests {
         let twice = [(Packing::Flate, Parameters::default()); 2];
         let mut spent = Vec::new();
         let unpacked = unpack(Cow::Borrowed(&bomb), &twice, 1 << 16, |bytes| {
-            spent.push(bytes)
+            spent.push(bytes);
         });
         assert_eq!(unpacked, Unpacked::TooMuch);
         assert!(spent.iter().sum::<usize>() < 1 << 16, "{spent:?}");
