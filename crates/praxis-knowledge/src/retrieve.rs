@@ -295,7 +295,8 @@ impl Knowledge {
         let vectors = &opened.snapshot.indexes.vectors;
         let vectors = |some: &[(ChunkId, f32)]| vectors.of(some.iter().map(|(id, _)| id));
         let ranked = spread(ranked, query.limit, settings.diversity, vectors);
-        let (mut passages, mut are_gone) = (Vec::new(), search.met_gone.into_inner());
+        let mut passages = Vec::new();
+        let mut are_gone = scope.lacks_replaced() || search.met_gone.into_inner();
         for (id, score) in ranked {
             if passages.len() == query.limit {
                 break;
@@ -416,7 +417,7 @@ impl Knowledge {
                 }
                 rankings.push((ranking, probe.weight));
             }
-            are_gone = search.met_gone.into_inner();
+            are_gone = scope.lacks_replaced() || search.met_gone.into_inner();
             let ranked = blend(&rankings, settings.fusion);
             let first = ranked.iter().take(settings.reads());
             let texts = self

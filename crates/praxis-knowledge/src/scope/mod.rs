@@ -44,6 +44,8 @@ pub(crate) struct Sets {
     chunks: IdSet,
     keywords: KeywordScope,
     document_keywords: KeywordScope,
+    /// Whether the indexes hold documents that the store no longer has.
+    lack_replaced: bool,
     /// Where the caller may not know of all documents, those it may know of.
     known: Option<Arc<Known>>,
 }
@@ -73,6 +75,12 @@ impl Scope {
             (Some(own), Some(others)) => Arc::ptr_eq(own, others),
             _ => false,
         }
+    }
+
+    /// Whether documents may be left out of it because they were being replaced when it was made: of what the store no
+    /// longer has, nothing tells who may read it or whether a filter holds.
+    pub fn lacks_replaced(&self) -> bool {
+        self.sets.as_ref().is_some_and(|sets| sets.lack_replaced)
     }
 
     /// Numbers of the chunks that count, where not all do.
@@ -227,7 +235,9 @@ impl Scoping<'_> {
                 .scope(|document| documents.contains(document))
                 .map_err(internal)
         };
+        let lack_replaced = !self.is_current && self.has_replaced().await?;
         let sets = Arc::new(Sets {
+            lack_replaced,
             keywords: texts(&self.indexes.keywords)?,
             document_keywords: texts(&self.indexes.document_keywords)?,
             documents,
@@ -245,6 +255,20 @@ impl Scoping<'_> {
             }
         });
         Ok(scope(Some(sets)))
+    }
+
+    /// Whether the indexes hold documents that the store no longer has.
+    async fn has_replaced(&self) -> Result<bool, CallError> {
+        let stored = self.store.generations(self.base).await.map_err(internal)?;
+        let stored: IdSet = stored
+            .into_iter()
+            .filter_map(|(_, generation)| u64::try_from(generation).ok())
+            .collect();
+        let (replaced, _) = self
+            .indexes
+            .vectors
+            .select(|document| !stored.contains(document));
+        Ok(!replaced.is_empty())
     }
 
     /// The documents that a caller may read, where that is not all of them.
