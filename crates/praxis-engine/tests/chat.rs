@@ -17,9 +17,11 @@ use common::answer;
 use futures::StreamExt;
 use praxis_core::chat::collect;
 use praxis_core::{
-    ChatChunk, ChatModel, ChatRequest, FinishReason, Message, ModelError, Priority, Sampling,
+    ChatChunk, ChatModel, ChatRequest, ChatStream, Constraint, FinishReason, Message, ModelError,
+    Priority, Sampling,
 };
 use praxis_engine::{ChatEngine, ChatOptions};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 fn request(text: &str, sampling: Sampling) -> ChatRequest {
@@ -321,7 +323,11 @@ fn endless() -> ChatRequest {
         max_tokens: Some(4000),
         ..Sampling::default()
     };
-    request(&"Write and write and write. ".repeat(120), sampling)
+    ChatRequest {
+        // Whatever is drawn, it does not end before so many characters.
+        constraint: Some(Constraint::Regex("(?s).{50000,}".to_owned())),
+        ..request(&"Write and write and write. ".repeat(120), sampling)
+    }
 }
 
 #[tokio::test]
@@ -389,9 +395,9 @@ async fn a_request_whose_time_is_up_ends_with_a_timeout_and_frees_its_slot() {
     };
     let started = Instant::now();
     // One is being answered when its time is up, the other waits.
-    let mut running = chat(within(800)).await.unwrap();
-    let mut waiting = chat(within(400)).await.unwrap();
-    for (stream, ms) in [(&mut waiting, 400), (&mut running, 800)] {
+    let mut running = chat(within(1500)).await.unwrap();
+    let mut waiting = chat(within(700)).await.unwrap();
+    for (stream, ms) in [(&mut waiting, 700), (&mut running, 1500)] {
         let error = loop {
             match stream.next().await {
                 Some(Ok(_)) => {}
@@ -411,20 +417,34 @@ async fn a_request_whose_time_is_up_ends_with_a_timeout_and_frees_its_slot() {
     drop(unheard);
 }
 
-#[tokio::test]
-async fn whoever_waits_is_answered_before_batch_requests() {
-    let Some(engine) = common::smollm2(ChatOptions {
+/// An engine that answers one request at a time, and is answering this one.
+async fn busy() -> Option<(ChatEngine, ChatStream)> {
+    let engine = common::smollm2(ChatOptions {
         parallel: 1,
         ..ChatOptions::default()
-    }) else {
-        return;
-    };
-    let started = Instant::now();
+    })?;
     let mut first = engine
         .chat(request("Say hi.", greedy(40)), CancellationToken::new())
         .await
         .unwrap();
     assert!(first.next().await.unwrap().is_ok(), "it left the queue");
+    Some((engine, first))
+}
+
+/// How long after `started` an answer is whole.
+fn whole(stream: ChatStream, started: Instant) -> JoinHandle<Duration> {
+    tokio::spawn(async move {
+        collect(stream).await.unwrap();
+        started.elapsed()
+    })
+}
+
+#[tokio::test]
+async fn whoever_waits_is_answered_before_batch_requests() {
+    let Some((engine, mut first)) = busy().await else {
+        return;
+    };
+    let started = Instant::now();
     let ask = |priority| {
         let request = ChatRequest {
             priority,
@@ -432,12 +452,7 @@ async fn whoever_waits_is_answered_before_batch_requests() {
         };
         engine.chat(request, CancellationToken::new())
     };
-    let end = |stream| {
-        tokio::spawn(async move {
-            collect(stream).await.unwrap();
-            started.elapsed()
-        })
-    };
+    let end = |stream| whole(stream, started);
     let batch = end(ask(Priority::Batch).await.unwrap());
     let interactive = end(ask(Priority::Interactive).await.unwrap());
     while first.next().await.is_some() {}
@@ -446,18 +461,10 @@ async fn whoever_waits_is_answered_before_batch_requests() {
 
 #[tokio::test]
 async fn callers_are_answered_in_turn() {
-    let Some(engine) = common::smollm2(ChatOptions {
-        parallel: 1,
-        ..ChatOptions::default()
-    }) else {
+    let Some((engine, mut first)) = busy().await else {
         return;
     };
     let started = Instant::now();
-    let mut first = engine
-        .chat(request("Say hi.", greedy(40)), CancellationToken::new())
-        .await
-        .unwrap();
-    assert!(first.next().await.unwrap().is_ok(), "it left the queue");
     let ask = |caller: &str| {
         let request = ChatRequest {
             caller: Some(caller.to_owned()),
@@ -465,12 +472,7 @@ async fn callers_are_answered_in_turn() {
         };
         engine.chat(request, CancellationToken::new())
     };
-    let end = |stream| {
-        tokio::spawn(async move {
-            collect(stream).await.unwrap();
-            started.elapsed()
-        })
-    };
+    let end = |stream| whole(stream, started);
     let mut flood = Vec::new();
     for _ in 0..3 {
         flood.push(end(ask("flood").await.unwrap()));

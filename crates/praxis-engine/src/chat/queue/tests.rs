@@ -37,6 +37,16 @@ fn push_of(queue: &Arc<Queue>, caller: Option<&str>, job: Job) -> Result<(), Mod
         .map(|place| place.take(job))
 }
 
+/// Adds requests of callers, with a name, a priority and how many seconds ago each came; their answers are kept.
+fn adder(queue: &Arc<Queue>) -> impl FnMut(&str, u32, Priority, u64) {
+    let (queue, mut answers) = (Arc::clone(queue), Vec::new());
+    move |caller, name, priority, ago| {
+        let (job, answer) = job(name, priority, ago, None);
+        answers.push(answer);
+        push_of(&queue, Some(caller), job).unwrap();
+    }
+}
+
 /// The names in the order in which the requests are served.
 fn served(queue: &Queue, wanted: Wanted) -> Vec<u32> {
     std::iter::from_fn(|| queue.pop(wanted))
@@ -140,12 +150,7 @@ fn a_request_that_is_being_prepared_has_its_place() {
 fn callers_are_served_in_turn_however_many_requests_one_has() {
     use Priority::{Batch, Interactive};
     let queue = Arc::new(Queue::new(100));
-    let mut answers = Vec::new();
-    let mut add = |caller: &str, name, priority, ago| {
-        let (job, answer) = job(name, priority, ago, None);
-        answers.push(answer);
-        push_of(&queue, Some(caller), job).unwrap();
-    };
+    let mut add = adder(&queue);
     // The flood was there first, and its oldest request is served first.
     for name in 0..4 {
         add("flood", name, Interactive, 20 - u64::from(name));
@@ -163,12 +168,7 @@ fn callers_are_served_in_turn_however_many_requests_one_has() {
 fn a_batch_request_is_not_put_off_by_callers_that_come_and_go() {
     use Priority::{Batch, Interactive};
     let queue = Arc::new(Queue::new(100));
-    let mut answers = Vec::new();
-    let mut add = |caller: &str, name, priority, ago| {
-        let (job, answer) = job(name, priority, ago, None);
-        answers.push(answer);
-        push_of(&queue, Some(caller), job).unwrap();
-    };
+    let mut add = adder(&queue);
     add("ann", 1, Interactive, 4);
     add("bob", 2, Batch, 35);
     add("carl", 3, Interactive, 3);
