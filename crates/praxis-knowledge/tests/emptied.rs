@@ -5,6 +5,8 @@
 
 #[path = "support/counts.rs"]
 mod counts;
+#[path = "support/git.rs"]
+mod git;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use praxis_knowledge::{BaseConfig, IngestReport, Knowledge};
 use praxis_store::Store;
 
 use counts::Counts;
+use git::git;
 
 /// Brings the base `docs` of a folder up to date, as its file says.
 async fn ingested(dir: &Path, toml: &str) -> (IngestReport, Vec<String>) {
@@ -120,18 +123,6 @@ async fn a_source_that_lists_next_to_nothing_is_taken_for_one_that_is_out_of_ord
     // Of few, few may be left.
     write(&file, &records(1));
     assert_eq!(ingested(dir.path(), TICKETS).await.0.removed, 2);
-}
-
-fn git(dir: &Path, args: &[&str]) {
-    let done = std::process::Command::new("git")
-        .arg("-C")
-        .arg(dir)
-        .args(["-c", "user.name=t", "-c", "user.email=t@example.com"])
-        .args(["-c", "commit.gpgsign=false"])
-        .args(args)
-        .output()
-        .unwrap();
-    assert!(done.status.success(), "{done:?}");
 }
 
 #[tokio::test]

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+#[path = "support/git.rs"]
+mod git;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -14,6 +17,8 @@ use praxis_core::{CallContext, Clearance, Embedder, ErrorCode, ModelError, Query
 use praxis_knowledge::{BaseConfig, IngestEvent, IngestReport, Knowledge};
 use praxis_store::Store;
 use tokio_util::sync::CancellationToken;
+
+use git::git;
 
 /// An embedder that counts what it embeds, with vectors of a length.
 struct Letters(Mutex<usize>, usize);
@@ -135,18 +140,6 @@ impl Stand {
 fn write(path: &Path, text: &str) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, text).unwrap();
-}
-
-fn git(dir: &Path, args: &[&str]) {
-    let done = std::process::Command::new("git")
-        .arg("-C")
-        .arg(dir)
-        .args(["-c", "user.name=t", "-c", "user.email=t@example.com"])
-        .args(["-c", "commit.gpgsign=false"])
-        .args(args)
-        .output()
-        .unwrap();
-    assert!(done.status.success(), "{done:?}");
 }
 
 const THREE: &str = "[source]\npaths = [\".\"]\nexclude = [\"*.jsonl\"]\n\

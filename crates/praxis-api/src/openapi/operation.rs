@@ -1,10 +1,13 @@
 //! An operation: what a method of a path is for, takes, gives and fails with. Left out: which there are, a module for
 //! each resource.
 
+use std::ops::RangeInclusive;
+
 use praxis_core::ErrorCode;
 use serde_json::{Map, Value, json};
 
 use super::failures::{Failures, headers_of};
+use super::shape::{limit, text, with, word};
 
 /// Where OpenAI's own reference is.
 const REFERENCE: &str = "https://platform.openai.com/docs/api-reference";
@@ -164,6 +167,26 @@ impl Operation {
     /// A header that may be sent.
     pub fn hears(self, name: &str, about: &str, schema: Value) -> Self {
         self.parameter("header", name, about, schema, false)
+    }
+
+    /// The parameters of a list as OpenAI's API pages them, with how many items a page may have and has without a word.
+    pub fn paged(self, limits: (RangeInclusive<usize>, usize)) -> Self {
+        self.asks("limit", "The most items.", limit(limits))
+            .asks(
+                "order",
+                "By the time when they were made: the newest first (`desc`), or the oldest.",
+                with(word(&["asc", "desc"]), json!({ "default": "desc" })),
+            )
+            .asks(
+                "after",
+                "The id of the item after which items are wanted.",
+                text(),
+            )
+            .asks(
+                "before",
+                "The id of the item before which items are wanted.",
+                text(),
+            )
     }
 
     /// Parameters of the query, as a type has them.

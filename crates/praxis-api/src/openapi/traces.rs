@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::operation::{BY_NAME, Operation};
 use super::schemas::says;
-use super::shape::{described, has, limit, list, object, page, text, time, with, word};
+use super::shape::{described, has, list, object, page, text, time, word};
 use super::{Writer, tags};
 use crate::routes::feedback::{Give, MOST_COMMENT, MOST_NAME};
 use crate::routes::paging::SHORT;
@@ -19,28 +19,6 @@ pub(super) fn describe(to: &mut Writer) {
     trace(to, &feedback);
     all_feedback(to, &feedback);
     give(to, feedback);
-}
-
-/// An operation with the parameters of a list.
-fn paged(operation: Operation) -> Operation {
-    operation
-        .asks("limit", "The most items.", limit(SHORT))
-        .asks(
-            "order",
-            "By time: the newest first (`desc`), or the oldest.",
-            with(word(&["asc", "desc"]), json!({ "default": "desc" })),
-        )
-        .asks(
-            "after",
-            "The id of the item after which items are wanted.",
-            text(),
-        )
-        .asks(
-            "before",
-            "The id of the item before which items are wanted.",
-            text(),
-        )
-        .fails(&[ErrorCode::InvalidRequest])
 }
 
 fn traces(to: &mut Writer) {
@@ -86,7 +64,7 @@ fn traces(to: &mut Writer) {
             word(&Thumb::ALL.map(Thumb::as_str)),
         )
         .gives("A page of traces.", page, Value::Null);
-    to.add(paged(operation));
+    to.add(operation.paged(SHORT).fails(&[ErrorCode::InvalidRequest]));
 }
 
 fn all_feedback(to: &mut Writer, feedback: &Value) {
@@ -105,7 +83,7 @@ fn all_feedback(to: &mut Writer, feedback: &Value) {
             word(&Thumb::ALL.map(Thumb::as_str)),
         )
         .gives("A page of feedback.", page, Value::Null);
-    to.add(paged(operation));
+    to.add(operation.paged(SHORT).fails(&[ErrorCode::InvalidRequest]));
 }
 
 fn give(to: &mut Writer, feedback: Value) {

@@ -3,7 +3,7 @@
 use praxis_core::ErrorCode;
 use serde_json::{Value, json};
 
-use super::{kind, metadata, page, paged};
+use super::{kind, metadata, page};
 use crate::openapi::operation::{BY_NAME, Operation};
 use crate::openapi::schemas::says;
 use crate::openapi::shape::{count, described, has, list, may, nullable, object, text, time, word};
@@ -62,7 +62,7 @@ pub(super) fn describe(to: &mut Writer) {
         .says("List batches", "Those that the caller may see.")
         .fails(&[ErrorCode::InvalidRequest])
         .gives("A page of batches.", all, json!(null));
-    to.add(paged(list, SHORT));
+    to.add(list.paged(SHORT));
     to.add(
         Operation::get("/v1/batches/{batch}", "retrieveBatch")
             .tag(tags::BATCHES)

@@ -3,7 +3,7 @@
 use praxis_core::ErrorCode;
 use serde_json::{Value, json};
 
-use super::{deleted, kind, page, paged};
+use super::{deleted, kind, page};
 use crate::openapi::operation::{BY_NAME, Operation};
 use crate::openapi::shape::{count, file, has, may, named, object, only, text, time, word};
 use crate::openapi::{Writer, tags};
@@ -69,7 +69,7 @@ pub(super) fn describe(to: &mut Writer) {
         .asks("purpose", "Only those that are for this.", text())
         .fails(&[ErrorCode::InvalidRequest])
         .gives("A page of files.", all, Value::Null);
-    to.add(paged(list, LONG));
+    to.add(list.paged(LONG));
     to.add(
         Operation::get("/v1/files/{file}", "retrieveFile")
             .tag(tags::FILES)

@@ -15,13 +15,10 @@ mod uploads;
 mod usage;
 mod vector_stores;
 
-use std::ops::RangeInclusive;
-
 use serde_json::{Value, json};
 
 use super::Writer;
-use super::operation::Operation;
-use super::shape::{self, has, kind, may, object, open_object, text, texts, with, word};
+use super::shape::{self, has, kind, may, object, open_object, text, texts, with};
 
 /// What every answer of a model is in.
 const OK: &str = "The answer.";
@@ -50,27 +47,6 @@ pub(super) fn describe(to: &mut Writer) {
 /// A list of these.
 fn page(of: Value) -> Value {
     shape::page("A page of a list.", of)
-}
-
-/// An operation with the parameters of a list that is paged so.
-fn paged(operation: Operation, limits: (RangeInclusive<usize>, usize)) -> Operation {
-    operation
-        .asks("limit", "The most items.", shape::limit(limits))
-        .asks(
-            "order",
-            "By the time when they were made: the newest first (`desc`), or the oldest.",
-            with(word(&["asc", "desc"]), json!({ "default": "desc" })),
-        )
-        .asks(
-            "after",
-            "The id of the item after which items are wanted.",
-            text(),
-        )
-        .asks(
-            "before",
-            "The id of the item before which items are wanted.",
-            text(),
-        )
 }
 
 /// What is answered for something that was deleted.

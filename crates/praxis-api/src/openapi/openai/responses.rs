@@ -4,7 +4,7 @@
 use praxis_core::ErrorCode;
 use serde_json::{Value, json};
 
-use super::{deleted, kind, metadata, page, paged, traced};
+use super::{deleted, kind, metadata, page, traced};
 use crate::openapi::operation::{BY_NAME, CALLS, FUNCTIONS, Operation};
 use crate::openapi::schemas::{Schemas, says};
 use crate::openapi::shape::{
@@ -219,7 +219,9 @@ fn one(operation: Operation, reference: &str) -> Operation {
 
 /// An operation with the parameters of a list of items.
 pub(super) fn listed(operation: Operation) -> Operation {
-    paged(operation, SHORT).asks("include", "What is told beside the items.", included())
+    operation
+        .paged(SHORT)
+        .asks("include", "What is told beside the items.", included())
 }
 
 /// What can be told beside items.

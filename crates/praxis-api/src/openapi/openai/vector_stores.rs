@@ -7,7 +7,7 @@ use praxis_core::ErrorCode;
 use serde_json::{Value, json};
 
 use self::shapes::{attributes, shapes};
-use super::{deleted, kind, paged};
+use super::{deleted, kind};
 use crate::openapi::operation::{BY_NAME, Operation};
 use crate::openapi::schemas::says;
 use crate::openapi::shape::{flag, has, list, named, nullable, number, object, only, text, with};
@@ -76,7 +76,7 @@ fn all(to: &mut Writer) {
         named("VectorStoreList"),
         Value::Null,
     );
-    to.add(paged(list, SHORT));
+    to.add(list.paged(SHORT));
 }
 
 fn one(to: &mut Writer) {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::request::Builder;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use praxis_core::Clearance;
+use praxis_core::function::now_ms;
 use praxis_store::{NewKey, Scopes};
 use serde_json::Value;
 
@@ -59,11 +60,46 @@ impl Server {
     pub fn router(&self) -> Router {
         crate::hardened(&self.state, crate::router(self.state.clone()))
     }
+
+    /// A new key of a name, for one scope and with one label: its secret.
+    pub async fn key(&self, name: &str, scope: &str, label: &str) -> String {
+        let new = NewKey {
+            name: name.to_owned(),
+            scopes: Scopes::parse([scope]).unwrap(),
+            clearance: Clearance::of([label]),
+            limits: Vec::new(),
+            expires_ms: None,
+        };
+        let made = self.state.store.create_key(new, now_ms()).await.unwrap();
+        made.unwrap().1.expose().to_owned()
+    }
+
+    /// What is answered to a key that sends JSON: the status, and the body if it is JSON.
+    pub async fn ask(
+        &self,
+        key: &str,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> (StatusCode, Value) {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::AUTHORIZATION, format!("Bearer {key}"))
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        let (status, _, value) = answer(&self.router(), request).await;
+        (status, value)
+    }
 }
 
-/// What a router answers: status, headers, and the body if it is JSON.
+/// What a router answers without a body: status, headers, and the body if it is JSON.
 pub(super) async fn ask(router: &Router, request: Builder) -> (StatusCode, HeaderMap, Value) {
-    let request = request.body(Body::empty()).unwrap();
+    answer(router, request.body(Body::empty()).unwrap()).await
+}
+
+async fn answer(router: &Router, request: Request<Body>) -> (StatusCode, HeaderMap, Value) {
     let service = TowerToHyperService::new(router.clone());
     let response = service.call(request).await.unwrap();
     let (parts, body) = response.into_parts();

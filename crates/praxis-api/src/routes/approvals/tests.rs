@@ -2,13 +2,9 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
-use axum::http::{Method, Request, StatusCode, header};
-use hyper::service::Service;
-use hyper_util::service::TowerToHyperService;
+use axum::http::{Method, StatusCode};
 use praxis_core::approval::{Entry, Outcome, Run, Wanted, digest};
 use praxis_core::{Clearance, Effect, Effects, TraceId};
-use praxis_store::{NewKey, Scopes};
 
 use super::*;
 use crate::openapi::tests::server::Server;
@@ -18,21 +14,7 @@ async fn server(keys: &[(&str, &str, &str)]) -> (Server, Vec<String>) {
     let server = Server::start(Some(&[("owner", "all")])).await;
     let mut secrets = Vec::new();
     for (name, scope, label) in keys {
-        let new = NewKey {
-            name: (*name).to_owned(),
-            scopes: Scopes::parse([scope]).unwrap(),
-            clearance: Clearance::of([*label]),
-            limits: Vec::new(),
-            expires_ms: None,
-        };
-        let (_, secret) = server
-            .state
-            .store
-            .create_key(new, now_ms())
-            .await
-            .unwrap()
-            .unwrap();
-        secrets.push(secret.expose().to_owned());
+        secrets.push(server.key(name, scope, label).await);
     }
     (server, secrets)
 }
@@ -59,30 +41,6 @@ async fn waiting(server: &Server, amount: i64) -> String {
     };
     let reserved = server.state.store.reserve_approval(&wanted, now_ms()).await;
     reserved.unwrap().unwrap().id
-}
-
-async fn ask(
-    server: &Server,
-    key: &str,
-    method: Method,
-    path: &str,
-    body: Value,
-) -> (StatusCode, Value) {
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(header::CONTENT_TYPE, "application/json")
-        .header(header::AUTHORIZATION, format!("Bearer {key}"))
-        .body(Body::from(body.to_string()))
-        .unwrap();
-    let service = TowerToHyperService::new(server.router());
-    let response = service.call(request).await.unwrap();
-    let (parts, body) = response.into_parts();
-    let bytes = to_bytes(body, 1 << 20).await.unwrap();
-    (
-        parts.status,
-        serde_json::from_slice(&bytes).unwrap_or_default(),
-    )
 }
 
 #[tokio::test]
@@ -126,12 +84,12 @@ async fn another_key_with_the_scope_decides() {
         (boss, Method::POST, json!({ "decision": "deny" }), 200, ""),
         (boss, Method::POST, approve.clone(), 400, "invalid_request"),
     ] {
-        let (got, answer) = ask(&server, key, method.clone(), &path, body.clone()).await;
+        let (got, answer) = server.ask(key, method.clone(), &path, body.clone()).await;
         assert_eq!(got.as_u16(), status, "{method} {body}: {answer}");
         let found = answer["error"]["code"].as_str().unwrap_or_default();
         assert_eq!(found, code, "{method} {body}: {answer}");
     }
-    let (_, found) = ask(&server, hr, Method::GET, &path, Value::Null).await;
+    let (_, found) = server.ask(hr, Method::GET, &path, Value::Null).await;
     assert_eq!(
         (&found["state"], &found["decided_by"]),
         (&json!("denied"), &json!("boss"))
@@ -147,7 +105,7 @@ async fn what_was_begun_is_approved_again_only_on_purpose() {
     let id = waiting(&server, 5).await;
     let path = format!("/praxis/v1/approvals/{id}");
     let approve = json!({ "decision": "approve" });
-    ask(&server, boss, Method::POST, &path, approve.clone()).await;
+    server.ask(boss, Method::POST, &path, approve.clone()).await;
     let run = Run {
         id: "r1".to_owned(),
         scope: "t2".to_owned(),
@@ -155,12 +113,12 @@ async fn what_was_begun_is_approved_again_only_on_purpose() {
     };
     let store = &server.state.store;
     assert!(store.consume_approval(&id, &run, now_ms()).await.unwrap());
-    let (status, answer) = ask(&server, boss, Method::POST, &path, approve).await;
+    let (status, answer) = server.ask(boss, Method::POST, &path, approve).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     let message = answer["error"]["message"].as_str().unwrap();
     assert!(message.contains("\"again\": true"), "{message}");
     let again = json!({ "decision": "approve", "again": true });
-    let (status, answer) = ask(&server, boss, Method::POST, &path, again).await;
+    let (status, answer) = server.ask(boss, Method::POST, &path, again).await;
     assert_eq!(
         (status, &answer["state"]),
         (StatusCode::OK, &json!("approved"))
@@ -174,21 +132,21 @@ async fn lists_and_the_log_come_in_pages() {
     let first = waiting(&server, 1).await;
     let second = waiting(&server, 2).await;
     let list = "/praxis/v1/approvals?state=pending&limit=1";
-    let (_, page) = ask(&server, boss, Method::GET, list, Value::Null).await;
+    let (_, page) = server.ask(boss, Method::GET, list, Value::Null).await;
     assert_eq!(
         (&page["last_id"], &page["has_more"]),
         (&json!(second), &json!(true))
     );
     let next = format!("{list}&after={second}");
-    let (_, page) = ask(&server, boss, Method::GET, &next, Value::Null).await;
+    let (_, page) = server.ask(boss, Method::GET, &next, Value::Null).await;
     assert_eq!(
         (&page["last_id"], &page["has_more"]),
         (&json!(first), &json!(false))
     );
-    let (_, page) = ask(&server, it, Method::GET, list, Value::Null).await;
+    let (_, page) = server.ask(it, Method::GET, list, Value::Null).await;
     assert_eq!(page["data"], json!([]));
     let wrong = "/praxis/v1/approvals?state=open";
-    let (status, answer) = ask(&server, boss, Method::GET, wrong, Value::Null).await;
+    let (status, answer) = server.ask(boss, Method::GET, wrong, Value::Null).await;
     assert_eq!(
         (status.as_u16(), &answer["error"]["param"]),
         (400, &json!("state"))
@@ -231,7 +189,7 @@ async fn lists_and_the_log_come_in_pages() {
         ("outcome=done", &[], false),
     ] {
         let path = format!("/praxis/v1/audit?{query}");
-        let (_, page) = ask(&server, boss, Method::GET, &path, Value::Null).await;
+        let (_, page) = server.ask(boss, Method::GET, &path, Value::Null).await;
         let found = page["data"].as_array().unwrap().iter();
         let found: Vec<&str> = found
             .map(|logged| logged["call"].as_str().unwrap())
@@ -239,11 +197,13 @@ async fn lists_and_the_log_come_in_pages() {
         assert_eq!(found, calls, "{query}");
         assert_eq!(page["has_more"], has_more, "{query}");
     }
-    let (_, page) = ask(&server, it, Method::GET, "/praxis/v1/audit", Value::Null).await;
+    let (_, page) = server
+        .ask(it, Method::GET, "/praxis/v1/audit", Value::Null)
+        .await;
     assert_eq!((&page["data"], &page["last"]), (&json!([]), &Value::Null));
     for (query, param) in [("after=x", "after"), ("outcome=made", "outcome")] {
         let path = format!("/praxis/v1/audit?{query}");
-        let (status, answer) = ask(&server, boss, Method::GET, &path, Value::Null).await;
+        let (status, answer) = server.ask(boss, Method::GET, &path, Value::Null).await;
         assert_eq!(
             (status.as_u16(), &answer["error"]["param"]),
             (400, &json!(param))
@@ -269,7 +229,7 @@ async fn who_may_decide_is_told_how_many_wait() {
         .zip([json!(0), json!(2), json!(0), Value::Null])
         .map(|((key, status), count)| (key, status, count))
     {
-        let (got, answer) = ask(&server, key, Method::GET, path, Value::Null).await;
+        let (got, answer) = server.ask(key, Method::GET, path, Value::Null).await;
         assert_eq!(
             (got.as_u16(), &answer["count"]),
             (status, &count),

@@ -1,12 +1,8 @@
 //! Who says what of which calls, over HTTP, and lists of traces that go by it.
 
-use axum::body::{Body, to_bytes};
-use axum::http::{Method, Request, StatusCode, header};
-use hyper::service::Service;
-use hyper_util::service::TowerToHyperService;
+use axum::http::{Method, StatusCode};
 use praxis_core::trace::{Span, SpanKind, SpanStatus};
 use praxis_core::{Caller, Clearance, Money, SpanId, Usage};
-use praxis_store::{NewKey, Scopes};
 
 use super::*;
 use crate::openapi::tests::server::Server;
@@ -16,15 +12,7 @@ async fn server(keys: &[(&str, &str)]) -> (Server, Vec<String>) {
     let server = Server::start(Some(&[("owner", "all")])).await;
     let mut secrets = vec![server.keys["owner"].clone()];
     for (name, scope) in keys {
-        let new = NewKey {
-            name: (*name).to_owned(),
-            scopes: Scopes::parse([scope]).unwrap(),
-            clearance: Clearance::of(["hr"]),
-            limits: Vec::new(),
-            expires_ms: None,
-        };
-        let made = server.state.store.create_key(new, now_ms()).await.unwrap();
-        secrets.push(made.unwrap().1.expose().to_owned());
+        secrets.push(server.key(name, scope, "hr").await);
     }
     (server, secrets)
 }
@@ -55,28 +43,6 @@ async fn called(server: &Server) -> TraceId {
     trace_id
 }
 
-async fn ask(
-    server: &Server,
-    key: &str,
-    method: Method,
-    path: &str,
-    body: Value,
-) -> (StatusCode, Value) {
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(header::CONTENT_TYPE, "application/json")
-        .header(header::AUTHORIZATION, format!("Bearer {key}"))
-        .body(Body::from(body.to_string()))
-        .unwrap();
-    let service = TowerToHyperService::new(server.router());
-    let response = service.call(request).await.unwrap();
-    let (parts, body) = response.into_parts();
-    let bytes = to_bytes(body, 1 << 20).await.unwrap();
-    let value = serde_json::from_slice(&bytes).unwrap_or_default();
-    (parts.status, value)
-}
-
 #[tokio::test]
 async fn feedback_is_kept_with_the_trace_of_whom_it_is_about() {
     let keys = [("hr", "traces"), ("it", "traces"), ("chats", "chat")];
@@ -99,22 +65,22 @@ async fn feedback_is_kept_with_the_trace_of_whom_it_is_about() {
         (hr, with("score", Value::Null), 400, json!("thumb")),
         (hr, with("by", json!("b".repeat(201))), 400, json!("by")),
     ] {
-        let (found, answer) = ask(&server, key, Method::POST, path, body.clone()).await;
+        let (found, answer) = server.ask(key, Method::POST, path, body.clone()).await;
         assert_eq!(found.as_u16(), status, "{body}: {answer}");
         assert_eq!(answer["error"]["param"], param, "{body}: {answer}");
     }
-    let (status, kept) = ask(&server, hr, Method::POST, path, down).await;
+    let (status, kept) = server.ask(hr, Method::POST, path, down).await;
     assert_eq!(status, StatusCode::OK, "{kept}");
     assert_eq!((&kept["key"], &kept["by"]), (&json!("hr"), &json!("ada")));
 
-    let (_, seen) = ask(
-        &server,
-        owner,
-        Method::GET,
-        &format!("/praxis/v1/traces/{trace}"),
-        Value::Null,
-    )
-    .await;
+    let (_, seen) = server
+        .ask(
+            owner,
+            Method::GET,
+            &format!("/praxis/v1/traces/{trace}"),
+            Value::Null,
+        )
+        .await;
     assert_eq!(seen["feedback"], json!([kept]));
     for (key, query, count) in [
         (owner, "", 1),
@@ -123,7 +89,7 @@ async fn feedback_is_kept_with_the_trace_of_whom_it_is_about() {
         (it, "", 0),
     ] {
         let path = format!("{path}{query}");
-        let (_, list) = ask(&server, key, Method::GET, &path, Value::Null).await;
+        let (_, list) = server.ask(key, Method::GET, &path, Value::Null).await;
         assert_eq!(list["data"].as_array().unwrap().len(), count, "{list}");
     }
 }
@@ -137,7 +103,7 @@ async fn traces_are_listed_for_who_sees_them() {
     let (first, second) = (called(&server).await, called(&server).await);
     let list = async |key: &str, query: &str| {
         let path = format!("/praxis/v1/traces{query}");
-        ask(&server, key, Method::GET, &path, Value::Null).await
+        server.ask(key, Method::GET, &path, Value::Null).await
     };
     let (_, page) = list(hr, "?limit=1").await;
     assert_eq!(

@@ -431,24 +431,8 @@ fn undo_tiff(mut data: Vec<u8>, row: usize, pixel: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
-    use flate2::Compression;
-    use flate2::write::{DeflateEncoder, ZlibEncoder};
-
     use super::*;
-
-    fn zlib(data: &[u8]) -> Vec<u8> {
-        let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
-        packed.write_all(data).unwrap();
-        packed.finish().unwrap()
-    }
-
-    fn deflate(data: &[u8]) -> Vec<u8> {
-        let mut packed = DeflateEncoder::new(Vec::new(), Compression::best());
-        packed.write_all(data).unwrap();
-        packed.finish().unwrap()
-    }
+    use crate::load::tests::packing::{deflate, zlib};
 
     /// LZW of codes of nine bits, which is all that short data has.
     fn lzw_codes(codes: &[usize]) -> Vec<u8> {

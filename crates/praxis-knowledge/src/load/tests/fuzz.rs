@@ -6,11 +6,10 @@
 use std::io::{Cursor, Read, Write};
 use std::time::{Duration, Instant};
 
-use flate2::Compression;
 use flate2::read::ZlibDecoder;
-use flate2::write::ZlibEncoder;
 
 use super::hostile::{check, samples};
+use super::packing::zlib;
 use super::*;
 
 /// The longest that one small file may take.
@@ -128,9 +127,7 @@ fn change_stream(bytes: &[u8], dice: &mut Dice) -> Option<Vec<u8>> {
     }
     change(&mut content, dice);
     if is_packed {
-        let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
-        packed.write_all(&content).ok()?;
-        content = packed.finish().ok()?;
+        content = zlib(&content);
         // What stands behind the end of packed data is nothing, and objects keep their places.
         content.resize(content.len().max(end - begin), 0);
     }

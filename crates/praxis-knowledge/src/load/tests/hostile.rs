@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::docx::docx;
+use super::packing::zlib;
 use super::pdf::{FIXTURES, fixture};
 use super::*;
 
@@ -273,13 +274,7 @@ fn a_form_that_shows_itself_ends() {
 
 #[test]
 fn streams_that_unpack_beyond_the_limit_are_refused() {
-    use std::io::Write;
-    let pack = |text: &str| {
-        let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
-        packed.write_all(text.as_bytes()).unwrap();
-        packed.finish().unwrap()
-    };
-    let bomb = pack(&"0 0 m ".repeat(4_000_000));
+    let bomb = zlib(&b"0 0 m ".repeat(4_000_000));
     let limits = LoadLimits {
         max_bytes: 1 << 20,
         ..LoadLimits::default()

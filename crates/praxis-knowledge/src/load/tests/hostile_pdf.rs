@@ -1,12 +1,9 @@
 //! PDFs of people who mean harm: small files that would be unpacked, shown or walked through without end. Each is refused,
 //! or read as far as the bounds go; what the bounds are is asserted, not how long it took.
 
-use std::io::Write;
-
-use flate2::Compression;
-use flate2::write::{DeflateEncoder, ZlibEncoder};
 use md5::{Digest, Md5};
 
+use super::packing::{deflate, zlib};
 use super::pdf::{FIXTURES, document, fixture, page_of};
 use super::*;
 
@@ -15,18 +12,6 @@ const LIMITS: LoadLimits = LoadLimits {
     max_bytes: 1 << 20,
     timeout: Duration::from_secs(120),
 };
-
-fn zlib(data: &[u8]) -> Vec<u8> {
-    let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
-    packed.write_all(data).unwrap();
-    packed.finish().unwrap()
-}
-
-fn deflate(data: &[u8]) -> Vec<u8> {
-    let mut packed = DeflateEncoder::new(Vec::new(), Compression::best());
-    packed.write_all(data).unwrap();
-    packed.finish().unwrap()
-}
 
 /// LZW of seven megabytes of spaces: each code is the one that it makes, a character longer than the last.
 fn lzw() -> Vec<u8> {

@@ -9,6 +9,7 @@ mod hostile_sheets;
 mod html;
 mod mail;
 mod office;
+pub(super) mod packing;
 mod pdf;
 mod records;
 mod tables;

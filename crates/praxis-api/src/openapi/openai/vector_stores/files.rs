@@ -3,7 +3,7 @@
 use praxis_core::ErrorCode;
 use serde_json::{Value, json};
 
-use super::super::{deleted, kind, paged};
+use super::super::{deleted, kind};
 use super::{ONE, of};
 use crate::openapi::Writer;
 use crate::openapi::operation::{BY_NAME, Operation};
@@ -55,7 +55,7 @@ fn members(to: &mut Writer) {
         named("VectorStoreFileList"),
         Value::Null,
     );
-    to.add(paged(list, SHORT));
+    to.add(list.paged(SHORT));
 }
 
 fn status() -> Value {
@@ -202,5 +202,5 @@ fn file_batches(to: &mut Writer) {
         named("VectorStoreFileList"),
         Value::Null,
     );
-    to.add(paged(list, SHORT));
+    to.add(list.paged(SHORT));
 }
