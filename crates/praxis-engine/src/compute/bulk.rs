@@ -1,4 +1,4 @@
-//! Products of many rows of activations on the processor's matrix unit, where it has one: weights
+//! Products of many rows of activations where the processor has a [`Unit`] for them: weights
 //! become bfloat16 tiles in the second-level cache, some matrix rows at a time, and all activations
 //! pass by them. A weight is rounded after its scale is applied, so that one sum runs over all of a
 //! row and no scale is needed behind it.
@@ -13,18 +13,15 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 pub(crate) use super::amx::ROWS;
-use super::amx::{Amx, DEPTH, Operands, Tiles};
+use super::amx::{DEPTH, Operands, Tiles};
 use super::line::{Line, room};
 use super::math::silu;
 use super::shared::Disjoint;
 use super::simd::{self, Isa, Kernel};
+use super::unit::{Registers, Unit};
 
 /// Values along a sum in a tile.
 pub(crate) const GROUP: usize = DEPTH;
-
-/// Weight tiles that are made at a time: half of the second-level cache of a processor with the
-/// unit.
-const KEPT: usize = 1024;
 
 /// Groups of a row whose tiles are made at a time at most.
 const GROUPS: usize = 64;
@@ -178,6 +175,15 @@ thread_local! {
     static PANEL: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
 }
 
+/// Weight tiles that are made at a time: half of the second-level cache of a processor with the
+/// unit.
+fn kept(unit: Unit) -> usize {
+    match unit {
+        Unit::Matrix(_) => 1024,
+        Unit::Vector(_) => 512,
+    }
+}
+
 /// Of so many weight tiles of 16 rows, how many a task takes: an even number, about `most` at the
 /// most, so that all threads get as many tasks.
 fn share(tiles: usize, most: usize) -> usize {
@@ -194,6 +200,7 @@ fn groups_at_once(groups: usize) -> usize {
 
 /// A product of activations with a matrix.
 pub(crate) struct Product<'a> {
+    unit: Unit,
     x: &'a Bulk,
     matrix: &'a dyn Wide,
     /// Rows of the matrix: columns of the output.
@@ -205,9 +212,16 @@ pub(crate) struct Product<'a> {
 
 impl<'a> Product<'a> {
     /// `x` times a matrix of so many rows, to the rows of the output from `first`.
-    pub(crate) fn new(x: &'a Bulk, matrix: &'a dyn Wide, columns: usize, first: usize) -> Self {
-        let most = KEPT / groups_at_once(x.groups.max(1));
+    pub(crate) fn new(
+        unit: Unit,
+        x: &'a Bulk,
+        matrix: &'a dyn Wide,
+        columns: usize,
+        first: usize,
+    ) -> Self {
+        let most = kept(unit) / groups_at_once(x.groups.max(1));
         Self {
+            unit,
             x,
             matrix,
             columns,
@@ -225,11 +239,11 @@ impl<'a> Product<'a> {
     }
 
     /// Computes one task.
-    pub(crate) fn run(&self, amx: Amx, task: usize, out: &Disjoint<'_>) {
+    pub(crate) fn run(&self, task: usize, out: &Disjoint<'_>) {
         let all = self.columns.div_ceil(ROWS);
         let tiles = task * self.share..all.min((task + 1) * self.share);
         let mut panel = PANEL.take();
-        let registers = amx.configure();
+        let registers = self.unit.configure();
         let at_once = groups_at_once(self.x.groups);
         for start in (0..self.x.groups).step_by(at_once) {
             let groups = start..self.x.groups.min(start + at_once);
@@ -248,7 +262,7 @@ impl<'a> Product<'a> {
 
     /// Adds a block's products to the output, or puts them there where the sum begins.
     #[inline(always)]
-    fn put(&self, registers: &Tiles, block: &Block<'_>, column: usize, out: &Disjoint<'_>) {
+    fn put(&self, registers: &Registers, block: &Block<'_>, column: usize, out: &Disjoint<'_>) {
         let first = self.first + block.row_tile * ROWS;
         let rows = (block.shape.0 * ROWS).min(self.x.rows - block.row_tile * ROWS);
         let columns = (block.shape.1 * ROWS).min(self.columns - column);
@@ -276,9 +290,9 @@ impl<'a> Product<'a> {
     }
 }
 
-/// `sums[i, j] += sum_k rows[i, k] * columns[k, j]` for one or two tiles of rows and any number of
-/// tiles of columns, each of `steps` tiles one behind the other; `fresh`: whatever is in the sums'
-/// place. A row of sums begins `stride` floats behind the one before.
+/// On the matrix unit, `sums[i, j] += sum_k rows[i, k] * columns[k, j]` for one or two tiles of
+/// rows and any number of tiles of columns, each of `steps` tiles one behind the other; `fresh`:
+/// whatever is in the sums' place. A row of sums begins `stride` floats behind the one before.
 #[inline(always)]
 pub(crate) fn multiply(
     registers: &Tiles,
@@ -368,7 +382,7 @@ impl<'a> Block<'a> {
     /// # Safety
     /// So many sums are there, and nobody else's.
     #[inline(always)]
-    unsafe fn multiply(&self, registers: &Tiles, sums: *mut f32, stride: usize) {
+    unsafe fn multiply(&self, registers: &Registers, sums: *mut f32, stride: usize) {
         let operands = Operands {
             rows: self.rows,
             columns: self.columns,
@@ -382,7 +396,7 @@ impl<'a> Block<'a> {
     }
 
     #[inline(always)]
-    fn multiply_into(&self, registers: &Tiles, sums: &mut Sums) {
+    fn multiply_into(&self, registers: &Registers, sums: &mut Sums) {
         let start = sums.0.as_mut_ptr().cast();
         // SAFETY: a block has at most as many sums.
         unsafe { self.multiply(registers, start, size_of_val(&sums.0[0])) };
@@ -392,6 +406,7 @@ impl<'a> Block<'a> {
 /// The first half of a gated feed-forward layer: `silu(x * gate) * (x * up)`, as the activations of
 /// the second half. What lies between never leaves the first-level cache.
 pub(crate) struct Gated<'a> {
+    unit: Unit,
     x: &'a Bulk,
     matrices: [&'a dyn Wide; 2],
     columns: usize,
@@ -400,10 +415,16 @@ pub(crate) struct Gated<'a> {
 
 impl<'a> Gated<'a> {
     /// The activations with two matrices of so many rows, a multiple of 32.
-    pub(crate) fn new(x: &'a Bulk, matrices: [&'a dyn Wide; 2], columns: usize) -> Self {
+    pub(crate) fn new(
+        unit: Unit,
+        x: &'a Bulk,
+        matrices: [&'a dyn Wide; 2],
+        columns: usize,
+    ) -> Self {
         debug_assert!(columns.is_multiple_of(GROUP));
-        let most = (KEPT / 2 / x.groups.max(1)).max(2);
+        let most = (kept(unit) / 2 / x.groups.max(1)).max(2);
         Self {
+            unit,
             x,
             matrices,
             columns,
@@ -412,7 +433,7 @@ impl<'a> Gated<'a> {
     }
 
     /// Computes all.
-    pub(crate) fn run(&self, amx: Amx, out: &mut Bulk) {
+    pub(crate) fn run(&self, out: &mut Bulk) {
         let out = out.filler(self.x.rows, self.columns);
         if out.len == 0 {
             return;
@@ -422,11 +443,11 @@ impl<'a> Gated<'a> {
             .into_par_iter()
             .for_each(|task| {
                 let tiles = task * self.share..all.min((task + 1) * self.share);
-                self.part(amx, tiles, &out);
+                self.part(tiles, &out);
             });
     }
 
-    fn part(&self, amx: Amx, tiles: Range<usize>, out: &Filler<'_>) {
+    fn part(&self, tiles: Range<usize>, out: &Filler<'_>) {
         let mut panel = PANEL.take();
         let groups = 0..self.x.groups;
         let lines = 2 * tiles.len() * groups.len() * ROWS;
@@ -435,7 +456,7 @@ impl<'a> Gated<'a> {
         for (matrix, lines) in self.matrices.into_iter().zip([&mut *gate, &mut *up]) {
             matrix.widen(tiles.clone(), groups.clone(), lines);
         }
-        let registers = amx.configure();
+        let registers = self.unit.configure();
         let mut sums = [Sums::default(), Sums::default()];
         for row_tile in (0..self.x.row_tiles()).step_by(2) {
             for i in (0..tiles.len()).step_by(2) {

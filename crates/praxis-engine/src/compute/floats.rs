@@ -3,8 +3,8 @@
 //! a tile, one row to a lane, so that no sum crosses lanes: for each column the weights of all rows
 //! stand side by side.
 //!
-//! On the matrix unit of a processor that has one, see [`super::bulk`], prompts are multiplied with
-//! 16-bit weights as bfloat16, which is what nearly all of them were before they were stored.
+//! On a processor with a unit for bfloat16, see [`super::bulk`], prompts are multiplied with 16-bit
+//! weights as bfloat16, which is what nearly all of them were before they were stored.
 //!
 //! Few rows of activations (decoding) widen the weights in registers, as they come from memory; for
 //! many (prefill) 16-bit weights are widened once, into the second-level cache. Sums are made of
@@ -24,6 +24,7 @@ use super::linear::{Input, Matrix};
 use super::pages::Pages;
 use super::shared::Disjoint;
 use super::simd::{self, Isa, Kernel};
+use super::unit::Unit;
 use crate::dtype::Dtype;
 use crate::gguf::MappedTensor;
 
@@ -213,7 +214,7 @@ impl<I: Isa, N: Number, const T: usize> Matrix for Floats<I, N, T> {
         });
     }
 
-    fn wide(&self) -> Option<&dyn Wide> {
+    fn wide(&self, _: Unit) -> Option<&dyn Wide> {
         // Whoever keeps 32 bits wants them.
         let fits =
             N::BYTES == 2 && I::LANES == bulk::ROWS && self.columns.is_multiple_of(bulk::GROUP);

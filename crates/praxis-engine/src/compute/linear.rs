@@ -15,6 +15,7 @@ use super::floats;
 use super::math::{dot, swiglu};
 use super::packed::{self, Activations};
 use super::shared::Disjoint;
+use super::unit::Unit;
 use crate::dtype::{self, Dtype};
 use crate::error::EngineError;
 use crate::gguf::{Gguf, MappedTensor};
@@ -31,9 +32,9 @@ pub(crate) trait Matrix: Send + Sync {
     /// Computes one task of `out[i, j] = sum_k x[i, k] * self[j, k]`: some `j` for all `i`.
     fn run(&self, task: usize, x: &Input<'_>, out: &Disjoint<'_>);
 
-    /// The matrix for the matrix unit, where it can be had so: then only the first rows, those not in
-    /// bulk, are computed by [`Matrix::run`].
-    fn wide(&self) -> Option<&dyn Wide> {
+    /// The matrix for a unit, where it can be had so and is multiplied faster: then only the first
+    /// rows, those not in bulk, are computed by [`Matrix::run`].
+    fn wide(&self, _: Unit) -> Option<&dyn Wide> {
         None
     }
 
@@ -65,24 +66,37 @@ pub(crate) struct Rounded {
 
 /// Rows of activations, as the matrices of a product want them.
 pub(crate) struct Input<'a> {
+    /// What multiplies the rows in bulk with those matrices that can be had for it.
+    unit: Option<Unit>,
     columns: usize,
     rows: usize,
     /// How many of the rows do not come in bulk: the first.
     single: usize,
     /// As they are; those in bulk may be missing.
     pub(super) x: &'a [f32],
-    /// The single rows in 8 bits, where a matrix wants that.
+    /// In 8 bits, where a matrix wants that: the single rows, or all where it is not for the unit.
     pub(super) rounded: &'a Activations,
-    /// The other rows, for the matrix unit.
+    /// The rows in bulk, for the unit.
     bulk: &'a Bulk,
 }
 
 impl<'a> Input<'a> {
     /// Rows of as many activations as the matrices have columns. Those behind the first `single` come
-    /// in bulk and are multiplied by the matrix unit, where there is one: which way a row goes must
-    /// not depend on the other rows of a pass, or its result would. `rounded` is memory that is used
-    /// again.
+    /// in bulk and are multiplied by the processor's unit, where it has one that takes the matrix:
+    /// which way a row goes must not depend on the other rows of a pass, or its result would.
+    /// `rounded` is memory that is used again.
     pub(crate) fn new(
+        x: &'a [f32],
+        single: usize,
+        matrices: &[&dyn Matrix],
+        rounded: &'a mut Rounded,
+    ) -> Self {
+        Self::on(Unit::detect(), x, single, matrices, rounded)
+    }
+
+    /// [`Input::new`] for a unit, or for none.
+    pub(super) fn on(
+        unit: Option<Unit>,
         x: &'a [f32],
         single: usize,
         matrices: &[&dyn Matrix],
@@ -94,14 +108,18 @@ impl<'a> Input<'a> {
             "shapes of a product"
         );
         let rows = x.len() / columns;
-        let single = Amx::detect().map_or(rows, |_| single);
-        if matrices.iter().any(|matrix| matrix.rounds()) {
-            rounded.bytes.round(&x[..single * columns], columns);
+        let single = unit.map_or(rows, |_| single);
+        let in_bulk = |matrix: &&dyn Matrix| unit.is_some_and(|unit| matrix.wide(unit).is_some());
+        let rounding = matrices.iter().filter(|matrix| matrix.rounds());
+        let in_bytes = rounding.map(|matrix| if in_bulk(matrix) { single } else { rows });
+        if let Some(rows) = in_bytes.max() {
+            rounded.bytes.round(&x[..rows * columns], columns);
         }
-        if matrices.iter().any(|matrix| matrix.wide().is_some()) {
+        if matrices.iter().any(in_bulk) {
             rounded.bulk.round(&x[single * columns..], columns);
         }
         Self {
+            unit,
             columns,
             rows,
             single,
@@ -119,11 +137,8 @@ impl<'a> Input<'a> {
 
     /// Number of rows that [`Matrix::run`] of a matrix computes.
     pub(super) fn rows_for(&self, matrix: &dyn Matrix) -> usize {
-        if matrix.wide().is_some() {
-            self.single
-        } else {
-            self.rows
-        }
+        let wide = self.unit.and_then(|unit| matrix.wide(unit));
+        wide.map_or(self.rows, |_| self.single)
     }
 
     /// One row as it was given.
@@ -173,8 +188,9 @@ pub(crate) fn multiply_beside<const N: usize>(
         out.resize(x.rows * matrix.rows(), 0.0);
     }
     let bulk = matrices.map(|matrix| {
-        let wide = matrix.wide()?;
-        (x.single < x.rows).then(|| bulk::Product::new(x.bulk, wide, matrix.rows(), x.single))
+        let unit = x.unit?;
+        let wide = matrix.wide(unit)?;
+        (x.single < x.rows).then(|| bulk::Product::new(unit, x.bulk, wide, matrix.rows(), x.single))
     });
     let tasks: [[usize; 2]; N] = std::array::from_fn(|i| {
         let in_bulk = bulk[i].as_ref().map_or(0, bulk::Product::tasks);
@@ -194,8 +210,8 @@ pub(crate) fn multiply_beside<const N: usize>(
             which += 1;
         }
         let (matrix, out) = (which / 2, &parts[which / 2]);
-        match (&bulk[matrix], Amx::detect()) {
-            (Some(product), Some(amx)) if which % 2 == 1 => product.run(amx, task, out),
+        match &bulk[matrix] {
+            Some(product) if which % 2 == 1 => product.run(task, out),
             _ => matrices[matrix].run(task, x, out),
         }
     });
@@ -211,10 +227,10 @@ pub(crate) fn gated<'a>(
     rounded: &'a mut Rounded,
 ) -> Input<'a> {
     let columns = down.columns();
-    let in_bulk = Amx::detect().and_then(|amx| {
-        down.wide()?;
-        let matrices = [gate.wide()?, up.wide()?];
-        (x.single < x.rows).then(|| (amx, Gated::new(x.bulk, matrices, columns)))
+    let in_bulk = x.unit.and_then(|unit| {
+        down.wide(unit)?;
+        let matrices = [gate.wide(unit)?, up.wide(unit)?];
+        (x.single < x.rows).then(|| Gated::new(unit, x.bulk, matrices, columns))
     });
     let single = Input {
         rows: if in_bulk.is_some() { x.single } else { x.rows },
@@ -222,14 +238,15 @@ pub(crate) fn gated<'a>(
     };
     multiply(&single, [gate, up], [&mut *between, &mut *other]);
     swiglu(between, other);
-    let Some((amx, in_bulk)) = in_bulk else {
-        return Input::new(between, x.single, &[down], rounded);
+    let Some(in_bulk) = in_bulk else {
+        return Input::on(x.unit, between, x.single, &[down], rounded);
     };
     if down.rounds() {
         rounded.bytes.round(between, columns);
     }
-    in_bulk.run(amx, &mut rounded.bulk);
+    in_bulk.run(&mut rounded.bulk);
     Input {
+        unit: x.unit,
         columns,
         rows: x.rows,
         single: x.single,
@@ -237,6 +254,12 @@ pub(crate) fn gated<'a>(
         rounded: &rounded.bytes,
         bulk: &rounded.bulk,
     }
+}
+
+/// The matrix unit, where it multiplies rows in bulk with a matrix: what is computed of such
+/// products may be rounded for it as well.
+pub(crate) fn matrix_unit(matrix: &dyn Matrix) -> Option<Amx> {
+    Amx::detect().filter(|amx| matrix.wide(Unit::Matrix(*amx)).is_some())
 }
 
 /// Opens the matrix `name` of `rows` by `columns` for single rows: products are slow.

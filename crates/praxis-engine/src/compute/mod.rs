@@ -17,6 +17,7 @@ pub(crate) mod simd;
 mod speed;
 #[cfg(test)]
 mod testing;
+pub(crate) mod unit;
 
 pub(crate) use linear::Rounded;
 pub(crate) use shared::Disjoint;

@@ -9,17 +9,18 @@ use candle_core::quantized::GgmlDType;
 
 use super::linear::{Input, Matrix, Rounded, multiply};
 use super::testing::{Stored, random};
+use super::unit::Unit;
 use super::{floats, packed};
 
-/// The best of several products, in seconds; `single` rows are not in bulk.
-fn time(matrix: &dyn Matrix, rows: usize, single: usize) -> f64 {
+/// The best of several products, in seconds; the rows are in bulk for a unit, where one is given.
+fn time(matrix: &dyn Matrix, rows: usize, unit: Option<Unit>) -> f64 {
     let x = random(rows * matrix.columns(), 5);
     let (mut out, mut rounded) = (Vec::new(), Rounded::default());
     let started = Instant::now();
     let mut best = Duration::MAX;
     while started.elapsed() < Duration::from_millis(400) {
         let started = Instant::now();
-        let x = Input::new(&x, single, &[matrix], &mut rounded);
+        let x = Input::on(unit, &x, 0, &[matrix], &mut rounded);
         multiply(&x, [matrix], [&mut out]);
         black_box(&out);
         best = best.min(started.elapsed());
@@ -33,9 +34,8 @@ fn speed_of_products() {
     let (rows, columns) = (16 << 10, 2048);
     let values = random(rows * columns, 1);
     let wanted = std::env::var("FORMAT").unwrap_or_default();
-    println!(
-        "kernel and format, then 1 and 8 rows in GB/s of weights, 512 rows in GFLOP/s, the same in bulk"
-    );
+    println!("kernel and format, then 1 and 8 rows in GB/s of weights, 512 rows in GFLOP/s,");
+    println!("and the same in bulk for each of {:?}", Unit::all());
     for dtype in [
         GgmlDType::F32,
         GgmlDType::F16,
@@ -54,12 +54,14 @@ fn speed_of_products() {
         let mut matrices = stored.packed(floats::Pack);
         matrices.extend(stored.packed(packed::Pack));
         for (kernel, matrix) in matrices {
-            let read = |m| matrix.bytes() as f64 / time(matrix.as_ref(), m, m) / 1e9;
+            let read = |m| matrix.bytes() as f64 / time(matrix.as_ref(), m, None) / 1e9;
             let (one, eight) = (read(1), read(8));
-            let many =
-                |single| 2e-9 * (rows * columns * 512) as f64 / time(matrix.as_ref(), 512, single);
-            let (many, bulk) = (many(512), many(0));
-            println!("{kernel:12} {dtype:?}\t{one:6.1} {eight:6.1} {many:7.0} {bulk:7.0}");
+            print!("{kernel:12} {dtype:?}\t{one:6.1} {eight:6.1}");
+            for unit in std::iter::once(None).chain(Unit::all().into_iter().map(Some)) {
+                let seconds = time(matrix.as_ref(), 512, unit);
+                print!(" {:7.0}", 2e-9 * (rows * columns * 512) as f64 / seconds);
+            }
+            println!();
         }
     }
 }

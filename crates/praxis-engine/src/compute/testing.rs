@@ -9,6 +9,7 @@ use rand::{Rng, SeedableRng};
 use super::linear::{Input, Matrix, Rounded, multiply};
 use super::shared::Disjoint;
 use super::simd::{self, Kernel};
+use super::unit::Unit;
 use crate::gguf::{Gguf, MappedTensor};
 
 /// The quantized formats that have kernels.
@@ -24,6 +25,34 @@ pub(super) const QUANTIZED: [GgmlDType; 10] = [
     GgmlDType::Q5K,
     GgmlDType::Q6K,
 ];
+
+/// What shapes and numbers are drawn from: the same each time.
+pub(super) const SEEDS: [u64; 4] = [11, 12, 13, 14];
+
+/// Rows and columns of matrices, the columns in blocks of so many: the smallest there is, and some
+/// at random.
+pub(super) fn shapes(block: usize) -> Vec<(usize, usize)> {
+    let mut shapes = vec![(1, block)];
+    for seed in SEEDS {
+        let mut dice = StdRng::seed_from_u64(seed);
+        let rows = dice.random_range(1..=70);
+        let blocks: usize = dice.random_range(1..=5);
+        shapes.push((rows, blocks * block));
+    }
+    shapes
+}
+
+/// The units that this processor has; says which it lacks.
+pub(super) fn units() -> Vec<Unit> {
+    let units = Unit::all();
+    if !units.iter().any(|unit| matches!(unit, Unit::Matrix(_))) {
+        eprintln!("SKIPPED: this processor has no matrix unit that is supported");
+    }
+    if !units.iter().any(|unit| matches!(unit, Unit::Vector(_))) {
+        eprintln!("SKIPPED: this processor has no AVX-512 with BF16");
+    }
+    units
+}
 
 /// Numbers between -1 and 1.
 pub(super) fn random(len: usize, seed: u64) -> Vec<f32> {
@@ -89,10 +118,11 @@ pub(super) fn product(matrix: &dyn Matrix, x: &[f32]) -> Vec<f32> {
     out
 }
 
-/// The product of rows in bulk, into memory that holds no numbers before.
-pub(super) fn bulk_product(matrix: &dyn Matrix, x: &[f32]) -> Vec<f32> {
+/// The product of rows in bulk, into memory that holds no numbers before. A matrix that is not for
+/// the unit is multiplied as always.
+pub(super) fn bulk_product(unit: Unit, matrix: &dyn Matrix, x: &[f32]) -> Vec<f32> {
     let mut rounded = Rounded::default();
-    let x = Input::new(x, 0, &[matrix], &mut rounded);
+    let x = Input::on(Some(unit), x, 0, &[matrix], &mut rounded);
     let mut out = vec![f32::NAN; x.rows() * matrix.rows()];
     multiply(&x, [matrix], [&mut out]);
     out
@@ -108,7 +138,7 @@ pub(super) fn assert_products_agree(
 ) {
     let (rows, columns) = (matrix.rows(), matrix.columns());
     let x = random(45 * columns, 2);
-    for m in [1, 2, 3, 7, 16, 17, 24, 45] {
+    for m in [1, 2, 3, 7, 15, 16, 17, 24, 33, 45] {
         let x = &x[..m * columns];
         let out = product(matrix, x);
         let x = read(x);

@@ -6,8 +6,7 @@ use super::kernels::{Norm, gelu};
 use super::tensors::{Part, Tensors};
 use crate::EngineError;
 use crate::compute::Rounded;
-use crate::compute::amx::Amx;
-use crate::compute::linear::{Input, Matrix, multiply};
+use crate::compute::linear::{Input, Matrix, matrix_unit, multiply};
 
 /// Rows that go through the feed-forward half together, so that what lies between its matrices stays
 /// in the second-level cache.
@@ -140,7 +139,7 @@ impl Layer {
             heads: self.heads,
             rows: [queries, keys, values],
             biases: [&self.query.bias, &self.key.bias, &self.value.bias],
-            amx: self.query.weight.wide().and_then(|_| Amx::detect()),
+            amx: matrix_unit(self.query.weight.as_ref()),
         };
         context.resize(rows.len(), 0.0);
         attend(&projections, ends, context);

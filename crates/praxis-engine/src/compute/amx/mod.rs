@@ -2,7 +2,8 @@
 //! with 32 values each, summed in single precision. [`unit`] has its instructions; where the processor
 //! cannot have it, [`absent`] stands for them.
 //!
-//! What the tiles hold is the business of [`super::bulk`] and of attention.
+//! What the tiles hold is the business of [`super::bulk`] and of attention. Where there is no such
+//! unit, vector registers may multiply them, see [`super::unit`].
 
 #[cfg(not(target_arch = "x86_64"))]
 mod absent;
@@ -19,7 +20,8 @@ pub(crate) const ROWS: usize = 16;
 /// Values of one row of activations in a tile, multiplied in one step.
 pub(crate) const DEPTH: usize = 32;
 
-/// What [`Tiles::multiply`] works on: up to two tiles of rows and two of columns.
+/// What [`Tiles::multiply`] and the vector unit work on: up to two tiles of rows and two of
+/// columns.
 #[derive(Clone, Copy)]
 #[cfg_attr(
     not(target_arch = "x86_64"),

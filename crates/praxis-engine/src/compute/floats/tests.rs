@@ -5,7 +5,7 @@ use candle_core::quantized::GgmlDType;
 
 use super::{BLOCK, Pack};
 use crate::compute::testing::{
-    Stored, assert_products_agree, assert_rows_are_alone, product, random,
+    Stored, assert_products_agree, assert_rows_are_alone, product, random, shapes,
 };
 
 const FORMATS: [GgmlDType; 3] = [GgmlDType::F32, GgmlDType::F16, GgmlDType::BF16];
@@ -13,14 +13,10 @@ const FORMATS: [GgmlDType; 3] = [GgmlDType::F32, GgmlDType::F16, GgmlDType::BF16
 #[test]
 fn products_agree_with_double_precision_on_odd_shapes() {
     let exact = |x: &[f32]| x.iter().copied().map(f64::from).collect();
+    let fixed = [(64, 32), (41, BLOCK), (17, 2 * BLOCK + 77), (100, 1)];
     for dtype in FORMATS {
-        for (rows, columns) in [
-            (64, 32),
-            (41, BLOCK),
-            (1, 3),
-            (17, 2 * BLOCK + 77),
-            (100, 1),
-        ] {
+        let drawn = [1, 131].into_iter().flat_map(shapes);
+        for (rows, columns) in fixed.into_iter().chain(drawn) {
             let stored = Stored::new(dtype, (rows, columns), random(rows * columns, 1));
             let matrices = stored.packed(Pack);
             assert!(!matrices.is_empty());

@@ -5,7 +5,8 @@
 //! instruction multiplies four values of all of them with four activations. [`formats`] reads the
 //! formats of files, [`layout`] says how tiles lie in memory, [`kernel`] multiplies them.
 //!
-//! Where the processor has a matrix unit, [`super::bulk`] multiplies the rows of prompts on it.
+//! Where the processor has a matrix unit, [`super::bulk`] multiplies the rows of prompts on it. The
+//! vector unit for bfloat16 is slower than what is here.
 //! Floats are [`super::floats`]' business, and the formats that neither knows are multiplied the plain
 //! way, see [`super::linear`].
 
@@ -27,6 +28,7 @@ use super::linear::{Input, Matrix};
 use super::pages::Pages;
 use super::shared::Disjoint;
 use super::simd::{self, Isa, Kernel};
+use super::unit::Unit;
 use crate::dtype::Dtype;
 use crate::gguf::MappedTensor;
 pub(crate) use activations::Activations;
@@ -142,8 +144,9 @@ impl<I: Isa, F: Format> Matrix for Packed<I, F> {
         });
     }
 
-    fn wide(&self) -> Option<&dyn Wide> {
-        (I::LANES == bulk::ROWS).then_some(self)
+    fn wide(&self, unit: Unit) -> Option<&dyn Wide> {
+        let fits = I::LANES == bulk::ROWS && matches!(unit, Unit::Matrix(_));
+        fits.then_some(self)
     }
 
     fn rounds(&self) -> bool {
