@@ -103,7 +103,7 @@ schemathesis: ## Put CASES=10000 generated requests to the server, and hold its 
 
 soak: ## Hold the server under mixed load, MINUTES=60 by default
 	@cargo build --release --locked
-	@target/release/praxis models pull smollm2-135m-instruct
+	@target/release/praxis models pull smollm2-135m-instruct all-minilm-l6-v2
 	@python3 scripts/bench/soak.py $(or $(MINUTES),60)
 
 lint-deps: ## Check licences, sources and advisories of all dependencies, and spelling

@@ -3,9 +3,11 @@
 
 usage: engine.py LLAMA_SERVER
 
-Prefill and decode of both chat models, prompts of 512 and 2,048 tokens; the default model as a server
-(load.py says what is measured); greedy answers to 50 prompts, compared token by token (greedy.py);
-perplexity on a speech of public record, where ../shared is there.
+Prefill and decode of both chat models, prompts of 512 and 2,048 tokens; the default model as a server:
+many requests at a time, answers and short requests beside a long prompt (load.py says what is measured),
+how soon a new process has its first token and what memory it has then; what adapters cost (ours alone);
+greedy answers to 50 prompts, compared token by token (greedy.py); perplexity on a speech of public record,
+where ../shared is there.
 Peer and Praxis run one after the other, never together. A ratio above 1 means that Praxis is better.
 """
 
@@ -15,14 +17,23 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from statistics import median
+from typing import NamedTuple
 
-from quality import DATA, praxis, serving
+from load import RULES, Request
+from quality import DATA, praxis, start
 from run import CHAT_MODELS, RELEASE, SCRIPTS, measure, model_path, processor
 
 SERVED = CHAT_MODELS[-1]
 PORT = 18123
+# Of each server, the median of which is told.
+STARTS = 3
+# Tokens of prompt and answer that Praxis gives a request where nobody says, and llama.cpp is told to; and
+# enough for a prompt of 4,000 tokens.
+WINDOW, LONG_WINDOW = 8192, 5120
 TEXT = DATA / "chunking/state_of_the_union.md"
 TEXT_TOKENS = 5120
 
@@ -64,47 +75,152 @@ def chat(said: list[str]) -> None:
             said.append(f"{name}, {tokens} tokens: prefill {reached}")
 
 
-def served_by_llama(server: Path) -> dict:
+class Server(NamedTuple):
+    """A server of the default model."""
+
+    process: subprocess.Popen
+    url: str
+    started: float  # as of `time.perf_counter`
+
+
+@contextmanager
+def llama_server(program: Path, slots: int, window: int) -> Iterator[Server]:
+    """llama.cpp's, for so many requests at a time of so many tokens."""
     threads = len(os.sched_getaffinity(0))
-    command = [server, "-m", model_path(SERVED), "-np", 9, "-c", 9 * 2048, "-t", threads, "--port", PORT]
+    command = [program, "-m", model_path(SERVED), "-np", slots, "-c", slots * window, "-t", threads, "--port", PORT]
+    started = time.perf_counter()
     process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{PORT}"
     try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{url}/health").close()
-                break
-            except OSError:
-                time.sleep(0.2)
-        return measure(sys.executable, SCRIPTS / "load.py", url, SERVED)
+        yield Server(process, f"http://127.0.0.1:{PORT}", started)
     finally:
         process.terminate()
         process.wait()
 
 
-def served_by_praxis() -> dict:
+@contextmanager
+def our_server() -> Iterator[Server]:
+    """Praxis as `praxis new` sets it up."""
     with tempfile.TemporaryDirectory() as folder:
         app = Path(folder) / "app"
         praxis("new", app, "--template", "knowledge-qa", "--quiet")
-        with serving(app) as url:
-            return measure(sys.executable, SCRIPTS / "load.py", url, SERVED)
+        started = time.perf_counter()
+        process, url = start(app)
+        try:
+            yield Server(process, url, started)
+        finally:
+            process.terminate()
+            process.wait()
 
 
-def load(server: Path) -> None:
-    peer, ours = served_by_llama(server), served_by_praxis()
+def first_token(server: Server) -> float:
+    """Seconds from the start of the process to the first token of an answer; it is asked until it takes the
+    question."""
+    messages = [{"role": "user", "content": "Say hello."}]
+    while server.process.poll() is None and time.perf_counter() < server.started + 120:
+        request = Request(server.url, SERVED, messages, 4)
+        try:
+            request.run()
+        except OSError:
+            # It does not listen yet, or loads its model.
+            time.sleep(0.005)
+            continue
+        if request.first:
+            return request.first - server.started
+    sys.exit(f"{server.process.args[0]} does not answer")
+
+
+def memory(server: Server) -> tuple[float, float]:
+    """MiB of the process: resident, and without the others' share of what several processes have (PSS)."""
+    lines = Path(f"/proc/{server.process.pid}/smaps_rollup").read_text().splitlines()
+    sizes = {name: size for name, _, size in (line.partition(":") for line in lines)}
+    return int(sizes["Rss"].split()[0]) / 1024, int(sizes["Pss"].split()[0]) / 1024
+
+
+def begun(serve: Callable[[], AbstractContextManager[Server]]) -> list[float]:
+    """Of some starts: seconds to the first token, and memory after one prompt of about 500 tokens."""
+    runs = []
+    messages = [{"role": "system", "content": RULES * 11}, {"role": "user", "content": "When is it closed?"}]
+    for _ in range(STARTS):
+        with serve() as server:
+            seconds = first_token(server)
+            Request(server.url, SERVED, messages, 16).run()
+            runs.append((seconds, *memory(server)))
+    return [median(figures) for figures in zip(*runs, strict=True)]
+
+
+def beginning(program: Path) -> None:
+    """How soon a new process answers, and its memory."""
+    with model_path(SERVED).open("rb") as file:
+        # So that the system has the file in memory, for both.
+        while file.read(1 << 20):
+            pass
+    peer, own = begun(lambda: llama_server(program, 1, WINDOW)), begun(our_server)
+    for what, at, digits, unit in [
+        ("first token after the start of the process, file in memory", 0, 2, "s"),
+        ("memory after one prompt, resident", 1, None, "MiB"),
+        ("memory after one prompt, PSS", 2, None, "MiB"),
+    ]:
+        row(what, round(own[at], digits), round(peer[at], digits), unit, less_is_better=True)
+
+
+def measured(server: Server, part: str) -> dict:
+    """What load.py says of a server that is ready."""
+    first_token(server)
+    return measure(sys.executable, SCRIPTS / "load.py", server.url, SERVED, part)
+
+
+def load(program: Path) -> None:
+    with llama_server(program, 9, 2048) as server:
+        peer = measured(server, "many")
+    with our_server() as server:
+        own = measured(server, "many")
     what = "8 requests at once, 1,000 tokens in common"
-    row(what, ours["aggregate_tok_s"], peer["aggregate_tok_s"], "tokens/s in all")
-    row("an answer that repeats a text of its prompt", ours["copy_tok_s"], peer["copy_tok_s"], "tokens/s")
+    row(what, own["aggregate_tok_s"], peer["aggregate_tok_s"], "tokens/s in all")
+    row("an answer that repeats a text of its prompt", own["copy_tok_s"], peer["copy_tok_s"], "tokens/s")
     for what, key in [("a ninth request", "ttft_beside_s"), ("the same, alone", "ttft_alone_s")]:
-        if ours[key] and peer[key]:
-            row(f"first token of {what}", ours[key], peer[key], "s", less_is_better=True)
-    for name, result in [("Praxis", ours), ("llama.cpp", peer)]:
+        if own[key] and peer[key]:
+            row(f"first token of {what}", own[key], peer[key], "s", less_is_better=True)
+    beside_a_long_prompt(program)
+    beginning(program)
+    for name, result in [("Praxis", own), ("llama.cpp", peer)]:
         times = result["eight_s"] / result["one_s"]
         print(f"\n{name}: 8 samples of one prompt take {times:.2f} times as long as one", end="")
         if result["ttft_beside_s"]:
             times = result["ttft_beside_s"] / result["ttft_alone_s"]
             print(f"; a ninth request's first token comes after {times:.2f} times the time alone", end="")
     print()
+
+
+def beside_a_long_prompt(program: Path) -> None:
+    """What 3 answers and a short request notice of a prompt of 4,000 tokens."""
+    with llama_server(program, 5, LONG_WINDOW) as server:
+        peer = measured(server, "long")
+    with our_server() as server:
+        own = measured(server, "long")
+    for what, key in [
+        ("the longest gap in 3 answers while a prompt of 4,000 tokens is read", "gap_most_s"),
+        ("the median gap in them", "gap_median_s"),
+        ("first token of a short request that comes meanwhile", "ttft_short_s"),
+        ("first token of the long prompt itself", "ttft_long_s"),
+    ]:
+        if own[key] and peer[key]:
+            row(what, own[key], peer[key], "s", less_is_better=True)
+
+
+def adapters() -> None:
+    """What adapters cost. llama.cpp's server does not answer requests with different ones together."""
+    name = CHAT_MODELS[0]
+    command = [str(RELEASE / "examples/bench_adapters"), str(model_path(name))]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{command[0]} failed:\n{done.stderr[-2000:]}")
+    runs = [json.loads(line) for line in done.stdout.splitlines()]
+    speeds = {(run["bare"], run["adapters"]): run["decode_tok_s"] for run in runs}
+    bare, mixed = speeds[8, 0], speeds[4, 4]
+    print(
+        f"\n{name}, 8 answers at once: {mixed:g} tokens/s in all where 4 have each an adapter of its own (rank"
+        f" {runs[0]['rank']}) and 4 have none; {bare:g} where none has one, {mixed / bare:.2f} times as many"
+    )
 
 
 def greedy() -> None:
@@ -149,6 +265,7 @@ def main() -> None:
     chat(said)
     load(Path(sys.argv[1]).resolve())
     print("\nOf what the processor can do:\n\n" + "\n".join(f"- {line}" for line in said))
+    adapters()
     greedy()
     perplexity()
 

@@ -69,7 +69,7 @@ build_llama_server() {
     target/peers/bin/cmake -S "$sources/vendor/llama.cpp" -B "$sources/vendor/llama.cpp/build" \
         -DCMAKE_BUILD_TYPE=Release -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF \
         -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_UI=OFF $llama_flags >target/peers/server.log 2>&1
-    target/peers/bin/cmake --build "$sources/vendor/llama.cpp/build" --target llama-server -j \
+    target/peers/bin/cmake --build "$sources/vendor/llama.cpp/build" --target llama-server -j "$(nproc)" \
         >>target/peers/server.log 2>&1
 }
 

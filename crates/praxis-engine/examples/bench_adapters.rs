@@ -1,6 +1,7 @@
 //! Measures what LoRA adapters cost SmolLM2: `bench_adapters MODEL.gguf [RANK]` prints one line of JSON
-//! for each number of requests and adapters. The adapters have no effect (their second matrices are
-//! zero), so that all runs compute the same tokens.
+//! for each number of requests, of those without an adapter (`bare`), and of different adapters that the
+//! others have. The adapters have no effect (their second matrices are zero), so that all runs compute
+//! the same tokens.
 
 #![allow(clippy::unwrap_used, reason = "shared with tests: writing adapters")]
 
@@ -92,16 +93,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let adapted = (0..8)
         .map(|_| base.with_adapter(&path))
         .collect::<Result<Vec<_>, _>>()?;
-    for (requests, adapters) in [(1, 0), (1, 1), (8, 0), (8, 1), (8, 8)] {
-        let engines: Vec<&ChatEngine> = (0..requests)
-            .map(|i| match adapters {
-                0 => &base,
-                n => &adapted[i % n],
-            })
-            .collect();
-        let (prefill, decode) = measure(&engines, &format!("{requests} {adapters}")).await?;
+    // How many requests have no adapter, how many have one, and how many different ones these have.
+    for (bare, with, adapters) in [
+        (1, 0, 0),
+        (0, 1, 1),
+        (8, 0, 0),
+        (0, 8, 1),
+        (0, 8, 8),
+        (4, 4, 4),
+    ] {
+        let engines = adapted.iter().take(adapters).cycle().take(with);
+        let engines: Vec<&ChatEngine> = engines.chain(std::iter::repeat_n(&base, bare)).collect();
+        let (prefill, decode) = measure(&engines, &format!("{bare} {with} {adapters}")).await?;
         let line = serde_json::json!({
-            "requests": requests,
+            "requests": engines.len(),
+            "bare": bare,
             "adapters": adapters,
             "rank": rank,
             "adapter_mb": adapted[0].adapter_bytes() as f64 / 1e6,
