@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use praxis_core::ledger::Told;
+use praxis_core::ledger::{PaidBy, Told};
 use praxis_core::{CallContext, CallError, Caller, ErrorCode, Payer, Priority};
 use praxis_store::Scope;
 
@@ -262,6 +262,11 @@ impl Paying {
         };
         let cx = cx.with_payer(self.payer, Arc::clone(&self.holder.limits));
         cx.with_told(self.told).with_priority(self.priority)
+    }
+
+    /// The same for work that is done later.
+    pub(crate) fn pays_later(&self) -> PaidBy {
+        PaidBy::new(self.payer.clone(), &self.holder.limits)
     }
 
     /// Who has the key.

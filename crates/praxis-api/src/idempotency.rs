@@ -16,9 +16,8 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use praxis_core::function::now_ms;
-use praxis_core::{CallError, Caller, ErrorCode, ids};
+use praxis_core::{CallError, Caller, ErrorCode, Place, Places, ids};
 use praxis_store::{Attempt, Begun, MostKept, Store};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::lease::{LEASE_MS, Lease};
 use crate::error::ApiError;
@@ -46,7 +45,8 @@ const MOST: MostKept = MostKept {
 /// How often what is over is dropped.
 const SWEEP_MS: i64 = 60_000;
 
-/// Requests with a key that run at a time: their clients may be gone, so that connections do not bound them.
+/// Requests with a key that run at a time: their clients may be gone, so that connections do not bound them. No caller has
+/// more of these places than are free.
 const RUNNING: usize = 256;
 
 /// After how long a request may come again whose first attempt runs.
@@ -58,7 +58,7 @@ pub(crate) struct Idempotency(Arc<Shared>);
 
 struct Shared {
     store: Store,
-    running: Arc<Semaphore>,
+    running: Places,
     swept_ms: AtomicI64,
 }
 
@@ -67,7 +67,7 @@ impl Idempotency {
     pub(crate) fn new(store: Store) -> Self {
         Self(Arc::new(Shared {
             store,
-            running: Arc::new(Semaphore::new(RUNNING)),
+            running: Places::new(RUNNING),
             swept_ms: AtomicI64::new(0),
         }))
     }
@@ -109,7 +109,7 @@ impl Idempotency {
         })?;
         let now = now_ms();
         self.sweep(now);
-        let permit = self.permit()?;
+        let place = self.place(caller.name.as_deref())?;
         let attempt = attempt(&caller, &parts.uri, &key, &bytes, now);
         let begun = self.0.store.begin_attempt(&attempt, now).await;
         match begun.map_err(CallError::failure)? {
@@ -130,16 +130,15 @@ impl Idempotency {
             Begun::Runs => {
                 let lease = Lease::hold(self.0.store.clone(), attempt.id, attempt.run);
                 let request = Request::from_parts(parts, Body::from(bytes));
-                run(request, next, lease, permit).await
+                run(request, next, lease, place).await
             }
         }
     }
 
-    /// A place among the requests that run.
-    fn permit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        let permit = Arc::clone(&self.0.running).try_acquire_owned();
-        permit.map_err(|_| {
-            let message = format!("{RUNNING} requests with an `{HEADER}` run already");
+    /// A caller's place among the requests that run.
+    fn place(&self, caller: Option<&str>) -> Result<Place, ApiError> {
+        self.0.running.take(caller).map_err(|none| {
+            let message = none.told(&format!("requests with an `{HEADER}`"));
             CallError {
                 retry_after: Some(AGAIN),
                 ..CallError::new(ErrorCode::RateLimited, message)
@@ -176,11 +175,11 @@ async fn run(
     request: Request,
     next: Next,
     lease: Lease,
-    permit: OwnedSemaphorePermit,
+    place: Place,
 ) -> Result<Response, ApiError> {
     let work = async move {
         let response = next.run(request).await;
-        drop(permit);
+        drop(place);
         answers::kept(response, lease).await
     };
     tokio::spawn(work).await.map_err(|error| {

@@ -3,6 +3,7 @@
 
 mod extras;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -54,6 +55,11 @@ pub struct Sampling {
     /// Strings that end the answer; they are not part of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stop: Vec<String>,
+    /// Added to the logits of these tokens, by the ids of the model's own tokenizer, before tokens are chosen (OpenAI's
+    /// `logit_bias`): between -100, which bans a token, and 100, which lets no other be chosen. What a constraint
+    /// forbids stays forbidden.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub logit_bias: BTreeMap<u32, f32>,
 }
 
 /// What a chat model is asked.

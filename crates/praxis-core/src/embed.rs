@@ -41,18 +41,8 @@ pub trait Embedder: Send + Sync {
     -> Result<Vec<Vec<f32>>, ModelError>;
 
     /// The same, with how many tokens were read: as a provider counted them, or else by [`Embedder::token_counter`].
-    async fn embed_counted(
-        &self,
-        kind: EmbedKind,
-        texts: Vec<String>,
-    ) -> Result<(Vec<Vec<f32>>, u64), ModelError> {
-        let counter = self.token_counter().await?;
-        let tokens = texts.iter().map(|text| counter(text) as u64).sum();
-        Ok((self.embed(kind, texts).await?, tokens))
-    }
-
-    /// The same, with vectors of `dimension` floats where that is said: such as the model gives itself, as those that
-    /// were trained for it do; what is cut off here would be another vector.
+    /// And with vectors of `dimension` floats where that is said: such as the model gives itself, as those that were
+    /// trained for it do; what is cut off here would be another vector.
     ///
     /// # Errors
     /// [`ModelError::InvalidRequest`] where the model gives vectors of another length only.
@@ -62,15 +52,10 @@ pub trait Embedder: Send + Sync {
         texts: Vec<String>,
         dimension: Option<usize>,
     ) -> Result<(Vec<Vec<f32>>, u64), ModelError> {
-        if let Some(wanted) = dimension {
-            let own = self.dimension().await?;
-            if own != wanted {
-                return Err(ModelError::InvalidRequest(format!(
-                    "dimensions: this model's vectors have {own} dimensions, not {wanted}; leave `dimensions` out"
-                )));
-            }
-        }
-        self.embed_counted(kind, texts).await
+        only_own_length(self, dimension).await?;
+        let counter = self.token_counter().await?;
+        let tokens = texts.iter().map(|text| counter(text) as u64).sum();
+        Ok((self.embed(kind, texts).await?, tokens))
     }
 
     /// The text that tokens of the model's own tokenizer spell.
@@ -86,6 +71,25 @@ pub trait Embedder: Send + Sync {
 
     /// The model's own token counter, for segmentation.
     async fn token_counter(&self) -> Result<TokenCounter, ModelError>;
+}
+
+/// Refuses to make vectors of another length than an embedder's own, for one that has no other.
+///
+/// # Errors
+/// [`ModelError::InvalidRequest`] where `wanted` is another length; an embedder that cannot tell its own.
+pub async fn only_own_length<E: Embedder + ?Sized>(
+    embedder: &E,
+    wanted: Option<usize>,
+) -> Result<(), ModelError> {
+    let Some(wanted) = wanted else {
+        return Ok(());
+    };
+    match embedder.dimension().await? {
+        own if own == wanted => Ok(()),
+        own => Err(ModelError::InvalidRequest(format!(
+            "dimensions: this model's vectors have {own} dimensions, not {wanted}; leave `dimensions` out"
+        ))),
+    }
 }
 
 /// The dot product of two vectors, which is the cosine of those that an [`Embedder`] gives. In eight lanes,

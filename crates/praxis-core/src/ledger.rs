@@ -15,6 +15,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::function::CallContext;
+use crate::trace::TraceSink;
 use crate::usage::{Money, Usage};
 
 pub use calendar::{Day, DayError, Window};
@@ -91,6 +93,32 @@ impl Payer {
             }
         }
         subjects
+    }
+}
+
+/// Who pays for work that is done later, when nobody waits for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaidBy {
+    /// Who brought the work.
+    pub payer: Payer,
+    /// The limits that hold for it, as they were then: those of money. How fast requests and tokens come is no matter
+    /// where nobody waits.
+    pub limits: Vec<Limit>,
+}
+
+impl PaidBy {
+    /// This payer, whose calls these limits hold for.
+    pub fn new(payer: Payer, limits: &[Limit]) -> Self {
+        let limits = limits.iter().filter(|limit| limit.what == What::Money);
+        Self {
+            payer,
+            limits: limits.cloned().collect(),
+        }
+    }
+
+    /// A context whose calls are paid so.
+    pub fn context(&self, sink: Arc<dyn TraceSink>) -> CallContext {
+        CallContext::new(sink).with_payer(self.payer.clone(), self.limits.clone().into())
     }
 }
 

@@ -22,6 +22,7 @@ pub mod ledger;
 pub mod message;
 pub mod metadata;
 pub mod period;
+pub mod places;
 pub mod rerank;
 pub mod secret;
 pub mod select;
@@ -59,6 +60,7 @@ pub use ledger::{
 pub use message::{Message, Part, Role};
 pub use metadata::{Attribute, Metadata};
 pub use period::Period;
+pub use places::{NoPlace, Place, Places};
 pub use rerank::{Relevance, RerankRequest, Reranker};
 pub use secret::{KeyReference, Secret};
 pub use tokens::TokenCount;

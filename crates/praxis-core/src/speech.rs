@@ -65,6 +65,9 @@ pub struct TranscriptionRequest {
     pub beams: Option<usize>,
     /// Whether the times of single words are wanted.
     pub words: bool,
+    /// Who asks, so that no caller takes all places of the local engine: the name of a key. `None`: nobody who is to be
+    /// told from others. It comes from who sent a request, never from what was sent.
+    pub caller: Option<String>,
 }
 
 impl TranscriptionRequest {
@@ -78,6 +81,7 @@ impl TranscriptionRequest {
             temperature: 0.0,
             beams: None,
             words: false,
+            caller: None,
         }
     }
 }

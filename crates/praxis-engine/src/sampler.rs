@@ -1,4 +1,4 @@
-//! Chooses the next token from logits: penalties, the constraint's mask, temperature, then the filters
+//! Chooses the next token from logits: penalties, biases, the constraint's mask, temperature, then the filters
 //! min-p, top-k and top-p in this order (as vLLM does), then one random number.
 
 use std::collections::HashMap;
@@ -14,12 +14,23 @@ use crate::constraint::Mask;
 const MAX_TOP_LOGPROBS: u8 = 20;
 /// A generous bound; OpenAI allows four.
 const MAX_STOPS: usize = 64;
+/// The largest bias, either way.
+const MAX_BIAS: f32 = 100.0;
+/// The most tokens that have one.
+const MAX_BIASED: usize = 1024;
+/// What the largest bias is: more than any logits differ by, so that it bans or forces at any temperature, and finite, so
+/// that among banned tokens there is still a choice where a constraint leaves no others.
+const DECISIVE: f32 = 10_000.0;
 
-/// Checks a request's sampling parameters.
+/// Checks a request's sampling parameters for a model of so many tokens.
 ///
 /// # Errors
 /// [`ModelError::InvalidRequest`] that names the field and its range.
-pub(crate) fn validate(s: &Sampling, top_logprobs: Option<u8>) -> Result<(), ModelError> {
+pub(crate) fn validate(
+    s: &Sampling,
+    top_logprobs: Option<u8>,
+    tokens: usize,
+) -> Result<(), ModelError> {
     let range = |name: &str, value: Option<f32>, ok: fn(f32) -> bool, wanted: &str| match value {
         Some(v) if !v.is_finite() || !ok(v) => Err(ModelError::InvalidRequest(format!(
             "{name}: {v} is not {wanted}"
@@ -77,12 +88,33 @@ pub(crate) fn validate(s: &Sampling, top_logprobs: Option<u8>) -> Result<(), Mod
     if s.stop.iter().any(String::is_empty) {
         return Err(ModelError::InvalidRequest("stop: an empty string".into()));
     }
+    validate_biases(s, tokens)?;
     match top_logprobs {
         Some(n) if n > MAX_TOP_LOGPROBS => Err(ModelError::InvalidRequest(format!(
             "top_logprobs: {n} is more than {MAX_TOP_LOGPROBS}"
         ))),
         _ => Ok(()),
     }
+}
+
+fn validate_biases(s: &Sampling, tokens: usize) -> Result<(), ModelError> {
+    let invalid = |what: String| Err(ModelError::InvalidRequest(format!("logit_bias: {what}")));
+    if s.logit_bias.len() > MAX_BIASED {
+        let count = s.logit_bias.len();
+        return invalid(format!("{count} tokens are more than {MAX_BIASED}"));
+    }
+    for (token, bias) in &s.logit_bias {
+        if *token as usize >= tokens {
+            return invalid(format!(
+                "the model has no token {token}; its ids end at {}",
+                tokens.saturating_sub(1)
+            ));
+        }
+        if !(-MAX_BIAS..=MAX_BIAS).contains(bias) {
+            return invalid(format!("{bias} is not between -{MAX_BIAS} and {MAX_BIAS}"));
+        }
+    }
+    Ok(())
 }
 
 /// The sampler of one answer.
@@ -94,6 +126,8 @@ pub(crate) struct Sampler {
     repetition: f32,
     frequency: f32,
     presence: f32,
+    /// What is added to logits of tokens.
+    biases: Vec<(u32, f32)>,
     /// Occurrences of each token: in prompt or answer, and in the answer alone.
     seen: HashMap<u32, u32>,
     random: StdRng,
@@ -116,6 +150,7 @@ impl Sampler {
             repetition,
             frequency: s.frequency_penalty.unwrap_or(0.0),
             presence: s.presence_penalty.unwrap_or(0.0),
+            biases: s.logit_bias.iter().map(|(t, b)| (*t, added(*b))).collect(),
             seen,
             random: s
                 .seed
@@ -129,6 +164,7 @@ impl Sampler {
     pub(crate) fn sample(&mut self, logits: &mut [f32], mask: Option<&Mask>) -> u32 {
         let token = mask.and_then(Mask::only).unwrap_or_else(|| {
             self.penalize(logits);
+            self.bias(logits);
             if let Some(mask) = mask {
                 mask.apply(logits);
             }
@@ -166,6 +202,14 @@ impl Sampler {
         }
     }
 
+    fn bias(&self, logits: &mut [f32]) {
+        for (token, bias) in &self.biases {
+            if let Some(logit) = logits.get_mut(*token as usize) {
+                *logit += *bias;
+            }
+        }
+    }
+
     fn draw(&mut self, logits: &[f32]) -> u32 {
         let best = argmax(logits);
         let max = logits[best as usize];
@@ -197,6 +241,14 @@ impl Sampler {
             }
         }
         best
+    }
+}
+
+/// What a bias adds to a logit.
+fn added(bias: f32) -> f32 {
+    match bias.abs() < MAX_BIAS {
+        true => bias,
+        false => DECISIVE.copysign(bias),
     }
 }
 
@@ -404,6 +456,59 @@ mod tests {
         );
     }
 
+    fn biased<const N: usize>(biases: [(u32, f32); N]) -> Sampling {
+        Sampling {
+            logit_bias: biases.into(),
+            ..Sampling::default()
+        }
+    }
+
+    #[test]
+    fn biases_ban_force_and_shift_tokens_at_any_temperature() {
+        let logits = [5.0f32, 0.0, 4.0, -30.0];
+        for temperature in [0.0, 1.0, 100.0] {
+            for (biases, seen) in [
+                (&[(0, -100.0), (2, -100.0), (3, -100.0)][..], &[1][..]),
+                (&[(3, 100.0)], &[3]),
+                (&[(0, -100.0), (3, 100.0)], &[3]),
+            ] {
+                let sampling = Sampling {
+                    temperature: Some(temperature),
+                    logit_bias: biases.iter().copied().collect(),
+                    ..Sampling::default()
+                };
+                let histogram = draws(&sampling, &logits, 300);
+                let found = (0..logits.len()).filter(|token| histogram[*token] > 0);
+                assert_eq!(found.collect::<Vec<_>>(), seen, "{biases:?}");
+            }
+        }
+        // As likely as each other once the bias is added.
+        let logits = [0.3f32.ln(), 0.1f32.ln()];
+        let histogram = draws(&biased([(1, 3f32.ln())]), &logits, 4000);
+        assert!((histogram[0] as f64 / 4000.0 - 0.5).abs() < 0.03);
+    }
+
+    #[test]
+    fn a_bias_is_for_a_token_that_the_model_has() {
+        let named = |sampling: &Sampling| match validate(sampling, None, 10) {
+            Err(ModelError::InvalidRequest(message)) => message,
+            other => panic!("{other:?}"),
+        };
+        assert!(validate(&biased([(9, -100.0), (0, 100.0)]), None, 10).is_ok());
+        for sampling in [
+            biased([(10, 1.0)]),
+            biased([(1, 100.5)]),
+            biased([(1, f32::NAN)]),
+            Sampling {
+                logit_bias: (0..=MAX_BIASED as u32).map(|token| (token, 1.0)).collect(),
+                ..Sampling::default()
+            },
+        ] {
+            let message = named(&sampling);
+            assert!(message.starts_with("logit_bias: "), "{message}");
+        }
+    }
+
     #[test]
     fn invalid_parameters_are_named() {
         let none = Sampling::default();
@@ -472,15 +577,15 @@ mod tests {
                 },
             ),
         ] {
-            match validate(&sampling, None) {
+            match validate(&sampling, None, 10) {
                 Err(ModelError::InvalidRequest(message)) => {
                     assert!(message.starts_with(field), "{message}");
                 }
                 other => panic!("{field}: {other:?}"),
             }
         }
-        assert!(validate(&none, Some(21)).is_err());
-        assert!(validate(&none, Some(20)).is_ok());
+        assert!(validate(&none, Some(21), 10).is_err());
+        assert!(validate(&none, Some(20), 10).is_ok());
     }
 
     #[test]

@@ -91,16 +91,8 @@ impl Embedder for Charged {
         kind: EmbedKind,
         texts: Vec<String>,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
-        let (vectors, _) = self.embed_counted(kind, texts).await?;
+        let (vectors, _) = self.embed_sized(kind, texts, None).await?;
         Ok(vectors)
-    }
-
-    async fn embed_counted(
-        &self,
-        kind: EmbedKind,
-        texts: Vec<String>,
-    ) -> Result<(Vec<Vec<f32>>, u64), ModelError> {
-        self.embed_sized(kind, texts, None).await
     }
 
     async fn embed_sized(
@@ -122,7 +114,10 @@ impl Embedder for Charged {
             let most: usize = texts.iter().map(|text| text.len() + 2).sum();
             let bill = Bill::for_texts(ledger, most as u64, self.price, &self.name, &self.cx);
             match bill.await {
-                Ok(bill) => account.bill = Some(bill),
+                Ok(bill) => {
+                    account.meter = Meter::paid_from(bill.purse());
+                    account.bill = Some(bill);
+                }
                 Err(error) => {
                     account.fail(&error);
                     return Err(error);

@@ -117,12 +117,7 @@ impl Bill {
             ..claim.clone()
         };
         let mut bill = Self::reserved(ledger, claim, need, cx).await?;
-        bill.purse = Purse(Some(Arc::new(Taken {
-            ledger: Arc::clone(ledger),
-            claim: again,
-            first: times as usize,
-            more: Mutex::default(),
-        })));
+        bill.purse = Purse::new(ledger, again, times as usize);
         Ok(bill)
     }
 
@@ -147,7 +142,15 @@ impl Bill {
             return Ok(Self::without_limits(ledger, claim));
         }
         let money = most(model, price, (tokens, 0), &claim)?;
-        Self::reserved(ledger, claim, Need { tokens, money }, cx).await
+        let again = Claim {
+            requests: 0,
+            tokens,
+            money,
+            ..claim.clone()
+        };
+        let mut bill = Self::reserved(ledger, claim, Need { tokens, money }, cx).await?;
+        bill.purse = Purse::new(ledger, again, 1);
+        Ok(bill)
     }
 
     /// The same for audio whose length is not known yet: a request, and its money where it is known how much that is
@@ -245,6 +248,16 @@ impl Bill {
 }
 
 impl Purse {
+    /// That beside a reservation for so many attempts, each of which may need what the claim says.
+    fn new(ledger: &Arc<dyn Ledger>, claim: Claim, first: usize) -> Self {
+        Self(Some(Arc::new(Taken {
+            ledger: Arc::clone(ledger),
+            claim,
+            first,
+            more: Mutex::default(),
+        })))
+    }
+
     /// Sees to it that one attempt more than these `owed` ones is reserved for.
     ///
     /// # Errors

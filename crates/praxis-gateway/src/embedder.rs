@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use praxis_core::embed::{TokenCounter, normalize};
+use praxis_core::embed::{TokenCounter, normalize, only_own_length};
 use praxis_core::{EmbedKind, Embedder, ModelError, Usage};
 use tokio::sync::OnceCell;
 
 use crate::account;
 use crate::attempts::Attempts;
 use crate::local::{LocalEmbedder, prefixes};
-use crate::meter::Meter;
+use crate::meter::{self, Meter};
 use crate::tokens;
 use crate::vocabulary::Vocabulary;
 use crate::wire::Endpoint;
@@ -63,11 +63,14 @@ impl Embedder for Local {
         result
     }
 
-    async fn embed_counted(
+    /// Counts where no connections are served.
+    async fn embed_sized(
         &self,
         kind: EmbedKind,
         texts: Vec<String>,
+        dimension: Option<usize>,
     ) -> Result<(Vec<Vec<f32>>, u64), ModelError> {
+        only_own_length(self, dimension).await?;
         let counter = self.token_counter().await?;
         let counted = tokens::counted(move || {
             let tokens: u64 = texts.iter().map(|text| counter(text) as u64).sum();
@@ -127,7 +130,7 @@ impl Remote {
             let error = match self.endpoint.embed(&texts, dimension, &tally).await {
                 Ok((vectors, usage)) => {
                     let estimate = || Usage {
-                        input_tokens: texts.iter().map(|t| vocabulary.count(t) as u64).sum(),
+                        input_tokens: meter::count(&texts, vocabulary),
                         ..Usage::default()
                     };
                     account::count(
@@ -148,6 +151,7 @@ impl Remote {
             let Some(pause) = next.pause().filter(|_| !works) else {
                 return Err(error);
             };
+            meter.covers_again(&tally).await?;
             count_retry(&self.endpoint.name);
             tokio::time::sleep(pause).await;
         }
@@ -186,30 +190,58 @@ impl Remote {
         Ok(())
     }
 
-    fn prepare(&self, kind: EmbedKind, text: &str) -> String {
+    /// Texts as the provider takes them. Long ones are counted where no connections are served.
+    async fn prepared(&self, kind: EmbedKind, texts: &[String]) -> Result<Vec<String>, ModelError> {
         let prefix = match kind {
             EmbedKind::Query => self.query_prefix.as_str(),
             EmbedKind::Passage => self.passage_prefix.as_str(),
             EmbedKind::Raw => "",
         };
-        // Providers refuse a text that is too long, where the port promises to cut it, and an empty
-        // one, where it promises a vector.
-        let whole = format!("{prefix}{text}");
-        match self.cut(&whole) {
-            "" => " ".to_owned(),
-            cut => cut.to_owned(),
+        let whole = texts.iter().map(|text| format!("{prefix}{text}"));
+        let whole: Vec<String> = whole.collect();
+        let room = Room {
+            tokens: self.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS),
+            own: Vocabulary::of(&self.endpoint.model),
+        };
+        let is_long = whole.iter().any(|text| !room.is_surely_for(text));
+        let fitted = move || -> Vec<String> {
+            let all = whole.iter().map(|text| room.fitted(text));
+            all.collect()
+        };
+        match is_long {
+            true => tokens::counted(fitted).await,
+            false => Ok(fitted()),
         }
     }
+}
 
-    /// What of a text the provider takes: all, where the model's own tokenizer says that it fits.
-    fn cut<'a>(&self, text: &'a str) -> &'a str {
-        let limit = self.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
-        let own = Vocabulary::of(&self.endpoint.model);
-        // Every token has a byte.
-        if text.len() <= limit || own.is_some_and(|own| own.count(text) <= limit) {
-            return text;
+/// How much of a text a provider takes: it refuses one that is too long, where the port promises to cut it, and an
+/// empty one, where it promises a vector.
+#[derive(Clone, Copy)]
+struct Room {
+    tokens: usize,
+    /// The model's own tokenizer, where that is known.
+    own: Option<Vocabulary>,
+}
+
+impl Room {
+    /// Whether it is enough for a text, whatever its tokens are: every token has a byte.
+    fn is_surely_for(self, text: &str) -> bool {
+        text.len() <= self.tokens
+    }
+
+    /// What of a text is sent: all, where the model's own tokenizer says that it fits.
+    fn fitted(self, text: &str) -> String {
+        let fits =
+            self.is_surely_for(text) || self.own.is_some_and(|own| own.count(text) <= self.tokens);
+        let sent = match fits {
+            true => text,
+            false => tokens::cut(text, self.tokens as u64),
+        };
+        match sent {
+            "" => " ".to_owned(),
+            sent => sent.to_owned(),
         }
-        tokens::cut(text, limit as u64)
     }
 }
 
@@ -294,7 +326,7 @@ impl Metered for Remote {
         let length = self.length(dimension);
         let mut all = Vec::with_capacity(texts.len());
         for batch in texts.chunks(self.endpoint.dialect.facts().texts_at_once) {
-            let batch = batch.iter().map(|text| self.prepare(kind, text)).collect();
+            let batch = self.prepared(kind, batch).await?;
             let mut vectors = self.request(batch, length, meter).await?;
             self.accept(&mut vectors, dimension)?;
             all.append(&mut vectors);
@@ -313,4 +345,25 @@ fn outcome<T>(result: &Result<T, ModelError>) -> &'static str {
 /// Counts a request that is sent again.
 pub(crate) fn count_retry(model: &str) {
     metrics::counter!("praxis_model_retries_total", "model" => model.to_owned()).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_sent_as_far_as_there_is_room_for_it() {
+        let own = Vocabulary::of("text-embedding-3-small");
+        let room = |own| Room { tokens: 10, own };
+        // Nine tokens of forty bytes.
+        let words = "word ".repeat(8);
+        assert_eq!(room(own).fitted(&words), words);
+        let long = "word ".repeat(1000);
+        for own in [own, None] {
+            let sent = room(own).fitted(&long);
+            assert!(!sent.is_empty() && sent.len() < 200, "{sent}");
+            assert!(long.starts_with(&sent), "{sent}");
+            assert_eq!(room(own).fitted(""), " ");
+        }
+    }
 }

@@ -72,6 +72,12 @@ impl Tally {
         })
     }
 
+    /// Whether something is owed for it, or will be once it leaves.
+    fn may_be_due(&self) -> bool {
+        let state = *self.state();
+        !state.refused && (state.sent.is_some() || state.ended.is_none())
+    }
+
     /// Whether the two are of one question.
     fn is(&self, other: &Tally) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -115,12 +121,10 @@ impl Tries {
         tally
     }
 
-    /// How many have to be paid so far.
+    /// How many have to be paid so far, with those that are about to leave.
     pub(crate) fn due(&self) -> usize {
         let all = self.all();
-        all.iter()
-            .filter(|(_, tally)| tally.due().is_some())
-            .count()
+        all.iter().filter(|(_, tally)| tally.may_be_due()).count()
     }
 
     /// This attempt answers: all others are over.
@@ -145,7 +149,7 @@ mod tests {
     #[test]
     fn what_left_is_owed_unless_the_provider_said_no() {
         let tally = Tally::default();
-        assert!(tally.due().is_none());
+        assert!(tally.due().is_none() && tally.may_be_due());
         tally.sent();
         assert!(tally.due().is_some_and(|due| due.told.is_none()));
         let told = Usage {
@@ -155,7 +159,11 @@ mod tests {
         tally.told(told);
         assert_eq!(tally.due().and_then(|due| due.told), Some(told));
         tally.refused();
-        assert!(tally.due().is_none());
+        assert!(tally.due().is_none() && !tally.may_be_due());
+        // One that never left.
+        let kept = Tally::default();
+        kept.ended();
+        assert!(kept.due().is_none() && !kept.may_be_due());
     }
 
     #[test]

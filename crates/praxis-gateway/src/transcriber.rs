@@ -100,9 +100,10 @@ impl Transcriber for Counted {
 
     async fn transcribe(
         &self,
-        request: TranscriptionRequest,
+        mut request: TranscriptionRequest,
         cancel: CancellationToken,
     ) -> Result<TranscriptStream, ModelError> {
+        request.caller.clone_from(&self.cx.payer().key);
         let input = json!({ "task": request.task, "language": request.language });
         let (span, _) = self.cx.span(SpanKind::Transcription, &self.name, input);
         let mut account = Listening::new(self, span);

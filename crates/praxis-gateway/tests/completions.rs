@@ -45,6 +45,13 @@ fn raw(layout: Layout) -> ChatRequest {
     }
 }
 
+/// The same with biases of tokens.
+fn biased(layout: Layout) -> ChatRequest {
+    let mut request = raw(layout);
+    request.sampling.logit_bias = [(5, -100.0), (50256, 2.5)].into();
+    request
+}
+
 fn gap() -> Layout {
     Layout::Infill {
         suffix: "the end".to_owned(),
@@ -168,6 +175,19 @@ async fn each_that_goes_on_with_texts_is_asked_for_that() {
 }
 
 #[tokio::test]
+async fn biases_of_tokens_are_told_by_their_ids() {
+    let fields = json!({
+        "seed": 7,
+        "repetition_penalty": 1.1,
+        "logit_bias": { "5": -100, "50256": 2.5 },
+    });
+    let exchange = exchange("/v1/completions", &fields, &answered());
+    let lines = "provider = \"vllm\"\nbase_url = \"URL\"\n";
+    let answer = ask(lines, vec![exchange], biased(Layout::Raw)).await;
+    assert_eq!(answer.unwrap().text, " a time");
+}
+
+#[tokio::test]
 async fn log_probabilities_are_read_as_a_chat_tells_them_too() {
     let logprobs = json!({ "content": [{ "token": " a", "logprob": -0.5, "bytes": null, "top_logprobs": [] }] });
     let fields = json!({ "seed": 7, "repeat_penalty": 1.1 });
@@ -196,6 +216,9 @@ async fn what_a_provider_does_not_do_is_refused_with_the_way_out() {
         ("mistral", raw(gap()), "only chats"),
         ("vllm", raw(gap()), "suffix: `m`"),
         ("openai", tools, "send messages"),
+        ("tgi", biased(Layout::Raw), "logit_bias: `m`"),
+        ("mistral", biased(Layout::Chat), "logit_bias: `m`"),
+        ("anthropic", biased(Layout::Chat), "logit_bias: `m`"),
     ] {
         let error = ask(&format!("provider = \"{provider}\"\n"), Vec::new(), request).await;
         match error {

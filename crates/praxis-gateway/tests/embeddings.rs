@@ -149,5 +149,16 @@ async fn the_local_embedder_agrees_with_a_remote_one_of_the_same_model() {
     }
     assert_eq!(local.dimension().await.unwrap(), 384);
     assert_eq!(local.max_tokens().await.unwrap(), 512);
+    let sized = |length| local.embed_sized(EmbedKind::Query, questions(), length);
+    let count = local.token_counter().await.unwrap();
+    let expected: usize = questions().iter().map(|text| count(text)).sum();
+    for length in [None, Some(384)] {
+        assert_eq!(
+            sized(length).await.unwrap(),
+            (ours.clone(), expected as u64)
+        );
+    }
+    let error = sized(Some(5)).await.unwrap_err().to_string();
+    assert!(error.contains("384 dimensions, not 5"), "{error}");
     server.finish();
 }

@@ -413,6 +413,39 @@ async fn what_is_asked_again_is_reserved_again_and_refused_without_room() {
 }
 
 #[tokio::test]
+async fn vectors_that_are_asked_for_again_are_reserved_again() {
+    // It closes the connection, and may have read the texts.
+    let provider = Provider::start(Vec::new()).await;
+    let (book, spans) = (Book::with_room_for(2), Arc::new(Spans::default()));
+    let embedding = "task = \"embedding\"\nmax_retries = 5";
+    let gateway = counting(&model("a", 10, embedding), &provider, &book);
+    let embedder = gateway.embedder_for(Some("a"), &payer(&spans)).unwrap();
+    let texts = vec!["How are you on this fine day?".to_owned()];
+    let error = embedder.embed(EmbedKind::Raw, texts).await.unwrap_err();
+    assert_eq!(error.code().as_str(), "quota_exceeded", "{error}");
+    assert_eq!(provider.asked(), ["a", "a"]);
+    let asked = book.asked.lock().unwrap();
+    let [
+        Asked::Reserved {
+            requests: 1,
+            tokens: first,
+        },
+        Asked::Reserved {
+            requests: 0,
+            tokens: more,
+        },
+        Asked::Settled(spent),
+        Asked::GivenBack,
+    ] = asked.as_slice()
+    else {
+        panic!("{asked:?}");
+    };
+    assert_eq!(first, more);
+    let tokens = spent.usage.input_tokens;
+    assert!(tokens > 0 && tokens <= first + more, "{spent:?}");
+}
+
+#[tokio::test]
 async fn signs_of_work_are_waited_for() {
     const CREATED: &str =
         "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{}}\n\n";
@@ -456,7 +489,7 @@ async fn vectors_are_charged_as_the_provider_counts_and_though_nobody_waits() {
     let (book, spans) = (Book::with_room_for(1), Arc::new(Spans::default()));
     let gateway = counting(&model("a", 10, embedding), &provider, &book);
     let embedder = gateway.embedder_for(Some("a"), &payer(&spans)).unwrap();
-    let counted = embedder.embed_counted(EmbedKind::Raw, texts()).await;
+    let counted = embedder.embed_sized(EmbedKind::Raw, texts(), None).await;
     assert_eq!(counted.unwrap().1, 70);
     let spent = book.settled();
     assert_eq!((spent.usage.input_tokens, spent.money), (70, Money(700)));

@@ -3,6 +3,7 @@
 //! they are worked through (`waiting`).
 
 use praxis_core::DocumentId;
+use praxis_core::ledger::PaidBy;
 use serde_json::{Map, Value};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, Transaction};
@@ -81,6 +82,8 @@ pub struct Member {
     pub created: i64,
     /// Grows with each change that was asked for.
     pub revision: i64,
+    /// Who pays for what is embedded of it; `None`: nobody.
+    pub paid_by: Option<PaidBy>,
 }
 
 /// A file to be added to a vector store.
@@ -96,6 +99,8 @@ pub struct NewMember {
     pub attributes: Map<String, Value>,
     /// How it is cut.
     pub cut: Option<Cut>,
+    /// Who pays for what is embedded of it; `None`: nobody.
+    pub paid_by: Option<PaidBy>,
 }
 
 /// Files that were added together.
@@ -127,7 +132,7 @@ pub enum Added {
 }
 
 const COLUMNS: &str = "SELECT v.store, v.file, v.document, v.status, v.error_code, v.error, v.attributes, \
-     v.max_tokens, v.overlap, v.usage_bytes, v.created, v.revision FROM vector_store_files v ";
+     v.max_tokens, v.overlap, v.usage_bytes, v.created, v.revision, v.paid_by FROM vector_store_files v ";
 
 impl Store {
     /// Adds files to a vector store, all or none, as one batch where it has an id. A file that is there already
@@ -181,11 +186,12 @@ impl Store {
             }
             sqlx::query(
                 "INSERT INTO vector_store_files (store, file, place, document, status, attributes, max_tokens, \
-                 overlap, usage_bytes, created, revision, attempts) \
-                 VALUES (?, ?, ?, ?, 'in_progress', ?, ?, ?, 0, ?, 1, 0) \
+                 overlap, usage_bytes, created, revision, attempts, paid_by) \
+                 VALUES (?, ?, ?, ?, 'in_progress', ?, ?, ?, 0, ?, 1, 0, ?) \
                  ON CONFLICT (store, file) DO UPDATE SET status = 'in_progress', error_code = NULL, \
                  error = NULL, attributes = excluded.attributes, max_tokens = excluded.max_tokens, \
-                 overlap = excluded.overlap, revision = vector_store_files.revision + 1, attempts = 0",
+                 overlap = excluded.overlap, revision = vector_store_files.revision + 1, attempts = 0, \
+                 paid_by = excluded.paid_by",
             )
             .bind(store)
             .bind(&member.file)
@@ -195,6 +201,7 @@ impl Store {
             .bind(member.cut.map(|cut| i64::from(cut.max_tokens)))
             .bind(member.cut.map(|cut| i64::from(cut.overlap)))
             .bind(now)
+            .bind(member.paid_by.as_ref().map(write_payer).transpose()?)
             .execute(&mut *tx)
             .await?;
             if let Some(batch) = batch {
@@ -448,6 +455,10 @@ fn write_attributes(attributes: &Map<String, Value>) -> Result<String, StoreErro
     serde_json::to_string(attributes).map_err(|e| StoreError::Damaged(e.to_string()))
 }
 
+fn write_payer(paid_by: &PaidBy) -> Result<String, StoreError> {
+    serde_json::to_string(paid_by).map_err(|e| StoreError::Damaged(e.to_string()))
+}
+
 pub(crate) fn read(row: &SqliteRow) -> Result<Member, StoreError> {
     let damaged = |what: String| StoreError::Damaged(format!("a file of a vector store: {what}"));
     let status: String = row.try_get("status")?;
@@ -456,6 +467,8 @@ pub(crate) fn read(row: &SqliteRow) -> Result<Member, StoreError> {
     let message: Option<String> = row.try_get("error")?;
     let max_tokens: Option<i64> = row.try_get("max_tokens")?;
     let overlap: Option<i64> = row.try_get("overlap")?;
+    let paid_by: Option<String> = row.try_get("paid_by")?;
+    let paid_by = paid_by.map(|text| serde_json::from_str(&text));
     Ok(Member {
         store: row.try_get("store")?,
         file: row.try_get("file")?,
@@ -470,5 +483,6 @@ pub(crate) fn read(row: &SqliteRow) -> Result<Member, StoreError> {
         usage_bytes: row.try_get::<i64, _>("usage_bytes")? as u64,
         created: row.try_get("created")?,
         revision: row.try_get("revision")?,
+        paid_by: paid_by.transpose().map_err(|e| damaged(e.to_string()))?,
     })
 }

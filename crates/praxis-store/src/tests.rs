@@ -245,6 +245,7 @@ async fn documents_of_an_older_store_were_cut_with_the_settings_of_their_base() 
         "DROP TABLE conversations",
         "DROP TABLE feedback",
         "DROP INDEX root_spans_by_trace",
+        "ALTER TABLE vector_store_files DROP COLUMN paid_by",
         "DELETE FROM _sqlx_migrations WHERE version >= 10",
     ] {
         sqlx::query(query).execute(&store.pool).await.unwrap();
@@ -255,6 +256,27 @@ async fn documents_of_an_older_store_were_cut_with_the_settings_of_their_base() 
     assert_eq!(heads[0].settings, "s");
     let found = store.document(&heads[0].id, &Clearance::Full).await;
     assert_eq!(found.unwrap().unwrap().chunks[0].section, None);
+}
+
+#[tokio::test]
+async fn settings_of_a_document_are_noted_without_a_change_of_it() {
+    let (_dir, store) = store().await;
+    for base in ["docs", "other"] {
+        store.prepare_base(base, "e5@1", "s").await.unwrap();
+    }
+    for uri in ["a.md", "b.md"] {
+        store.put_document("docs", &document(uri, 1)).await.unwrap();
+    }
+    let all = &Clearance::Full;
+    let before = store.documents("docs", all).await.unwrap();
+    let id = before[0].id.clone();
+    let of = |settings: &str| vec![(id.clone(), settings.to_owned())];
+    store.set_settings("docs", &of("t")).await.unwrap();
+    store.set_settings("other", &of("u")).await.unwrap();
+    let after = store.documents("docs", all).await.unwrap();
+    let mut expected = before.clone();
+    expected[0].settings = "t".to_owned();
+    assert_eq!(after, expected);
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ impl Store {
     ) -> Result<Vec<Member>, StoreError> {
         let mut query = QueryBuilder::<Sqlite>::new(
             "SELECT v.store, v.file, v.document, v.status, v.error_code, v.error, v.attributes, v.max_tokens, \
-             v.overlap, v.usage_bytes, v.created, v.revision FROM vector_store_files v \
+             v.overlap, v.usage_bytes, v.created, v.revision, v.paid_by FROM vector_store_files v \
              JOIN vector_stores s ON s.id = v.store \
              WHERE v.status = 'in_progress' AND s.state = 'live' AND v.store = ",
         );

@@ -1,13 +1,14 @@
-//! Responses that nobody waits for: so many are made at a time, so many wait for their turn, and more are refused. Each
-//! can be called off. A server that stops begins no more of them, and lets those that run end for a while.
+//! Responses that nobody waits for: so many are made at a time, so many wait for their turn, and more are refused, as are
+//! more of one key than places are free. Each can be called off. A server that stops begins no more of them, and lets
+//! those that run end for a while.
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use praxis_core::{CallError, ErrorCode};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use praxis_core::{CallError, ErrorCode, NoPlace, Place, Places};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -29,7 +30,7 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// What runs in the background.
 pub(crate) struct Background {
     running: Arc<Semaphore>,
-    places: Arc<Semaphore>,
+    places: Places,
     lives: Arc<Mutex<HashMap<String, Live>>>,
     tasks: TaskTracker,
     /// Cancelled when no more are to begin.
@@ -42,11 +43,6 @@ pub(crate) struct Background {
 struct Live {
     cancel: CancellationToken,
     log: Option<Arc<Log>>,
-}
-
-/// A place among those that run or wait.
-pub(crate) struct Place {
-    _held: OwnedSemaphorePermit,
 }
 
 /// Whether the turn of a response comes.
@@ -68,7 +64,7 @@ impl Background {
     fn of(running: usize, most: usize) -> Self {
         Self {
             running: Arc::new(Semaphore::new(running)),
-            places: Arc::new(Semaphore::new(most)),
+            places: Places::new(most),
             lives: Arc::default(),
             tasks: TaskTracker::new(),
             stopped: CancellationToken::new(),
@@ -76,16 +72,28 @@ impl Background {
         }
     }
 
-    /// Takes a place for a response that is to come.
+    /// Takes a place for a response that is to come, of a key of that name.
+    ///
+    /// # Errors
+    /// `rate_limited` where there is none, or where the key has its share.
+    pub fn admit(&self, key: Option<&str>) -> Result<Place, ApiError> {
+        self.admitted(self.places.take(key))
+    }
+
+    /// The same for one that another process left, where it had a place: its key's share does not count, or one key
+    /// would hold up what others left.
     ///
     /// # Errors
     /// `rate_limited` where there is none.
-    pub fn admit(&self) -> Result<Place, ApiError> {
-        let place = Arc::clone(&self.places).try_acquire_owned();
+    pub fn admit_again(&self, key: Option<&str>) -> Result<Place, ApiError> {
+        self.admitted(self.places.take_again(key))
+    }
+
+    fn admitted(&self, place: Result<Place, NoPlace>) -> Result<Place, ApiError> {
         let message = match place {
-            Ok(place) if !self.stopped.is_cancelled() => return Ok(Place { _held: place }),
+            Ok(place) if !self.stopped.is_cancelled() => return Ok(place),
             Ok(_) => "the server is being stopped".to_owned(),
-            Err(_) => format!("{MOST} responses are in the background already"),
+            Err(none) => none.told("responses in the background"),
         };
         // As one that says when to come back.
         Err(CallError::new(ErrorCode::RateLimited, message).into())
@@ -153,7 +161,7 @@ impl Background {
 
     /// Whether another would get a place.
     pub fn has_room(&self) -> bool {
-        !self.stopped.is_cancelled() && self.places.available_permits() > 0
+        !self.stopped.is_cancelled() && !self.places.are_full()
     }
 
     /// The log of a response, if it is here and has one.
@@ -195,7 +203,7 @@ mod tests {
     ) -> (oneshot::Sender<()>, oneshot::Receiver<&'static str>) {
         let (end, ends) = oneshot::channel::<()>();
         let (went, how) = oneshot::channel();
-        let (cancel, place) = (background.token(), background.admit().unwrap());
+        let (cancel, place) = (background.token(), background.admit(None).unwrap());
         let token = cancel.clone();
         let run = move |chance: Chance| async move {
             let how = match chance {
@@ -216,7 +224,7 @@ mod tests {
         let background = Background::of(1, 2);
         let (first, first_went) = started(&background, "a");
         let (second, second_went) = started(&background, "b");
-        let error = background.admit().err().unwrap();
+        let error = background.admit(None).err().unwrap();
         assert_eq!(error.code(), ErrorCode::RateLimited);
         first.send(()).unwrap();
         assert_eq!(first_went.await.unwrap(), "done");
@@ -224,7 +232,31 @@ mod tests {
         assert_eq!(second_went.await.unwrap(), "done");
         background.drain().await;
         assert!(lock(&background.lives).is_empty());
-        assert!(background.admit().is_err(), "a stopped server begins none");
+        assert!(
+            background.admit(None).is_err(),
+            "a stopped server begins none"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_key_that_asks_for_many_leaves_places_for_others() {
+        let background = Background::default();
+        let many: Vec<_> = (0..MOST / 2)
+            .map(|_| background.admit(Some("ann")).unwrap())
+            .collect();
+        let error = background.admit(Some("ann")).err().unwrap();
+        assert_eq!(error.code(), ErrorCode::RateLimited);
+        assert!(
+            error.message().contains("32 of the 64 places"),
+            "{}",
+            error.message()
+        );
+        let other = background.admit(Some("bob")).unwrap();
+        let again = background.admit_again(Some("ann")).unwrap();
+        drop((many, again));
+        assert!(background.admit(Some("ann")).is_ok());
+        drop(other);
+        assert!(background.places.are_free());
     }
 
     #[tokio::test]
@@ -262,7 +294,7 @@ mod tests {
     async fn what_panics_is_noted_and_gives_its_place_back() {
         let background = Background::of(1, 1);
         let (told, noted) = oneshot::channel();
-        let place = background.admit().unwrap();
+        let place = background.admit(None).unwrap();
         let run = |_: Chance| panics();
         let broken = move || async move {
             let _ = told.send(());
@@ -271,6 +303,6 @@ mod tests {
         noted.await.unwrap();
         background.drain().await;
         assert!(background.log("a").is_none());
-        assert_eq!(background.places.available_permits(), 1);
+        assert!(background.places.are_free());
     }
 }

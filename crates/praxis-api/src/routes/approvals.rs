@@ -161,6 +161,7 @@ pub(crate) async fn audit(
         after,
         tool: params.text("tool").map(str::to_owned),
         outcome: params.text("outcome").map(outcome_of).transpose()?,
+        ..LogPage::default()
     };
     let found = state.store.tool_calls(&page, &caller).await;
     let found = found.map_err(CallError::failure)?;

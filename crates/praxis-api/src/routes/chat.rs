@@ -24,6 +24,7 @@ use serde_json::{Map, Value, json};
 
 use self::answer::{Envelope, Marked};
 pub(crate) use self::answer::{marks, usage_value};
+use super::bias::biases;
 use super::completions::{AT_ONCE, MAX_ANSWERS, begun};
 use super::extras::{self, CacheOptions, priority};
 use super::functions::{self, Step};
@@ -60,6 +61,7 @@ pub(crate) struct Request {
     frequency_penalty: Option<f32>,
     presence_penalty: Option<f32>,
     seed: Option<i64>,
+    logit_bias: Option<Map<String, Value>>,
     n: Option<usize>,
     #[serde(default)]
     stop: Option<OneOrMany>,
@@ -140,7 +142,6 @@ impl Request {
         for name in [
             "functions",
             "function_call",
-            "logit_bias",
             "audio",
             "modalities",
             "moderation",
@@ -262,8 +263,8 @@ impl Request {
         reader.fits("messages").await
     }
 
-    fn sampling(&self) -> Sampling {
-        Sampling {
+    fn sampling(&self) -> Result<Sampling, ApiError> {
+        Ok(Sampling {
             temperature: self.temperature,
             top_k: self.top_k,
             top_p: self.top_p,
@@ -278,7 +279,8 @@ impl Request {
                 Some(OneOrMany::One(stop)) => vec![stop.clone()],
                 Some(OneOrMany::Many(stops)) => stops.clone(),
             },
-        }
+            logit_bias: biases(self.logit_bias.as_ref())?,
+        })
     }
 
     fn wanted_logprobs(&self) -> Result<Option<u8>, ApiError> {
@@ -358,7 +360,7 @@ pub(crate) async fn completions(
         .await?;
     let (messages, sampling, top) = (
         request.messages()?,
-        request.sampling(),
+        request.sampling()?,
         request.wanted_logprobs()?,
     );
     let pieces = match request.model.strip_prefix(FUNCTION_PREFIX) {
@@ -397,7 +399,7 @@ pub(crate) async fn completions(
                     let chunks = state.chat.chat(chat, &cx).await?;
                     chunks.map(|chunk| (0, of_chunk(chunk))).boxed()
                 }
-                _ => side_by_side(&state.chat, &chat, choices, &cx),
+                _ => side_by_side(Arc::clone(&state.chat), chat, choices, cx.clone()),
             }
         }
     };
@@ -417,19 +419,19 @@ pub(crate) async fn completions(
 /// The pieces of several answers to one request, some of which are made at a time. Each has a seed of its own where there
 /// is one: with the same all would be the same.
 fn side_by_side(
-    chat: &Arc<dyn ChatGateway>,
-    request: &ChatRequest,
+    chat: Arc<dyn ChatGateway>,
+    request: ChatRequest,
     choices: usize,
-    cx: &CallContext,
+    cx: CallContext,
 ) -> BoxStream<'static, Marked> {
-    let answers = (0..choices).map(|at| {
+    // A request is copied when its turn comes: all at once, long prompts would take a hundred times their memory.
+    let answers = (0..choices).map(move |at| {
         let mut request = request.clone();
         let seed = request.sampling.seed;
         request.sampling.seed = seed.map(|seed| seed.wrapping_add(at as u64));
-        let chunks = begun(Arc::clone(chat), request, cx.clone());
+        let chunks = begun(Arc::clone(&chat), request, cx.clone());
         chunks.map(move |chunk| (at, of_chunk(chunk))).boxed()
     });
-    let answers: Vec<_> = answers.collect();
     stream::iter(answers).flatten_unordered(AT_ONCE).boxed()
 }
 

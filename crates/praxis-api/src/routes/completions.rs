@@ -15,10 +15,11 @@ use praxis_core::chat::{ChatAnswer, Layout, collect};
 use praxis_core::{CallContext, ChatGateway, ChatRequest, ChatStream, Message, Sampling, now_s};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 pub(super) use self::shape::used;
 use self::shape::{Envelope, Streaming};
+use super::bias::biases;
 use super::chat::{OneOrMany, PATIENCE, StreamOptions};
 use super::models::FUNCTION_PREFIX;
 use crate::error::{ApiError, JsonBody};
@@ -62,8 +63,7 @@ pub(crate) struct Request {
     echo: Option<bool>,
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
-    #[serde(default)]
-    logit_bias: Value,
+    logit_bias: Option<Map<String, Value>>,
     user: Option<String>,
 }
 
@@ -195,9 +195,6 @@ impl Request {
             let message = "a function answers conversations: call it at `/v1/chat/completions`";
             return refused("model", message);
         }
-        if !(self.logit_bias.is_null() || self.logit_bias == json!({})) {
-            return refused("logit_bias", "`logit_bias` is not supported");
-        }
         let echo = self.echo.unwrap_or(false);
         match self.logprobs {
             Some(count) if count > MAX_LOGPROBS => {
@@ -270,6 +267,7 @@ impl Request {
                 Some(OneOrMany::One(stop)) => vec![stop.clone()],
                 Some(OneOrMany::Many(stops)) => stops.clone(),
             },
+            logit_bias: biases(self.logit_bias.as_ref())?,
         })
     }
 }

@@ -3,9 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use base64::Engine;
-use praxis_core::{EmbedKind, Embedder, ModelError};
+use praxis_core::{CallError, EmbedKind, Embedder, ModelError};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::error::{ApiError, JsonBody};
 use crate::guard::{Admitted, Paying};
@@ -13,6 +14,9 @@ use crate::state::ApiState;
 
 /// The most texts of one request (OpenAI's own limit).
 pub(crate) const MAX_INPUTS: usize = 2048;
+
+/// Requests whose long texts are counted at a time; others wait.
+static COUNTING: Semaphore = Semaphore::const_new(4);
 
 /// A request; fields that change nothing here are ignored.
 #[derive(Deserialize, schemars::JsonSchema)]
@@ -110,7 +114,7 @@ pub(crate) async fn create(
     let model = Some(request.model.as_str()).filter(|m| !m.is_empty());
     let embedder = (state.embedders)(model, &cx)?;
     let texts = request.input.texts(embedder.as_ref())?;
-    refuse_too_long(embedder.as_ref(), &texts).await?;
+    let texts = none_too_long(embedder.as_ref(), texts).await?;
     let kind = request.input_type.unwrap_or(EmbedKind::Raw);
     let sized = embedder.embed_sized(kind, texts, request.dimensions).await;
     let (vectors, tokens) = sized.map_err(|error| {
@@ -143,18 +147,34 @@ pub(crate) async fn create(
     })))
 }
 
-/// Embedders cut what is too long for them; a client is told instead, as OpenAI's API does it.
+/// Texts none of which has more tokens than the model reads: embedders cut what is too long for them, and a client is
+/// told instead, as OpenAI's API does it. Long ones are counted where no connections are served, since that takes a
+/// processor for seconds where a body is megabytes.
 ///
 /// # Errors
-/// `invalid_request` for a text with more tokens than the model reads.
-async fn refuse_too_long(embedder: &dyn Embedder, texts: &[String]) -> Result<(), ApiError> {
+/// `invalid_request` for the first text that is too long.
+async fn none_too_long(
+    embedder: &dyn Embedder,
+    texts: Vec<String>,
+) -> Result<Vec<String>, ApiError> {
     let most = embedder.max_tokens().await?;
-    let counter = embedder.token_counter().await?;
     // Every token has a byte.
-    let long = texts.iter().enumerate().filter(|(_, t)| t.len() > most);
-    let mut counted = long.map(|(at, text)| (at, counter(text)));
-    let Some((at, tokens)) = counted.find(|(_, tokens)| *tokens > most) else {
-        return Ok(());
+    if texts.iter().all(|text| text.len() <= most) {
+        return Ok(texts);
+    }
+    let counter = embedder.token_counter().await?;
+    let room = COUNTING.acquire().await.map_err(CallError::failure)?;
+    let count = move || {
+        let _room = room;
+        let long = texts.iter().enumerate().filter(|(_, t)| t.len() > most);
+        let mut counted = long.map(|(at, text)| (at, counter(text)));
+        let found = counted.find(|(_, tokens)| *tokens > most);
+        (texts, found)
+    };
+    let counted = tokio::task::spawn_blocking(count).await;
+    let (texts, found) = counted.map_err(CallError::failure)?;
+    let Some((at, tokens)) = found else {
+        return Ok(texts);
     };
     let message = format!(
         "text {} of `input` has {tokens} tokens, and this model reads {most} at most; cut it into parts",

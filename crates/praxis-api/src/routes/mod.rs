@@ -3,6 +3,7 @@
 pub(crate) mod approvals;
 pub(crate) mod audio;
 pub(crate) mod batches;
+pub(crate) mod bias;
 pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod conversations;

@@ -118,6 +118,11 @@ class Completions(unittest.TestCase):
         cut = self.ask(max_tokens=12, stop=stop).choices[0]
         self.assertEqual((cut.text, cut.finish_reason), (text[: text.index(stop)], "stop"))
 
+    def test_a_token_that_is_forced_comes_alone(self):
+        text = self.ask(max_tokens=3, temperature=1, logit_bias={"1000": 100}).choices[0].text
+        self.assertTrue(text)
+        self.assertEqual(text, text[: len(text) // 3] * 3)
+
     def test_the_best_of_several_is_given(self):
         answer = self.ask(temperature=1.5, seed=1, best_of=3)
         self.assertEqual(len(answer.choices), 1)
@@ -128,7 +133,7 @@ class Completions(unittest.TestCase):
             ({"model": "function:answer"}, "model"),
             ({"prompt": [1, 2, 3]}, "prompt"),
             ({"prompt": []}, "prompt"),
-            ({"logit_bias": {"5": -100}}, "logit_bias"),
+            ({"logit_bias": {"5": -101}}, "logit_bias"),
             ({"echo": True, "logprobs": 1}, "logprobs"),
             ({"logprobs": 9}, "logprobs"),
             ({"best_of": 2, "stream": True}, "best_of"),

@@ -640,7 +640,8 @@ class Errors(unittest.TestCase):
             ("functions", [{"name": "f", "parameters": {}}]),
             ("n", 0),
             ("store", True),
-            ("logit_bias", {"5": -100}),
+            ("logit_bias", {"5": -101}),
+            ("logit_bias", {"the": 1}),
             ("temperature", 9),
             ("top_p", 2),
         ]:
@@ -751,34 +752,6 @@ class Keys(unittest.TestCase):
         with self.assertRaises(openai.RateLimitError) as caught:
             self.ask(shared, user="ada")
         self.assertIn("ada", str(caught.exception))
-
-    def test_what_was_used_is_reported_as_openai_does(self):
-        spender = self.key("sdk/spender")
-        answer = self.ask(spender)
-        embedded = spender.embeddings.create(model=EMBEDDER, input="counted")
-        spender.moderations.create(input="How do I renew my passport?")
-        start = int(time.time())
-        used = {}
-        for kind in ["completions", "embeddings", "moderations"]:
-            path = f"/organization/usage/{kind}?start_time={start}&group_by=api_key_id"
-            for _ in range(50):
-                [bucket] = checked.get(path, cast_to=object)["data"]
-                results = [r for r in bucket["results"] if r["api_key_id"] == "sdk/spender"]
-                if results:
-                    [used[kind]] = results
-                    break
-                time.sleep(0.1)
-            self.assertEqual(used[kind]["num_model_requests"], 1, kind)
-        self.assertEqual(used["completions"]["input_tokens"], answer.usage.prompt_tokens)
-        self.assertEqual(used["completions"]["output_tokens"], answer.usage.completion_tokens)
-        self.assertEqual(used["embeddings"]["input_tokens"], embedded.usage.prompt_tokens)
-        self.assertGreater(used["moderations"]["input_tokens"], 0)
-        costs = checked.get(f"/organization/costs?start_time={start}", cast_to=object)
-        self.assertEqual(costs["data"][0]["results"][0]["amount"]["currency"], "usd")
-        # A key that may not read everything sees its own use only.
-        path = f"/organization/usage/completions?start_time={start}"
-        [bucket] = spender.get(path, cast_to=object)["data"]
-        self.assertEqual(bucket["results"][0]["num_model_requests"], 1)
 
 
 if __name__ == "__main__":

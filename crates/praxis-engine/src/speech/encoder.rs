@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::config::Shape;
 use super::ct2::Ct2File;
 use super::linear::{
-    Amx, EngineError, Linear, Norm, Projections, Rounded, add, attend, gelu, norm,
+    EngineError, Linear, Norm, Projections, Rounded, add, attend, gelu, matrix_unit, norm,
 };
 use super::spectrogram::WINDOW_FRAMES;
 
@@ -163,7 +163,7 @@ impl Layer {
             heads: self.heads,
             rows: projected.each_ref().map(Vec::as_slice),
             biases: [&query.bias, &key.bias, &value.bias],
-            amx: query.weight.wide().and_then(|_| Amx::detect()),
+            amx: matrix_unit(query.weight.as_ref()),
         };
         context.resize(rows.len(), 0.0);
         attend(&projections, &[rows.len() / width], context);

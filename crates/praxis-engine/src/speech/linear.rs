@@ -3,8 +3,7 @@
 
 pub(super) use crate::compute::Disjoint;
 pub(super) use crate::compute::Rounded;
-pub(super) use crate::compute::amx::Amx;
-pub(super) use crate::compute::linear::{Input, Matrix, multiply};
+pub(super) use crate::compute::linear::{Input, Matrix, matrix_unit, multiply};
 pub(super) use crate::compute::math::{dot, exp};
 pub(super) use crate::compute::simd::{self, Isa, Kernel};
 pub(super) use crate::cpu;

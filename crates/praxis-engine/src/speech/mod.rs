@@ -34,9 +34,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use praxis_core::ModelError;
 use praxis_core::speech::{Transcriber, TranscriptStream, TranscriptionRequest};
-use tokio::sync::Semaphore;
+use praxis_core::{ModelError, Places};
 use tokio_util::sync::CancellationToken;
 
 use linear::EngineError;
@@ -46,7 +45,8 @@ use transcription::{Transcription, Wanted};
 use window::Settings;
 use worker::{Job, Worker};
 
-/// Transcripts that are made at once, and such as are about to be; more are refused.
+/// Transcripts that are made at once, and such as are about to be; more are refused, and so are more of one caller than
+/// places are free.
 const JOBS: usize = 16;
 /// Texts that may be followed at once.
 const BEAMS: std::ops::RangeInclusive<usize> = 1..=16;
@@ -78,7 +78,7 @@ struct Shared {
     identity: String,
     model: Arc<Model>,
     max_seconds: u64,
-    room: Arc<Semaphore>,
+    room: Places,
     worker: Worker,
 }
 
@@ -96,7 +96,7 @@ impl SpeechEngine {
                 identity: format!("{}@{}", options.name, options.revision),
                 model,
                 max_seconds: options.max_seconds.unwrap_or(MAX_SECONDS),
-                room: Arc::new(Semaphore::new(JOBS)),
+                room: Places::new(JOBS),
                 worker,
             }),
         })
@@ -164,9 +164,9 @@ impl Transcriber for SpeechEngine {
     ) -> Result<TranscriptStream, ModelError> {
         let shared = &self.shared;
         let wanted = shared.wanted(&request)?;
-        let permit = Arc::clone(&shared.room).try_acquire_owned();
-        let permit = permit.map_err(|_| ModelError::RateLimited {
-            message: format!("{JOBS} transcripts are being made already"),
+        let place = shared.room.take(request.caller.as_deref());
+        let place = place.map_err(|none| ModelError::RateLimited {
+            message: none.told("transcripts"),
             retry_after: None,
         })?;
         let stop = cancel.child_token();
@@ -182,7 +182,7 @@ impl Transcriber for SpeechEngine {
         let transcription = Transcription::new(spectra, wanted);
         shared
             .worker
-            .give(Job::new(transcription, send, stop, permit))?;
+            .give(Job::new(transcription, send, stop, place))?;
         // The guard goes with the stream: who drops it stops the work.
         let stream = futures::stream::unfold((receive, guard), |(mut receive, guard)| async move {
             let chunk = receive.recv().await?;

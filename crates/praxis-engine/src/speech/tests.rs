@@ -263,8 +263,8 @@ async fn a_stream_begins_with_the_language_and_ends_where_it_is_stopped() {
 #[tokio::test]
 async fn no_more_transcripts_are_made_at_once_than_there_is_room_for() {
     let engine = engine();
-    let all = u32::try_from(JOBS).unwrap();
-    let taken = Arc::clone(&engine.shared.room).try_acquire_many_owned(all);
+    let room = &engine.shared.room;
+    let taken: Vec<_> = (0..JOBS).map(|_| room.take(None).unwrap()).collect();
     let ask = || {
         engine.transcribe(
             TranscriptionRequest::new(sound(1)),
@@ -280,9 +280,34 @@ async fn no_more_transcripts_are_made_at_once_than_there_is_room_for() {
     assert!(collect(ask().await.unwrap()).await.is_ok());
     // A transcript that is done has given its place back, and so has one that nobody waits for any more.
     drop(ask().await.unwrap());
-    while engine.shared.room.available_permits() < JOBS {
+    while !room.are_free() {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn a_key_that_asks_for_many_transcripts_leaves_places_for_others() {
+    let engine = engine();
+    let room = &engine.shared.room;
+    let taken: Vec<_> = (0..JOBS / 2)
+        .map(|_| room.take(Some("ann")).unwrap())
+        .collect();
+    let ask = |caller: &str| {
+        let request = TranscriptionRequest {
+            caller: Some(caller.to_owned()),
+            ..TranscriptionRequest::new(sound(1))
+        };
+        engine.transcribe(request, CancellationToken::new())
+    };
+    match ask("ann").await.err() {
+        Some(ModelError::RateLimited { message, .. }) => {
+            assert!(message.contains("8 of the 16 places"), "{message}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(collect(ask("bob").await.unwrap()).await.is_ok());
+    drop(taken);
+    assert!(collect(ask("ann").await.unwrap()).await.is_ok());
 }
 
 #[tokio::test]

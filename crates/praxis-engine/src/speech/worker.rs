@@ -5,9 +5,8 @@ use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use praxis_core::ModelError;
 use praxis_core::speech::TranscriptChunk;
-use tokio::sync::OwnedSemaphorePermit;
+use praxis_core::{ModelError, Place};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +24,7 @@ pub(super) struct Job {
     chunks: Chunks,
     stop: CancellationToken,
     /// Its place among those that are made at once.
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// Whether a job goes on.
@@ -39,14 +38,14 @@ impl Job {
         transcription: Transcription,
         chunks: Chunks,
         stop: CancellationToken,
-        permit: OwnedSemaphorePermit,
+        place: Place,
     ) -> Self {
         Self {
             transcription,
             begun: false,
             chunks,
             stop,
-            _permit: permit,
+            _place: place,
         }
     }
 

@@ -252,6 +252,7 @@ impl Writer {
             seed,
             max_tokens,
             stop,
+            logit_bias,
         } = sampling;
         for number in [
             temperature,
@@ -268,6 +269,11 @@ impl Writer {
         }
         self.maybe(*seed, Self::number);
         self.list(stop, |w, text| w.text(text));
+        self.number(logit_bias.len() as u64);
+        for (token, bias) in logit_bias {
+            self.number(u64::from(*token));
+            self.float(*bias);
+        }
     }
 
     fn constraint(&mut self, constraint: &Constraint) {

@@ -10,6 +10,32 @@ use super::{strict, value};
 use crate::providers::{Chat, Facts};
 use crate::wire::{Endpoint, decimal, refused};
 
+/// The providers whose API has `logit_bias`, by name. Others have no such word, or take it and do nothing.
+static BIASED: [&str; 6] = [
+    "azure",
+    "llama-server",
+    "openai",
+    "openrouter",
+    "sglang",
+    "vllm",
+];
+
+/// Whether the biases of a request, if it has some, can be told.
+///
+/// # Errors
+/// [`ModelError::InvalidRequest`] for a provider that has no word for them: a token that was banned would come.
+pub(crate) fn biases(
+    facts: &Facts,
+    to: &Endpoint,
+    request: &ChatRequest,
+) -> Result<(), ModelError> {
+    if request.sampling.logit_bias.is_empty() || BIASED.contains(&facts.name) {
+        return Ok(());
+    }
+    let what = "takes no bias of tokens: leave `logit_bias` out, or name a model whose API has it";
+    Err(refused("logit_bias", &to.name, &facts.api(), what))
+}
+
 /// The body of a request, and what of it the provider has no word for.
 ///
 /// # Errors
@@ -61,6 +87,14 @@ pub(crate) fn body(
     }
     body.extras(chat, request);
     Ok((body.fields, body.left_out))
+}
+
+/// A bias as JSON has it: OpenAI's are whole numbers.
+fn number(bias: f32) -> Value {
+    match bias.fract() == 0.0 {
+        true => json!(bias as i64),
+        false => json!(decimal(bias)),
+    }
 }
 
 /// A schema that the answer is held to: strictly, where the client or else the schema lets it. A provider that cannot
@@ -199,6 +233,11 @@ impl Body {
         }
         if !sampling.stop.is_empty() {
             self.set("stop", &sampling.stop);
+        }
+        if !sampling.logit_bias.is_empty() {
+            let biases = sampling.logit_bias.iter();
+            let biases = biases.map(|(token, bias)| (token.to_string(), number(*bias)));
+            self.set("logit_bias", biases.collect::<Map<_, _>>());
         }
     }
 

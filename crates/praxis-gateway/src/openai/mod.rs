@@ -12,7 +12,7 @@ use praxis_core::{Relevance, RerankRequest, Usage};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub(crate) use self::body::{body, cache_times, schema};
+pub(crate) use self::body::{biases, body, cache_times, schema};
 pub(crate) use self::completions::{Texts, completion};
 pub(crate) use self::events::{Events, WireUsage};
 use crate::wire::{Endpoint, Question};

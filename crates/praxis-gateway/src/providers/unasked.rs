@@ -45,10 +45,12 @@ pub(crate) fn thinks(model: &str) -> bool {
         return false;
     }
     // At Amazon Bedrock the maker and the region stand before the name.
-    let after = |start: &str| name.starts_with(start) || name.contains(&format!(".{start}"));
-    name.contains("thinking")
-        || name.contains("reasoning")
-        || BEGIN.iter().any(|start| after(start))
+    let begins = |at: usize| {
+        let before = name.get(..at).unwrap_or_default();
+        before.is_empty() || before.ends_with('.')
+    };
+    let has = |start: &&str| name.match_indices(*start).any(|(at, _)| begins(at));
+    name.contains("thinking") || name.contains("reasoning") || BEGIN.iter().any(has)
 }
 
 #[cfg(test)]

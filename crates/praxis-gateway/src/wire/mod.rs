@@ -145,6 +145,7 @@ impl Endpoint {
         let timeouts = self.timeouts.of(thinks);
         let deadlines = Deadlines::start(timeouts);
         let is_chat = request.layout.is_chat();
+        words::biases(self.dialect.facts(), self, request)?;
         let mut question = match is_chat {
             true => self.dialect.ask(self, request)?,
             false => words::completion(self.dialect.facts(), self, request)?,

@@ -75,6 +75,7 @@ fn everything() -> ChatRequest {
             seed: Some(7),
             max_tokens: Some(256),
             stop: vec!["END".to_owned()],
+            ..Sampling::default()
         },
         top_logprobs: Some(2),
         tools: vec![weather()],

@@ -45,6 +45,7 @@ impl Failure {
             | LoadError::TooLarge { .. }
             | LoadError::Damaged(_)
             | LoadError::Encrypted
+            | LoadError::Pointer
             | LoadError::NoText { .. }
             | LoadError::TooSlow(_) => INVALID,
         };
@@ -54,6 +55,9 @@ impl Failure {
                 limits.max_bytes
             ),
             LoadError::Empty => "send one with text".to_owned(),
+            LoadError::Pointer => {
+                "run `git lfs pull` where it lies, and send the file itself".to_owned()
+            }
             other => other.hint().to_owned(),
         };
         Self {

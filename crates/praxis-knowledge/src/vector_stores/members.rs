@@ -80,6 +80,7 @@ impl VectorStores {
                 file: request.file,
                 attributes: request.attributes,
                 cut: request.cut,
+                paid_by: request.paid_by,
             });
         }
         members.reverse();

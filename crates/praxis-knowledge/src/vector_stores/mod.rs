@@ -18,6 +18,7 @@ mod work;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use praxis_core::ledger::PaidBy;
 use praxis_core::{CallError, Caller, Clearance, ErrorCode, VECTOR_STORE, ids};
 use praxis_store::{
     Cut, FileCounts, Page, Paged, Store, StoredFile, VectorStore, VectorStoreChange,
@@ -62,6 +63,8 @@ pub struct FileRequest {
     pub attributes: Map<String, Value>,
     /// How it is cut; `None` as bases have it.
     pub cut: Option<Cut>,
+    /// Who pays for what is embedded of it, in the background; `None`: nobody.
+    pub paid_by: Option<PaidBy>,
 }
 
 impl VectorStores {

@@ -4,12 +4,16 @@
 //! What waits stands in the store, so a server that is killed goes on at its next start. A file counts as
 //! completed once the indexes have it, so that whoever waited for that finds it. Left out: what a file becomes
 //! (`document`).
+//!
+//! Who attached a file pays for what is embedded of it: files of several are embedded apart.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
+use praxis_core::ledger::PaidBy;
+use praxis_core::trace::NoTrace;
 use praxis_core::{CallError, Clearance, Embedder};
 use praxis_store::{Finished, Member, VectorStore};
 use tokio_util::sync::CancellationToken;
@@ -17,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::document::{Failure, Reading, Unembedded, read, usage};
 use super::{VectorStores, labels_of};
 use crate::ingest::{EMBED_BATCH, HEADING_RESERVE, LOAD_AHEAD, embedded, one_length, recognition};
-use crate::knowledge::internal;
+use crate::knowledge::{Base, Knowledge, internal};
 use crate::load::LoadLimits;
 
 /// Files of one vector store that are read in one go, before it is another one's turn.
@@ -42,6 +46,27 @@ pub(super) const SETTINGS: &str = "vector store";
 struct Loaded {
     member: Member,
     document: Unembedded,
+}
+
+/// What the files of a vector store are embedded with.
+struct Embedding {
+    base: Arc<Base>,
+    /// At nobody's cost.
+    embedder: Arc<dyn Embedder>,
+    /// The name of the one that the vector store has moved to, if it has.
+    moved: Option<String>,
+}
+
+impl Embedding {
+    /// The embedder, at the cost of who pays.
+    fn at_cost_of(&self, paid_by: Option<&PaidBy>, knowledge: &Knowledge) -> Arc<dyn Embedder> {
+        let paid = paid_by.and_then(|paid_by| {
+            let cx = paid_by.context(Arc::new(NoTrace));
+            let (moved, identity) = (self.moved.as_deref(), self.embedder.identity());
+            knowledge.paid_embedder(&self.base, moved, &identity, &cx)
+        });
+        paid.unwrap_or_else(|| Arc::clone(&self.embedder))
+    }
 }
 
 impl VectorStores {
@@ -136,7 +161,8 @@ impl VectorStores {
             .waiting_members(id, TURN)
             .await
             .map_err(internal)?;
-        let (embedder, reading) = match self.reading(id).await {
+        let moved = stored.and_then(|stored| stored.embedder_name);
+        let (embedding, reading) = match self.reading(id, moved).await {
             Ok(ready) => ready,
             Err(error) => {
                 let failure = Failure::server(told(&error));
@@ -148,7 +174,7 @@ impl VectorStores {
         };
         let prepared = self
             .store()
-            .prepare_base(id, &embedder.identity(), SETTINGS)
+            .prepare_base(id, &embedding.embedder.identity(), SETTINGS)
             .await;
         prepared.map_err(internal)?;
         let members = members.into_iter();
@@ -165,14 +191,14 @@ impl VectorStores {
             }
             let waiting: usize = batch.iter().map(|one| one.document.weight()).sum();
             if waiting >= EMBED_BATCH {
-                self.write(std::mem::take(&mut batch), &*embedder, &mut finished)
+                self.write(std::mem::take(&mut batch), &embedding, &mut finished)
                     .await?;
             }
             if chunks >= TURN_CHUNKS {
                 break;
             }
         }
-        self.write(batch, &*embedder, &mut finished).await?;
+        self.write(batch, &embedding, &mut finished).await?;
         // The indexes first: what is completed is found.
         self.knowledge.refresh_locked(id).await?;
         let completed = self.store().complete_members(id, &finished).await;
@@ -180,7 +206,11 @@ impl VectorStores {
     }
 
     /// The embedder of a vector store, and how its files are read.
-    async fn reading(&self, id: &str) -> Result<(Arc<dyn Embedder>, Reading), CallError> {
+    async fn reading(
+        &self,
+        id: &str,
+        moved: Option<String>,
+    ) -> Result<(Embedding, Reading), CallError> {
         let base = self.knowledge.base(id)?;
         let embedder = self.knowledge.embedder_for_ingest(id, &base.config).await?;
         let room = embedder.max_tokens().await?.saturating_sub(HEADING_RESERVE);
@@ -194,7 +224,12 @@ impl VectorStores {
             ocr: recognition(&base.config.ocr).await?,
             counter: embedder.token_counter().await?,
         };
-        Ok((embedder, reading))
+        let embedding = Embedding {
+            base,
+            embedder,
+            moved,
+        };
+        Ok((embedding, reading))
     }
 
     /// Loads a file; nothing where it need not, or cannot, be read.
@@ -238,8 +273,26 @@ impl VectorStores {
         }
     }
 
-    /// Embeds and writes documents. Where some cannot be embedded, each is tried alone.
+    /// Embeds and writes documents, those of each payer at its cost.
     async fn write(
+        &self,
+        mut batch: Vec<Loaded>,
+        embedding: &Embedding,
+        finished: &mut Vec<Finished>,
+    ) -> Result<(), CallError> {
+        while let Some(first) = batch.first() {
+            let payer = first.member.paid_by.clone();
+            let is_its = |one: &Loaded| one.member.paid_by == payer;
+            let (own, others) = batch.into_iter().partition(is_its);
+            batch = others;
+            let embedder = embedding.at_cost_of(payer.as_ref(), &self.knowledge);
+            self.write_with(own, &*embedder, finished).await?;
+        }
+        Ok(())
+    }
+
+    /// Embeds and writes documents. Where some cannot be embedded, each is tried alone.
+    async fn write_with(
         &self,
         batch: Vec<Loaded>,
         embedder: &dyn Embedder,

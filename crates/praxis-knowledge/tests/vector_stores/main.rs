@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod kills;
+mod payers;
 mod support;
 
 use std::collections::BTreeSet;

@@ -7,7 +7,7 @@ mod counts;
 use std::path::Path;
 use std::sync::Arc;
 
-use counts::Counts;
+pub use counts::Counts;
 use praxis_core::trace::NoTrace;
 use praxis_core::{CallContext, Caller, Clearance, Embedder, ErrorCode, Filter, now_s};
 use praxis_knowledge::{
@@ -24,10 +24,19 @@ pub struct Process {
 }
 
 pub async fn process_at(dir: &Path, clock: fn() -> i64) -> Process {
+    process_with(dir, clock, |knowledge| knowledge).await
+}
+
+/// The same with bases that are `made` otherwise.
+pub async fn process_with(
+    dir: &Path,
+    clock: fn() -> i64,
+    made: impl FnOnce(Knowledge) -> Knowledge,
+) -> Process {
     let store = Store::open(&dir.join("praxis.db")).await.unwrap();
     let embedders = Arc::new(|_: Option<&str>| Ok(Arc::new(Counts) as Arc<dyn Embedder>));
     let knowledge = Knowledge::open(dir.join("state"), store.clone(), Vec::new(), embedders);
-    let knowledge = Arc::new(knowledge);
+    let knowledge = Arc::new(made(knowledge));
     let limits = FileLimits {
         max_file_bytes: 1000,
         max_total_bytes: 100_000,
@@ -124,6 +133,7 @@ pub fn request(file: &str, attributes: Value) -> FileRequest {
         file: file.to_owned(),
         attributes: attributes.as_object().unwrap().clone(),
         cut: None,
+        paid_by: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What becomes of a request's fields, and what clients see of answers.
 
 use praxis_core::{ChatChunk, FinishReason, ModelError, TokenLogprob, Usage};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::shape::Sent;
@@ -40,7 +41,8 @@ fn fields_are_read_as_openai_has_them() {
     }
     let all = asked(&json!({
         "max_tokens": 3, "temperature": 0, "top_p": 0.5, "frequency_penalty": -2, "presence_penalty": 2,
-        "seed": -1, "stop": "x", "n": 2, "best_of": 4, "logprobs": 5, "logit_bias": {}, "stream": false,
+        "seed": -1, "stop": "x", "n": 2, "best_of": 4, "logprobs": 5, "logit_bias": { "5": -100 },
+        "stream": false,
     }));
     assert_eq!((all.n, all.best_of, all.logprobs), (2, 4, Some(5)));
     let wanted = Sampling {
@@ -51,6 +53,7 @@ fn fields_are_read_as_openai_has_them() {
         seed: Some(u64::MAX),
         max_tokens: Some(3),
         stop: vec!["x".to_owned()],
+        logit_bias: [(5, -100.0)].into(),
         ..Sampling::default()
     };
     assert_eq!(all.sampling, wanted);
@@ -75,7 +78,8 @@ fn what_is_wrong_is_refused_by_name() {
         (json!({ "logprobs": 6 }), "logprobs"),
         (json!({ "logprobs": 0, "echo": true }), "logprobs"),
         (json!({ "echo": true, "suffix": "x" }), "echo"),
-        (json!({ "logit_bias": { "5": 1 } }), "logit_bias"),
+        (json!({ "logit_bias": { "5": 101 } }), "logit_bias"),
+        (json!({ "logit_bias": { "the": 1 } }), "logit_bias"),
         (json!({ "max_tokens": 0 }), "max_tokens"),
         (json!({ "temperature": 2.5 }), "temperature"),
         (json!({ "top_p": -0.1 }), "top_p"),

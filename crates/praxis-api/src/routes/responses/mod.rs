@@ -382,7 +382,12 @@ async fn begin_in_background(
         }
     }
     let background = state.responses.background();
-    let (place, cancel) = (background.admit()?, background.token());
+    let key = job.cx.payer().key.as_deref();
+    let place = match brought {
+        Brought::Now(_) => background.admit(key)?,
+        Brought::Again(_) => background.admit_again(key)?,
+    };
+    let cancel = background.token();
     job.cx = job.cx.with_cancel(cancel.clone());
     job.response.status = ResponseStatus::Queued;
     job.response.background = true;

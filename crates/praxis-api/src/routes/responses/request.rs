@@ -182,6 +182,7 @@ impl Create {
                 "use `truncation: \"auto\"`, or send the conversation to /v1/responses/compact",
             ),
             ("moderation", "send texts to the endpoint for moderations"),
+            ("personality", "say it in `instructions`"),
         ] {
             let given = self.rest.get(name);
             if given.is_some_and(|value| !value.is_null() && value != &json!([])) {

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use praxis_core::ErrorCode;
+use praxis_core::ledger::PaidBy;
 use praxis_knowledge::FileRequest;
 use praxis_store::FileBatch;
 use serde::Deserialize;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use super::files::{self, Create as CreateFile};
 use super::{Attributes, Chunking, counts_shape, cut};
 use crate::error::{ApiError, JsonBody};
-use crate::guard::Admitted;
+use crate::guard::{Admitted, Paying};
 use crate::routes::paging::{ListParams, SHORT, listed};
 use crate::state::ApiState;
 
@@ -31,7 +32,7 @@ pub(crate) struct Create {
 }
 
 impl Create {
-    fn requests(self) -> Result<Vec<FileRequest>, ApiError> {
+    fn requests(self, paid_by: &PaidBy) -> Result<Vec<FileRequest>, ApiError> {
         let requests: Vec<FileRequest> = match (self.file_ids, self.files) {
             (Some(ids), None) => {
                 let cut = cut(self.chunking_strategy)?;
@@ -40,11 +41,12 @@ impl Create {
                     file,
                     attributes: attributes.clone(),
                     cut,
+                    paid_by: Some(paid_by.clone()),
                 };
                 ids.into_iter().map(request).collect()
             }
             (None, Some(files)) => {
-                let requests = files.into_iter().map(CreateFile::request);
+                let requests = files.into_iter().map(|file| file.request(paid_by));
                 requests.collect::<Result<_, _>>()?
             }
             _ => {
@@ -64,10 +66,11 @@ impl Create {
 pub(crate) async fn create(
     State(state): State<ApiState>,
     Admitted(caller): Admitted,
+    paying: Paying,
     Path(store): Path<String>,
     JsonBody(body): JsonBody<Create>,
 ) -> Result<Json<Value>, ApiError> {
-    let requests = body.requests()?;
+    let requests = body.requests(&paying.pays_later())?;
     let batch = state
         .vector_stores
         .add_batch(&store, requests, &caller)
@@ -140,7 +143,10 @@ mod tests {
 
     #[test]
     fn a_batch_is_of_ids_or_of_files_and_not_of_both() {
-        let requests = |body: Value| serde_json::from_value::<Create>(body).unwrap().requests();
+        let requests = |body: Value| {
+            let batch = serde_json::from_value::<Create>(body).unwrap();
+            batch.requests(&PaidBy::default())
+        };
         let ids = requests(json!({ "file_ids": ["a", "b"], "attributes": { "x": 1 } })).unwrap();
         assert_eq!(ids.len(), 2);
         assert_eq!(ids[1].attributes["x"], 1);

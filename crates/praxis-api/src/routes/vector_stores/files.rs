@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use praxis_core::ErrorCode;
+use praxis_core::ledger::PaidBy;
 use praxis_knowledge::FileRequest;
 use praxis_store::Member;
 use serde::Deserialize;
@@ -10,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Attributes, Chunking, chunking_shape, cut};
 use crate::error::{ApiError, JsonBody};
-use crate::guard::Admitted;
+use crate::guard::{Admitted, Paying};
 use crate::routes::paging::{ListParams, SHORT, listed};
 use crate::state::ApiState;
 
@@ -27,12 +28,13 @@ pub(crate) struct Create {
 }
 
 impl Create {
-    /// The request behind it.
-    pub(super) fn request(self) -> Result<FileRequest, ApiError> {
+    /// The request behind it, of who pays for it.
+    pub(super) fn request(self, paid_by: &PaidBy) -> Result<FileRequest, ApiError> {
         Ok(FileRequest {
             file: self.file_id,
             attributes: self.attributes.unwrap_or_default(),
             cut: cut(self.chunking_strategy)?,
+            paid_by: Some(paid_by.clone()),
         })
     }
 }
@@ -48,10 +50,11 @@ pub(crate) struct Update {
 pub(crate) async fn create(
     State(state): State<ApiState>,
     Admitted(caller): Admitted,
+    paying: Paying,
     Path(store): Path<String>,
     JsonBody(body): JsonBody<Create>,
 ) -> Result<Json<Value>, ApiError> {
-    let request = body.request()?;
+    let request = body.request(&paying.pays_later())?;
     let added = state
         .vector_stores
         .add_file(&store, request, &caller)

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Chunking, counts_shape, cut};
 use crate::error::{ApiError, JsonBody};
-use crate::guard::Admitted;
+use crate::guard::{Admitted, Paying};
 use crate::routes::paging::{ListParams, SHORT, listed};
 use crate::state::ApiState;
 
@@ -107,8 +107,10 @@ fn check_text(name: &str, text: Option<&String>) -> Result<(), ApiError> {
 pub(crate) async fn create(
     State(state): State<ApiState>,
     Admitted(caller): Admitted,
+    paying: Paying,
     JsonBody(body): JsonBody<Create>,
 ) -> Result<Json<Value>, ApiError> {
+    let paid_by = paying.pays_later();
     let files = body.file_ids.unwrap_or_default();
     if files.len() > MOST_FILES {
         let message = format!("`file_ids` has more than {MOST_FILES}: add the others as a batch");
@@ -123,6 +125,7 @@ pub(crate) async fn create(
         file,
         attributes: Map::new(),
         cut,
+        paid_by: Some(paid_by.clone()),
     };
     let new = NewVectorStore {
         name: body.name.unwrap_or_default(),

@@ -11,6 +11,7 @@ import { checkedFetch } from "./openapi.mjs";
 
 export const MODEL = "smollm2-135m-instruct";
 export const EMBEDDER = "all-minilm-l6-v2";
+export const SPEECH_MODEL = "whisper-base";
 export const KEY = "sk-praxis-test";
 
 export const DOCUMENT = `# Studying in Sendai
@@ -19,8 +20,11 @@ Anatomy was taught by Fujino Genkuro, a thin man who wore an old coat.
 He corrected the lecture notes of Lu Xun in red ink every week.
 `;
 
-const { PRAXIS_BIN, PRAXIS_DESCRIPTION, PRAXIS_TEST_APP, PRAXIS_URL } = process.env;
+const { PRAXIS_BIN, PRAXIS_DESCRIPTION, PRAXIS_TEST_APP, PRAXIS_TEST_SPEECH, PRAXIS_URL } = process.env;
 const description = PRAXIS_DESCRIPTION ? JSON.parse(readFileSync(PRAXIS_DESCRIPTION, "utf8")) : null;
+
+/** Whether the server has the speech model. */
+export const hasSpeech = PRAXIS_TEST_SPEECH === "yes";
 
 /** What fetches, and holds answers to OpenAI's description. */
 export const checked = checkedFetch(description);

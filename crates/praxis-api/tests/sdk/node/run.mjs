@@ -14,7 +14,7 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { describe } from "./openapi.mjs";
-import { DOCUMENT, EMBEDDER, KEY, MODEL } from "./given.mjs";
+import { DOCUMENT, EMBEDDER, KEY, MODEL, SPEECH_MODEL } from "./given.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = resolve(HERE, "../../../../..");
@@ -99,13 +99,17 @@ async function main(names) {
     console.error(`SKIPPED: not in the cache: ${missing.join(", ")}`);
     return 0;
   }
+  const speech = url || isPulled(SPEECH_MODEL) ? "yes" : "no";
+  if (speech === "no") console.error(`SKIPPED: audio is not transcribed: not in the cache: ${SPEECH_MODEL}`);
   const folder = mkdtempSync(join(tmpdir(), "praxis-sdk-"));
   try {
-    if (url) return await test(names, folder, { PRAXIS_URL: url });
+    if (url) return await test(names, folder, { PRAXIS_URL: url, PRAXIS_TEST_SPEECH: speech });
     const app = makeApplication(folder);
     const served = await serve(app);
     try {
-      return await test(names, folder, { PRAXIS_URL: served.url, PRAXIS_TEST_APP: app });
+      return await test(names, folder, {
+        PRAXIS_URL: served.url, PRAXIS_TEST_APP: app, PRAXIS_TEST_SPEECH: speech,
+      });
     } finally {
       await stop(served.server);
     }

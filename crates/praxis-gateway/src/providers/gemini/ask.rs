@@ -189,6 +189,7 @@ mod tests {
             seed: Some((1 << 31) + 7),
             max_tokens: Some(24),
             stop: vec!["END".to_owned()],
+            ..Sampling::default()
         };
         let full = ChatRequest {
             sampling,

@@ -190,7 +190,7 @@ mod tests {
             presence_penalty: Some(0.1),
             seed: Some(7),
             max_tokens: Some(64),
-            stop: Vec::new(),
+            ..Sampling::default()
         };
         let left_out = sampling("m", &all, &mut body).unwrap();
         assert_eq!(
