@@ -7,9 +7,9 @@ use praxis_vectors::has_direction;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::ingest::patiently;
+use crate::ingest::{is_outdated, patiently};
 use crate::keyword::KeywordIndex;
-use crate::knowledge::{Knowledge, Snapshot, internal};
+use crate::knowledge::{Knowledge, Maker, Snapshot, internal};
 use crate::vectors::{Pieces, VectorIndex, VectorKind};
 
 /// Vectors of each index that are searched for, chosen at random.
@@ -36,6 +36,9 @@ pub struct CheckReport {
     pub ghosts: usize,
     /// What is wrong with the files of the indexes, and vectors in them that no search finds.
     pub problems: Vec<String>,
+    /// Documents that are as an older version of Praxis read them, which the next ingest reads again; none of a vector
+    /// store, whose files are read once.
+    pub outdated: usize,
     /// Whether a vector index could not be looked at, because another process has it open.
     pub vectors_elsewhere: bool,
 }
@@ -64,6 +67,13 @@ impl std::fmt::Display for CheckReport {
         )?;
         for problem in &self.problems {
             write!(f, "; {problem}")?;
+        }
+        if self.outdated > 0 {
+            write!(
+                f,
+                "; {} documents are as an older version of Praxis read them: `praxis ingest` reads them again",
+                self.outdated
+            )?;
         }
         if self.vectors_elsewhere {
             f.write_str("; vectors not checked: another process has their index open")?;
@@ -126,6 +136,9 @@ impl Knowledge {
         let indexed: HashSet<ChunkId> = ids.into_iter().map(ChunkId::from_string).collect();
         let known: HashSet<&ChunkId> = entries.iter().map(|e| &e.chunk).collect();
         let heads = self.documents(name, &Clearance::Full).await?;
+        let is_ingested = matches!(self.base(name)?.maker, Maker::Application);
+        let outdated = heads.iter().filter(|d| is_outdated(&d.settings)).count();
+        let outdated = if is_ingested { outdated } else { 0 };
         let ids = ids_of(&indexes.document_keywords)?;
         let whole: HashSet<String> = ids.into_iter().collect();
         let vectors = &indexes.vectors;
@@ -146,6 +159,7 @@ impl Knowledge {
                 .count(),
             missing_document_vectors: of_documents.missing,
             ghosts: ghosts + of_chunks.ghosts + of_documents.ghosts,
+            outdated,
             problems: [of_keywords, of_chunks.problems, of_documents.problems].concat(),
             vectors_elsewhere: of_chunks.elsewhere || of_documents.elsewhere,
         })

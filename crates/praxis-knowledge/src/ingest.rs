@@ -29,10 +29,11 @@ use crate::load::ocr::Ocr;
 use crate::metadata::Describer;
 pub use context::ContextReport;
 use context::Writer;
+pub(crate) use embedding::{REFUSES_ALL, Refused, Sieve, beginning, is_refusal, refuses_all};
 pub(crate) use prepare::chunk;
 use prepare::{Before, Prepared, Reading, fetch, prepare};
-pub(crate) use settings::recognition;
-use settings::{keep_recognized, refused, settings};
+pub(crate) use settings::{is_outdated, recognition, refused};
+use settings::{keep_recognized, settings};
 pub(crate) use steps::patiently;
 use steps::{Gathered, Pace, Run};
 
@@ -114,6 +115,9 @@ pub struct IngestReport {
     pub unchanged: usize,
     /// Of these, documents whose metadata or access labels changed.
     pub described: usize,
+    /// Documents whose files did not change, and that were read again because an older version of Praxis had read
+    /// them: among the updated, unchanged and failed ones.
+    pub outdated: usize,
     /// Documents whose files are gone.
     pub removed: usize,
     /// What could not be looked at of the sources: nothing of it was removed.
@@ -321,6 +325,16 @@ impl Knowledge {
                 .get(&d.entry.uri)
                 .is_some_and(|head| is_current(d, head))
         });
+        let outdated = changed.iter().filter(|d| {
+            let head = known.get(&d.entry.uri);
+            head.is_some_and(|head| d.is_known(head) && is_outdated(&head.settings))
+        });
+        report.outdated = outdated.count();
+        let again = changed.iter().filter_map(|document| {
+            let head = known.get(&document.entry.uri)?;
+            Some((document.subject(Some(head)), head.clone()))
+        });
+        self.narrow(name, describer, again.collect()).await?;
         let mut kept = Vec::with_capacity(same.len());
         for document in same {
             if let Some(head) = known.get(&document.entry.uri) {

@@ -1,8 +1,9 @@
 //! BM25 (Robertson and Zaragoza 2009) by tantivy over words and Chinese bigrams: of chunks in one index,
 //! of whole documents in another. Left out: what the scores are used for (`search`).
 //!
-//! The index carries, in the payload of each commit, which generation of which document it holds.
-//! Commit and payload are one atomic step, so after a crash the index says itself what it misses.
+//! The index carries, in the payload of each commit, up to which generation of which store it holds all, and with each
+//! text the generation that wrote its document. Commit and payload are one atomic step, so after a crash the index says
+//! itself what it misses, and a commit costs what changed and not what is there.
 
 mod damage;
 mod scope;
@@ -11,11 +12,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use serde::{Deserialize, Serialize};
 use tantivy::collector::TopDocs;
 use tantivy::directory::error::{OpenDirectoryError, OpenReadError};
 use tantivy::query::{BooleanQuery, BoostQuery, Occur, PhraseQuery, Query, TermQuery};
 use tantivy::schema::{
-    FAST, Field, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions, Value,
+    FAST, Field, INDEXED, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing,
+    TextOptions, Value,
 };
 use tantivy::tokenizer::{PreTokenizedString, Token};
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, TantivyError, Term};
@@ -25,15 +28,21 @@ pub(crate) use damage::is_damage;
 use damage::{all_there, guarded};
 pub(crate) use scope::{KeywordScope, KnownTexts};
 
-/// The generation that wrote a text's document, by which scopes know it.
+/// The generation that wrote a text's document, by which scopes and whoever removes it know it.
 const GENERATION: &str = "generation";
 
 /// Words and bigrams of a text.
 const WORD_COUNT: &str = "word_count";
 const BIGRAM_COUNT: &str = "bigram_count";
 
-/// Documents that an index holds, each with its generation.
-pub(crate) type Manifest = BTreeMap<String, i64>;
+/// How far an index is: it holds all documents that a store had at a generation.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    /// The store's id; empty before the first commit.
+    pub store: String,
+    /// The base's generation.
+    pub generation: i64,
+}
 
 /// Memory of the writer before it spills to disk.
 const WRITER_BYTES: usize = 64 << 20;
@@ -49,7 +58,6 @@ const PHRASE_BOOST: f32 = 3.0;
 pub(crate) struct KeywordEntry<'a> {
     /// Id of the chunk; of the document in the index of documents.
     pub id: &'a str,
-    pub document: &'a str,
     /// The generation that wrote the document.
     pub generation: i64,
     /// Title, headings and text together.
@@ -113,7 +121,6 @@ pub(crate) struct KeywordIndex {
 #[derive(Clone, Copy)]
 struct Fields {
     chunk: Field,
-    document: Field,
     words: Field,
     bigrams: Field,
     generation: Field,
@@ -130,10 +137,9 @@ fn schema() -> (Schema, Fields) {
     );
     let fields = Fields {
         chunk: schema.add_text_field("chunk", STRING | STORED),
-        document: schema.add_text_field("document", STRING),
         words: schema.add_text_field("words", text.clone()),
         bigrams: schema.add_text_field("bigrams", text),
-        generation: schema.add_u64_field(GENERATION, FAST),
+        generation: schema.add_u64_field(GENERATION, FAST | INDEXED),
         word_count: schema.add_u64_field(WORD_COUNT, FAST),
         bigram_count: schema.add_u64_field(BIGRAM_COUNT, FAST),
     };
@@ -193,22 +199,47 @@ impl KeywordIndex {
         })
     }
 
-    /// What the last commit holds.
-    pub fn manifest(&self) -> tantivy::Result<Manifest> {
-        manifest_of(&self.index)
+    /// How far the last commit is.
+    pub fn mark(&self) -> tantivy::Result<Mark> {
+        mark_of(&self.index)
     }
 
-    /// What the last commit of the index in `dir` holds; nothing where there is none that can be read.
+    /// How far the last commit of the index in `dir` is; nowhere, where there is none that can be read.
     ///
     /// # Errors
     /// A disk that fails.
-    pub fn held_in(dir: &Path) -> tantivy::Result<Manifest> {
-        let held = existing(dir, &schema().0);
-        match held.and_then(|index| index.as_ref().map(manifest_of).transpose()) {
-            Ok(held) => Ok(held.unwrap_or_default()),
-            Err(error) if is_damage(&error) => Ok(Manifest::default()),
+    pub fn mark_in(dir: &Path) -> tantivy::Result<Mark> {
+        let existing = existing(dir, &schema().0);
+        match existing.and_then(|index| index.as_ref().map(mark_of).transpose()) {
+            Ok(mark) => Ok(mark.unwrap_or_default()),
+            Err(error) if is_damage(&error) => Ok(Mark::default()),
             Err(error) => Err(error),
         }
+    }
+
+    /// The documents that it has texts of, by the generations that wrote them: in order, each once.
+    ///
+    /// # Errors
+    /// An index that cannot be read.
+    pub fn documents(&self) -> tantivy::Result<Vec<u64>> {
+        let searcher = self.reader.searcher();
+        let mut documents: Vec<u64> = Vec::new();
+        guarded(|| {
+            for reader in searcher.segment_readers() {
+                let generations = reader.fast_fields().u64(GENERATION)?;
+                for text in reader.doc_ids_alive() {
+                    let generation = generations.first(text).unwrap_or_default();
+                    // The texts of a document lie side by side.
+                    if documents.last() != Some(&generation) {
+                        documents.push(generation);
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        documents.sort_unstable();
+        documents.dedup();
+        Ok(documents)
     }
 
     /// Whether something looked like damage while it was searched.
@@ -365,10 +396,10 @@ pub(crate) struct KeywordWriter {
 }
 
 impl KeywordWriter {
-    /// Removes a document's texts.
-    pub fn remove(&self, document: &str) {
+    /// Removes the texts of the document that a generation wrote.
+    pub fn remove(&self, generation: u64) {
         self.writer
-            .delete_term(Term::from_field_text(self.fields.document, document));
+            .delete_term(Term::from_field_u64(self.fields.generation, generation));
     }
 
     /// Adds a text.
@@ -376,7 +407,6 @@ impl KeywordWriter {
         let terms = analyze(entry.text);
         let mut document = TantivyDocument::new();
         document.add_text(self.fields.chunk, entry.id);
-        document.add_text(self.fields.document, entry.document);
         let generation = u64::try_from(entry.generation).unwrap_or_default();
         document.add_u64(self.fields.generation, generation);
         document.add_u64(self.fields.word_count, terms.words.len() as u64);
@@ -394,10 +424,10 @@ impl KeywordWriter {
         self.writer.prepare_commit().err().unwrap_or(error)
     }
 
-    /// Makes the change durable, together with what the index then holds.
-    pub fn commit(mut self, manifest: &Manifest) -> tantivy::Result<()> {
-        let payload = serde_json::to_string(manifest).map_err(|e| {
-            TantivyError::InternalError(format!("the manifest does not serialize: {e}"))
+    /// Makes the change durable, together with how far the index then is.
+    pub fn commit(mut self, mark: &Mark) -> tantivy::Result<()> {
+        let payload = serde_json::to_string(mark).map_err(|e| {
+            TantivyError::InternalError(format!("the mark does not serialize: {e}"))
         })?;
         let mut commit = self.writer.prepare_commit()?;
         commit.set_payload(&payload);
@@ -418,7 +448,7 @@ fn existing(dir: &Path, schema: &Schema) -> tantivy::Result<Option<Index>> {
     }
 }
 
-fn manifest_of(index: &Index) -> tantivy::Result<Manifest> {
+fn mark_of(index: &Index) -> tantivy::Result<Mark> {
     let payload = index.load_metas()?.payload.unwrap_or_default();
     Ok(serde_json::from_str(&payload).unwrap_or_default())
 }
@@ -459,6 +489,13 @@ mod tests {
     use super::*;
     use crate::analyze::analyze_question;
 
+    fn mark(generation: i64) -> Mark {
+        Mark {
+            store: "s".to_owned(),
+            generation,
+        }
+    }
+
     fn added(dir: &Path, texts: &[&str]) -> KeywordIndex {
         let index = KeywordIndex::open(dir).unwrap();
         let writer = index.writer().unwrap();
@@ -467,13 +504,12 @@ mod tests {
             writer
                 .add(&KeywordEntry {
                     id: &id,
-                    document: &id,
                     generation: 1,
                     text,
                 })
                 .unwrap();
         }
-        writer.commit(&[("d".to_owned(), 1)].into()).unwrap();
+        writer.commit(&mark(1)).unwrap();
         index.reload().unwrap();
         index
     }
@@ -526,12 +562,47 @@ mod tests {
         drop((writer, index));
         // Empty, it is filled from the store.
         let index = KeywordIndex::open(dir.path()).unwrap();
-        assert!(index.manifest().unwrap().is_empty());
+        assert_eq!(index.mark().unwrap(), Mark::default());
         assert_eq!(index.index.schema(), now);
         let kept = added(dir.path(), &["heron"]);
-        assert_eq!(kept.manifest().unwrap().len(), 1);
+        assert_eq!(kept.mark().unwrap(), mark(1));
         drop((index, kept));
         let again = KeywordIndex::open(dir.path()).unwrap();
-        assert_eq!(again.manifest().unwrap().len(), 1);
+        assert_eq!(again.mark().unwrap(), mark(1));
+    }
+
+    #[test]
+    fn a_commit_writes_of_what_is_there_no_more_than_how_far_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let list = |documents: std::ops::RangeInclusive<i64>| {
+            let index = KeywordIndex::open(dir.path()).unwrap();
+            let writer = index.writer().unwrap();
+            for generation in documents.clone() {
+                let entry = KeywordEntry {
+                    id: &format!("chunk-{generation}"),
+                    generation,
+                    text: "heron",
+                };
+                writer.add(&entry).unwrap();
+            }
+            writer.remove(1);
+            writer.commit(&mark(*documents.end())).unwrap();
+            let listed = std::fs::metadata(dir.path().join("meta.json")).unwrap();
+            listed.len()
+        };
+        let of_few = list(2..=3);
+        let of_many = list(4..=2000);
+        // Another segment in the list, and no document.
+        assert!(of_many < of_few + 2000, "{of_few}, then {of_many} bytes");
+        let index = KeywordIndex::open(dir.path()).unwrap();
+        assert_eq!(KeywordIndex::mark_in(dir.path()).unwrap(), mark(2000));
+        assert_eq!(index.documents().unwrap(), (2..=2000).collect::<Vec<u64>>());
+        let writer = index.writer().unwrap();
+        writer.remove(7);
+        writer.remove(9999);
+        writer.commit(&mark(2001)).unwrap();
+        index.reload().unwrap();
+        let left = index.documents().unwrap();
+        assert!(left.len() == 1998 && !left.contains(&7), "{}", left.len());
     }
 }

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use praxis_core::suggest::nearest;
 use praxis_core::{
-    CallError, ChatGateway, ChunkId, Clearance, DocumentId, Embedder, ErrorCode, ModelError,
-    Passage, Reranker, now_s,
+    CallContext, CallError, ChatGateway, ChunkId, Clearance, DocumentId, Embedder, ErrorCode,
+    ModelError, Passage, Reranker, now_s,
 };
 use praxis_store::{Base as StoredBase, Document, DocumentHead, Store, VectorStoreChange};
 use serde::Serialize;
@@ -43,6 +43,10 @@ const RETRY: i64 = 60;
 /// Gives the embedder of a name, or the application's default.
 pub type EmbedderSource =
     Arc<dyn Fn(Option<&str>) -> Result<Arc<dyn Embedder>, ModelError> + Send + Sync>;
+
+/// Gives the same for a call, whose caller pays for it.
+pub type PaidEmbedderSource =
+    Arc<dyn Fn(Option<&str>, &CallContext) -> Result<Arc<dyn Embedder>, ModelError> + Send + Sync>;
 
 /// Gives the cross-encoder of a name; `None` for one of a chat model, which reranks too.
 pub type RerankerSource =
@@ -91,6 +95,7 @@ pub struct Knowledge {
     store: Store,
     bases: RwLock<BTreeMap<String, Arc<Base>>>,
     embedders: EmbedderSource,
+    paid_embedders: Option<PaidEmbedderSource>,
     assistant: Assistant,
     rerankers: Option<RerankerSource>,
 }
@@ -189,6 +194,7 @@ impl Knowledge {
             store,
             bases: RwLock::new(bases),
             embedders,
+            paid_embedders: None,
             assistant: Assistant::default(),
             rerankers: None,
         }
@@ -201,6 +207,33 @@ impl Knowledge {
         self.assistant = Assistant::new(chat);
         self.rerankers = Some(rerankers);
         self
+    }
+
+    /// The same with embedders whose callers pay for them: for what is embedded for vector stores, which are their
+    /// clients'. Without them nobody pays, as nobody does for the application's own bases.
+    #[must_use]
+    pub fn with_paid_embedders(mut self, embedders: PaidEmbedderSource) -> Self {
+        self.paid_embedders = Some(embedders);
+        self
+    }
+
+    /// The embedder of a base with this identity as who makes a call pays for it; `None` where nobody does. `moved`
+    /// names the embedder that the base has moved to, if it has.
+    pub(crate) fn paid_embedder(
+        &self,
+        base: &Base,
+        moved: Option<&str>,
+        identity: &str,
+        cx: &CallContext,
+    ) -> Option<Arc<dyn Embedder>> {
+        let paid = self.paid_embedders.as_ref()?;
+        if let Maker::Application = base.maker {
+            return None;
+        }
+        let configured = base.config.embedder.as_deref();
+        let names = std::iter::once(configured).chain(moved.map(Some));
+        let mut embedders = names.filter_map(|name| paid(name, cx).ok());
+        embedders.find(|embedder| embedder.identity() == identity)
     }
 
     /// The chat models, as searches ask them.

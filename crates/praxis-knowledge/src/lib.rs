@@ -47,12 +47,14 @@ pub use graph::{
     GraphReport, GraphStats, GraphTriple, Provenance,
 };
 pub use ingest::{ContextReport, FailedDocument, IngestEvent, IngestReport, Warning};
-pub use knowledge::{BaseSpec, EmbedderSource, Excerpt, Knowledge, RebuildReport, RerankerSource};
+pub use knowledge::{
+    BaseSpec, EmbedderSource, Excerpt, Knowledge, PaidEmbedderSource, RebuildReport, RerankerSource,
+};
 pub use listing::SourceProblem;
 pub use metadata::{DeclaredType, MetadataRule, is_sidecar};
 pub use praxis_sources::{FolderConfig, SourceConfig};
 pub use preview::{Counting, Preview, PreviewChunk, preview_file};
-pub use reembed::{ReembedProgress, ReembedReport};
+pub use reembed::{ReembedProgress, ReembedReport, RefusedText};
 pub use retrieve::{FoundDocument, FoundDocuments};
 pub use search::fusion::Lanes;
 pub use segment::{SegmentOptions, Strategy, segment};

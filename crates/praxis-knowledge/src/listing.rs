@@ -2,6 +2,7 @@
 //! documents, and how a source finds them.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use praxis_core::{CallError, DocumentId};
@@ -78,9 +79,11 @@ impl Listed {
 
     /// Whether the store has it as it is, cut with these settings.
     pub fn is_current(&self, head: &DocumentHead, settings: &str) -> bool {
-        if head.settings != settings {
-            return false;
-        }
+        head.settings == settings && self.is_known(head)
+    }
+
+    /// Whether the store has it as it is, however it was cut.
+    pub fn is_known(&self, head: &DocumentHead) -> bool {
         // What it says of itself was never read.
         if head.own.is_none() {
             return false;
@@ -170,13 +173,17 @@ impl Inventory {
     /// Takes folders without files for ones that are not mounted, and files without records for ones that are about to
     /// be written, where the store has documents of them: then nothing of their source is gone.
     fn doubt_places(&mut self, known: &HashMap<String, DocumentHead>) {
-        for (source, place) in std::mem::take(&mut self.empty) {
-            let below = |uri: &str| {
-                let rest = uri.strip_prefix(place.as_str());
-                rest.is_some_and(|rest| place.is_empty() || rest.starts_with(['/', '#']))
-            };
-            let had = |head: &DocumentHead| head.origin.source == source && below(&head.uri);
-            if self.may_empty.contains(&source) || !known.values().any(had) {
+        let empty = std::mem::take(&mut self.empty);
+        // There may be as many files without records as there are documents.
+        let mut had: HashMap<&str, BTreeSet<&str>> = HashMap::new();
+        for head in known.values().filter(|_| !empty.is_empty()) {
+            let of_source = had.entry(head.origin.source.as_str()).or_default();
+            of_source.insert(head.uri.as_str());
+        }
+        for (source, place) in empty {
+            let uris = had.get(source.as_str());
+            let is_lost = uris.is_some_and(|uris| is_any_below(uris, &place));
+            if self.may_empty.contains(&source) || !is_lost {
                 continue;
             }
             self.whole.remove(&source);
@@ -346,6 +353,18 @@ impl Inventory {
             self.problem(&source.name, reason, None);
         }
     }
+}
+
+/// Whether one of these URIs, of which there are some, is that of a document in a folder, or of a record in a file. In
+/// the folder without a name are all.
+fn is_any_below(uris: &BTreeSet<&str>, place: &str) -> bool {
+    let begins = |with: String| {
+        let from = (Bound::Included(with.as_str()), Bound::Unbounded);
+        let first = uris.range::<str, _>(from).next();
+        first.is_some_and(|uri| uri.starts_with(with.as_str()))
+    };
+    let signs = ['/', '#'].into_iter();
+    place.is_empty() || signs.map(|sign| format!("{place}{sign}")).any(begins)
 }
 
 impl Knowledge {

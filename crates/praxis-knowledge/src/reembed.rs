@@ -2,16 +2,22 @@
 //! use, and all of them change places at once.
 //!
 //! A move that is stopped, or killed, goes on from where it was. Ingests go on meanwhile, with the embedder
-//! in use. Left out: cutting documents anew; chunks stay what they are.
+//! in use. A text that the new embedder refuses gets a vector without a direction: it is found by its words alone, and
+//! tried again by a move that goes on and by the next ingest. Left out: cutting documents anew; chunks stay what they
+//! are.
 
-use praxis_core::embed::EmbedKind;
-use praxis_core::{CallError, Clearance, DocumentId, Embedder, ErrorCode};
+use std::collections::{BTreeMap, BTreeSet};
+
+use praxis_core::{CallError, ChunkId, Clearance, DocumentId, Embedder, ErrorCode};
 use praxis_store::{Place, UnmovedChunk};
 use tokio_util::sync::CancellationToken;
 
 use crate::document::Segment;
-use crate::ingest::{HEADING_RESERVE, indexed_chunk, ingest_lock};
-use crate::knowledge::{Knowledge, internal};
+use crate::ingest::{
+    HEADING_RESERVE, REFUSES_ALL, Refused, Sieve, beginning, indexed_chunk, ingest_lock,
+    is_refusal, named, refused, refuses_all,
+};
+use crate::knowledge::{Knowledge, Maker, internal};
 use crate::summary::summary;
 
 /// Chunks, and documents, embedded and written in one go.
@@ -46,6 +52,19 @@ pub struct ReembedProgress {
     pub chunks: u64,
 }
 
+/// A text that the new embedder refuses. It is found by its words alone.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct RefusedText {
+    /// Its document's path.
+    pub uri: String,
+    /// The chunk that it is; `None` for what stands for the whole document.
+    pub chunk: Option<ChunkId>,
+    /// How it begins.
+    pub begins: String,
+    /// Why it is refused.
+    pub reason: String,
+}
+
 /// What a move did.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct ReembedReport {
@@ -57,14 +76,17 @@ pub struct ReembedReport {
     pub embedded: u64,
     /// Chunks longer than the new embedder reads: the rest of them tells nothing to it.
     pub cut: u64,
+    /// Texts that the new embedder refuses, by document; one that a chunk of is refused is told by its chunks.
+    pub refused: Vec<RefusedText>,
 }
 
 impl Knowledge {
-    /// Moves the base `name` to the embedder of the application that is called `to`.
+    /// Moves the base `name` to the embedder of the application that is called `to`. Texts that it refuses are in
+    /// [`ReembedReport::refused`] and stop nothing.
     ///
     /// # Errors
-    /// An unknown or empty base or embedder, one that fails, a store that fails, or `cancelled`; the base
-    /// then serves as before, and the next move goes on from there.
+    /// An unknown or empty base or embedder, one that fails or refuses any text, a store that fails, or `cancelled`;
+    /// the base then serves as before, and the next move goes on from there.
     pub async fn reembed(
         &self,
         name: &str,
@@ -83,11 +105,12 @@ impl Knowledge {
             );
         };
         let embedder = self.embedder_named(to)?;
-        let mut report = ReembedReport {
+        let report = ReembedReport {
             from: stored.embedder,
             to: embedder.identity(),
             embedded: 0,
             cut: 0,
+            refused: Vec::new(),
         };
         if report.from == report.to {
             // A model behind an endpoint may have changed its vectors' length, and kept its name.
@@ -101,11 +124,22 @@ impl Knowledge {
         let _alone = self.lock(&format!("{name}.move"), cancel).await?;
         store.begin_move(name, &report.to).await.map_err(internal)?;
         let mut told = store.move_progress(name).await.map_err(internal)?;
+        if told.moved > 0 {
+            // What was refused before the stop may be taken now; if not, it is told again.
+            let nothing = vec![0.0; embedder.dimension().await?];
+            let forgotten = store.forget_moved(name, &nothing).await;
+            told.moved = told.moved.saturating_sub(forgotten.map_err(internal)?);
+        }
+        let mut moving = Move {
+            knowledge: self,
+            name,
+            embedder: &*embedder,
+            report,
+            chunks: BTreeMap::new(),
+            documents: BTreeMap::new(),
+        };
         let mut seen = Seen::nothing();
-        while self
-            .embed_some(name, &*embedder, &mut seen, &mut report)
-            .await?
-        {
+        while moving.embed_some(&mut seen).await? {
             told.moved += BATCH as u64;
             progress(ReembedProgress {
                 done: told.moved.min(told.chunks),
@@ -123,12 +157,10 @@ impl Knowledge {
         let lock = self.lock(name, cancel).await?;
         for _ in 0..LAST_ROUNDS {
             let mut seen = Seen::nothing();
-            while self
-                .embed_some(name, &*embedder, &mut seen, &mut report)
-                .await?
-            {}
+            while moving.embed_some(&mut seen).await? {}
+            moving.settle().await?;
             if store
-                .finish_move(name, &report.to, to)
+                .finish_move(name, &moving.report.to, to)
                 .await
                 .map_err(internal)?
             {
@@ -139,72 +171,207 @@ impl Knowledge {
                 // Before a server can look at the base: one that finds the index in use reads all vectors.
                 self.tidy_vectors(name).await?;
                 drop(lock);
-                return Ok(report);
+                return Ok(moving.told());
             }
         }
         Err(internal(
             "the store changed although nothing could change it",
         ))
     }
+}
 
+/// Texts that were embedded.
+struct Embedded {
+    /// A vector for each; those of texts that are refused have no direction.
+    vectors: Vec<Vec<f32>>,
+    /// Which of them are refused.
+    refused: Vec<(usize, Refused)>,
+}
+
+/// A move that is under way.
+struct Move<'a> {
+    knowledge: &'a Knowledge,
+    name: &'a str,
+    embedder: &'a dyn Embedder,
+    report: ReembedReport,
+    /// Chunks that are refused.
+    chunks: BTreeMap<ChunkId, RefusedText>,
+    /// Documents for which no vector of the whole is given.
+    documents: BTreeMap<DocumentId, RefusedText>,
+}
+
+impl Move<'_> {
     /// Embeds some of what is missing behind what was seen; `false` where nothing is.
-    async fn embed_some(
-        &self,
-        name: &str,
-        embedder: &dyn Embedder,
-        seen: &mut Seen,
-        report: &mut ReembedReport,
-    ) -> Result<bool, CallError> {
-        let store = self.store();
-        let chunks = store.unmoved_chunks(name, seen.chunk, BATCH).await;
+    async fn embed_some(&mut self, seen: &mut Seen) -> Result<bool, CallError> {
+        let store = self.knowledge.store();
+        let chunks = store.unmoved_chunks(self.name, seen.chunk, BATCH).await;
         let chunks = chunks.map_err(internal)?;
         if let Some(last) = chunks.last() {
-            let place = last.place;
-            let counter = embedder.token_counter().await?;
-            let room = embedder.max_tokens().await?;
-            let text = |c: &UnmovedChunk| indexed_chunk(&c.title, &c.headings, &c.context, &c.text);
-            let texts: Vec<String> = chunks.iter().map(text).collect();
-            report.cut += texts.iter().filter(|t| counter(t) > room).count() as u64;
-            report.embedded += chunks.len() as u64;
-            let vectors = embedder.embed(EmbedKind::Passage, texts).await?;
-            let moved: Vec<_> = chunks.into_iter().map(|c| c.id).zip(vectors).collect();
-            store.put_moved_chunks(&moved).await.map_err(internal)?;
-            seen.chunk = place;
+            seen.chunk = last.place;
+            self.embed_chunks(chunks).await?;
             return Ok(true);
         }
-        let documents = store.unmoved_documents(name, seen.document, BATCH).await;
-        let documents = documents.map_err(internal)?;
+        let documents = store.unmoved_documents(self.name, seen.document, BATCH);
+        let documents = documents.await.map_err(internal)?;
         let Some((_, generation)) = documents.last() else {
             return Ok(false);
         };
-        let last = *generation;
+        seen.document = *generation;
+        self.embed_documents(documents).await?;
+        Ok(true)
+    }
+
+    async fn embed_chunks(&mut self, chunks: Vec<UnmovedChunk>) -> Result<(), CallError> {
+        let store = self.knowledge.store();
+        let counter = self.embedder.token_counter().await?;
+        let room = self.embedder.max_tokens().await?;
+        let text = |c: &UnmovedChunk| indexed_chunk(&c.title, &c.headings, &c.context, &c.text);
+        let texts: Vec<String> = chunks.iter().map(text).collect();
+        self.report.cut += texts.iter().filter(|t| counter(t) > room).count() as u64;
+        let Embedded { vectors, refused } = self.embed(texts).await?;
+        self.report.embedded += chunks.len().saturating_sub(refused.len()) as u64;
+        for chunk in &chunks {
+            self.chunks.remove(&chunk.id);
+        }
+        for (at, one) in refused {
+            let Some(chunk) = chunks.get(at) else {
+                continue;
+            };
+            let found = store.chunk(&chunk.id, &Clearance::Full).await;
+            // One that went meanwhile is nobody's matter.
+            if let Some(found) = found.map_err(internal)? {
+                let told = RefusedText {
+                    uri: found.uri,
+                    chunk: Some(chunk.id.clone()),
+                    begins: beginning(&chunk.text),
+                    reason: one.error.message,
+                };
+                self.chunks.insert(chunk.id.clone(), told);
+            }
+        }
+        let moved: Vec<_> = chunks.into_iter().map(|c| c.id).zip(vectors).collect();
+        store.put_moved_chunks(&moved).await.map_err(internal)
+    }
+
+    async fn embed_documents(
+        &mut self,
+        documents: Vec<(DocumentId, i64)>,
+    ) -> Result<(), CallError> {
+        let store = self.knowledge.store();
         let mut texts = Vec::with_capacity(documents.len());
         for (id, _) in &documents {
-            texts.push(self.document_text(id, embedder).await?);
+            texts.push(self.document_text(id).await?);
         }
-        let vectors = embedder.embed(EmbedKind::Passage, texts).await?;
+        let Embedded { vectors, refused } = self.embed(texts).await?;
+        for (id, _) in &documents {
+            self.documents.remove(id);
+        }
+        for (at, one) in refused {
+            let Some((id, _)) = documents.get(at) else {
+                continue;
+            };
+            let head = store.head(id, &Clearance::Full).await;
+            if let Some(head) = head.map_err(internal)? {
+                let told = RefusedText {
+                    uri: head.uri,
+                    chunk: None,
+                    begins: beginning(&one.text),
+                    reason: one.error.message,
+                };
+                self.documents.insert(id.clone(), told);
+            }
+        }
         let moved: Vec<_> = documents
             .into_iter()
             .zip(vectors)
             .map(|((id, generation), vector)| (id, generation, vector))
             .collect();
-        store.put_moved_documents(&moved).await.map_err(internal)?;
-        seen.document = last;
-        Ok(true)
+        store.put_moved_documents(&moved).await.map_err(internal)
+    }
+
+    async fn embed(&self, texts: Vec<String>) -> Result<Embedded, CallError> {
+        let mut vectors = Vec::with_capacity(texts.len());
+        let mut refused = Vec::new();
+        let mut sieve = Sieve::new(self.embedder, texts);
+        while let Some(some) = sieve.next().await {
+            match some {
+                Ok(some) => vectors.extend(some),
+                Err(one) if is_refusal(one.error.code) => {
+                    refused.push((vectors.len(), one));
+                    vectors.push(Vec::new());
+                }
+                Err(one) => return Err(one.error),
+            }
+        }
+        let Some((_, first)) = refused.first() else {
+            return Ok(Embedded { vectors, refused });
+        };
+        if refuses_all(self.embedder).await? {
+            let error = named(first.error.clone(), &self.report.to);
+            return Err(error.with_hint(REFUSES_ALL));
+        }
+        let nothing = vec![0.0; self.embedder.dimension().await?];
+        for (at, _) in &refused {
+            if let Some(vector) = vectors.get_mut(*at) {
+                vector.clone_from(&nothing);
+            }
+        }
+        Ok(Embedded { vectors, refused })
+    }
+
+    /// Forgets refused texts that went meanwhile, and has the next ingest try the documents of the others again. Those
+    /// of a vector store are its files, which no ingest reads.
+    async fn settle(&mut self) -> Result<(), CallError> {
+        let store = self.knowledge.store();
+        let all = &Clearance::Full;
+        let mut documents: BTreeSet<DocumentId> = self.documents.keys().cloned().collect();
+        let chunks: Vec<ChunkId> = self.chunks.keys().cloned().collect();
+        for id in chunks {
+            match store.chunk(&id, all).await.map_err(internal)? {
+                Some(found) => {
+                    documents.insert(found.document);
+                }
+                None => {
+                    self.chunks.remove(&id);
+                }
+            }
+        }
+        let mut marked = Vec::with_capacity(documents.len());
+        for id in documents {
+            match store.head(&id, all).await.map_err(internal)? {
+                Some(head) => marked.push((id, refused(&head.settings))),
+                None => {
+                    self.documents.remove(&id);
+                }
+            }
+        }
+        if matches!(self.knowledge.base(self.name)?.maker, Maker::Client { .. }) {
+            return Ok(());
+        }
+        store
+            .set_settings(self.name, &marked)
+            .await
+            .map_err(internal)
+    }
+
+    /// What the move did, once it is done.
+    fn told(self) -> ReembedReport {
+        let of_chunks: BTreeSet<String> = self.chunks.values().map(|t| t.uri.clone()).collect();
+        let mut documents: Vec<RefusedText> = self.documents.into_values().collect();
+        documents.retain(|told| !of_chunks.contains(&told.uri));
+        let mut refused: Vec<RefusedText> = self.chunks.into_values().chain(documents).collect();
+        refused.sort_by(|a, b| (&a.uri, &a.chunk).cmp(&(&b.uri, &b.chunk)));
+        ReembedReport {
+            refused,
+            ..self.report
+        }
     }
 
     /// What is embedded for a whole document: its summary, or its only chunk. Empty for one that went.
-    async fn document_text(
-        &self,
-        id: &DocumentId,
-        embedder: &dyn Embedder,
-    ) -> Result<String, CallError> {
-        let Some(document) = self
-            .store()
-            .document(id, &Clearance::Full)
-            .await
-            .map_err(internal)?
-        else {
+    async fn document_text(&self, id: &DocumentId) -> Result<String, CallError> {
+        let store = self.knowledge.store();
+        let document = store.document(id, &Clearance::Full).await;
+        let Some(document) = document.map_err(internal)? else {
             return Ok(String::new());
         };
         let first = document.chunks.first();
@@ -223,8 +390,9 @@ impl Knowledge {
             })
             .collect();
         let title = &document.head.title;
-        let room = embedder.max_tokens().await?.saturating_sub(HEADING_RESERVE);
-        let counter = embedder.token_counter().await?;
+        let room = self.embedder.max_tokens().await?;
+        let room = room.saturating_sub(HEADING_RESERVE);
+        let counter = self.embedder.token_counter().await?;
         let only = |s: &Segment| indexed_chunk(title, &s.headings, &context, &s.text);
         Ok(summary(title, &segments, room, &counter)
             .or_else(|| segments.first().map(only))

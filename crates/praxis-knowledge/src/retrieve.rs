@@ -202,6 +202,17 @@ impl Knowledge {
         })
     }
 
+    /// The same for a call, whose caller pays for what is embedded where the base is a vector store.
+    async fn opened_for(&self, name: &str, cx: &CallContext) -> Result<Opened, CallError> {
+        let mut opened = self.opened(name).await?;
+        let moved = opened.stored.embedder_name.as_deref();
+        let identity = opened.embedder.identity();
+        if let Some(paid) = self.paid_embedder(&opened.base, moved, &identity, cx) {
+            opened.embedder = paid;
+        }
+        Ok(opened)
+    }
+
     /// Looks for something in a base. It looks once more where it met a damaged index that is mended by now; and where
     /// some of what it met is gone from the store, because documents are being replaced at this moment, as soon as
     /// what replaces them is indexed.
@@ -255,7 +266,7 @@ impl Knowledge {
         cx: &CallContext,
     ) -> Result<(Retrieval, Option<Arc<Snapshot>>), CallError> {
         let clearance = &cx.caller().clearance;
-        let opened = self.opened(name).await?;
+        let opened = self.opened_for(name, cx).await?;
         let settings = opened.base.config.search.with(&query.options)?;
         let threshold = opened.threshold();
         // Before any model is asked: what it depends on is what the caller may know.
@@ -386,7 +397,7 @@ impl Knowledge {
         cx: &CallContext,
     ) -> Result<(FoundDocuments, Option<Arc<Snapshot>>), CallError> {
         let clearance = &cx.caller().clearance;
-        let opened = self.opened(name).await?;
+        let opened = self.opened_for(name, cx).await?;
         let settings = opened.base.config.search.with(&query.options)?;
         let threshold = opened.threshold();
         let scope = opened.scope(self, name, query, clearance).await?;

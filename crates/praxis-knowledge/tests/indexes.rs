@@ -433,6 +433,23 @@ async fn indexes_that_are_ahead_of_a_store_that_was_put_back_are_made_anew() {
 }
 
 #[tokio::test]
+async fn indexes_of_another_store_are_made_anew() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write(dir.path(), "heron.md", "The heron stands in the reeds.");
+    ingest(&opened(dir.path()).await).await;
+    // The generations of the one, and more.
+    write(other.path(), "kite.md", "The kite circles above the hill.");
+    write(other.path(), "newt.md", "The newt hides under a stone.");
+    ingest(&opened(other.path()).await).await;
+    copy_store(other.path(), dir.path()).await;
+    let knowledge = opened(dir.path()).await;
+    assert_eq!(found(&knowledge, "the kite circles", 3).await[0], "kite.md");
+    assert_eq!(found(&knowledge, "the newt hides", 3).await[0], "newt.md");
+    let report = knowledge.check("docs").await.unwrap();
+    assert!(report.is_clean(), "{report}");
+}
+
+#[tokio::test]
 async fn a_check_looks_at_the_files_and_says_where_it_cannot() {
     let dir = tempfile::tempdir().unwrap();
     large(dir.path()).await;

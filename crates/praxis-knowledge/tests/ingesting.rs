@@ -21,7 +21,7 @@ use praxis_core::{
     CallContext, CallError, ChunkId, Clearance, Embedder, ErrorCode, ModelError, Query, Retriever,
 };
 use praxis_knowledge::{BaseConfig, IngestEvent, IngestReport, Knowledge};
-use praxis_store::{NewDocument, Store};
+use praxis_store::{DocumentHead, NewDocument, Store};
 
 /// Chunks that are too small to be joined, so that a document has as many as it has paragraphs.
 const SMALL: &str = "[segment]\nmax_tokens = 16\nmin_tokens = 4\n";
@@ -368,6 +368,129 @@ async fn a_text_that_the_embedder_refuses_is_named_and_stops_nothing() {
     assert_eq!((mended.added, mended.failed.len()), (1, 0), "{mended:?}");
 }
 
+/// Has the store's documents as an older version of Praxis left them; one of them with a text that was refused when the
+/// base moved.
+async fn outdate(dir: &Path, refused: &str) {
+    let store = Store::open(&dir.join("praxis.db")).await.unwrap();
+    let heads = store.documents("docs", &Clearance::Full).await.unwrap();
+    let older = |head: &DocumentHead| -> String {
+        let mut settings: serde_json::Value = serde_json::from_str(&head.settings).unwrap();
+        settings["revision"] = 1.into();
+        if head.uri == refused {
+            settings["refused"] = true.into();
+        }
+        settings.to_string()
+    };
+    let older: Vec<_> = heads
+        .iter()
+        .map(|head| (head.id.clone(), older(head)))
+        .collect();
+    store.set_settings("docs", &older).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_an_older_version_read_is_read_again_and_embedded_where_it_differs() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "rooms.csv", "Room,May\nSmall,40\nLarge,65\n");
+    write(
+        dir.path(),
+        "hours.md",
+        "# Hours\n\nThe library opens at nine.\n",
+    );
+    write(dir.path(), "otter.md", "# Otter\n\nThe otter sleeps.\n");
+    let embedder = Arc::new(Moody::default());
+    let knowledge = opened(dir.path(), "", &embedder).await;
+    ingested(&knowledge).await.unwrap();
+    assert_eq!(knowledge.check("docs").await.unwrap().outdated, 0);
+
+    replaced_in_store(dir.path(), "rooms.csv", "Room: Small; May: 40").await;
+    outdate(dir.path(), "otter.md").await;
+    let checked = knowledge.check("docs").await.unwrap();
+    assert!(checked.is_clean() && checked.outdated == 3, "{checked}");
+    assert!(checked.to_string().contains("older version"), "{checked}");
+    // What comes out the same has its vectors: it is not asked for, or it would be refused.
+    embedder.refuse(Some("opens at nine"));
+    let report = ingested(&knowledge).await.unwrap();
+    assert_eq!(
+        (report.outdated, report.updated, report.unchanged),
+        (3, 2, 1),
+        "{report:?}"
+    );
+    let query = Query::new("small room in may", 1);
+    let found = knowledge.search("docs", &query, &cx()).await.unwrap();
+    let rooms = &found.passages[0];
+    assert!(
+        rooms.uri == "rooms.csv" && rooms.text.contains("| Small | 40 |"),
+        "{rooms:?}"
+    );
+    let checked = knowledge.check("docs").await.unwrap();
+    assert!(checked.is_clean() && checked.outdated == 0, "{checked}");
+    let again = ingested(&knowledge).await.unwrap();
+    assert_eq!((again.outdated, again.unchanged), (0, 3), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_pointer_of_git_lfs_is_refused_until_its_file_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let pointer = format!(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 12345\n",
+        "4d7a".repeat(16)
+    );
+    write(dir.path(), "notes.md", &pointer);
+    write(dir.path(), "heron.md", "The heron stands in the reeds.");
+    let knowledge = opened(dir.path(), "", &Arc::default()).await;
+    let report = ingested(&knowledge).await.unwrap();
+    assert_eq!((report.added, report.failed.len()), (1, 1), "{report:?}");
+    let failed = &report.failed[0];
+    assert!(
+        failed.uri == "notes.md" && failed.reason.contains("pointer of Git LFS"),
+        "{failed:?}"
+    );
+    assert!(failed.hint.as_ref().unwrap().contains("git lfs pull"));
+
+    // As a version before took its lines for a text.
+    let store = Store::open(&dir.path().join("praxis.db")).await.unwrap();
+    let heads = store.documents("docs", &Clearance::Full).await.unwrap();
+    let [heron, notes] = &heads[..] else {
+        unreachable!("{heads:?}")
+    };
+    let stored = store.document(&heron.id, &Clearance::Full).await.unwrap();
+    let mut chunk = stored.unwrap().chunks.remove(0);
+    let vectors = Counts.embed(EmbedKind::Passage, vec![pointer.clone()]);
+    chunk.id = ChunkId::from_string("pointer");
+    chunk.vector = vectors.await.unwrap().remove(0);
+    pointer.clone_into(&mut chunk.text);
+    let read = NewDocument {
+        id: notes.id.clone(),
+        uri: notes.uri.clone(),
+        origin: notes.origin.clone(),
+        title: "notes".to_owned(),
+        text: pointer.clone(),
+        hash: notes.hash.clone(),
+        size: notes.size,
+        modified: notes.modified,
+        error: None,
+        hint: None,
+        vector: chunk.vector.clone(),
+        own: notes.own.clone().unwrap_or_default(),
+        metadata: notes.metadata.clone(),
+        labels: Vec::new(),
+        settings: "of before".to_owned(),
+        chunks: vec![chunk],
+    };
+    store.put_document("docs", &read).await.unwrap();
+    assert_eq!(ingested(&knowledge).await.unwrap().failed.len(), 1);
+    let heads = store.documents("docs", &Clearance::Full).await.unwrap();
+    assert!(
+        heads[1].chunks == 0 && heads[1].error.is_some(),
+        "{heads:?}"
+    );
+
+    write(dir.path(), "notes.md", "The otter slides into the river.");
+    let report = ingested(&knowledge).await.unwrap();
+    assert_eq!((report.added, report.failed.len()), (1, 0), "{report:?}");
+}
+
 #[tokio::test]
 async fn what_is_refused_when_all_is_cut_anew_stays_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
@@ -420,4 +543,38 @@ async fn an_embedder_that_refuses_all_or_is_down_ends_an_ingest_and_loses_nothin
     embedder.fails_at.store(0, Ordering::SeqCst);
     let report = ingested(&knowledge).await.unwrap();
     assert_eq!((report.added, report.unchanged), (70 - kept, kept));
+}
+
+#[tokio::test]
+async fn who_may_no_longer_read_a_document_does_not_find_it_until_it_is_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "heron.md", "The heron stands in the reeds.");
+    let embedder = Arc::new(Moody::default());
+    let open = opened(dir.path(), "", &embedder).await;
+    ingested(&open).await.unwrap();
+    let listed = async |knowledge: &Knowledge, clearance: Clearance| {
+        let heads = knowledge.documents("docs", &clearance).await;
+        heads.unwrap().len()
+    };
+    assert_eq!(listed(&open, Clearance::default()).await, 1);
+
+    // Its file and who may read it change, and it cannot be embedded.
+    write(dir.path(), "heron.md", "The heron stands on one leg.");
+    let rule = "[[metadata]]\nmatch = \"heron.md\"\nlabels = [\"hr\"]\n";
+    let closed = opened(dir.path(), rule, &embedder).await;
+    embedder.fails_at.store(1, Ordering::SeqCst);
+    ingested(&closed).await.unwrap_err();
+    assert_eq!(listed(&closed, Clearance::default()).await, 0);
+    assert_eq!(listed(&closed, Clearance::of(["hr"])).await, 1);
+    embedder.fails_at.store(0, Ordering::SeqCst);
+    assert_eq!(ingested(&closed).await.unwrap().updated, 1);
+
+    // What it will be is for all, and what it was is not.
+    write(dir.path(), "heron.md", "The heron.");
+    embedder.fails_at.store(1, Ordering::SeqCst);
+    ingested(&open).await.unwrap_err();
+    assert_eq!(listed(&open, Clearance::default()).await, 0);
+    embedder.fails_at.store(0, Ordering::SeqCst);
+    assert_eq!(ingested(&open).await.unwrap().updated, 1);
+    assert_eq!(listed(&open, Clearance::default()).await, 1);
 }

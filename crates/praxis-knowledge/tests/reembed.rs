@@ -19,6 +19,8 @@ struct Letters {
     name: &'static str,
     dimension: usize,
     embedded: Arc<AtomicUsize>,
+    /// Passages with this word are refused, as by a filter; all texts, where it is empty.
+    refuses: Option<&'static str>,
 }
 
 #[async_trait]
@@ -36,6 +38,10 @@ impl Embedder for Letters {
     }
 
     async fn embed(&self, _: EmbedKind, texts: Vec<String>) -> Result<Vec<Vec<f32>>, ModelError> {
+        let is_refused = |word: &str| texts.iter().any(|text| text.contains(word));
+        if self.refuses.is_some_and(is_refused) {
+            return Err(ModelError::InvalidRequest("a word is not allowed".into()));
+        }
         self.embedded.fetch_add(texts.len(), Ordering::Relaxed);
         let vector = |text: &String| {
             let mut vector = vec![0.01f32; self.dimension];
@@ -58,13 +64,23 @@ fn cx() -> CallContext {
     CallContext::new(Arc::new(NoTrace))
 }
 
-/// The base of a folder, whose configuration names this embedder.
+/// The base of a folder, whose configuration names this embedder. What is found is found by the vectors.
 async fn opened(dir: &Path, configured: &str, embedded: &Arc<AtomicUsize>) -> Knowledge {
+    searched_by(dir, configured, embedded, (0.0, 0.5)).await
+}
+
+/// The same, searched with these weights of words and vectors.
+async fn searched_by(
+    dir: &Path,
+    configured: &str,
+    embedded: &Arc<AtomicUsize>,
+    (keyword_weight, vector_weight): (f32, f32),
+) -> Knowledge {
     let config = BaseConfig {
         embedder: Some(configured.to_owned()),
         search: SearchConfig {
-            // What is found is found by the vectors.
-            keyword_weight: 0.0,
+            keyword_weight,
+            vector_weight,
             feedback: 0.0,
             ..SearchConfig::default()
         },
@@ -77,15 +93,18 @@ async fn opened(dir: &Path, configured: &str, embedded: &Arc<AtomicUsize>) -> Kn
         store,
         vec![("docs".to_owned(), dir.join("knowledge"), config)],
         Arc::new(move |name| {
-            let (name, dimension) = match name {
-                Some("new") => ("new", 40),
-                Some("old") => ("old", 26),
+            let (name, dimension, refuses) = match name {
+                Some("new") => ("new", 40, None),
+                Some("old") => ("old", 26, None),
+                Some("strict") => ("strict", 40, Some("dense")),
+                Some("deaf") => ("deaf", 40, Some("")),
                 other => return Err(ModelError::NotFound(format!("no {other:?}"))),
             };
             Ok(Arc::new(Letters {
                 name,
                 dimension,
                 embedded: Arc::clone(&embedded),
+                refuses,
             }) as Arc<dyn Embedder>)
         }),
     )
@@ -172,6 +191,84 @@ async fn a_base_serves_while_it_moves_and_after() {
     let cancel = CancellationToken::new();
     let none = named.reembed("docs", "new", &|_| {}, &cancel).await;
     assert_eq!(none.unwrap().embedded, 0);
+}
+
+/// Two documents with texts that an embedder refuses: the first is one such text, the last has one among others.
+fn write_refused(dir: &Path) {
+    let passage = |word: &str| format!("## {word}\n\n{}\n\n", format!("{word} ").repeat(80));
+    let long: String = ["ooo", "dense", "ppp"].map(passage).concat();
+    for (name, text) in [("-.md", "# qqq\n\nqqq dense qqq.\n"), ("z.md", &long)] {
+        std::fs::write(dir.join("knowledge").join(name), text).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_the_new_embedder_refuses_is_named_and_stops_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("knowledge")).unwrap();
+    (0..100).for_each(|n| write(dir.path(), n));
+    write_refused(dir.path());
+    let embedded = Arc::default();
+    let knowledge = opened(dir.path(), "old", &embedded).await;
+    ingest(&knowledge).await;
+
+    // What was refused before a stop is told by the move that goes on.
+    let cancel = CancellationToken::new();
+    let stopped = knowledge
+        .reembed("docs", "strict", &|_| cancel.cancel(), &cancel)
+        .await
+        .unwrap_err();
+    assert_eq!(stopped.code, ErrorCode::Cancelled);
+    let before = embedded.load(Ordering::Relaxed);
+    let report = knowledge
+        .reembed("docs", "strict", &|_| {}, &CancellationToken::new())
+        .await
+        .unwrap();
+    // 39 chunks were left, and each of 100 documents; what is refused costs its neighbours a few tries at most.
+    let again = embedded.load(Ordering::Relaxed) - before;
+    assert!(report.embedded < 60 && again < 300, "{report:?}, {again}");
+    let refused: Vec<_> = report
+        .refused
+        .iter()
+        .map(|text| (text.uri.as_str(), text.chunk.is_some()))
+        .collect();
+    assert_eq!(refused, [("-.md", true), ("z.md", true)], "{report:?}");
+    let told = &report.refused[1];
+    assert!(told.begins.contains("dense dense"), "{told:?}");
+    assert!(told.reason.contains("not allowed"), "{told:?}");
+
+    // All else has moved, what is refused is found by its words, and the next ingest tells it again.
+    let named = opened(dir.path(), "strict", &embedded).await;
+    assert_eq!(finds(&named, &word(16)).await, "16.md");
+    assert_eq!(finds(&named, "ooo ooo").await, "z.md");
+    assert!(named.check("docs").await.unwrap().is_clean());
+    let by_words = searched_by(dir.path(), "strict", &embedded, (1.0, 0.0)).await;
+    assert_eq!(finds(&by_words, "qqq").await, "-.md");
+    let report = named.ingest("docs", &|_| {}, &cx()).await.unwrap();
+    let failed: Vec<_> = report.failed.iter().map(|f| f.uri.as_str()).collect();
+    assert_eq!(
+        (failed.as_slice(), report.unchanged),
+        (&["-.md", "z.md"][..], 100)
+    );
+    let after = finds(&by_words, "qqq").await;
+    assert_eq!(after, "-.md", "what was read before stays");
+}
+
+#[tokio::test]
+async fn an_embedder_that_refuses_every_text_moves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("knowledge")).unwrap();
+    (0..3).for_each(|n| write(dir.path(), n));
+    let knowledge = opened(dir.path(), "old", &Arc::default()).await;
+    ingest(&knowledge).await;
+    let error = knowledge
+        .reembed("docs", "deaf", &|_| {}, &CancellationToken::new())
+        .await
+        .unwrap_err();
+    assert_eq!(error.code, ErrorCode::InvalidRequest);
+    assert!(error.message.contains("deaf@1"), "{error:?}");
+    assert!(error.hint.unwrap().contains("every text"));
+    assert_eq!(finds(&knowledge, &word(1)).await, "1.md");
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ pub use config::{
     FolderConfig, GitConfig, JsonlConfig, S3Config, SourceConfig, SqlConfig, WebConfig, Within,
     problems,
 };
+pub use git::lfs::is_pointer as is_lfs_pointer;
 pub use glob::path_glob;
 pub use place::{Environment, Place};
 pub use web::guard::{Guard, Lookup, Refused};

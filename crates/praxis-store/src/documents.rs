@@ -187,6 +187,10 @@ pub struct Document {
 const HEAD: &str = "d.id, d.base, d.uri, d.source, d.version, d.title, d.hash, d.size, d.modified, d.error, d.hint, \
      d.generation, d.own, d.metadata, d.labels, d.settings, (SELECT COUNT(*) FROM chunks c WHERE c.document = d.id) AS chunks";
 
+/// What came after a generation, without a look at what was there.
+pub(crate) const GENERATIONS_AFTER: &str =
+    "SELECT id, generation FROM documents WHERE base = ? AND generation > ? ORDER BY generation";
+
 impl Store {
     /// The base of that name, if it has been ingested.
     ///
@@ -327,6 +331,31 @@ impl Store {
         Ok(())
     }
 
+    /// Notes other settings of documents that stay as they are.
+    ///
+    /// # Errors
+    /// Where the database fails; then nothing has changed.
+    pub async fn set_settings(
+        &self,
+        base: &str,
+        all: &[(DocumentId, String)],
+    ) -> Result<(), StoreError> {
+        if all.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        for (id, settings) in all {
+            sqlx::query("UPDATE documents SET settings = ? WHERE id = ? AND base = ?")
+                .bind(settings)
+                .bind(id.as_str())
+                .bind(base)
+                .execute(&mut *tx)
+                .await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// Deletes documents with their chunks.
     ///
     /// # Errors
@@ -429,13 +458,19 @@ impl Store {
             .transpose()
     }
 
-    /// All documents of a base, each with the generation that wrote it: for indexes, which hold them all.
+    /// The documents of a base that were written after the generation `since`, each with the generation that wrote it,
+    /// in the order in which they came: for indexes, which hold them all.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn generations(&self, base: &str) -> Result<Vec<(DocumentId, i64)>, StoreError> {
-        let rows = sqlx::query("SELECT id, generation FROM documents WHERE base = ?")
+    pub async fn generations_after(
+        &self,
+        base: &str,
+        since: i64,
+    ) -> Result<Vec<(DocumentId, i64)>, StoreError> {
+        let rows = sqlx::query(GENERATIONS_AFTER)
             .bind(base)
+            .bind(since)
             .fetch_all(&self.pool)
             .await?;
         rows.iter()

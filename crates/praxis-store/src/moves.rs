@@ -99,6 +99,44 @@ impl Store {
         })
     }
 
+    /// Drops the new vectors of a base that are just this one, of chunks and of documents, so that it has none for these
+    /// again. Returns how many chunks they are.
+    ///
+    /// # Errors
+    /// Where the database fails; then none is dropped.
+    pub async fn forget_moved(&self, base: &str, vector: &[f32]) -> Result<u64, StoreError> {
+        let vector = encode_vector(vector);
+        // All new vectors are read for it: before other writers have to wait.
+        let chunks = sqlx::query(
+            "SELECT m.chunk FROM moved_chunks m JOIN chunks c ON c.id = m.chunk \
+             JOIN documents d ON d.id = c.document WHERE d.base = ? AND m.vector = ?",
+        )
+        .bind(base)
+        .bind(vector.clone())
+        .fetch_all(&self.pool)
+        .await?;
+        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut dropped = 0;
+        for row in &chunks {
+            let id: String = row.try_get(0)?;
+            let done = sqlx::query("DELETE FROM moved_chunks WHERE chunk = ?")
+                .bind(id)
+                .execute(&mut *tx)
+                .await?;
+            dropped += done.rows_affected();
+        }
+        sqlx::query(
+            "DELETE FROM moved_documents WHERE vector = ? \
+             AND document IN (SELECT id FROM documents WHERE base = ?)",
+        )
+        .bind(vector)
+        .bind(base)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(dropped)
+    }
+
     /// Up to `limit` chunks without a new vector that came after a place, in the order in which they came.
     ///
     /// # Errors

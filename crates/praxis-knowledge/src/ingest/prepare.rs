@@ -5,7 +5,7 @@ use std::sync::Arc;
 use praxis_core::embed::TokenCounter;
 use praxis_core::{Attribute, ChunkId, DocumentId, Metadata};
 use praxis_sources::{Content, SourceError};
-use praxis_store::{Chunk, DocumentHead, NewDocument};
+use praxis_store::{Chunk, Document, DocumentHead, NewDocument};
 
 use super::{FailedDocument, give_vectors, indexed_chunk, short_hash};
 use crate::document::{LoadedDocument, Segment};
@@ -171,8 +171,9 @@ impl Prepared {
                 }
             }
             Err(error) => {
-                // What was read of the same content before still holds.
-                self.own = said.unwrap_or_default();
+                // What was read of the same content before still holds, unless that was a pointer's own lines.
+                let holds = same.is_some() && error != LoadError::Pointer;
+                self.own = said.filter(|_| holds).unwrap_or_default();
                 let is_busy = matches!(error, LoadError::Busy { .. });
                 if is_busy {
                     self.hash = unread(&self.from);
@@ -180,7 +181,7 @@ impl Prepared {
                 self.document = Err(Unread {
                     reason: error.to_string(),
                     hint: error.hint().to_owned(),
-                    passing: is_busy || same.is_some(),
+                    passing: is_busy || holds,
                 });
             }
         }
@@ -222,6 +223,26 @@ impl Prepared {
         self.summary = None;
     }
 
+    /// Whether what was read of it is what the store has of the same content: its title, its text and its chunks.
+    pub fn is_as(&self, stored: &Document) -> bool {
+        let Ok(document) = &self.document else {
+            return false;
+        };
+        let (segments, contexts) = (self.segments.clone(), self.contexts.clone());
+        self.hash == stored.head.hash
+            && document.title == stored.head.title
+            && document.text == stored.text
+            && chunks(&stored.head.id, &self.hash, segments, contexts) == stored.chunks
+    }
+
+    /// Leaves what the store has of it as it is, but for what is known of it.
+    pub fn stay(&mut self) {
+        self.unchanged = true;
+        self.segments.clear();
+        self.contexts.clear();
+        self.summary = None;
+    }
+
     pub fn embedded_texts(&self) -> Vec<String> {
         let title = self.document.as_ref().map_or("", |d| d.title.as_str());
         let contexts = self.contexts.iter().map(String::as_str);
@@ -239,11 +260,7 @@ impl Prepared {
         vectors: &mut impl Iterator<Item = Vec<f32>>,
     ) -> NewDocument {
         let id = DocumentId::from_string(short_hash(&[base, &self.from.entry.uri]));
-        let segments = self.segments.into_iter();
-        let mut chunks: Vec<Chunk> = segments.map(|s| chunk(&id, &self.hash, s)).collect();
-        for (chunk, context) in chunks.iter_mut().zip(self.contexts) {
-            chunk.context = context;
-        }
+        let mut chunks = chunks(&id, &self.hash, self.segments, self.contexts);
         let vector = give_vectors(&mut chunks, self.summary.is_some(), vectors);
         let (title, text, error) = match self.document {
             Ok(document) => (document.title, document.text, None),
@@ -268,6 +285,21 @@ impl Prepared {
             chunks,
         }
     }
+}
+
+/// The segments of a document as chunks that have no vectors yet, with what a chat model wrote about each.
+fn chunks(
+    document: &DocumentId,
+    hash: &str,
+    segments: Vec<Segment>,
+    contexts: Vec<String>,
+) -> Vec<Chunk> {
+    let segments = segments.into_iter();
+    let mut chunks: Vec<Chunk> = segments.map(|s| chunk(document, hash, s)).collect();
+    for (chunk, context) in chunks.iter_mut().zip(contexts) {
+        chunk.context = context;
+    }
+    chunks
 }
 
 /// A segment of a document whose content has this hash, as a chunk that has no vector yet.

@@ -16,6 +16,14 @@ const CONTEXT: &str = "context";
 /// The key of documents that an embedder refuses.
 const REFUSED: &str = "refused";
 
+/// The key of the revision.
+const REVISION_KEY: &str = "revision";
+
+/// Grows where loaders or the cut make other text or other chunks of the same files: then documents that an older
+/// revision read are read again. Those that come out the same are not embedded again, so what is embedded of the same
+/// chunks, as their headings or a document's summary, needs a key of its own to change.
+const REVISION: u64 = 4;
+
 /// Whether text in pictures is recognized here, as the settings of a base want it.
 pub(crate) async fn recognition(config: &OcrConfig) -> Result<Ocr, CallError> {
     let config = config.clone();
@@ -31,9 +39,9 @@ pub(super) fn settings(base: &BaseConfig, ocr: &Ocr) -> String {
     let mut settings = serde_json::json!({
         "max_tokens": segment.max_tokens,
         "min_tokens": segment.min_tokens,
-        "revision": 3,
     });
     if let Some(settings) = settings.as_object_mut() {
+        settings.insert(REVISION_KEY.to_owned(), REVISION.into());
         // The usual one is not noted: bases from before there were others need not be read anew.
         if segment.strategy != Strategy::default() {
             let strategy = serde_json::json!(segment.strategy);
@@ -65,10 +73,25 @@ pub(super) fn unfinished(settings: &str) -> String {
 }
 
 /// The settings of a document whose texts an embedder refuses: equal to none that a base can have, as above.
-pub(super) fn refused(settings: &str) -> String {
+pub(crate) fn refused(settings: &str) -> String {
     let mut settings: serde_json::Value = serde_json::from_str(settings).unwrap_or_default();
     settings[REFUSED] = serde_json::json!(true);
     settings.to_string()
+}
+
+/// Whether a document of these settings is what an older revision of the loaders and the cut made of its file.
+pub(crate) fn is_outdated(settings: &str) -> bool {
+    let settings: serde_json::Value = serde_json::from_str(settings).unwrap_or_default();
+    let revision = settings
+        .get(REVISION_KEY)
+        .and_then(serde_json::Value::as_u64);
+    revision.is_none_or(|revision| revision < REVISION)
+}
+
+/// Whether a document of these settings has texts that an embedder refuses.
+pub(super) fn is_refused(settings: &str) -> bool {
+    let settings: serde_json::Value = serde_json::from_str(settings).unwrap_or_default();
+    settings.get(REFUSED).is_some()
 }
 
 /// Refuses to lose text that was recognized, because this build or this machine could not recognize it again.
@@ -101,7 +124,7 @@ mod tests {
     fn recognized_text_is_not_lost_by_accident() {
         let plain = settings(&BaseConfig::default(), &Ocr::off());
         assert_eq!(
-            plain, r#"{"max_tokens":128,"min_tokens":32,"revision":3}"#,
+            plain, r#"{"max_tokens":128,"min_tokens":32,"revision":4}"#,
             "bases without recognition are not read anew"
         );
         let mut flowing = BaseConfig::default();
@@ -115,6 +138,14 @@ mod tests {
         assert_eq!(unfinished(&unfinished(&written)), unfinished(&written));
         assert_ne!(refused(&plain), plain);
         assert_eq!(refused(&refused(&plain)), refused(&plain));
+        assert!(is_refused(&refused(&plain)) && !is_refused(&plain));
+        for current in [&plain, &refused(&plain), &unfinished(&written)] {
+            assert!(!is_outdated(current), "{current}");
+        }
+        let older = plain.replace(":4}", ":3}");
+        for old in [older.as_str(), "a digest", ""] {
+            assert!(is_outdated(old), "{old}");
+        }
         let recognized = r#"{"max_tokens":128,"min_tokens":32,"revision":3,"ocr":{"dpi":300}}"#;
         let wanted = OcrConfig {
             // Nobody has its data.

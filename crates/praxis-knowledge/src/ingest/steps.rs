@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use praxis_core::{CallContext, CallError, Embedder, ErrorCode};
+use praxis_core::{CallContext, CallError, DocumentId, Embedder, ErrorCode};
 use praxis_store::{Chunk, DocumentHead, NewAttributes, NewDocument};
 use tokio::time::Instant;
 
@@ -59,6 +59,8 @@ pub(super) struct Gathered {
     documents: Vec<NewDocument>,
     /// Of documents whose texts stay.
     attributes: Vec<NewAttributes>,
+    /// Settings that some of these were read with again.
+    settings: Vec<(DocumentId, String)>,
     /// Of texts and vectors.
     bytes: usize,
 }
@@ -82,6 +84,11 @@ impl Gathered {
     /// Adds what is known of a document whose text stays.
     pub fn describe(&mut self, attributes: NewAttributes) {
         self.attributes.push(attributes);
+    }
+
+    /// Adds the settings of a document that is described too, and comes out the same with them.
+    pub fn recut(&mut self, document: DocumentId, settings: String) {
+        self.settings.push((document, settings));
     }
 
     /// Whether there is nothing to write.
@@ -165,6 +172,8 @@ impl Run<'_> {
             let written = store.set_attributes(self.name, piece).await;
             written.map_err(internal)?;
         }
+        let noted = store.set_settings(self.name, &gathered.settings).await;
+        noted.map_err(internal)?;
         let mut documents = gathered.documents.as_slice();
         while !documents.is_empty() {
             let (piece, rest) = documents.split_at(transaction(documents));

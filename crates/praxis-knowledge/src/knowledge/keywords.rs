@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::keeper::{Keeper, aside};
 use super::{internal, remove_dir};
 use crate::ingest::{indexed_chunk, indexed_text};
-use crate::keyword::{KeywordEntry, KeywordIndex, KeywordWriter, Manifest, is_damage};
+use crate::keyword::{KeywordEntry, KeywordIndex, KeywordWriter, Mark, is_damage};
 
 /// Documents that are read ahead of whoever indexes them.
 const AHEAD: usize = 2;
@@ -44,7 +44,6 @@ impl IndexKind {
                 let text = indexed_chunk(&head.title, &chunk.headings, &chunk.context, &chunk.text);
                 writer.add(&KeywordEntry {
                     id: chunk.id.as_str(),
-                    document: head.id.as_str(),
                     generation: head.generation,
                     text: &text,
                 })
@@ -52,7 +51,6 @@ impl IndexKind {
             Self::Documents if document.chunks.is_empty() => Ok(()),
             Self::Documents => writer.add(&KeywordEntry {
                 id: head.id.as_str(),
-                document: head.id.as_str(),
                 generation: head.generation,
                 text: &indexed_text(&head.title, &[], &document.text),
             }),
@@ -107,11 +105,15 @@ impl Keeper {
 
     /// Removes the indexes of keywords that hold what the store does not know. The caller holds the base's lock.
     pub(super) async fn forget_keywords_ahead(&self, stored: &StoredBase) -> Result<(), CallError> {
+        let now = Mark {
+            store: self.store.id().await.map_err(internal)?,
+            generation: stored.generation,
+        };
         for kind in IndexKind::ALL {
             let dir = self.keyword_dir(kind);
-            let held = aside(move || KeywordIndex::held_in(&dir).map_err(internal)).await?;
-            if is_ahead(&held, stored) {
-                tracing::warn!(base = %self.name, "an index of keywords is ahead of the store");
+            let held = aside(move || KeywordIndex::mark_in(&dir).map_err(internal)).await?;
+            if let Some(why) = misfit(&held, &now) {
+                tracing::warn!(base = %self.name, "an index of keywords is made anew: {why}");
                 self.remove_keywords(kind).await?;
             }
         }
@@ -182,31 +184,38 @@ impl Keeper {
     async fn synced(&self, kind: IndexKind) -> Result<KeywordIndex, Trouble> {
         let dir = self.keyword_dir(kind);
         let opened = tokio::task::spawn_blocking(move || {
-            let open = || -> tantivy::Result<(KeywordIndex, Manifest)> {
+            let open = || -> tantivy::Result<(KeywordIndex, Mark, Vec<u64>)> {
                 let index = KeywordIndex::open(&dir)?;
-                let manifest = index.manifest()?;
-                Ok((index, manifest))
+                let (mark, held) = (index.mark()?, index.documents()?);
+                Ok((index, mark, held))
             };
             open().map_err(|error| Trouble::of(error, &dir))
         });
-        let (index, before) = opened.await.map_err(internal)??;
-        let documents = self.store.generations(&self.name).await.map_err(internal)?;
-        let after: Manifest = documents
-            .iter()
-            .map(|(id, generation)| (id.to_string(), *generation))
-            .collect();
+        let (index, before, held) = opened.await.map_err(internal)??;
+        // Before its documents are asked for: what comes meanwhile is taken over the next time too.
         let stored = self.store.base(&self.name).await.map_err(internal)?;
-        if stored.is_some_and(|stored| is_ahead(&before, &stored)) {
-            return Err(Trouble::Unfit("it is ahead of the store".to_owned()));
+        let after = Mark {
+            store: self.store.id().await.map_err(internal)?,
+            generation: stored.map_or(0, |stored| stored.generation),
+        };
+        if let Some(why) = misfit(&before, &after) {
+            return Err(Trouble::Unfit(why.to_owned()));
         }
-        if before == after {
+        let since = before.generation;
+        let documents = self.store.generations_after(&self.name, since).await;
+        let documents = documents.map_err(internal)?;
+        let kept = self.store.document_generations(&self.name).await;
+        let mut kept = kept.map_err(internal)?;
+        kept.sort_unstable();
+        // What came while another change was written comes again below.
+        let is_gone = |generation: &u64| {
+            i64::try_from(*generation).is_ok_and(|came| came > since)
+                || kept.binary_search(generation).is_err()
+        };
+        let gone: Vec<u64> = held.into_iter().filter(is_gone).collect();
+        if documents.is_empty() && gone.is_empty() {
             return Ok(index);
         }
-        let gone: Vec<String> = before
-            .iter()
-            .filter(|(id, generation)| after.get(*id) != Some(generation))
-            .map(|(id, _)| id.clone())
-            .collect();
         let (sender, receiver) = mpsc::channel(AHEAD);
         let (dir, lock) = (self.keyword_dir(kind), self.base.held());
         let writing = tokio::task::spawn_blocking(move || {
@@ -216,10 +225,7 @@ impl Keeper {
             let written = written.map_err(|error| Trouble::of(error, &dir));
             written.map(|()| index)
         });
-        for (id, _) in documents
-            .iter()
-            .filter(|(id, generation)| before.get(id.as_str()) != Some(generation))
-        {
+        for (id, _) in &documents {
             // An index holds all documents; who may find them is a matter of each search.
             let document = self.store.document(id, &Clearance::Full).await;
             let Some(document) = document.map_err(internal)? else {
@@ -246,12 +252,13 @@ enum Step {
 fn write(
     index: &KeywordIndex,
     kind: IndexKind,
-    gone: &[String],
+    gone: &[u64],
     mut steps: mpsc::Receiver<Step>,
-    after: &Manifest,
+    after: &Mark,
 ) -> tantivy::Result<()> {
     let writer = index.writer()?;
-    gone.iter().for_each(|id| writer.remove(id));
+    gone.iter()
+        .for_each(|generation| writer.remove(*generation));
     loop {
         match steps.blocking_recv() {
             Some(Step::Add(document)) => {
@@ -270,10 +277,16 @@ fn write(
     index.reload()
 }
 
-/// Whether an index of keywords holds what the store does not know yet.
-fn is_ahead(held: &Manifest, stored: &StoredBase) -> bool {
-    held.values()
-        .any(|generation| *generation > stored.generation)
+/// Why an index that is so far cannot be brought up to a store that is so far: then its generations are those of other
+/// documents.
+fn misfit(held: &Mark, stored: &Mark) -> Option<&'static str> {
+    match () {
+        // Nothing was committed yet.
+        () if held.store.is_empty() => None,
+        () if held.store != stored.store => Some("it is of another store"),
+        () if held.generation > stored.generation => Some("it is ahead of the store"),
+        () => None,
+    }
 }
 
 /// The fix where an index cannot be mended by itself.

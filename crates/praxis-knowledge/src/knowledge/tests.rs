@@ -1,13 +1,15 @@
 //! Snapshots and the indexes under them: who loads them, which one stays, and what becomes of errors and damage.
 
 use futures::future::join_all;
-use praxis_core::Metadata;
+use praxis_core::{Attribute, Filter, Metadata};
 use praxis_store::{Chunk, NewDocument, Origin};
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::snapshot::NO_GENERATION;
 use super::*;
 use crate::keyword::{KeywordIndex, KeywordQuery};
+use crate::scope::Scoping;
 
 /// The base `docs` of a folder, as each process opens it for itself.
 async fn opened(dir: &Path) -> Knowledge {
@@ -58,7 +60,7 @@ async fn put(knowledge: &Knowledge, number: usize, text: &str) {
         hint: None,
         vector: vector(0),
         own: Metadata::new(),
-        metadata: Metadata::new(),
+        metadata: [("number".to_owned(), Attribute::Number(number as f64))].into(),
         labels: Vec::new(),
         settings: String::new(),
         chunks: vec![chunk(0), chunk(1)],
@@ -187,6 +189,35 @@ async fn a_small_change_is_taken_over_and_the_rest_is_shared() {
     }
     assert_eq!(nearest_to(&next, 99), "c99-0");
     assert!(Arc::ptr_eq(&next, &snapshot(&knowledge).await));
+}
+
+#[tokio::test]
+async fn a_filter_holds_of_nothing_that_is_being_replaced() {
+    let dir = stored(3).await;
+    let knowledge = opened(dir.path()).await;
+    let known = snapshot(&knowledge).await;
+    // What replaces it has the same chunks, and is not indexed yet.
+    put(&knowledge, 1, "flies away").await;
+    let stored = knowledge.store().base("docs").await.unwrap().unwrap();
+    let scoping = Scoping {
+        store: knowledge.store(),
+        base: "docs",
+        revision: stored.revision,
+        is_current: known.generation == stored.generation,
+        indexes: &known.indexes,
+        scopes: &known.scopes,
+    };
+    let others = json!({ "type": "ne", "key": "number", "value": 1 });
+    let others = Filter::parse(&others).unwrap();
+    let scope = scoping.scope(Some(&others), &Clearance::Full).await;
+    let scope = scope.unwrap();
+    assert!(scope.lacks_replaced());
+    for (number, counts) in [(0, true), (1, false), (2, true)] {
+        let document = DocumentId::from_string(format!("d{number}"));
+        let generation = known.indexes.vectors.catalog().generation(&document);
+        let has = scope.has_document(generation.unwrap());
+        assert_eq!(has, counts, "document {number}");
+    }
 }
 
 #[tokio::test]

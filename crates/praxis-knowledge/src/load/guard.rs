@@ -25,19 +25,30 @@ const AWAITED: u8 = 0;
 pub(super) const ABANDONED: u8 = 1;
 const ENDED: u8 = 2;
 
-/// Threads that nobody waits for any more, by the kind of their file.
+/// Threads that nobody waits for any more.
 struct Left {
-    running: Mutex<BTreeMap<String, usize>>,
+    running: Mutex<Running>,
     /// Told when one of them ends.
     ended: Condvar,
-    /// How long a file waits for that.
+    /// How long a file waits for that, unless another one has waited in vain since one ended: a folder of many files
+    /// does not wait for each.
     patience: Duration,
+}
+
+struct Running {
+    /// By the kind of their file.
+    kinds: BTreeMap<String, usize>,
+    /// Whether a file waited in vain since one of them ended.
+    in_vain: bool,
 }
 
 impl Left {
     const fn new(patience: Duration) -> Self {
         Self {
-            running: Mutex::new(BTreeMap::new()),
+            running: Mutex::new(Running {
+                kinds: BTreeMap::new(),
+                in_vain: false,
+            }),
             ended: Condvar::new(),
             patience,
         }
@@ -48,9 +59,10 @@ impl Left {
         let until = Instant::now() + self.patience;
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let refusal = refusal(&running, kind)?;
+            let refusal = refusal(&running.kinds, kind)?;
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if left.is_zero() || running.in_vain {
+                running.in_vain = true;
                 return Some(refusal);
             }
             let woken = self.ended.wait_timeout(running, left);
@@ -60,11 +72,13 @@ impl Left {
 
     fn change(&self, kind: &str, by: impl FnOnce(usize) -> usize) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = by(running.get(kind).copied().unwrap_or_default());
+        let before = running.kinds.get(kind).copied().unwrap_or_default();
+        let count = by(before);
+        running.in_vain &= count >= before;
         if count == 0 {
-            running.remove(kind);
+            running.kinds.remove(kind);
         } else {
-            running.insert(kind.to_owned(), count);
+            running.kinds.insert(kind.to_owned(), count);
         }
         self.ended.notify_all();
     }
@@ -197,11 +211,25 @@ mod tests {
         // What ends makes room.
         drop(ends);
         let began = Instant::now();
-        while !HERE.running.lock().unwrap().is_empty() {
+        while !HERE.running.lock().unwrap().kinds.is_empty() {
             assert!(began.elapsed() < Duration::from_secs(60), "threads end");
             std::thread::sleep(Duration::from_millis(5));
         }
         assert_eq!(read(&HERE, ".fast", None), LoadError::Empty);
+    }
+
+    #[test]
+    fn where_one_file_waited_in_vain_the_next_ones_do_not_wait_until_a_thread_ends() {
+        let mut left = Left::new(Duration::from_millis(1));
+        for _ in 0..MOST_OF_A_KIND {
+            left.change(".a", |count| count + 1);
+        }
+        assert!(left.refuses(".a").is_some());
+        left.patience = Duration::from_secs(24 * 3600);
+        assert!(left.refuses(".a").is_some() && left.refuses(".b").is_none());
+        left.change(".a", |count| count - 1);
+        assert!(left.refuses(".a").is_none());
+        assert!(!left.running.lock().unwrap().in_vain);
     }
 
     #[test]

@@ -31,6 +31,7 @@ use std::time::Duration;
 
 use praxis_core::Attribute;
 use praxis_core::metadata::MAX_TEXT;
+use praxis_sources::is_lfs_pointer;
 
 use crate::document::LoadedDocument;
 pub use format::{EXTENSIONS, Format};
@@ -62,6 +63,9 @@ pub enum LoadError {
     /// Remove the password.
     #[error("is encrypted")]
     Encrypted,
+    /// Have Git LFS bring the file.
+    #[error("is a pointer of Git LFS, which stands for a file that was not brought here")]
+    Pointer,
     /// Have its text recognized.
     #[error("has no text that can be read: {reason}")]
     NoText {
@@ -99,6 +103,9 @@ impl LoadError {
                 "get the file again, or open and save it in the program that made it"
             }
             Self::Encrypted => "save it without a password",
+            Self::Pointer => {
+                "run `git lfs pull` in its repository, or exclude it; `praxis ingest` then reads the file itself"
+            }
             Self::NoText { fix, .. } => fix,
             Self::TooSlow(_) => "save it as text or DOCX, or split it",
             Self::Busy { .. } => {
@@ -299,6 +306,10 @@ fn load_nested(
             size,
             limit: limits.max_bytes,
         });
+    }
+    // Whatever it is called: it stands where the file should be.
+    if is_lfs_pointer(bytes) {
+        return Err(LoadError::Pointer);
     }
     let with_text = |declared, load: &dyn Fn(&str) -> Result<LoadedDocument, LoadError>| {
         let decoded = text::decode(bytes, declared)?;

@@ -1,5 +1,6 @@
 //! Documents whose files did not change, described anew: rules of the base and files beside documents may
-//! have changed. Nothing is read of the documents themselves and nothing is embedded.
+//! have changed. Of documents that are to be read again, who may read them. Nothing is read of the documents themselves
+//! and nothing is embedded.
 
 use std::sync::Arc;
 
@@ -51,6 +52,30 @@ impl Knowledge {
         Ok(())
     }
 
+    /// Gives documents that are to be read again the labels that they will have, where these let fewer read them: what
+    /// the store has of them is found until then, which may be hours, or for as long as reading fails. What will let
+    /// more read them is of what they will be.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) async fn narrow(
+        &self,
+        name: &str,
+        describer: &Arc<Describer>,
+        documents: Vec<(Subject, DocumentHead)>,
+    ) -> Result<(), CallError> {
+        let mut documents = documents.into_iter().peekable();
+        while documents.peek().is_some() {
+            let piece: Vec<_> = documents.by_ref().take(PIECE).collect();
+            let describer = Arc::clone(describer);
+            let narrower = tokio::task::spawn_blocking(move || narrower(&describer, piece));
+            let narrower = narrower.await.map_err(internal)?;
+            let written = self.store().set_attributes(name, &narrower).await;
+            written.map_err(internal)?;
+        }
+        Ok(())
+    }
+
     /// Gives documents that no source lists now, as of one that failed, the labels that rules of the base ask for.
     /// Nothing is loosened: where rules ask for none, labels stay. So do those that a file beside a document may
     /// have set, which cannot be asked.
@@ -86,6 +111,26 @@ impl Knowledge {
         report.described += hidden.len();
         Ok(())
     }
+}
+
+/// Documents whose labels let fewer read them than those that they have, with all else as it is.
+fn narrower(describer: &Describer, documents: Vec<(Subject, DocumentHead)>) -> Vec<NewAttributes> {
+    let narrower = |(file, head): (Subject, DocumentHead)| {
+        // One that was never asked what it says of itself is not noted as asked.
+        let own = head.own?;
+        let labels = describer.describe(&file, &own, &file.sidecar()).labels;
+        let are_some = head.labels.is_empty() || labels.iter().all(|l| head.labels.contains(l));
+        let is_narrower = are_some && !labels.is_empty() && labels != head.labels;
+        is_narrower.then_some(NewAttributes {
+            document: head.id,
+            origin: head.origin,
+            modified: head.modified,
+            own,
+            metadata: head.metadata,
+            labels,
+        })
+    };
+    documents.into_iter().filter_map(narrower).collect()
 }
 
 fn describe(describer: &Describer, documents: Vec<(Subject, DocumentHead)>) -> Found {

@@ -224,18 +224,32 @@ impl Scoping<'_> {
             Some(filter) => Some(resolver.resolve(filter).await?),
             None => None,
         };
-        let (documents, chunks) = self.indexes.vectors.select(|document| {
+        // Read last: of what is gone by then, the store told nothing, not even that a filter does not hold.
+        let stored = match self.is_current {
+            true => None,
+            false => Some(self.stored().await?),
+        };
+        let is_stored = |document: u64| {
+            let stored = stored.as_ref();
+            stored.is_none_or(|stored| stored.contains(document))
+        };
+        let vectors = &self.indexes.vectors;
+        let (documents, chunks) = vectors.select(|document| {
             known
                 .as_ref()
                 .is_none_or(|known| known.documents.contains(document))
                 && resolved.as_ref().is_none_or(|node| node.holds(document))
+                && is_stored(document)
         });
+        let lack_replaced = stored.is_some() && {
+            let (replaced, _) = vectors.select(|document| !is_stored(document));
+            !replaced.is_empty()
+        };
         let texts = |index: &crate::keyword::KeywordIndex| {
             index
                 .scope(|document| documents.contains(document))
                 .map_err(internal)
         };
-        let lack_replaced = !self.is_current && self.has_replaced().await?;
         let sets = Arc::new(Sets {
             lack_replaced,
             keywords: texts(&self.indexes.keywords)?,
@@ -257,18 +271,10 @@ impl Scoping<'_> {
         Ok(scope(Some(sets)))
     }
 
-    /// Whether the indexes hold documents that the store no longer has.
-    async fn has_replaced(&self) -> Result<bool, CallError> {
-        let stored = self.store.generations(self.base).await.map_err(internal)?;
-        let stored: IdSet = stored
-            .into_iter()
-            .filter_map(|(_, generation)| u64::try_from(generation).ok())
-            .collect();
-        let (replaced, _) = self
-            .indexes
-            .vectors
-            .select(|document| !stored.contains(document));
-        Ok(!replaced.is_empty())
+    /// The generations that wrote the documents which the store has.
+    async fn stored(&self) -> Result<IdSet, CallError> {
+        let stored = self.store.document_generations(self.base).await;
+        Ok(stored.map_err(internal)?.into_iter().collect())
     }
 
     /// The documents that a caller may read, where that is not all of them.

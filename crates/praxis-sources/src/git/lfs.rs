@@ -1,5 +1,5 @@
-//! Pointers of Git LFS: what a repository holds instead of a large file, a few lines that name it. Left out: the files,
-//! which another server has.
+//! Pointers of Git LFS: what a repository holds instead of a large file, and a checkout too until `git lfs pull`: a few
+//! lines that name it. Left out: the files, which another server has.
 
 use std::ops::RangeInclusive;
 
@@ -9,9 +9,12 @@ pub(super) const SIZES: RangeInclusive<u64> = 120..=1023;
 /// How a pointer begins.
 const VERSION: &str = "version https://git-lfs.github.com/spec/";
 
-/// Whether a file is a pointer: lines of a key and a value, `version` first, with the hash and the size of what it
-/// points to.
-pub(super) fn is_pointer(bytes: &[u8]) -> bool {
+/// Whether a file is a pointer of Git LFS: lines of a key and a value, `version` first, with the hash and the size of
+/// what it points to (`docs/spec.md` of Git LFS).
+pub fn is_pointer(bytes: &[u8]) -> bool {
+    if !SIZES.contains(&(bytes.len() as u64)) {
+        return false;
+    }
     let Ok(text) = std::str::from_utf8(bytes) else {
         return false;
     };

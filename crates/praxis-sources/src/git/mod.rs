@@ -1,7 +1,7 @@
 //! Files of a Git repository, through the `git` program: one shallow fetch into a bare repository of our own, then
 //! files by their object ids. Nothing is checked out. Left out: history, submodules, links, Git LFS.
 
-mod lfs;
+pub(crate) mod lfs;
 mod objects;
 mod program;
 pub(crate) mod remote;
@@ -219,8 +219,8 @@ impl Pointers {
     fn told(self) -> Option<String> {
         let first = self.first?;
         Some(format!(
-            "{} files are pointers of Git LFS, such as `{first}`: what they point to is not read; `exclude` leaves them \
-             out without this note",
+            "{} files are pointers of Git LFS, such as `{first}`: what they point to is not read; clone the repository, \
+             run `git lfs pull` there and read the clone as a folder, or leave them out with `exclude`",
             self.count
         ))
     }

@@ -163,6 +163,7 @@ async fn pointers_of_git_lfs_are_no_documents() {
         note.starts_with("2 files") && note.contains("`docs/notes.md`"),
         "{note}"
     );
+    assert!(note.contains("git lfs pull"), "{note}");
     let told = format!("{toml}exclude = [\"docs/notes.md\", \"**/*.pdf\"]\n");
     let listing = list(&*source(dir.path(), &told, &[]).unwrap())
         .await

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::tests::{document, store};
-use crate::{changes, surroundings};
+use crate::{changes, documents, surroundings};
 
 /// Chunks from a place on, and how far that goes.
 async fn some(store: &Store, after: Place, limit: usize) -> (Vec<String>, Place) {
@@ -62,6 +62,45 @@ async fn a_move_goes_on_behind_what_it_has_seen_and_finds_what_came_since() {
     assert_eq!(base.embedder, "e5@2");
 }
 
+#[tokio::test]
+async fn what_a_move_got_no_vector_for_can_be_asked_for_again() {
+    let (_dir, store) = store().await;
+    for base in ["docs", "other"] {
+        store.prepare_base(base, "e5@1", "s").await.unwrap();
+        store
+            .put_document(base, &document(&format!("{base}.md"), 2))
+            .await
+            .unwrap();
+        store.begin_move(base, "e5@2").await.unwrap();
+    }
+    let nothing = vec![0.0, 0.0];
+    let chunk = |id: &str, vector: &[f32]| (ChunkId::from_string(id), vector.to_vec());
+    let moved = [
+        chunk("docs.md-0", &nothing),
+        chunk("docs.md-1", &[1.0, 0.0]),
+        chunk("other.md-0", &nothing),
+    ];
+    store.put_moved_chunks(&moved).await.unwrap();
+    let documents = store.unmoved_documents("docs", 0, 9).await.unwrap();
+    let (id, generation) = documents[0].clone();
+    store
+        .put_moved_documents(&[(id, generation, nothing.clone())])
+        .await
+        .unwrap();
+    assert_eq!(store.forget_moved("docs", &nothing).await.unwrap(), 1);
+    assert_eq!(
+        some(&store, Place::after(0), 9).await.0,
+        ["docs.md-0"],
+        "the others have their vectors"
+    );
+    assert_eq!(
+        store.unmoved_documents("docs", 0, 9).await.unwrap(),
+        documents
+    );
+    assert_eq!(store.move_progress("other").await.unwrap().moved, 1);
+    assert_eq!(store.forget_moved("docs", &nothing).await.unwrap(), 0);
+}
+
 /// What a plan of a query says it does.
 async fn plan(store: &Store, sql: &str, values: usize) -> Vec<String> {
     let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
@@ -84,6 +123,7 @@ async fn what_a_move_has_seen_costs_it_nothing_more() {
     for (sql, values) in [
         (UNMOVED_AFTER, 5),
         (changes::ENTRIES_AFTER, 2),
+        (documents::GENERATIONS_AFTER, 2),
         (surroundings::DOCUMENT_VECTORS_AFTER, 3),
         (documents.as_str(), 3),
     ] {

@@ -4,28 +4,25 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::super::KeywordEntry;
+use super::super::{KeywordEntry, Mark};
 use super::*;
 
 /// A folder with an index of a few texts, some of which were replaced.
 fn made() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    for generation in [1, 2] {
+    for generation in [10, 20] {
         let index = KeywordIndex::open(dir.path()).unwrap();
         let writer = index.writer().unwrap();
-        writer.remove("0");
+        writer.remove(10);
         for number in 0..4 {
-            let id = (number * generation).to_string();
             let entry = KeywordEntry {
-                id: &id,
-                document: &id,
-                generation,
+                id: &number.to_string(),
+                generation: generation + number,
                 text: "the heron stands in the reeds",
             };
             writer.add(&entry).unwrap();
         }
-        let manifest = [("0".to_owned(), generation)].into();
-        writer.commit(&manifest).unwrap();
+        writer.commit(&Mark::default()).unwrap();
     }
     dir
 }
@@ -74,7 +71,7 @@ fn a_file_that_is_lost_or_cut_is_damage_whichever_it_is() {
             let name = file.file_name().unwrap().to_string_lossy();
             // Without a list there is no index; without the other one there is nothing to remove.
             if keep.is_none() && is_listing(file) {
-                assert!(KeywordIndex::held_in(dir.path()).is_ok(), "{name}");
+                assert!(KeywordIndex::mark_in(dir.path()).is_ok(), "{name}");
                 fs::write(file, &bytes).unwrap();
                 continue;
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::super::{KeywordEntry, KeywordIndex, KeywordQuery, Manifest};
+use super::super::{KeywordEntry, KeywordIndex, KeywordQuery, Mark};
 use crate::analyze::analyze;
 
 const WORDS: [&str; 6] = ["heron", "otter", "lynx", "badger", "falcon", "beaver"];
@@ -19,13 +19,12 @@ fn index(dir: &std::path::Path, texts: &[(u64, String)], segment: usize) -> Keyw
             writer
                 .add(&KeywordEntry {
                     id: &format!("c{generation:03}"),
-                    document: &format!("d{generation}"),
                     generation: *generation as i64,
                     text,
                 })
                 .unwrap();
         }
-        writer.commit(&Manifest::new()).unwrap();
+        writer.commit(&Mark::default()).unwrap();
     }
     index.reload().unwrap();
     index
@@ -99,8 +98,8 @@ fn a_text_that_is_removed_is_in_no_scope() {
     let texts = [(1, "heron".to_owned()), (2, "heron heron".to_owned())];
     let index = index(dir.path(), &texts, 10);
     let writer = index.writer().unwrap();
-    writer.remove("d2");
-    writer.commit(&Manifest::new()).unwrap();
+    writer.remove(2);
+    writer.commit(&Mark::default()).unwrap();
     index.reload().unwrap();
     let scope = index.scope(|_| true).unwrap();
     let known = index.known(|_| true).unwrap();

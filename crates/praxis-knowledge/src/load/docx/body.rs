@@ -12,7 +12,7 @@ use crate::load::xml::{self, Attributes, Event};
 /// Notes by their id.
 type Notes = HashMap<String, String>;
 
-/// Columns of a table, of which Word allows no more.
+/// Columns of a table, of which Word allows no more; what stands beyond is in the last one.
 const MAX_COLUMNS: usize = 63;
 
 /// Elements that are passed over with all that is in them: what was deleted or moved away, and the
@@ -221,7 +221,9 @@ impl<'a> Walk<'a> {
                 self.paragraph = self.outside.pop().unwrap_or_default();
             }
             // What is over several columns stands in the first of them.
-            "tc" if self.tables == 1 => self.column += self.span,
+            "tc" if self.tables == 1 => {
+                self.column = (self.column + self.span).min(MAX_COLUMNS - 1);
+            }
             "tbl" => {
                 self.tables = self.tables.saturating_sub(1);
                 if self.tables == 0 {

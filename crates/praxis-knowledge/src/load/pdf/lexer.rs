@@ -106,14 +106,7 @@ impl<'a> Lexer<'a> {
 
     /// The place after white space and comments.
     pub fn space(&mut self, begin: usize) -> Option<usize> {
-        let mut at = begin;
-        while let Some(byte) = self.byte(at) {
-            at = match byte {
-                b'%' => line_end(self.file, at),
-                byte if is_space(byte) => at + 1,
-                _ => break,
-            };
-        }
+        let at = blank_end(self.file, begin);
         self.spend(at - begin + 1)?;
         Some(at)
     }
@@ -252,6 +245,19 @@ fn digits(bytes: &[u8]) -> usize {
 /// The end of the line that a place is on.
 pub(super) fn line_end(file: &[u8], at: usize) -> usize {
     memchr::memchr2(b'\n', b'\r', rest(file, at)).map_or(file.len(), |length| at + length)
+}
+
+/// The end of the white space and comments from a place on.
+pub(super) fn blank_end(file: &[u8], begin: usize) -> usize {
+    let mut at = begin;
+    while let Some(byte) = file.get(at) {
+        at = match byte {
+            b'%' => line_end(file, at),
+            byte if is_space(*byte) => at + 1,
+            _ => break,
+        };
+    }
+    at
 }
 
 /// The end of the characters of a name or a word.

@@ -55,6 +55,23 @@ fn headings_lists_and_tables_are_kept() {
 }
 
 #[test]
+fn what_is_wider_than_word_allows_does_not_make_a_small_file_a_long_text() {
+    // Each row has a column of its own, far to the right of all others.
+    let wide = "<w:tc><w:gridSpan w:val=\"63\"/></w:tc>";
+    let row = |number: usize| {
+        let before = wide.repeat(number) + &"<w:tc></w:tc>".repeat(number % 63);
+        format!("<w:tr>{before}<w:tc>{}</w:tc></w:tr>", p("", "x"))
+    };
+    let rows: String = (0..300).map(row).collect();
+    let document = load("x.docx", docx(&format!("<w:tbl>{rows}</w:tbl>")));
+    let (kind, text) = blocks(&document)[0];
+    assert_eq!(kind, BlockKind::Table);
+    let widest = text.lines().map(|line| line.matches(" |").count()).max();
+    assert!(widest <= Some(63), "{widest:?}");
+    assert_eq!(text.matches('x').count(), 300);
+}
+
+#[test]
 fn headings_are_found_by_style_in_every_language() {
     let styles = "<w:styles>\
         <w:style w:styleId=\"berschrift2\"><w:name w:val=\"heading 2\"/></w:style>\

@@ -280,6 +280,13 @@ fn bytes_that_lie_in_many_objects_are_not_walked_through_again_and_again() {
         ("strings", "1 0 obj(".repeat(60_000)),
         ("dictionaries", "<<( ".repeat(60_000)),
         ("comments", "1 % ".repeat(60_000)),
+        ("lines of comments", "% 1 %\n".repeat(60_000)),
+        (
+            "encryptions",
+            (0..20_000)
+                .map(|number| format!("<</Root 1 0 R/Encrypt {number} 0 R>>"))
+                .collect(),
+        ),
         ("streams", "1 0 obj<<>>stream\n".repeat(60_000)),
     ] {
         let file = format!("%PDF-1.4\n{tangle}");

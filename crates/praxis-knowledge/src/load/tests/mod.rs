@@ -49,6 +49,21 @@ fn markdown_keeps_its_structure() {
 }
 
 #[test]
+fn a_pointer_of_git_lfs_is_no_document_whatever_it_is_called() {
+    let pointer = format!(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 12345\n",
+        "4d7a".repeat(16)
+    );
+    for name in ["notes.md", "paper.pdf", "table.xlsx", "data.csv", "README"] {
+        let error = load_bytes(name, pointer.as_bytes(), LoadLimits::default()).unwrap_err();
+        assert_eq!(error, LoadError::Pointer, "{name}");
+        assert!(error.hint().contains("git lfs pull"), "{}", error.hint());
+    }
+    let about = format!("# Pointers\n\nThey look like this:\n\n{pointer}");
+    assert!(load("notes.md", about).text.contains("size 12345"));
+}
+
+#[test]
 fn text_is_read_in_its_encoding() {
     let text = "鲁迅在仙台学习医学，他的老师是藤野先生。藤野先生教解剖学，常常修改他的讲义。";
     let (gb, ..) = encoding_rs::GB18030.encode(text);

@@ -265,10 +265,17 @@ impl<'a> Survey<'a> {
     }
 
     /// The encryptions that the file's trailers have; none where one of them may be elsewhere.
-    fn seals(&mut self) -> Result<Vec<Seal<'a>>, LoadError> {
+    pub(super) fn seals(&mut self) -> Result<Vec<Seal<'a>>, LoadError> {
         let mut seals: Vec<Seal<'a>> = Vec::new();
+        let mut known = HashSet::new();
         for (at, id) in std::mem::take(&mut self.encryptions) {
             let id = id.and_then(|at| self.first_at(at)).unwrap_or_default();
+            let number = self.lexer.reference(at);
+            self.go_on()?;
+            // Each change of a file repeats what was said before.
+            if number.is_some_and(|number| !known.insert((number, id))) {
+                continue;
+            }
             let Some(dictionaries) = self.encryptions_at(at) else {
                 self.go_on()?;
                 return Ok(Vec::new());
@@ -293,6 +300,8 @@ impl<'a> Survey<'a> {
             begins.push(at);
         } else {
             let number = u32::try_from(self.lexer.reference(at)?).ok()?;
+            // All of the file is looked through for it.
+            self.lexer.spend(self.file.len() + self.members.len())?;
             if self.members.contains(&number) {
                 return None;
             }

@@ -12,11 +12,14 @@ use std::collections::{HashMap, HashSet};
 use memchr::memmem;
 
 use super::LoadError;
-use super::lexer::{Dictionary, Key, Lexer, is_space, line_end};
+use super::lexer::{Dictionary, Key, Lexer, blank_end, is_regular, is_space};
 
 /// Bytes that may be walked through, and how many times each byte of the file.
-const FUEL: u64 = 512 << 20;
+const FUEL: u64 = 1 << 30;
 const FUEL_OF_A_BYTE: u64 = 16;
+
+/// Bytes of comments that may be passed over where headers of objects are looked for: a step over one is quick.
+const COMMENTS: u64 = 4 << 30;
 
 /// Bytes that containers may take for each byte of the limit, and whatever that is.
 const CONTAINERS: u64 = 4;
@@ -131,13 +134,7 @@ impl<'a> Survey<'a> {
     /// Comments and streams that reach over others: each of them may be walked through by itself.
     fn overlaps(&mut self) -> Result<(), LoadError> {
         let file = self.file;
-        let mut end = 0;
-        for at in memchr::memchr_iter(b'%', file) {
-            if end <= at {
-                end = line_end(file, at);
-            }
-            self.spend(end - at)?;
-        }
+        self.comments()?;
         let mut ends = memmem::find_iter(file, b"endstream").peekable();
         for at in memmem::find_iter(file, b"stream") {
             let before = at.checked_sub(1).and_then(|before| file.get(before));
@@ -148,6 +145,33 @@ impl<'a> Survey<'a> {
             while ends.next_if(|end| *end < at).is_some() {}
             let end = ends.peek().copied().unwrap_or(file.len());
             self.spend(end - at)?;
+        }
+        Ok(())
+    }
+
+    /// Comments within which numbers stand: at each of these, the header of an object may be looked for, which goes on
+    /// behind all comments that follow, and behind those that follow on a second number.
+    fn comments(&self) -> Result<(), LoadError> {
+        let file = self.file;
+        let (mut end, mut reach, mut passed) = (0, 0, 0u64);
+        for at in memchr::memchr_iter(b'%', file) {
+            if end <= at {
+                end = blank_end(file, at);
+                let number = file.get(end..).unwrap_or_default().iter();
+                let behind = end + number.take_while(|byte| is_of_number(**byte)).count();
+                reach = if behind > end {
+                    blank_end(file, behind)
+                } else {
+                    end
+                };
+            }
+            // Most signs of this kind are no comments: in data that is written in letters, one of 85 is one.
+            if follows_number(file, at) {
+                passed += (reach - at) as u64;
+                if passed > COMMENTS {
+                    return Err(tangled());
+                }
+            }
         }
         Ok(())
     }
@@ -416,17 +440,32 @@ fn data_after(file: &[u8], keyword: usize) -> Option<usize> {
     Some(keyword + b"stream".len() + line_end)
 }
 
+/// Where the bytes of a kind begin that end at a place.
+fn back(file: &[u8], end: usize, is: impl Fn(u8) -> bool) -> usize {
+    let other = file[..end].iter().rposition(|byte| !is(*byte));
+    other.map_or(0, |other| other + 1)
+}
+
+/// Whether a byte may be one of a number.
+fn is_of_number(byte: u8) -> bool {
+    byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.')
+}
+
+/// Whether a number, or what may be taken for one, stands by itself before a place.
+fn follows_number(file: &[u8], at: usize) -> bool {
+    let end = back(file, at, is_space);
+    let begin = back(file, end, is_of_number);
+    let before = begin.checked_sub(1).and_then(|before| file.get(before));
+    begin < end && before.is_none_or(|byte| !is_regular(*byte))
+}
+
 /// The number in the header of an object whose `obj` stands at a place.
 fn number_before(file: &[u8], obj: usize) -> Option<u32> {
-    let back = |end: usize, is: &dyn Fn(u8) -> bool| {
-        let other = file[..end].iter().rposition(|byte| !is(*byte));
-        other.map_or(0, |other| other + 1)
-    };
     let digit = |byte: u8| byte.is_ascii_digit();
-    let end = back(obj, &is_space);
-    let generation = back(end, &digit);
-    let end_of_number = back(generation, &is_space);
-    let begin = back(end_of_number, &digit);
+    let end = back(file, obj, is_space);
+    let generation = back(file, end, digit);
+    let end_of_number = back(file, generation, is_space);
+    let begin = back(file, end_of_number, digit);
     let is_part = begin > 0 && matches!(file[begin - 1], b'+' | b'-' | b'.');
     if generation == end || end_of_number == generation || is_part {
         return None;

@@ -34,6 +34,30 @@ fn the_number_of_an_object_is_that_of_its_header() {
 }
 
 #[test]
+fn data_in_letters_on_one_line_is_no_tangle_of_comments() {
+    // As ReportLab writes pictures: ASCII85 without a line's end, of whose letters one is the sign of comments.
+    let mut state = 1u32;
+    let letters = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'!' + (state >> 24) as u8 % 85)
+    });
+    let letters: String = letters.take(2 << 20).collect();
+    let file = format!("1 0 obj<</Filter/A85>>stream\n{letters}~>\nendstream endobj");
+    let surveyed = super::survey(file.as_bytes(), MAX_BYTES).unwrap();
+    assert_eq!(surveyed.left_out, 0);
+}
+
+#[test]
+fn an_encryption_that_trailers_repeat_is_looked_for_once() {
+    let trailer = "trailer<</Root 1 0 R/Encrypt 5 0 R/ID[<69><00>]>>\n";
+    let file = format!("5 0 obj<</Filter/Standard>>endobj\n{}", trailer.repeat(9));
+    let mut survey = survey_of(&file);
+    let fuel = file.len() as u64 * 3;
+    survey.lexer = Lexer::new(file.as_bytes(), fuel);
+    assert_eq!(survey.seals().unwrap().len(), 1);
+}
+
+#[test]
 fn streams_are_found_wherever_they_begin() {
     let file = "1 0 obj<</A(3 0 obj<</B 1>>stream\n)>>endobj\n\
         2 0 obj % five\n<</Length 1>>\n%\nstream\r\nx\nendstream\n\
