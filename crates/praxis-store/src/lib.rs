@@ -31,11 +31,13 @@ mod waiting;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::Connection;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use tokio::sync::Mutex;
 
 pub use approvals::{LogPage, LoggedCall, StoreApprovals};
 pub use attributes::{NewAttributes, ValueRange};
@@ -106,6 +108,11 @@ pub enum StoreError {
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: SqlitePool,
+    /// For what is written at each call and may be lost with the machine, though not with the process: one connection
+    /// that does not wait for the disk.
+    quick: SqlitePool,
+    /// Whose turn it is of those who write at each call: in SQLite they would wait for each other by sleeping.
+    turn: Arc<Mutex<()>>,
 }
 
 /// Connections to the database, at most.
@@ -125,13 +132,17 @@ impl Store {
             // A committed transaction survives `kill -9` and a crash of the machine.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(30));
-        let pool = SqlitePoolOptions::new()
-            .max_connections(CONNECTIONS)
-            // SQLite rolls back by itself where a disk is full, and the driver goes on to count the transaction.
-            .before_acquire(|connection, _| {
-                let is_usable = !connection.is_in_transaction();
-                Box::pin(async move { Ok(is_usable) })
-            })
+        // SQLite rolls back by itself where a disk is full, and the driver goes on to count the transaction.
+        let usable = |most| {
+            SqlitePoolOptions::new()
+                .max_connections(most)
+                .before_acquire(|connection, _| {
+                    let is_usable = !connection.is_in_transaction();
+                    Box::pin(async move { Ok(is_usable) })
+                })
+        };
+        let quick = options.clone().synchronous(SqliteSynchronous::Normal);
+        let pool = usable(CONNECTIONS)
             .connect_with(options)
             .await
             .map_err(|source| StoreError::Open {
@@ -145,7 +156,11 @@ impl Store {
                 path: path.to_owned(),
                 source,
             })?;
-        Ok(Self { pool })
+        Ok(Self {
+            pool,
+            quick: usable(1).connect_lazy_with(quick),
+            turn: Arc::default(),
+        })
     }
 }
 

@@ -141,12 +141,14 @@ const HEADS: &str = "SELECT r.*, \
      WHERE e.trace_id = r.trace_id AND e.parent_id IS NULL AND e.span_id < r.span_id)";
 
 impl Store {
-    /// Writes spans in one transaction.
+    /// Writes spans in one transaction, which survives `kill -9` of the process; a crash of the machine may lose those
+    /// of its last moments.
     ///
     /// # Errors
     /// Where the database fails; then none is written.
     pub async fn put_spans(&self, spans: &[Span]) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let _turn = self.turn.lock().await;
+        let mut tx = self.quick.begin_with("BEGIN IMMEDIATE").await?;
         for span in spans {
             let status = serde_json::to_string(&span.status)
                 .map_err(|e| StoreError::Damaged(e.to_string()))?;

@@ -2,12 +2,14 @@
 //! none. Left out: who waits for it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use praxis_core::ledger::Day;
 use praxis_core::{CallError, LedgerError, Reserved, Spent, Subject, Ticket, ids};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
+use tokio::sync::Mutex;
 
 use super::book::{Book, Holding};
 use super::usage::Uses;
@@ -50,6 +52,8 @@ pub(super) struct Desk {
     /// None where the last transaction failed: nothing is known of its connection then.
     connection: Option<SqliteConnection>,
     options: SqliteConnectOptions,
+    /// The turn of those who write at each call.
+    turn: Arc<Mutex<()>>,
     clock: Clock,
     /// Settlements that are not in the database yet.
     pub(super) owed: Vec<Settlement>,
@@ -65,6 +69,7 @@ impl Desk {
     /// Where that fails.
     pub(super) async fn open(
         options: &SqliteConnectOptions,
+        turn: Arc<Mutex<()>>,
         clock: Clock,
     ) -> Result<Self, StoreError> {
         let options = options
@@ -75,6 +80,7 @@ impl Desk {
         Ok(Self {
             connection: Some(SqliteConnection::connect_with(&options).await?),
             options,
+            turn,
             clock,
             owed: Vec::new(),
             noted: Vec::new(),
@@ -123,7 +129,11 @@ impl Desk {
             Some(connection) => connection,
             None => SqliteConnection::connect_with(&self.options).await?,
         };
-        let answers = self.transact(&mut connection, asked).await?;
+        let turn = self.turn.clone();
+        let answers = {
+            let _turn = turn.lock().await;
+            self.transact(&mut connection, asked).await?
+        };
         self.connection = Some(connection);
         Ok(answers)
     }

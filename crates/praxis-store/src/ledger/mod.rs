@@ -52,7 +52,8 @@ impl Store {
     /// # Errors
     /// Where the database cannot be opened once more.
     pub async fn ledger(&self, clock: Clock) -> Result<StoreLedger, StoreError> {
-        let desk = Desk::open(&self.pool.connect_options(), clock).await?;
+        let options = self.pool.connect_options();
+        let desk = Desk::open(&options, self.turn.clone(), clock).await?;
         let (queue, items) = mpsc::channel(QUEUE);
         tokio::spawn(serve(desk, items));
         Ok(StoreLedger { queue })

@@ -187,6 +187,7 @@ async fn use_that_was_counted_before_kinds_is_that_of_completions() {
         "ALTER TABLE responses DROP COLUMN owner",
         "ALTER TABLE responses DROP COLUMN lease",
         "ALTER TABLE responses DROP COLUMN request",
+        "ALTER TABLE vector_store_files DROP COLUMN paid_by",
         "DELETE FROM _sqlx_migrations WHERE version >= 17",
     ] {
         sqlx::query(sql).execute(&store.pool).await.unwrap();
