@@ -35,6 +35,19 @@ pub(crate) fn plain(text: &str, most: usize) -> String {
     line
 }
 
+/// A row of a table in Markdown (GitHub Flavored Markdown, "Tables"), with the end of its line. Its cells are on one
+/// line each, and without bars that end them.
+pub(crate) fn table_row<C: AsRef<str>>(cells: impl IntoIterator<Item = C>) -> String {
+    let mut row = "|".to_owned();
+    for cell in cells {
+        row.push(' ');
+        row.push_str(cell.as_ref());
+        row.push_str(" |");
+    }
+    row.push('\n');
+    row
+}
+
 /// The lines of a text, each as [`plain`] has it, of at most `most` characters together; of several empty lines, one
 /// stays.
 pub(crate) fn paragraphs(text: &str, most: usize) -> String {

@@ -126,6 +126,41 @@ async fn files_have_limits_and_say_so() {
     assert_eq!(json!(found.rows), json!([[2024, 2025], [1, 2]]));
 }
 
+/// One value without an end, such as all that follows a quote which nobody closed, is named and costs its file alone.
+#[tokio::test]
+async fn a_value_that_is_too_long_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = Caller::full();
+    let long = "x".repeat(200);
+    let notes = format!("sep=;\nid;words\n1;short\n2;\"{long}\n3;lost");
+    std::fs::write(dir.path().join("notes.csv"), notes).unwrap();
+    std::fs::write(dir.path().join("good.csv"), "id,words\n1,short\n").unwrap();
+    let words = format!(
+        "<row r=\"3\"><c r=\"A3\" t=\"str\"><v>a</v></c><c r=\"AB3\" t=\"str\"><v>{long}</v></c></row>"
+    );
+    workbook(&dir.path().join("book.xlsx"), &[("Notes", "", &words)]);
+    let with = |bytes: u32| {
+        let limits = format!("limits = {{ cell_bytes = {bytes} }}");
+        open(dir.path(), &format!("files = [\"*\"]\n{limits}\n"))
+    };
+    let small = with(100);
+    let schema = small.schema(&all).await.unwrap();
+    let names: Vec<&str> = schema.tables.iter().map(|t| t.name.as_str()).collect();
+    assert_eq!(names, ["good"]);
+    assert_eq!(
+        small.left_out(&schema, &all),
+        [
+            "`book.xlsx` is left out: cell AB3 of sheet Notes has 200 bytes, and a value may have 100: raise \
+             `limits.cell_bytes`",
+            "`notes.csv` is left out: column 2 of row 3 has 207 bytes, and a value may have 100: raise \
+             `limits.cell_bytes`",
+        ]
+    );
+    let large = with(300);
+    let found = rows(&large, &all, "SELECT words FROM notes WHERE id = 1").await;
+    assert_eq!(json!(found.rows), json!([["short"]]));
+}
+
 /// A workbook with some sheets: name, state and rows.
 fn workbook(path: &Path, sheets: &[(&str, &str, &str)]) {
     let file = std::fs::File::create(path).unwrap();
@@ -256,6 +291,13 @@ async fn a_parquet_file_is_a_table() {
     column.close().unwrap();
     group.close().unwrap();
     writer.close().unwrap();
+
+    let tight = "files = [\"goods.parquet\"]\nlimits = { cell_bytes = 9 }\n";
+    let error = open(dir.path(), tight).schema(&Caller::full()).await;
+    let message = error.unwrap_err().message;
+    let told =
+        "`goods.parquet` is left out: column `day` of row 1 has 10 bytes, and a value may have 9";
+    assert!(message.contains(told), "{message}");
 
     let goods = open(dir.path(), "files = [\"goods.parquet\"]\n");
     let all = Caller::full();

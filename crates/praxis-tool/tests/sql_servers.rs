@@ -132,6 +132,15 @@ CREATE ROLE reader LOGIN;
 GRANT USAGE ON SCHEMA sales TO reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA public, sales TO reader;
 GRANT DELETE ON items TO reader;
+CREATE ROLE writer;
+GRANT INSERT ON orders TO writer;
+CREATE ROLE careful LOGIN NOINHERIT;
+GRANT writer TO careful;
+CREATE ROLE modest LOGIN NOINHERIT;
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO careful, modest;
+CREATE ROLE looker;
+GRANT SELECT ON sales.targets TO looker;
+GRANT looker TO modest;
 "#;
 
 #[tokio::test]
@@ -164,6 +173,17 @@ async fn postgresql_is_read_exactly_and_no_further_than_it_may_be() {
     let error = strict.schema(&Caller::full()).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Forbidden);
     assert!(error.message.contains("change public.items"), "{error:?}");
+    // So may one that would have to take on another role first, where that is one that may.
+    let strict = |user: &str| {
+        let toml = format!("url = \"{}\"\nrequire_read_only = true\n", server.url(user));
+        open(dir.path(), &toml)
+    };
+    let careful = strict("careful");
+    let error = careful.schema(&Caller::full()).await.unwrap_err();
+    let told = "be writer, who may change public.orders";
+    assert!(error.message.contains(told), "{error:?}");
+    let modest = strict("modest").schema(&Caller::full()).await.unwrap();
+    assert!(modest.table("orders").is_some());
 
     // Another schema is there when it is named.
     let all = Caller::full();
@@ -398,6 +418,7 @@ async fn mariadb_is_read_exactly_and_no_further_than_it_may_be() {
     let error = strict.schema(&Caller::full()).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Forbidden);
     assert!(error.message.contains("may do more than read"), "{error:?}");
+    mariadb_looks_into_roles(dir.path(), &url, &mut admin).await;
 
     let joined = "SELECT COUNT(*) FROM orders a, orders b";
     takes_too_much(&with("limits = { scan = 5.0 }\n"), joined, "would look at").await;
@@ -417,6 +438,43 @@ async fn mariadb_is_read_exactly_and_no_further_than_it_may_be() {
     writes_nothing(dir.path(), &url).await;
     assert_eq!(rows_of(&mut admin, "items").await, 3);
     assert_eq!(rows_of(&mut admin, "orders").await, 3);
+}
+
+const MARIADB_ROLES: &str = "
+CREATE ROLE writer, nested, looker;
+GRANT DELETE ON shop.items TO nested;
+GRANT INSERT ON shop.orders TO writer;
+GRANT nested TO writer;
+GRANT SELECT ON shop.items TO looker;
+CREATE USER careful@localhost, careful@'127.0.0.1', modest@localhost, modest@'127.0.0.1';
+GRANT SELECT ON shop.orders TO careful@localhost, careful@'127.0.0.1', modest@localhost, modest@'127.0.0.1';
+GRANT writer TO careful@localhost, careful@'127.0.0.1';
+GRANT looker TO modest@localhost, modest@'127.0.0.1';
+";
+
+/// A role that the user may take on counts, with the roles that it has itself; looking into it leaves nothing behind.
+async fn mariadb_looks_into_roles(dir: &Path, url: &str, admin: &mut MySqlConnection) {
+    sqlx::raw_sql(MARIADB_ROLES).execute(admin).await.unwrap();
+    let strict = |user: &str| {
+        let url = url.replace("root@", &format!("{user}@"));
+        let more = "require_read_only = true\nrefresh = \"1ms\"\nlimits = { connections = 1 }";
+        open(dir, &format!("url = \"{url}\"\n{more}\n"))
+    };
+    let error = strict("careful").schema(&Caller::full()).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Forbidden);
+    for told in [
+        "INSERT on `shop`.`orders` as `writer`",
+        "DELETE on `shop`.`items` as `writer`",
+    ] {
+        assert!(error.message.contains(told), "{error:?}");
+    }
+    let modest = strict("modest");
+    for _ in 0..2 {
+        let schema = modest.schema(&Caller::full()).await.unwrap();
+        let names: Vec<&str> = schema.tables.iter().map(|t| t.name.as_str()).collect();
+        assert_eq!(names, ["orders"]);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 async fn rows_of(connection: &mut MySqlConnection, table: &str) -> i64 {

@@ -9,6 +9,10 @@
     repair   + two tries to mend a query by what the check or the database says
     vote     + three samples, each put in another way, and a vote over their result sets
     held     + the model is held to a grammar of queries over these tables
+    five     as vote, with five samples: the fourth and fifth put the question in the first two ways again, at a
+             temperature
+
+The tables say of each variant how many points it is above `plain`, over the questions that both were asked.
 
 Each result is a line of FILE (default target/text2sql/results.jsonl) as soon as it is there, and what is in it is not
 asked again, so that a run goes on where it was stopped. A query is right where its rows are those of the question's own
@@ -54,6 +58,7 @@ VARIANTS = {
     "repair": {"samples": 1, "repairs": 2, "shots": 4, "constrain": False},
     "vote": {"samples": 3, "repairs": 2, "shots": 4, "constrain": False},
     "held": {"samples": 3, "repairs": 2, "shots": 4, "constrain": True},
+    "five": {"samples": 5, "repairs": 2, "shots": 4, "constrain": False},
 }
 # What reads what others need as well: where `plain` is asked alone, its queries still have to run.
 QUERIES = "link"
@@ -300,6 +305,15 @@ def share(rows, key="right"):
     return f"{100 * sum(r[key] for r in rows) / len(rows):.1f}" if rows else ""
 
 
+def points(some, plain):
+    """Points of percent that a variant is above the plain prompt, over the questions that both were asked."""
+    right = {r["id"]: r["right"] for r in plain}
+    both = [r for r in some if r["id"] in right]
+    if not both:
+        return ""
+    return f"{100 * sum(r['right'] - right[r['id']] for r in both) / len(both):+.1f}"
+
+
 def table(results, options):
     needed = {q["id"]: set(re.findall(r"(?:FROM|JOIN) (\w+)", q["sql"]["sqlite"])) for q in questions()}
     for dialect in options.dialects:
@@ -307,13 +321,14 @@ def table(results, options):
         if not rows:
             continue
         print(f"\n{NAMES[dialect]}, {options.model}: execution accuracy in percent, split `{options.split}`\n")
-        heads = ["all", "English", "Chinese", *databases(), "with more columns", "tables found", "median seconds", "questions"]
+        plain_rows = [r for r in rows if r["variant"] == "plain"]
+        heads = ["all", "above plain", "English", "Chinese", *databases(), "with more columns", "tables found", "median seconds", "questions"]
         print("| | " + " | ".join(heads) + " |\n| --- |" + " ---: |" * len(heads))
         for variant in options.variants:
             some = [r for r in rows if r["variant"] == variant]
             if not some:
                 continue
-            cells = [share(some)]
+            cells = [share(some), "" if variant == "plain" else points(some, plain_rows)]
             cells += [share([r for r in some if r["language"] == language]) for language in ("en", "zh")]
             cells += [share([r for r in some if r["database"] == name]) for name in databases()]
             times = sorted(r["seconds"] for r in some)

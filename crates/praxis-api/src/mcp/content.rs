@@ -9,15 +9,22 @@ use serde_json::{Value, json};
 /// What tells that a schema's values may be content of the protocol; functions of other servers have it.
 const MCP_CONTENT: &str = "x-mcp-content";
 
+/// How a schema says that a text is a picture ("Content", JSON Schema 2020-12).
+const MEDIA_TYPE: &str = "contentMediaType";
+const SVG: &str = "image/svg+xml";
+
+/// How deep pictures are looked for; the frame of what comes from outside is one step.
+const DEEPEST: usize = 3;
+
 /// The schema that clients are told of an output, where there is one that they take: that of an object.
 pub(super) fn told(output_schema: &Value) -> Option<JsonObject> {
     let schema = output_schema.as_object()?;
     (schema.get("type").and_then(Value::as_str) == Some("object")).then(|| schema.clone())
 }
 
-/// An output as the result of a tool.
+/// An output as the result of a tool. Pictures are blocks of their own, and null in their places.
 pub(super) fn result(output: Value, output_schema: &Value) -> CallToolResult {
-    let output = match output {
+    let mut output = match output {
         Value::String(text) => return CallToolResult::success(vec![ContentBlock::text(text)]),
         output => output,
     };
@@ -27,12 +34,67 @@ pub(super) fn result(output: Value, output_schema: &Value) -> CallToolResult {
     {
         return CallToolResult::success(blocks);
     }
+    let mut pictures = Vec::new();
+    take_pictures(&mut output, output_schema, 0, &mut pictures);
     // Clients of revisions before structured output read the text.
-    let mut result = CallToolResult::success(vec![ContentBlock::text(output.to_string())]);
+    let mut blocks = vec![ContentBlock::text(output.to_string())];
+    blocks.append(&mut pictures);
+    let mut result = CallToolResult::success(blocks);
     if output.is_object() {
         result.structured_content = Some(output);
     }
     result
+}
+
+/// Moves the pictures out of an output whose places may be null: in there they are texts that no client shows and each
+/// model pays for. They are embedded resources and no `image`: clients hand images to models, most of which refuse a
+/// request with one of this type.
+fn take_pictures(
+    value: &mut Value,
+    schema: &Value,
+    depth: usize,
+    pictures: &mut Vec<ContentBlock>,
+) {
+    let (Some(fields), Some(parts)) = (
+        value.as_object_mut(),
+        schema.get("properties").and_then(Value::as_object),
+    ) else {
+        return;
+    };
+    for (name, part) in parts {
+        let Some(field) = fields.get_mut(name) else {
+            continue;
+        };
+        if is_picture(part)
+            && let Value::String(svg) = &*field
+            && let Some(block) = picture(svg, pictures.len() + 1)
+        {
+            pictures.push(block);
+            *field = Value::Null;
+        } else if depth < DEEPEST {
+            take_pictures(field, part, depth + 1, pictures);
+        }
+    }
+}
+
+/// Whether a schema is that of a picture that may as well be null.
+fn is_picture(schema: &Value) -> bool {
+    let may_be_null = |types: &Vec<Value>| types.iter().any(|name| name == "null");
+    schema.get(MEDIA_TYPE).and_then(Value::as_str) == Some(SVG)
+        && schema
+            .get("type")
+            .and_then(Value::as_array)
+            .is_some_and(may_be_null)
+}
+
+/// The picture of that number, for the person at the client.
+fn picture(svg: &str, number: usize) -> Option<ContentBlock> {
+    let block = json!({
+        "type": "resource",
+        "resource": { "uri": format!("praxis://output/{number}.svg"), "mimeType": SVG, "text": svg },
+        "annotations": { "audience": ["user"] },
+    });
+    serde_json::from_value(block).ok()
 }
 
 /// An error as the result of a tool, for the model that called it.
@@ -147,6 +209,63 @@ mod tests {
         ] {
             assert!(told(&schema).is_none(), "{schema}");
         }
+    }
+
+    #[test]
+    fn a_picture_is_a_resource_and_stands_in_no_text() {
+        let svg = "<svg xmlns=\"http://www.w3.org/2000/svg\"/>";
+        let answer = json!({
+            "type": "object",
+            "properties": {
+                "answer": { "type": "string" },
+                "chart": { "type": ["string", "null"], "contentMediaType": "image/svg+xml" },
+            },
+            "required": ["answer", "chart"],
+        });
+        let framed = json!({
+            "type": "object",
+            "properties": { "from": { "type": "string" }, "content": answer },
+            "required": ["from", "content"],
+        });
+        let given = json!({ "answer": "12", "chart": svg });
+        let rest = json!({ "answer": "12", "chart": null });
+        let frame = |content: &Value| json!({ "from": "shop/ask", "content": content });
+        for (schema, output, kept) in [
+            (&answer, given.clone(), rest.clone()),
+            (&framed, frame(&given), frame(&rest)),
+        ] {
+            let shown = shown(&result(output, schema));
+            assert_eq!(shown["structuredContent"], kept);
+            let validator = jsonschema::validator_for(schema).unwrap();
+            assert!(validator.is_valid(&shown["structuredContent"]));
+            let resource = json!({
+                "uri": "praxis://output/1.svg", "mimeType": "image/svg+xml", "text": svg,
+            });
+            assert_eq!(
+                shown["content"],
+                json!([
+                    { "type": "text", "text": kept.to_string() },
+                    {
+                        "type": "resource",
+                        "resource": resource,
+                        "annotations": { "audience": ["user"] },
+                    },
+                ])
+            );
+        }
+        // Without a picture nothing comes beside the text.
+        let without = shown(&result(rest.clone(), &answer));
+        assert_eq!(
+            without["content"],
+            json!([{ "type": "text", "text": rest.to_string() }])
+        );
+        // Where it cannot be null, it stays what the schema promises.
+        let always = json!({
+            "type": "object",
+            "properties": { "chart": { "type": "string", "contentMediaType": "image/svg+xml" } },
+        });
+        let kept = shown(&result(json!({ "chart": svg }), &always));
+        assert_eq!(kept["structuredContent"]["chart"], svg);
     }
 
     #[test]

@@ -34,7 +34,7 @@ const SESSION: &str = "mcp-session-id";
 /// The route of the protocol, for who was let in by `guard`.
 pub(crate) fn router(state: &ApiState, server: Server) -> Router {
     let (server, sessions) = (Arc::new(server), Arc::new(Sessions::default()));
-    let contexts = contexts(state.clone());
+    let contexts = contexts(state.clone(), Arc::clone(&sessions));
     let handler = move || Ok(Handler::new(Arc::clone(&server), Arc::clone(&contexts)));
     // Hosts and origins are `guard`'s, which knows which pages may ask.
     let settings = StreamableHttpServerConfig::default()
@@ -48,8 +48,9 @@ pub(crate) fn router(state: &ApiState, server: Server) -> Router {
 }
 
 /// In whose name requests run: who was let in with them. Requests of a session know what others of it have read, and
-/// so do those without a session that have one key.
-fn contexts(state: ApiState) -> Contexts {
+/// so do those without a session that have one key. A session counts where there is one: requests of later revisions
+/// may name any, and nobody asks for it.
+fn contexts(state: ApiState, sessions: Arc<Sessions>) -> Contexts {
     let taints = Taints::default();
     Arc::new(move |extensions: &Extensions, scope: Scope| {
         let parts = extensions.get::<Parts>();
@@ -59,12 +60,10 @@ fn contexts(state: ApiState) -> Contexts {
             return Err(ErrorData::invalid_request("nobody was let in here", None));
         };
         paying.is_for(scope).map_err(|error| refused(&error))?;
-        let session = parts.and_then(|parts| parts.headers.get(SESSION)?.to_str().ok());
-        let whose = match session {
-            Some(id) => format!("session {id}"),
-            None => format!("key {:?}", paying.holder().maker()),
-        };
-        let taint = taints.of(whose, Instant::now());
+        let key = paying.holder().maker();
+        let named = parts.and_then(|parts| parts.headers.get(SESSION)?.to_str().ok());
+        let of_session = named.and_then(|id| sessions.taint(id, &key));
+        let taint = of_session.unwrap_or_else(|| taints.of(&key, Instant::now()));
         let cx = state.context(caller.clone(), paying.clone());
         Ok(cx.with_taint(taint))
     })

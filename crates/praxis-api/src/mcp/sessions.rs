@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::request::Parts;
 use futures::Stream;
+use praxis_core::taint::Taint;
 use praxis_store::Maker;
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, GetExtensions, ServerJsonRpcMessage};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
@@ -34,6 +35,8 @@ struct Known {
     /// Whose it is; none until it has begun.
     owner: Option<Maker>,
     used: Instant,
+    /// What its requests have read from outside.
+    taint: Taint,
 }
 
 impl Default for Sessions {
@@ -68,6 +71,14 @@ impl Sessions {
             // One that is not there is told of by whoever answers.
             found => found.is_none(),
         }
+    }
+
+    /// What the requests of a session have read from outside; none where this key has no such session.
+    pub(super) fn taint(&self, id: &str, owner: &Maker) -> Option<Taint> {
+        let known = self.known();
+        let session = known.get(id)?;
+        let is_own = session.owner.as_ref() == Some(owner);
+        is_own.then(|| session.taint.clone())
     }
 
     /// The session that was not used for longest, where there are too many of this key, or in all.
@@ -109,6 +120,7 @@ impl SessionManager for Sessions {
         let begun = Known {
             owner: None,
             used: Instant::now(),
+            taint: Taint::default(),
         };
         self.known().insert(id.clone(), begun);
         Ok((id, transport))
@@ -210,6 +222,21 @@ mod tests {
         sessions.close_session(&id).await.unwrap();
         assert!(!sessions.has_session(&id).await.unwrap());
         assert!(sessions.known().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_its_requests_have_read_goes_with_a_session() {
+        let sessions = Sessions::default();
+        let (id, _transport) = begun(&sessions, "a").await;
+        let of = |id: &str, name: &str| sessions.taint(id, &maker(name));
+        of(&id, "a").unwrap().mark("web/page");
+        assert_eq!(of(&id, "a").unwrap().source(), Some("web/page"));
+        let (other, _other) = begun(&sessions, "a").await;
+        assert!(!of(&other, "a").unwrap().is_tainted());
+        // Another key has no such session, and a name that a client makes up is none.
+        assert!(of(&id, "b").is_none() && of("made up", "a").is_none());
+        sessions.close_session(&id).await.unwrap();
+        assert!(of(&id, "a").is_none());
     }
 
     #[tokio::test]

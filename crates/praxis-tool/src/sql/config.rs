@@ -21,6 +21,7 @@ const MOST_BYTES: u64 = 256 << 20;
 const LONGEST: Duration = Duration::from_secs(600);
 const MOST_CONNECTIONS: u32 = 64;
 const MOST_FILE_BYTES: u64 = 4 << 30;
+const MOST_CELL_BYTES: u64 = 16 << 20;
 
 /// A file of the kind `sql`.
 #[derive(Clone, Deserialize)]
@@ -113,6 +114,8 @@ pub(crate) struct LimitsConfig {
     pub file_bytes: u64,
     /// Rows of one file that is read as a table.
     pub file_rows: u64,
+    /// Bytes of one value in a file that is read as a table.
+    pub cell_bytes: u64,
 }
 
 impl Default for LimitsConfig {
@@ -126,6 +129,7 @@ impl Default for LimitsConfig {
             connections: 4,
             file_bytes: 128 << 20,
             file_rows: 1_000_000,
+            cell_bytes: 1 << 20,
         }
     }
 }
@@ -274,6 +278,7 @@ impl Found {
             ),
             ("file_bytes", limits.file_bytes, MOST_FILE_BYTES),
             ("file_rows", limits.file_rows, u64::from(u32::MAX)),
+            ("cell_bytes", limits.cell_bytes, MOST_CELL_BYTES),
         ];
         for (key, value, most) in numbers {
             if !(1..=most).contains(&value) {

@@ -168,7 +168,8 @@ impl Target {
     }
 }
 
-/// A SQLite file that is opened to be read, and nothing in it can name a function that does more.
+/// A SQLite file that is opened to be read, and nothing in it can name a function that does more. What queries keep
+/// while they run stays in memory.
 pub(crate) fn sqlite(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
@@ -176,6 +177,7 @@ pub(crate) fn sqlite(path: &Path) -> SqliteConnectOptions {
         .create_if_missing(false)
         .pragma("query_only", "ON")
         .pragma("trusted_schema", "OFF")
+        .pragma("temp_store", "MEMORY")
         .busy_timeout(Duration::from_secs(5))
         .disable_statement_logging()
 }

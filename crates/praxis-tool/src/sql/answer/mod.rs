@@ -9,6 +9,7 @@ mod svg;
 use praxis_core::Language;
 
 use super::ask::grid::{Grid, shown};
+use crate::text::table_row;
 
 pub(crate) use self::chart::chart;
 pub(crate) use self::numbers::is_vouched;
@@ -26,11 +27,11 @@ const LISTED: usize = 10;
 /// Rows as a table of Markdown, as many as a model is told. What values hold is made harmless: no value ends the
 /// table.
 pub(crate) fn table(grid: &Grid) -> String {
-    let mut text = row(grid.columns.iter().map(|name| cell(name)));
-    text.push_str(&row(grid.columns.iter().map(|_| "---".to_owned())));
+    let mut text = table_row(grid.columns.iter().map(|name| cell(name)));
+    text.push_str(&table_row(grid.columns.iter().map(|_| "---")));
     let mut told = 0;
     for values in grid.rows.iter().take(MOST_ROWS) {
-        let line = row(values.iter().map(|value| cell(&shown(value))));
+        let line = table_row(values.iter().map(|value| cell(&shown(value))));
         if text.len() + line.len() > MOST_CHARACTERS {
             break;
         }
@@ -43,11 +44,6 @@ pub(crate) fn table(grid: &Grid) -> String {
         text.push_str(&format!("({at_least}{more} more rows)\n"));
     }
     text
-}
-
-fn row(cells: impl Iterator<Item = String>) -> String {
-    let cells: Vec<String> = cells.collect();
-    format!("| {} |\n", cells.join(" | "))
 }
 
 /// A value on one line, bounded, without what has a meaning around it.

@@ -335,6 +335,7 @@ pub(crate) fn signature(tool: &str, about: Option<&str>) -> Signature {
                 "chart": {
                     "type": ["string", "null"],
                     "description": "an SVG",
+                    "contentMediaType": "image/svg+xml",
                     "x-not-for-models": true,
                 },
                 "notes": {

@@ -178,6 +178,10 @@ async fn a_question_becomes_a_query_rows_words_and_a_chart() {
         (&json!(true), &json!(false), &Value::Null)
     );
     assert!(output["chart"].as_str().unwrap().starts_with("<svg"));
+    // By this, clients of MCP are given a picture, and the text of none.
+    let chart = &shop.ask.signature().output_schema["properties"]["chart"];
+    assert_eq!(chart["contentMediaType"], "image/svg+xml");
+    assert_eq!(chart["type"], json!(["string", "null"]));
     assert_eq!(output["linked"], json!(["customer", "invoice", "payroll"]));
     assert_eq!(output["attempts"].as_array().unwrap().len(), 1);
     let names: Vec<String> = steps

@@ -37,6 +37,16 @@ impl Cell {
             _ => false,
         }
     }
+
+    /// Bytes of its text, or of its number.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Empty => 0,
+            Self::Bool(_) => 1,
+            Self::Int(_) | Self::Real(_) => 8,
+            Self::Date(text) | Self::Moment(text) | Self::Text(text) => text.len(),
+        }
+    }
 }
 
 /// The type of a column.

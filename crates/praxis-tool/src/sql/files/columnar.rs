@@ -8,22 +8,23 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 
 use super::cell::Cell;
-use super::{Stop, Wrong};
+use super::{Options, Stop, Wrong};
 
 /// A file, with the names of its columns.
 pub(super) struct Parquet {
     reader: SerializedFileReader<File>,
+    options: Options,
 }
 
 impl Parquet {
     /// # Errors
     /// A file that is no Parquet.
-    pub fn open(path: &Path) -> Result<Self, Wrong> {
+    pub fn open(path: &Path, options: Options) -> Result<Self, Wrong> {
         let file = File::open(path).map_err(|error| Wrong::new(&error))?;
         let open = AssertUnwindSafe(|| SerializedFileReader::new(file));
         let opened = catch_unwind(open).map_err(|_| Wrong::new(&"its footer is damaged"))?;
         let reader = opened.map_err(|error| Wrong::new(&error))?;
-        Ok(Self { reader })
+        Ok(Self { reader, options })
     }
 
     /// Names of its columns.
@@ -39,7 +40,7 @@ impl Parquet {
     /// Gives all rows.
     ///
     /// # Errors
-    /// Rows that cannot be read, or what `take` fails with.
+    /// Rows that cannot be read, a value that is too long, or what `take` fails with.
     pub fn each(&self, take: &mut dyn FnMut(Vec<Cell>) -> Result<(), Stop>) -> Result<(), Stop> {
         // The library panics at some values that are out of bounds.
         let work = AssertUnwindSafe(|| {
@@ -47,14 +48,13 @@ impl Parquet {
                 .reader
                 .get_row_iter(None)
                 .map_err(|error| Stop::Wrong(Wrong::new(&error)))?;
-            for row in rows {
+            for (number, row) in rows.enumerate() {
                 let row = row.map_err(|error| Stop::Wrong(Wrong::new(&error)))?;
-                take(
-                    row.into_columns()
-                        .into_iter()
-                        .map(|(_, field)| value(field))
-                        .collect(),
-                )?;
+                let cells = row.into_columns().into_iter().map(|(name, field)| {
+                    let place = || format!("column `{name}` of row {}", number + 1);
+                    self.options.fitting(value(field), place)
+                });
+                take(cells.collect::<Result<Vec<Cell>, Wrong>>()?)?;
             }
             Ok(())
         });

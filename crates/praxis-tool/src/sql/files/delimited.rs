@@ -6,7 +6,7 @@ use std::path::Path;
 use csv::{ReaderBuilder, StringRecord};
 
 use super::cell::Cell;
-use super::{Stop, Wrong};
+use super::{Options, Stop, Wrong};
 
 /// What separates values, the likeliest first.
 const DELIMITERS: [u8; 4] = *b",;\t|";
@@ -18,17 +18,18 @@ const SAMPLE: usize = 50;
 pub(super) struct Delimited {
     text: String,
     delimiter: u8,
+    options: Options,
 }
 
 impl Delimited {
     /// # Errors
     /// A file that cannot be read.
-    pub fn open(path: &Path) -> Result<Self, Wrong> {
+    pub fn open(path: &Path, options: Options) -> Result<Self, Wrong> {
         let bytes = std::fs::read(path).map_err(|error| Wrong::new(&error))?;
-        Ok(Self::new(decoded(bytes)))
+        Ok(Self::new(decoded(bytes), options))
     }
 
-    fn new(text: String) -> Self {
+    fn new(text: String, options: Options) -> Self {
         // Excel says on a line of its own what separates values.
         let told = match text.split_once('\n') {
             Some((first, _)) if first.len() <= 6 => match first.trim_end().strip_prefix("sep=") {
@@ -43,10 +44,12 @@ impl Delimited {
             Some((delimiter, begin)) => Self {
                 text: text.get(begin..).unwrap_or_default().to_owned(),
                 delimiter,
+                options,
             },
             None => Self {
                 delimiter: sniff(&text),
                 text,
+                options,
             },
         }
     }
@@ -54,14 +57,18 @@ impl Delimited {
     /// Gives all rows.
     ///
     /// # Errors
-    /// What `take` fails with.
+    /// A value that is too long, or what `take` fails with.
     pub fn each(&self, take: &mut dyn FnMut(Vec<Cell>) -> Result<(), Stop>) -> Result<(), Stop> {
-        for record in records(&self.text, self.delimiter) {
-            let cells = record.iter().map(|cell| match cell {
-                "" => Cell::Empty,
-                text => Cell::Text(text.to_owned()),
+        for (number, record) in records(&self.text, self.delimiter).enumerate() {
+            let cells = record.iter().enumerate().map(|(column, cell)| {
+                let cell = match cell {
+                    "" => Cell::Empty,
+                    text => Cell::Text(text.to_owned()),
+                };
+                let place = || format!("column {} of row {}", column + 1, number + 1);
+                self.options.fitting(cell, place)
             });
-            take(cells.collect())?;
+            take(cells.collect::<Result<Vec<Cell>, Wrong>>()?)?;
         }
         Ok(())
     }
@@ -129,7 +136,13 @@ mod tests {
 
     fn rows(bytes: &[u8]) -> Vec<Vec<String>> {
         let mut rows = Vec::new();
-        let table = Delimited::new(decoded(bytes.to_vec()));
+        let options = Options {
+            header: None,
+            file_bytes: 1000,
+            file_rows: 1000,
+            cell_bytes: 1000,
+        };
+        let table = Delimited::new(decoded(bytes.to_vec()), options);
         table
             .each(&mut |row| {
                 let text = |cell: Cell| match cell {

@@ -19,6 +19,7 @@ use std::time::UNIX_EPOCH;
 
 use praxis_core::{CallError, ErrorCode};
 
+use self::cell::Cell;
 use super::config::LimitsConfig;
 
 /// The table that tells where the others come from, and what their columns were called.
@@ -110,6 +111,22 @@ struct Options {
     header: Option<bool>,
     file_bytes: u64,
     file_rows: u64,
+    cell_bytes: u64,
+}
+
+impl Options {
+    /// A value that is not longer than one may be; `place` names its row and its column.
+    fn fitting(self, cell: Cell, place: impl FnOnce() -> String) -> Result<Cell, Wrong> {
+        let bytes = cell.bytes();
+        if bytes as u64 <= self.cell_bytes {
+            return Ok(cell);
+        }
+        Err(Wrong(format!(
+            "{} has {bytes} bytes, and a value may have {}: raise `limits.cell_bytes`",
+            place(),
+            self.cell_bytes
+        )))
+    }
 }
 
 /// The files of a tool.
@@ -136,6 +153,7 @@ impl Files {
                 header,
                 file_bytes: limits.file_bytes,
                 file_rows: limits.file_rows,
+                cell_bytes: limits.cell_bytes,
             },
             root: root.to_owned(),
             folder,
@@ -196,8 +214,8 @@ fn version(inputs: &[Input], options: Options) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(
         format!(
-            "{FORMAT} {:?} {} {}",
-            options.header, options.file_bytes, options.file_rows
+            "{FORMAT} {:?} {} {} {}",
+            options.header, options.file_bytes, options.file_rows, options.cell_bytes
         )
         .as_bytes(),
     );

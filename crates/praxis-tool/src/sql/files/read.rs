@@ -13,8 +13,9 @@ use super::walk::ending;
 use super::workbook::Workbook;
 use super::{Input, Options, Stop, Wrong};
 
-/// Rows that are sent together.
+/// Rows that are sent together, and bytes of them beyond which no more are waited for.
 const BATCH: usize = 500;
+const BATCH_BYTES: usize = 1 << 20;
 
 /// What a reader sends.
 pub(super) enum Message {
@@ -86,7 +87,7 @@ fn file(
     };
     match ending(&input.path) {
         Some("xlsx" | "xlsm") => {
-            let mut book = Workbook::open(&input.path, options.file_bytes)?;
+            let mut book = Workbook::open(&input.path, options)?;
             let sheets = book.sheets();
             for sheet in &sheets {
                 let name = if sheets.len() == 1 {
@@ -103,7 +104,7 @@ fn file(
         }
         #[cfg(feature = "parquet")]
         Some("parquet") => {
-            let file = Parquet::open(&input.path)?;
+            let file = Parquet::open(&input.path, options)?;
             let survey = Survey::new(true, None, Some(file.names()));
             begin.table(stem, "", survey, &mut |take| file.each(take))
         }
@@ -112,7 +113,7 @@ fn file(
             "this build reads no Parquet; build it with the feature `parquet`".to_owned(),
         ))),
         _ => {
-            let file = Delimited::open(&input.path)?;
+            let file = Delimited::open(&input.path, options)?;
             let survey = Survey::new(false, options.header, None);
             begin.table(stem, "", survey, &mut |take| file.each(take))
         }
@@ -170,7 +171,7 @@ impl Begin<'_> {
         }))?;
         let mut passed = 0;
         let mut sent = 0;
-        let mut batch = Vec::with_capacity(BATCH);
+        let (mut batch, mut bytes) = (Vec::with_capacity(BATCH), 0);
         let ended = each(&mut |row| {
             passed += 1;
             if passed <= skip || row.iter().all(Cell::is_empty) {
@@ -182,8 +183,11 @@ impl Begin<'_> {
             sent += 1;
             let mut cells = row.into_iter();
             let fit = |kind: &Kind| fitted(cells.next().unwrap_or(Cell::Empty), *kind);
-            batch.push(kinds.iter().map(fit).collect());
-            if batch.len() == BATCH {
+            let row: Vec<Cell> = kinds.iter().map(fit).collect();
+            bytes += row.iter().map(Cell::bytes).sum::<usize>();
+            batch.push(row);
+            if batch.len() == BATCH || bytes >= BATCH_BYTES {
+                bytes = 0;
                 let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
                 return send(self.sender, Message::Rows(full));
             }

@@ -9,7 +9,7 @@ use calamine::{DataRef, ExcelDateTime, Reader, SheetType, SheetVisible, Xlsx};
 use zip::ZipArchive;
 
 use super::cell::{Cell, MAX_COLUMNS};
-use super::{Stop, Wrong};
+use super::{Options, Stop, Wrong};
 
 /// How many times the limit of a file's size a workbook may unpack to.
 const INFLATION: u64 = 10;
@@ -17,17 +17,18 @@ const INFLATION: u64 = 10;
 /// A workbook.
 pub(super) struct Workbook {
     book: Xlsx<BufReader<File>>,
+    options: Options,
 }
 
 impl Workbook {
     /// # Errors
     /// A file that is no workbook, or unpacks to too much.
-    pub fn open(path: &Path, limit: u64) -> Result<Self, Wrong> {
-        fits(path, limit.saturating_mul(INFLATION))?;
+    pub fn open(path: &Path, options: Options) -> Result<Self, Wrong> {
+        fits(path, options.file_bytes.saturating_mul(INFLATION))?;
         let file = File::open(path).map_err(|error| Wrong::new(&error))?;
         let book =
             contained(|| Xlsx::new(BufReader::new(file)).map_err(|error| Wrong::new(&error)))?;
-        Ok(Self { book })
+        Ok(Self { book, options })
     }
 
     /// Names of its sheets.
@@ -44,12 +45,13 @@ impl Workbook {
     /// Gives all rows of a sheet.
     ///
     /// # Errors
-    /// A sheet that cannot be read, or what `take` fails with.
+    /// A sheet that cannot be read, a value that is too long, or what `take` fails with.
     pub fn each(
         &mut self,
         sheet: &str,
         take: &mut dyn FnMut(Vec<Cell>) -> Result<(), Stop>,
     ) -> Result<(), Stop> {
+        let options = self.options;
         contained(|| {
             let mut cells = self
                 .book
@@ -73,7 +75,9 @@ impl Workbook {
                         row.resize(column + 1, Cell::Empty);
                     }
                     if let Some(place) = row.get_mut(column) {
-                        *place = value(cell.get_value());
+                        *place = options.fitting(value(cell.get_value()), || {
+                            format!("cell {}{} of sheet {sheet}", letters(column), number + 1)
+                        })?;
                     }
                 }
             }
@@ -83,6 +87,17 @@ impl Workbook {
             }
         })
     }
+}
+
+/// A column as workbooks call it: A to Z, then AA.
+fn letters(column: usize) -> String {
+    let (mut left, mut letters) = (column + 1, Vec::new());
+    while left > 0 {
+        left -= 1;
+        letters.push(char::from(b'A' + (left % 26) as u8));
+        left /= 26;
+    }
+    letters.iter().rev().collect()
 }
 
 fn value(cell: &DataRef<'_>) -> Cell {
@@ -151,4 +166,16 @@ fn fits(path: &Path, limit: u64) -> Result<(), Wrong> {
 fn contained<T, E: From<Wrong>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(Wrong::new(&"a cell of it is out of bounds").into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::letters;
+
+    #[test]
+    fn columns_are_called_as_in_the_workbook() {
+        for (column, name) in [(0, "A"), (25, "Z"), (26, "AA"), (701, "ZZ"), (702, "AAA")] {
+            assert_eq!(letters(column), name);
+        }
+    }
 }

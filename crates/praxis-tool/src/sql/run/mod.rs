@@ -2,6 +2,7 @@
 //! waits for it any more. Left out: whether it may run (`check`).
 
 mod mysql;
+mod pool;
 mod postgres;
 mod rows;
 mod scan;
@@ -13,8 +14,10 @@ use std::time::Duration;
 
 use praxis_core::{CallError, ErrorCode};
 use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{MySql, Postgres};
 use tokio::sync::Semaphore;
 
+use self::pool::Pool;
 pub(super) use self::rows::Collector;
 use super::target::Target;
 use super::{Fault, Plan, Query, Rows};
@@ -45,9 +48,9 @@ pub(super) type Texts = Vec<Option<String>>;
 
 /// Where sessions come from.
 pub(super) enum Connector {
-    Sqlite(sqlite::Pool),
-    Postgres(postgres::Pool),
-    Mysql(mysql::Pool),
+    Sqlite(sqlite::File),
+    Postgres(Pool<Postgres>),
+    Mysql(Pool<MySql>),
 }
 
 /// Turns at a file, of which so many are taken at a time.
@@ -69,14 +72,14 @@ impl Connector {
     pub fn new(target: Target, connections: u32) -> Self {
         match target {
             Target::Sqlite(options) => Self::file(*options, turns(connections)),
-            Target::Postgres(options) => Self::Postgres(postgres::Pool::new(*options, connections)),
-            Target::Mysql(options) => Self::Mysql(mysql::Pool::new(*options, connections)),
+            Target::Postgres(options) => Self::Postgres(Pool::new(*options, connections)),
+            Target::Mysql(options) => Self::Mysql(Pool::new(*options, connections)),
         }
     }
 
-    /// A SQLite file, whose connections take turns.
+    /// A file of SQLite, whose connections take turns.
     pub fn file(options: SqliteConnectOptions, turns: Arc<Semaphore>) -> Self {
-        Self::Sqlite(sqlite::Pool::new(options, turns))
+        Self::Sqlite(sqlite::File::new(options, turns))
     }
 
     /// A session that reads one state of the database and can change none.

@@ -3,55 +3,30 @@
 //!
 //! Sources: MySQL 8.4, "SET TRANSACTION", "Binary Protocol Resultset"; MariaDB, "SET STATEMENT", "max_statement_time".
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures::StreamExt;
 use praxis_core::{CallError, ErrorCode};
 use serde_json::Value;
-use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions, MySqlRow};
+use sqlx::mysql::{MySqlPool, MySqlRow};
 use sqlx::pool::PoolConnection;
 use sqlx::{
     AssertSqlSafe, Column, Connection, Executor, MySql, MySqlConnection, Row, SqlSafeStr,
     Statement, TypeInfo, ValueRef,
 };
 
+use super::pool::Pool;
 use super::rows::{bound, collected};
-use super::{Collector, PATIENCE, Settings, Texts, failed, unreachable, value};
+use super::{Collector, Settings, Texts, failed, unreachable, value};
 use crate::sql::{Fault, Plan, Query, Rows};
 
 /// How often a recursive query may go round.
 const ROUNDS: u32 = 1000;
 
-/// Connections, made when the first is needed.
-pub(in crate::sql) struct Pool {
-    options: MySqlConnectOptions,
-    connections: u32,
-    pool: OnceLock<MySqlPool>,
-}
-
-impl Pool {
-    pub fn new(options: MySqlConnectOptions, connections: u32) -> Self {
-        Self {
-            options,
-            connections,
-            pool: OnceLock::new(),
-        }
-    }
-
+impl Pool<MySql> {
     /// The database that unqualified names are of.
     pub fn database(&self) -> &str {
-        self.options.get_database().unwrap_or_default()
-    }
-
-    fn get(&self) -> MySqlPool {
-        let make = || {
-            MySqlPoolOptions::new()
-                .max_connections(self.connections)
-                .acquire_timeout(PATIENCE)
-                .connect_lazy_with(self.options.clone())
-        };
-        self.pool.get_or_init(make).clone()
+        self.options().get_database().unwrap_or_default()
     }
 }
 
@@ -84,7 +59,7 @@ impl Drop for Session {
 }
 
 impl Session {
-    pub async fn open(pool: &Pool, settings: &Settings) -> Result<Self, Fault> {
+    pub async fn open(pool: &Pool<MySql>, settings: &Settings) -> Result<Self, Fault> {
         let pool = pool.get();
         let mut session = Self {
             connection: Some(pool.acquire().await.map_err(unreachable)?),

@@ -3,54 +3,27 @@
 //!
 //! Sources: PostgreSQL 17, "SET TRANSACTION", "Client Connection Defaults", "JSON Functions and Operators".
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures::StreamExt;
 use praxis_core::{CallError, ErrorCode};
 use serde_json::Value;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgPool, PgRow};
 use sqlx::{
     AssertSqlSafe, Column, Connection, Executor, PgConnection, Postgres, Row, SqlSafeStr,
     Statement, TypeInfo,
 };
 
+use super::pool::Pool;
 use super::rows::{bound, collected};
 use super::scan::{self, Sizes};
 use super::value::{self, MAX_CELL};
-use super::{Collector, PATIENCE, Settings, Texts, failed, unreachable};
+use super::{Collector, Settings, Texts, failed, unreachable};
 use crate::sql::{Fault, Plan, Query, Rows};
 
 /// Rows of a page of a table that was never counted.
 const PAGE: f64 = 100.0;
-
-/// Connections, made when the first is needed.
-pub(in crate::sql) struct Pool {
-    options: PgConnectOptions,
-    connections: u32,
-    pool: OnceLock<PgPool>,
-}
-
-impl Pool {
-    pub fn new(options: PgConnectOptions, connections: u32) -> Self {
-        Self {
-            options,
-            connections,
-            pool: OnceLock::new(),
-        }
-    }
-
-    fn get(&self) -> PgPool {
-        let make = || {
-            PgPoolOptions::new()
-                .max_connections(self.connections)
-                .acquire_timeout(PATIENCE)
-                .connect_lazy_with(self.options.clone())
-        };
-        self.pool.get_or_init(make).clone()
-    }
-}
 
 /// A transaction. Dropped before it is closed, it has the server cancel what it runs, and its connection goes.
 pub(in crate::sql) struct Session {
@@ -89,7 +62,7 @@ fn quoted(name: &str) -> String {
 }
 
 impl Session {
-    pub async fn open(pool: &Pool, settings: &Settings) -> Result<Self, Fault> {
+    pub async fn open(pool: &Pool<Postgres>, settings: &Settings) -> Result<Self, Fault> {
         let pool = pool.get();
         let mut session = Self {
             connection: Some(pool.acquire().await.map_err(unreachable)?),

@@ -1,5 +1,8 @@
 //! SQLite: a file that is opened read-only, with an authorizer that lets a statement read and compute and nothing
-//! else, and a handler that ends it in time. Left out: other databases.
+//! else, and a handler that ends it in time and before it has taken too much memory. Left out: other databases.
+//!
+//! What a query sorts, groups and remembers lies in memory and never in files beside the database (`target`), so that a
+//! caller fills no disk and leaves no copies there.
 //!
 //! The handler is asked between instructions, and a function of one long text is one instruction. So texts are bounded
 //! here, and what is dear with two long ones in `check`; a connection that goes on all the same keeps its turn until
@@ -35,6 +38,10 @@ const STEPS: i32 = 1000;
 pub(super) const MAX_VALUE: c_int = 1 << 20;
 const MAX_OWN_VALUE: c_int = 64 << 20;
 
+/// Bytes by which the memory of SQLite may grow while a query runs. SQLite counts it for the whole process, so that
+/// queries that run side by side share it, and each of them is ended that looks when there is more.
+const MAX_MEMORY: i64 = 256 << 20;
+
 /// Characters of a pattern of LIKE and GLOB, which are looked for at each character of a text.
 const MAX_PATTERN: c_int = 1000;
 
@@ -49,12 +56,12 @@ const REFUSED: [&[u8]; 6] = [
 ];
 
 /// A file, and the turns of its connections.
-pub(in crate::sql) struct Pool {
+pub(in crate::sql) struct File {
     options: SqliteConnectOptions,
     turns: Arc<Semaphore>,
 }
 
-impl Pool {
+impl File {
     pub fn new(options: SqliteConnectOptions, turns: Arc<Semaphore>) -> Self {
         Self { options, turns }
     }
@@ -65,6 +72,8 @@ pub(in crate::sql) struct Session {
     stop: Stop,
     connection: SqliteConnection,
     time: Duration,
+    /// Whether the handler ended a statement for the memory that it took.
+    full: Arc<AtomicBool>,
 }
 
 /// Ends a statement that runs.
@@ -77,8 +86,8 @@ impl Drop for Stop {
 }
 
 impl Session {
-    pub async fn open(pool: &Pool, settings: &Settings, trust: Trust) -> Result<Self, Fault> {
-        let turn = Arc::clone(&pool.turns).acquire_owned();
+    pub async fn open(file: &File, settings: &Settings, trust: Trust) -> Result<Self, Fault> {
+        let turn = Arc::clone(&file.turns).acquire_owned();
         let Ok(Ok(turn)) = tokio::time::timeout(PATIENCE, turn).await else {
             let message = "all connections to the database are taken";
             return Err(Fault::Call(
@@ -87,15 +96,21 @@ impl Session {
                 ),
             ));
         };
-        let mut connection = pool.options.connect().await.map_err(unreachable)?;
+        let mut connection = file.options.connect().await.map_err(unreachable)?;
         let stop = Stop(Arc::new(AtomicBool::new(false)));
+        let full = Arc::new(AtomicBool::new(false));
         let deadline = Instant::now() + settings.time;
+        let most = memory().saturating_add(MAX_MEMORY);
         {
-            let stopped = Arc::clone(&stop.0);
+            let (stopped, filled) = (Arc::clone(&stop.0), Arc::clone(&full));
             let mut handle = connection.lock_handle().await.map_err(unreachable)?;
             handle.set_progress_handler(STEPS, move || {
                 // The handler is the connection's, and goes with its thread: so does the turn.
                 let _ = &turn;
+                if memory() > most {
+                    filled.store(true, Ordering::Relaxed);
+                    return false;
+                }
                 !stopped.load(Ordering::Relaxed) && Instant::now() < deadline
             });
             confine(handle.as_raw_handle(), trust);
@@ -104,7 +119,20 @@ impl Session {
             stop,
             connection,
             time: settings.time,
+            full,
         })
+    }
+
+    /// A fault, with the reason for which the handler ended the statement.
+    fn told(&self, fault: Fault) -> Fault {
+        match fault {
+            Fault::TooMuch(_) if self.full.load(Ordering::Relaxed) => Fault::TooMuch(format!(
+                "the query needs more than {} MiB of memory to sort, group or join; read fewer rows and shorter texts, \
+                 or filter before",
+                MAX_MEMORY >> 20
+            )),
+            other => other,
+        }
     }
 
     pub async fn rows(&mut self, query: &Query, mut collector: Collector) -> Result<Rows, Fault> {
@@ -118,7 +146,8 @@ impl Session {
         let prepared = bound::<Sqlite, _>(query.sql.clone(), &query.binds).persistent(false);
         let rows = prepared.fetch(&mut self.connection);
         let rows = rows.map(|row| row.and_then(|row| cells(&row)));
-        collected(rows, collector, time).await
+        let rows = collected(rows, collector, time).await;
+        rows.map_err(|fault| self.told(fault))
     }
 
     /// SQLite estimates nothing: that it can be planned is all there is to know.
@@ -139,7 +168,7 @@ impl Session {
             .persistent(false)
             .fetch_all(&mut self.connection)
             .await
-            .map_err(|e| failed(e, time))?;
+            .map_err(|e| self.told(failed(e, time)))?;
         Ok(rows.iter().map(texts).collect())
     }
 
@@ -183,6 +212,12 @@ fn cell(row: &SqliteRow, i: usize) -> Result<Value, sqlx::Error> {
             Err(_) => value::blob(row.try_get_unchecked::<Vec<u8>, _>(i)?.len()),
         },
     })
+}
+
+/// Bytes that SQLite has in use, in all connections of the process.
+fn memory() -> i64 {
+    // SAFETY: it takes nothing, and SQLite answers it at any time and on any thread.
+    unsafe { ffi::sqlite3_memory_used() }
 }
 
 /// Takes from a connection what no query needs.

@@ -3,6 +3,8 @@
 
 use praxis_sources::html::Table;
 
+use crate::text::table_row;
+
 /// Rows and columns beyond which a table is not read on.
 const MOST_ROWS: usize = 5000;
 const MOST_COLUMNS: usize = 100;
@@ -28,10 +30,9 @@ impl Table for Rows {
         let mut out = String::new();
         for (i, row) in self.0.iter().enumerate() {
             let cells = (0..columns).map(|c| row.get(c).map_or("", String::as_str));
-            let cells: Vec<String> = cells.map(|cell| cell.replace('|', "\\|")).collect();
-            out.push_str(&format!("| {} |\n", cells.join(" | ")));
+            out.push_str(&table_row(cells.map(|cell| cell.replace('|', "\\|"))));
             if i == 0 {
-                out.push_str(&format!("|{}\n", " --- |".repeat(columns)));
+                out.push_str(&table_row(std::iter::repeat_n("---", columns)));
             }
         }
         out.truncate(out.trim_end().len());
