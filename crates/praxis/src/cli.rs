@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use praxis_core::{Caller, Clearance};
 
-pub use self::approvals::Approvals;
+pub use self::approvals::{Approvals, Audit};
 pub use self::keys::{By, CreateKey, Keys, UpdateKey, Usage};
 pub use self::moderation::{EvalModeration, Moderation, Split, TrainModeration};
 pub use self::tools::Tools;

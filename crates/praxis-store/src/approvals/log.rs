@@ -37,6 +37,8 @@ pub struct LogPage {
     pub tool: Option<String>,
     /// Only rows with this outcome.
     pub outcome: Option<Outcome>,
+    /// Only rows that were written at this time or later, in milliseconds since 1970.
+    pub since_ms: Option<i64>,
 }
 
 impl Store {
@@ -102,6 +104,9 @@ impl Store {
         }
         if let Some(outcome) = page.outcome {
             query.push(" AND outcome = ").push_bind(outcome.as_str());
+        }
+        if let Some(since) = page.since_ms {
+            query.push(" AND at_ms >= ").push_bind(since);
         }
         query.push(match page.descending {
             true => " ORDER BY number DESC",

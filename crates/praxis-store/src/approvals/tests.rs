@@ -556,6 +556,31 @@ async fn the_log_is_read_by_tool_and_outcome() {
 }
 
 #[tokio::test]
+async fn the_log_is_read_from_a_time_on() {
+    let (_dir, store) = store().await;
+    let hr = caller("hr", &["hr"]);
+    for at in [NOW, NOW + 1, NOW + HOUR] {
+        let entry = entry("c", &hr, Outcome::Done);
+        store.note_tool_call(&entry, None, at).await.unwrap();
+    }
+    for (since_ms, numbers) in [
+        (None, &[1, 2, 3][..]),
+        (Some(NOW + 1), &[2, 3]),
+        (Some(NOW + 2), &[3]),
+        (Some(NOW + HOUR + 1), &[]),
+    ] {
+        let page = LogPage {
+            limit: 9,
+            since_ms,
+            ..LogPage::default()
+        };
+        let found = store.tool_calls(&page, &hr).await.unwrap().items;
+        let found: Vec<i64> = found.iter().map(|row| row.number).collect();
+        assert_eq!(found, numbers, "{since_ms:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_waits_is_counted_for_who_may_decide() {
     let (_dir, store) = store().await;
     let first = reserve(&store, &wanted(1, "t"), NOW).await.id;

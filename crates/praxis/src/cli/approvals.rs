@@ -1,8 +1,8 @@
 //! The arguments of `praxis approvals`. Left out: what is decided, which the command does.
 
-use clap::Subcommand;
 use clap::builder::PossibleValuesParser;
-use praxis_core::approval::ApprovalState;
+use clap::{Args, Subcommand};
+use praxis_core::approval::{ApprovalState, Outcome};
 
 /// What `--state` takes for approvals in any state.
 const ANY_STATE: &str = "all";
@@ -25,6 +25,9 @@ pub enum Approvals {
     Show {
         /// The approval's id.
         id: String,
+        /// Show secrets among the arguments too, which else stand as `***`. Look who reads along.
+        #[arg(long)]
+        reveal: bool,
     },
     /// Let a call be made once.
     Approve {
@@ -46,14 +49,34 @@ pub enum Approvals {
         note: Option<String>,
     },
     /// Show the log of all calls of tools, the newest first.
-    Audit {
-        /// Those after the entry of this number, the oldest first.
-        #[arg(long, value_name = "NUMBER")]
-        after: Option<i64>,
-        /// How many at most.
-        #[arg(long, short = 'n', default_value_t = 50)]
-        limit: usize,
-    },
+    Audit(Audit),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  praxis approvals audit --function shop/refund --since 7d\n  praxis approvals audit --outcome denied --since 2027-01-31"
+)]
+pub struct Audit {
+    /// Those after the entry of this number, the oldest first.
+    #[arg(long, value_name = "NUMBER")]
+    pub after: Option<i64>,
+    /// Those of this function (`shop/refund`), or of all functions of a tool (`shop`).
+    #[arg(long, value_name = "NAME")]
+    pub function: Option<String>,
+    /// Those that ended so.
+    #[arg(long, value_name = "OUTCOME", value_parser = outcomes())]
+    pub outcome: Option<String>,
+    /// Those of the last days or hours (`7d`, `12h`), or since a day of UTC began (`2027-01-31`).
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// How many at most.
+    #[arg(long, short = 'n', default_value_t = 50)]
+    pub limit: usize,
+}
+
+/// What `--outcome` takes.
+fn outcomes() -> PossibleValuesParser {
+    PossibleValuesParser::new(Outcome::ALL.into_iter().map(Outcome::as_str))
 }
 
 /// What `--state` takes.

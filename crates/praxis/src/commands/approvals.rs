@@ -3,14 +3,16 @@
 
 use praxis_core::approval::{ApprovalState, Decision, Outcome, Ruling};
 use praxis_core::function::now_ms;
+use praxis_core::ledger::Day;
 use praxis_core::{Approval, Caller};
 use praxis_store::{LogPage, LoggedCall, Page};
 use serde_json::{Value, json};
 
 use super::call::excerpt;
+use super::keys::{DAY_MS, span};
 use super::store_alone;
 use super::traces::when;
-use crate::cli::{Approvals, Global};
+use crate::cli::{Approvals, Audit, Global};
 use crate::ui::{self, BOLD, Failure, GREEN, RED, YELLOW};
 
 /// Who decides here, as callers are told.
@@ -26,7 +28,8 @@ const SHOWN: usize = 60;
 pub async fn run(args: Approvals, global: &Global) -> Result<(), Failure> {
     match args {
         Approvals::List { state, limit } => list(&state, limit, global).await,
-        Approvals::Show { id } => show(&id, global).await,
+        Approvals::Show { id, reveal: false } => show(&id, |found| &found.shown, global).await,
+        Approvals::Show { id, reveal: true } => show(&id, |found| &found.arguments, global).await,
         Approvals::Approve { id, note, again } => {
             let decision = match again {
                 true => Decision::ApproveAgain,
@@ -35,7 +38,7 @@ pub async fn run(args: Approvals, global: &Global) -> Result<(), Failure> {
             decide(&id, decision, note, global).await
         }
         Approvals::Deny { id, note } => decide(&id, Decision::Deny, note, global).await,
-        Approvals::Audit { after, limit } => audit(after, limit, global).await,
+        Approvals::Audit(args) => audit(args, global).await,
     }
 }
 
@@ -81,15 +84,28 @@ async fn list(state: &str, limit: usize, global: &Global) -> Result<(), Failure>
     Ok(())
 }
 
-async fn show(id: &str, global: &Global) -> Result<(), Failure> {
+/// Shows a call with its arguments, as they are or as people may see them.
+async fn show(
+    id: &str,
+    arguments: fn(&Approval) -> &Value,
+    global: &Global,
+) -> Result<(), Failure> {
     let store = store_alone(global).await?;
     let found = store.approval(id, now_ms()).await?;
     let approval = found.ok_or_else(|| unknown(id))?;
+    let arguments = arguments(&approval);
     if global.json {
-        ui::out_json(&json!(approval));
+        let mut told = json!(approval);
+        told["arguments"] = arguments.clone();
+        ui::out_json(&told);
         return Ok(());
     }
-    lines(&approval).iter().for_each(ui::out);
+    lines(&approval, arguments).iter().for_each(ui::out);
+    if *arguments != approval.arguments {
+        ui::note(format!(
+            "secrets are not shown; `praxis approvals show {id} --reveal` shows them"
+        ));
+    }
     Ok(())
 }
 
@@ -120,7 +136,8 @@ async fn decide(
         ui::paint(BOLD, &approval.id),
         approval.state.as_str()
     ));
-    lines(&approval).iter().skip(1).for_each(ui::note);
+    let told = lines(&approval, &approval.shown);
+    told.iter().skip(1).for_each(ui::note);
     if approval.state == ApprovalState::Approved {
         ui::note(format!(
             "The same call is made once now, until {}: `praxis call praxis/approved approval={id}` makes it for who \
@@ -149,21 +166,24 @@ fn unknown(id: &str) -> Failure {
         .with_help("`praxis approvals list --state all` shows their ids")
 }
 
-async fn audit(after: Option<i64>, limit: usize, global: &Global) -> Result<(), Failure> {
-    let store = store_alone(global).await?;
+async fn audit(args: Audit, global: &Global) -> Result<(), Failure> {
+    let since = args.since.as_deref().map(|text| since(text, now_ms()));
     let page = LogPage {
-        limit,
-        descending: after.is_none(),
-        after,
-        ..LogPage::default()
+        limit: args.limit,
+        descending: args.after.is_none(),
+        after: args.after,
+        tool: args.function,
+        outcome: args.outcome.as_deref().and_then(Outcome::parse),
+        since_ms: since.transpose()?,
     };
+    let store = store_alone(global).await?;
     let found = store.tool_calls(&page, &Caller::full()).await?;
     if global.json {
         ui::out_json(&json!({ "calls": found.items, "has_more": found.has_more }));
         return Ok(());
     }
     if found.items.is_empty() {
-        ui::note("no calls of tools are logged there");
+        ui::note("no such calls of tools are logged");
         return Ok(());
     }
     let rows: Vec<Vec<String>> = found.items.iter().map(logged).collect();
@@ -178,6 +198,21 @@ async fn audit(after: Option<i64>, limit: usize, global: &Global) -> Result<(), 
     ];
     ui::out(ui::table(&header, &rows));
     Ok(())
+}
+
+/// From when on entries are wanted, in milliseconds since the epoch: so many days or hours ago, or the beginning of a
+/// day.
+fn since(text: &str, now: i64) -> Result<i64, Failure> {
+    let text = text.trim();
+    match (span(text), text.parse::<Day>()) {
+        (Some(span), _) => Ok(now.saturating_sub(span)),
+        (None, Ok(day)) => Ok(day.number().saturating_mul(DAY_MS)),
+        (None, Err(_)) => {
+            let message = format!("--since: `{text}` is neither a time nor a day");
+            Err(Failure::message(message)
+                .with_help("write it like `7d`, `12h` or `2027-01-31`, which begins by UTC"))
+        }
+    }
 }
 
 fn row(approval: &Approval) -> Vec<String> {
@@ -212,8 +247,8 @@ fn logged(logged: &LoggedCall) -> Vec<String> {
     ]
 }
 
-/// All that a person has to know who decides.
-fn lines(approval: &Approval) -> Vec<String> {
+/// All that a person has to know who decides; `arguments` are the call's, as they are shown.
+fn lines(approval: &Approval, arguments: &Value) -> Vec<String> {
     let at = |ms: Option<i64>| ms.map(when);
     let result = approval.result.as_ref().map(Value::to_string);
     let decided = approval.decided_by.as_ref().map(|by| {
@@ -242,7 +277,7 @@ fn lines(approval: &Approval) -> Vec<String> {
     ];
     let line = |(what, is): (&str, Option<String>)| Some(format!("{what:<10}{}", plain(&is?)));
     let mut lines: Vec<String> = told.into_iter().filter_map(line).collect();
-    let arguments = serde_json::to_string_pretty(&approval.shown).unwrap_or_default();
+    let arguments = serde_json::to_string_pretty(arguments).unwrap_or_default();
     lines.push(format!("arguments {}", plain(&arguments)));
     lines
 }
@@ -304,6 +339,21 @@ mod tests {
             ),
         ] {
             assert_eq!(plain(text), shown);
+        }
+    }
+
+    #[test]
+    fn entries_are_wanted_from_a_time_on() {
+        const NOW: i64 = 1_774_948_000_000;
+        for (text, wanted) in [
+            ("7d", Some(NOW - 7 * DAY_MS)),
+            (" 12 h ", Some(NOW - DAY_MS / 2)),
+            ("2027-01-31", Some(1_801_353_600_000)),
+            ("-1d", None),
+            ("yesterday", None),
+            ("", None),
+        ] {
+            assert_eq!(since(text, NOW).ok(), wanted, "{text}");
         }
     }
 

@@ -228,8 +228,14 @@ pub(super) fn summary(base: &str, report: &IngestReport) -> String {
             contexts.usage.output_tokens
         ),
     };
+    let outdated = match report.outdated {
+        0 => String::new(),
+        some => format!(
+            "; {some} documents were read again because an older version of Praxis had read them"
+        ),
+    };
     format!(
-        "{} {base}: {} added, {} updated, {} unchanged{described}, {} removed, {} failed; {} chunks{contexts} in {:.1} s",
+        "{} {base}: {} added, {} updated, {} unchanged{described}, {} removed, {} failed; {} chunks{contexts} in {:.1} s{outdated}",
         ui::paint(GREEN, "ok"),
         report.added,
         report.updated,

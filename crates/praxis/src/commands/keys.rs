@@ -18,7 +18,7 @@ use crate::ui::{self, BOLD, Failure, GREEN, YELLOW};
 
 /// Milliseconds.
 const HOUR_MS: i64 = 3_600_000;
-const DAY_MS: i64 = 24 * HOUR_MS;
+pub(super) const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// The longest time that a key may be told to hold: a hundred years.
 const LONGEST_MS: i64 = 36_525 * DAY_MS;
@@ -270,17 +270,20 @@ fn can_hold(limit: &Limit, name: &str) -> bool {
         || (pattern.contains('*') && users.starts_with(fixed))
 }
 
+/// Days or hours as they are written (`90d`, `12h`), in milliseconds.
+pub(super) fn span(text: &str) -> Option<i64> {
+    let mut units = [('d', DAY_MS), ('h', HOUR_MS)].into_iter();
+    units.find_map(|(unit, ms)| {
+        let number: u32 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
+        Some(i64::from(number).saturating_mul(ms))
+    })
+}
+
 /// From when on a key opens nothing, in milliseconds since the epoch: so many days or hours from now, or the beginning
 /// of a day.
 fn end(text: &str, now: i64) -> Result<i64, Failure> {
     let text = text.trim();
-    let span = [('d', DAY_MS), ('h', HOUR_MS)]
-        .into_iter()
-        .find_map(|(unit, ms)| {
-            let number: u32 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
-            Some(i64::from(number).saturating_mul(ms))
-        });
-    let at = match (span, text.parse::<Day>()) {
+    let at = match (span(text), text.parse::<Day>()) {
         (Some(span), _) => now.saturating_add(span),
         (None, Ok(day)) => day.number().saturating_mul(DAY_MS),
         (None, Err(_)) => {

@@ -8,7 +8,7 @@ use toml_edit::value;
 use crate::app::App;
 use crate::cli::Global;
 use crate::config::toml_file;
-use crate::ui::{self, DIM, Failure, GREEN};
+use crate::ui::{self, BOLD, DIM, Failure, GREEN};
 
 /// Moves the base; prints what came of it.
 ///
@@ -88,6 +88,24 @@ fn print(base: &str, target: &str, written: bool, report: &ReembedReport) {
             "{} chunks are longer than {target} reads; lower `segment.max_tokens` and ingest anew",
             report.cut
         ));
+    }
+    for refused in &report.refused {
+        let what = match &refused.chunk {
+            Some(chunk) => format!("its chunk {chunk}"),
+            None => "what stands for all of it".to_owned(),
+        };
+        ui::warn(format!(
+            "{}: {target} refuses {what}, which begins with {:?}: {}",
+            ui::paint(BOLD, &refused.uri),
+            refused.begins,
+            refused.reason
+        ));
+    }
+    if !report.refused.is_empty() {
+        ui::hint(
+            "they are found by their words alone; change the documents, or lower `max_tokens` under [segment] of the \
+             base: the next ingest tries them again",
+        );
     }
     if written {
         let file = format!("written to knowledge/{base}.toml: embedder = \"{target}\"");
