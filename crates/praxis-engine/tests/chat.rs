@@ -108,6 +108,51 @@ async fn equal_seeds_give_equal_answers_and_other_seeds_others() {
 }
 
 #[tokio::test]
+async fn biased_tokens_are_forced_and_banned_and_constraints_outrank_them() {
+    let Some(engine) = common::smollm2(ChatOptions::default()) else {
+        return;
+    };
+    let text = "Name a colour.";
+    let tokens = |text: &str| engine.text_tokens(text).unwrap();
+    let [blue] = tokens(" blue")[..] else {
+        panic!("it is one token");
+    };
+    let forced = Sampling {
+        temperature: Some(1.0),
+        logit_bias: [(blue, 100.0)].into(),
+        ..greedy(3)
+    };
+    let whole = answer(&engine, request(text, forced)).await;
+    assert_eq!(whole.text, " blue blue blue");
+    // Of those that are left, the likeliest; without it the next.
+    let plain = answer(&engine, request(text, greedy(1))).await.text;
+    let banned = Sampling {
+        logit_bias: tokens(&plain).into_iter().map(|t| (t, -100.0)).collect(),
+        ..greedy(1)
+    };
+    assert_ne!(answer(&engine, request(text, banned)).await.text, plain);
+    let both = [tokens("yes"), tokens("no")].concat();
+    let held = ChatRequest {
+        constraint: Some(Constraint::Choice(vec!["yes".into(), "no".into()])),
+        ..request(
+            text,
+            Sampling {
+                logit_bias: both.into_iter().map(|t| (t, -100.0)).collect(),
+                ..greedy(8)
+            },
+        )
+    };
+    let word = answer(&engine, held).await.text;
+    assert!(word == "yes" || word == "no", "{word:?}");
+    let unknown = Sampling {
+        logit_bias: [(u32::MAX, 1.0)].into(),
+        ..greedy(1)
+    };
+    let error = refusal(&engine, request(text, unknown)).await;
+    assert!(error.to_string().contains("logit_bias"), "{error}");
+}
+
+#[tokio::test]
 async fn max_tokens_and_stop_strings_end_an_answer() {
     let Some(engine) = common::smollm2(ChatOptions::default()) else {
         return;

@@ -70,8 +70,9 @@ impl Plan {
                 room / 1_000_000
             ))
         };
-        if let Some(tokens) = options.cache_tokens {
-            return Err(too_much("cache_tokens", tokens.max(context)));
+        // A smaller one than the window is not what does not fit.
+        if let Some(tokens) = options.cache_tokens.filter(|tokens| *tokens > fits) {
+            return Err(too_much("cache_tokens", tokens));
         }
         let fitting = Self {
             context: context.min(fits),
@@ -127,6 +128,11 @@ mod tests {
             ((Some(4096), None), Some(5000), of(4096, 5000)),
             ((Some(4096), None), Some(4000), Err("context_length")),
             ((Some(200), None), Some(300), of(200, 300)),
+            ((None, Some(100)), Some(3000), of(3000, 3000)),
+            ((None, Some(3000)), Some(3000), of(3000, 3000)),
+            ((None, Some(100)), Some(300), Err("context_length")),
+            ((Some(4096), Some(100)), Some(4000), Err("context_length")),
+            ((Some(4096), Some(5000)), Some(4500), Err("cache_tokens")),
         ] {
             match (plan(asked, room), wanted) {
                 (Ok(plan), Ok(wanted)) => assert_eq!(plan, wanted, "{asked:?} {room:?}"),

@@ -426,7 +426,8 @@ impl ChatModel for ChatEngine {
         request: ChatRequest,
         cancel: CancellationToken,
     ) -> Result<ChatStream, ModelError> {
-        validate(&request.sampling, request.top_logprobs)?;
+        let tokens = self.handle.model.tokenizer.len();
+        validate(&request.sampling, request.top_logprobs, tokens)?;
         if request.messages.iter().any(Message::has_media) {
             let model = request.model;
             return Err(ModelError::TextOnly { model });

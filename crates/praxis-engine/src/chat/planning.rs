@@ -121,11 +121,11 @@ pub(super) struct Share {
     pub(super) tokens: usize,
 }
 
-/// Whether one pass brings a request to its first token, so that answers in progress wait for it,
-/// since it would wait for them otherwise.
+/// Whether one pass brings a request that somebody waits for to its first token, so that answers in
+/// progress wait for it, since it would wait for them otherwise.
 pub(super) fn holds_up(pace: &Pace, readers: &[Reader]) -> bool {
     let first = readers.iter().min_by_key(|reader| reader.rank());
-    first.is_some_and(|reader| reader.left <= pace.within(&SHORT))
+    first.is_some_and(|reader| !reader.batch && reader.left <= pace.within(&SHORT))
 }
 
 /// What the next pass reads of prompts, oldest requests first. Whoever has least left goes before

@@ -137,9 +137,6 @@ impl Config {
                 )));
             }
         }
-        if query_heads.checked_mul(head_dim).is_none() {
-            return Err(file.damaged(format!("{query_heads} heads of {head_dim} values")));
-        }
         if optional("expert_count")?.is_some_and(|n| n > 0) {
             return Err(file.unsupported("a mixture of experts"));
         }

@@ -1,7 +1,7 @@
 //! The inputs that wait for an encoder, bounded. Whoever waits for an answer (a search, a rerank) goes before what is
 //! embedded in bulk, which counts as having come half a minute later, so that it is never put off for ever. A call has its
-//! place from its beginning to its end; one for which there is none is told when to come again, and inputs that waited
-//! too long are given up. Left out: what is computed of them ([`super::worker`]).
+//! place from its beginning to its end; one for which there is none is told when to come again, and one that somebody
+//! waits for and that is not begun within a minute is given up. Left out: what is computed of them ([`super::worker`]).
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ const CALLS: usize = 256;
 /// How much later a batch job counts as having come.
 const BATCH_WAITS: Duration = Duration::from_secs(30);
 
-/// How long a job that somebody waits for may wait.
+/// How long a call that somebody waits for may wait until it is begun.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a caller gets.
@@ -28,6 +28,8 @@ pub(super) struct Job<I, O> {
     pub(super) size: usize,
     pub(super) priority: Priority,
     pub(super) came: Instant,
+    /// Whether its call begins with it. What comes behind waits for the call's own inputs as well.
+    pub(super) first: bool,
     /// Closed where the caller has gone away: the job is then skipped.
     pub(super) reply: oneshot::Sender<Outputs<O>>,
 }
@@ -42,7 +44,8 @@ impl<I, O> Job<I, O> {
     }
 
     fn is_late(&self, now: Instant) -> bool {
-        self.priority == Priority::Interactive && now.duration_since(self.came) >= PATIENCE
+        let waited = now.duration_since(self.came);
+        self.first && self.priority == Priority::Interactive && waited >= PATIENCE
     }
 }
 
@@ -225,6 +228,7 @@ mod tests {
             size,
             priority,
             came: Instant::now() - Duration::from_secs(ago),
+            first: true,
             reply,
         };
         (job, answer)
@@ -281,10 +285,14 @@ mod tests {
         let (late, mut late_answer) = job((1, 1), 1, Interactive, 61);
         let (gone, answer) = job((2, 1), 1, Interactive, 0);
         let (patient, _patient_answer) = job((3, 1), 1, Batch, 61);
+        let (mut begun, _begun_answer) = job((4, 1), 1, Interactive, 61);
+        begun.first = false;
         drop(answer);
-        for job in [late, gone, patient] {
+        for job in [late, gone, patient, begun] {
             queue.push(job);
         }
+        let left = names(&queue.wait(MOST));
+        assert_eq!(left, [4], "what was begun of a call is not thrown away");
         assert_eq!(names(&queue.wait(MOST)), [3]);
         let told = late_answer.try_recv().unwrap();
         assert!(matches!(told, Err(ModelError::Timeout(_))), "{told:?}");

@@ -70,8 +70,8 @@ impl<I: Send + Sync + 'static, O: Send + 'static> Worker<I, O> {
     /// The outputs of all inputs, in order. Other callers' jobs come in between.
     ///
     /// # Errors
-    /// [`ModelError::RateLimited`] where too many calls wait already, [`ModelError::Timeout`] where inputs that somebody
-    /// waits for were not begun for a minute, [`ModelError::Internal`] where one of them cannot be computed.
+    /// [`ModelError::RateLimited`] where too many calls wait already, [`ModelError::Timeout`] where a call that somebody
+    /// waits for was not begun for a minute, [`ModelError::Internal`] where one of its inputs cannot be computed.
     pub(super) async fn compute(
         &self,
         priority: Priority,
@@ -84,6 +84,7 @@ impl<I: Send + Sync + 'static, O: Send + 'static> Worker<I, O> {
         // One part is computed while the next one waits, so that the thread never idles.
         let mut waiting: Option<oneshot::Receiver<Outputs<O>>> = None;
         loop {
+            let first = waiting.is_none();
             let next = self.part(&mut inputs).map(|(inputs, size)| {
                 let (reply, answer) = oneshot::channel();
                 self.queue.push(Job {
@@ -91,6 +92,7 @@ impl<I: Send + Sync + 'static, O: Send + 'static> Worker<I, O> {
                     size,
                     priority,
                     came: Instant::now(),
+                    first,
                     reply,
                 });
                 answer
@@ -231,6 +233,7 @@ mod tests {
                     size: 1,
                     priority: Priority::Interactive,
                     came: Instant::now(),
+                    first: true,
                     reply,
                 }
             });

@@ -156,13 +156,14 @@ fn answers_wait_for_a_short_prompt_and_not_for_a_long_one() {
     assert!(holds_up(&pace, &[reader(0, 4000), reader(1, 90)]));
     assert!(!holds_up(&pace, &[reader(0, 4000), reader(1, 130)]));
     assert!(!holds_up(&pace, &[]));
-    // What nobody waits for goes behind, so it is nothing to wait for.
+    // What nobody waits for is nothing to wait for.
     let batch = Reader {
         batch: true,
         ..reader(1, 90)
     };
     assert!(!holds_up(&pace, &[reader(0, 4000), batch]));
-    assert!(holds_up(&pace, &[batch]));
+    assert!(!holds_up(&pace, &[batch]));
+    assert!(holds_up(&pace, &[batch, reader(2, 100)]));
     let readers = [reader(0, 4000), reader(1, 90)];
     assert_eq!(plan(&pace, Answers::Waiting, &readers), [(0, 32), (1, 90)]);
 }

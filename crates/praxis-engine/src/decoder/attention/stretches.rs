@@ -21,6 +21,10 @@ pub(super) const STRETCH: usize = 4;
 /// Tasks for each thread that keep all threads busy to the end, or nearly so.
 const ENOUGH: usize = 4;
 
+/// Numbers that the stretches of a layer may come to, 64 MiB of them: one answer's next token is far
+/// below, and the queries of a long prompt's piece keep threads busy without.
+const MOST: usize = 16 << 20;
+
 thread_local! {
     /// What the stretches of a layer came to, kept because it is needed all the time.
     static SUMS: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
@@ -29,7 +33,11 @@ thread_local! {
 /// Whether threads would wait for each other if every task were computed by one of them.
 pub(super) fn are_worth_it(tasks: &[Task<'_>]) -> bool {
     let threads = rayon::current_num_threads();
-    threads > 1 && tasks.len() < ENOUGH * threads && tasks.iter().any(is_divisible)
+    if threads == 1 || tasks.len() >= ENOUGH * threads {
+        return false;
+    }
+    let divisible = tasks.iter().filter(|task| is_divisible(task));
+    (1..=MOST).contains(&divisible.map(numbers).sum::<usize>())
 }
 
 /// Whether the task has stretches that can be computed apart; the matrix unit's have not.
@@ -42,6 +50,11 @@ pub(super) fn size(task: &Task<'_>) -> usize {
     task.rows() * (task.heads.dim + 2)
 }
 
+/// Numbers that all stretches of the task come to.
+fn numbers(task: &Task<'_>) -> usize {
+    task.stretches() * size(task)
+}
+
 /// Computes the tasks, those with long sequences stretch by stretch.
 pub(super) fn share(tasks: &[Task<'_>]) {
     let (divided, whole): (Vec<&Task<'_>>, Vec<&Task<'_>>) =
@@ -51,7 +64,7 @@ pub(super) fn share(tasks: &[Task<'_>]) {
         .into_iter()
         .map(|task| {
             let first = len;
-            len += task.stretches() * size(task);
+            len += numbers(task);
             (task, first)
         })
         .collect();
@@ -74,7 +87,7 @@ pub(super) fn share(tasks: &[Task<'_>]) {
         .into_par_iter()
         .map(|(task, first)| Merge {
             task: *task,
-            sums: &sums[first..first + task.stretches() * size(task)],
+            sums: &sums[first..first + numbers(task)],
         })
         .for_each(simd::run);
     SUMS.set(memory);

@@ -5,7 +5,7 @@
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::stretches::{Merge, Stretch, size};
+use super::stretches::{Merge, Stretch, are_worth_it, size};
 use super::*;
 use crate::decoder::{BlockPool, CacheShape};
 
@@ -271,5 +271,44 @@ fn tokens_that_begin_a_stretch_do_not_change_those_before_them() {
             attend(asked, &[span], LAYER, heads, &mut out);
             assert_eq!(out, whole[range], "token {token}");
         }
+    }
+}
+
+#[test]
+fn stretches_are_shared_as_long_as_what_they_come_to_is_little() {
+    let heads = Heads {
+        queries: 32,
+        keys: 4,
+        dim: 128,
+    };
+    let case = Case::random(heads, 1, 1, &mut StdRng::seed_from_u64(4));
+    let pool = crate::cpu::pool("test", 16).unwrap();
+    let mut numbers = [0.0_f32];
+    let out = &Disjoint::new(&mut numbers);
+    for (position, tokens, wanted) in [
+        (0, 1, false),
+        (131_071, 1, true),
+        (4096, 16, true),
+        (1 << 20, 16, false),
+    ] {
+        let span = &Span {
+            position,
+            tokens,
+            ..case.span()
+        };
+        let task = |head| Task {
+            amx: None,
+            queries: &case.queries,
+            span,
+            first: 0,
+            last: tokens,
+            layer: LAYER,
+            head,
+            heads,
+            out,
+        };
+        let tasks: Vec<Task<'_>> = (0..heads.keys).map(task).collect();
+        let found = pool.install(|| are_worth_it(&tasks));
+        assert_eq!(found, wanted, "{tokens} tokens behind {position}");
     }
 }
