@@ -8,12 +8,22 @@ if [ ! -e ../shared/data/xquad-en-dev.json ]; then
     echo "SKIPPED: no sentences in ../shared/data" >&2
     exit 0
 fi
+missing=()
 for program in espeak-ng flite ffmpeg; do
-    command -v "$program" >/dev/null || sudo -n apt-get install -y -q "$program" || apt-get install -y -q "$program"
+    has "$program" || missing+=("$program")
 done
+if [ ${#missing[@]} -gt 0 ]; then
+    heading "Installing ${missing[*]}"
+    as_root=()
+    [ "$(id -u)" = 0 ] || as_root=(sudo -n)
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+scripts/setup.sh bench
 release_build bench_speech
 target/release/praxis models pull whisper-base --quiet
-model="${PRAXIS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/praxis}/models/whisper-base"
+model="$(target/release/praxis models info whisper-base --json |
+    python3 -c 'import json, sys; print(json.load(sys.stdin)["path"])')"
 python=target/bench-speech-venv/bin/python
 [ -x "$python" ] || python3 -m venv target/bench-speech-venv
 "$python" -m pip install --quiet --disable-pip-version-check faster-whisper==1.2.1

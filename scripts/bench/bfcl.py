@@ -31,8 +31,8 @@ from pathlib import Path
 
 import jsonschema
 
-from quality import PRAXIS, ROOT, serving
-from run import processor
+from quality import ROOT, serving
+from run import model_path, processor
 
 MODEL = "qwen2.5-coder-1.5b-instruct"
 FILES = {
@@ -149,8 +149,7 @@ def praxis():
 
 @contextmanager
 def llama(server: str, concurrency: int):
-    info = [PRAXIS, "models", "info", MODEL, "--json"]
-    model = Path(json.loads(subprocess.check_output(info))["path"]) / "model.gguf"
+    model = model_path(MODEL)
     threads = len(os.sched_getaffinity(0))
     command = [server, "-m", model, "--jinja", "-np", concurrency, "-c", concurrency * 8192]
     command += ["-t", threads, "--port", PORT]

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from quality import PRAXIS, ROOT, praxis, start
+from quality import PRAXIS, ROOT, start
 from run import processor
 
 PROGRAMS = ROOT / "target/gateway-bench/release"

@@ -761,6 +761,11 @@ fn merged(base: &Sampling, over: &Sampling) -> Sampling {
         } else {
             over.stop.clone()
         },
+        logit_bias: if over.logit_bias.is_empty() {
+            base.logit_bias.clone()
+        } else {
+            over.logit_bias.clone()
+        },
     }
 }
 

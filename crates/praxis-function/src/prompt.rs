@@ -404,6 +404,7 @@ impl File<'_> {
             seed: config.seed,
             max_tokens: config.max_output_tokens,
             stop: config.stop_sequences,
+            ..Sampling::default()
         }
     }
 

@@ -132,8 +132,8 @@ fn refused(error: CallError) -> ModelError {
     ModelError::Limited(Box::new(error))
 }
 
-/// What of a request a model reads beside its messages. The schemas of tools have many short texts, which are one to who
-/// judges them.
+/// What of a request a model reads beside the texts of its messages. The schemas of tools have many short texts, which
+/// are one to who judges them; so are a schema of the answer with what it is called, and the names of who wrote messages.
 fn beside(request: &ChatRequest) -> Value {
     let mut all = Vec::new();
     for tool in &request.tools {
@@ -142,12 +142,19 @@ fn beside(request: &ChatRequest) -> Value {
     }
     match &request.constraint {
         None | Some(Constraint::JsonObject) => {}
-        Some(Constraint::JsonSchema(schema)) => all.push(Value::String(schema.to_string())),
+        Some(Constraint::JsonSchema(schema)) => {
+            let form = &request.extras.form;
+            let told = form.name.iter().chain(&form.description).cloned();
+            let told: Vec<String> = told.chain([schema.to_string()]).collect();
+            all.push(json!(told.join("\n")));
+        }
         Some(Constraint::Regex(text) | Constraint::Grammar(text)) => all.push(json!(text)),
         Some(Constraint::Choice(texts)) => all.push(json!(texts.join("\n"))),
     }
-    if let Some(purpose) = &request.extras.form.description {
-        all.push(json!(purpose));
+    let names = request.messages.iter().filter_map(|m| m.name.as_deref());
+    let names: Vec<&str> = names.collect();
+    if !names.is_empty() {
+        all.push(json!(names.join("\n")));
     }
     if let Layout::Infill { suffix } = &request.layout {
         all.push(json!(suffix));
@@ -338,4 +345,35 @@ fn chunk(event: CallEvent, calls: &mut usize) -> Option<ChatChunk> {
         | CallEvent::Concluded { .. }
         | CallEvent::Cited { .. } => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use praxis_core::chat::{Extras, Form};
+
+    use super::*;
+
+    #[test]
+    fn names_that_a_client_chooses_are_judged_too() {
+        let by = |name: &str| Message {
+            name: Some(name.to_owned()),
+            ..Message::user("Hi")
+        };
+        let form = Form {
+            name: Some("answer".to_owned()),
+            description: Some("What it is for.".to_owned()),
+            ..Form::default()
+        };
+        let request = ChatRequest {
+            messages: vec![by("ann"), Message::user("Hi"), by("bo")],
+            constraint: Some(Constraint::JsonSchema(json!({}))),
+            extras: Extras {
+                form,
+                ..Extras::default()
+            },
+            ..ChatRequest::default()
+        };
+        let expected = json!(["answer\nWhat it is for.\n{}", "ann\nbo"]);
+        assert_eq!(beside(&request), expected);
+    }
 }
