@@ -313,6 +313,7 @@ impl App {
         );
         let files = Arc::new(files);
         let (embedders, rerankers) = (Arc::clone(&gateway), Arc::clone(&gateway));
+        let paid = Arc::clone(&gateway);
         let approvals = StoreApprovals::new(store.clone(), Arc::new(|| now_ms() * 1000));
         let knowledge = Knowledge::open(
             state,
@@ -327,7 +328,8 @@ impl App {
         .with_models(
             gateway.clone(),
             Arc::new(move |name: &str| rerankers.reranker(name)),
-        );
+        )
+        .with_paid_embedders(Arc::new(move |name, cx| paid.embedder_for(name, cx)));
         let knowledge = Arc::new(knowledge);
         let vector_stores =
             VectorStores::open(Arc::clone(&knowledge), Arc::clone(&files), now_s).await?;

@@ -21,6 +21,8 @@ use super::*;
 struct Server {
     _dir: tempfile::TempDir,
     routes: TowerToHyperService<Router>,
+    /// Those for requests that run.
+    places: Places,
     seen: Arc<Seen>,
 }
 
@@ -49,12 +51,15 @@ async fn server() -> Server {
     let shown = Arc::clone(&seen);
     let route =
         move |Path(kind): Path<String>, body: String| answer(Arc::clone(&shown), kind, body);
+    let idempotency = Idempotency::new(store);
+    let places = idempotency.0.running.clone();
     let router = Router::new()
         .route("/v1/{kind}", post(route.clone()).get(route))
-        .layer(from_fn_with_state(Idempotency::new(store), once));
+        .layer(from_fn_with_state(idempotency, once));
     Server {
         _dir: dir,
         routes: TowerToHyperService::new(router),
+        places,
         seen,
     }
 }
@@ -230,6 +235,36 @@ async fn a_stream_that_breaks_off_is_not_kept() {
         }
         assert!(piece.contains(&format!("{run}: a")), "{piece}");
     }
+}
+
+#[tokio::test]
+async fn a_caller_with_many_requests_leaves_places_for_others() {
+    let server = server().await;
+    let many: Vec<_> = (0..RUNNING / 2)
+        .map(|_| server.places.take(Some("ann")).unwrap())
+        .collect();
+    let by = |name: &str| {
+        let mut request = request("/v1/made", Some("k"), "a");
+        let caller = Caller {
+            name: Some(name.to_owned()),
+            clearance: Clearance::Full,
+        };
+        request.extensions_mut().insert(Admitted(caller));
+        request
+    };
+    let refused = server.send(by("ann")).await;
+    assert_eq!(
+        (refused.status, refused.retry_after.as_deref()),
+        (429, Some("1"))
+    );
+    assert!(
+        refused.body.contains("128 of the 256 places"),
+        "{refused:?}"
+    );
+    assert_eq!(server.send(by("bob")).await.status, 201);
+    drop(many);
+    assert_eq!(server.send(by("ann")).await.status, 201);
+    assert!(server.places.are_free());
 }
 
 #[tokio::test]

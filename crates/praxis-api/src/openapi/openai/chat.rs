@@ -5,6 +5,7 @@ mod shapes;
 use serde_json::{Value, json};
 
 use self::shapes::{answer, chunk, extension, message, usage};
+use super::biases;
 use super::responses::FILES;
 use crate::openapi::operation::{FUNCTIONS, Operation};
 use crate::openapi::schemas::{Schemas, says};
@@ -40,10 +41,10 @@ pub(super) fn describe(to: &mut Writer) {
                 "Answer a conversation",
                 "By a model, or by a function (`function:NAME`), which retrieves, cites and keeps its scope as on the \
                  command line. With `stream: true` the answer comes as server-sent events. Fields that would change \
-                 the answer and are not supported are refused by name: `functions`, `function_call`, `logit_bias`, \
-                 `audio`, `modalities`, `moderation`, `prediction`, `web_search_options`, and `store: true`. All \
-                 other fields that are not listed here are ignored. Providers that have no word for a field do not \
-                 get it; the trace says so.",
+                 the answer and are not supported are refused by name: `functions`, `function_call`, `audio`, \
+                 `modalities`, `moderation`, `prediction`, `web_search_options`, and `store: true`. All other fields \
+                 that are not listed here are ignored. Providers that have no word for a field do not get it, or \
+                 refuse it where the answer would be another one; the trace says so.",
             )
             .takes(body, &[
                 (
@@ -260,6 +261,11 @@ fn request(schemas: &mut Schemas) -> Value {
             "Is subtracted once for each token that has occurred; 0 is off.",
         ),
         says("seed", "Equal seeds give equal answers of a local model."),
+        says(
+            "logit_bias",
+            "What is added to the logits of tokens, by their ids: -100 bans a token, 100 lets no other be chosen.",
+        )
+        .within(biases()),
         says(
             "n",
             "How many choices are made, each an answer of its own; of a function one.",

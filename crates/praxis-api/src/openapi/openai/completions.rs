@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{kind, traced};
+use super::{biases, kind, traced};
 use crate::openapi::operation::Operation;
 use crate::openapi::schemas::{Schemas, says};
 use crate::openapi::shape::{
@@ -122,8 +122,9 @@ fn request(schemas: &mut Schemas) -> Value {
         says("stream_options", "What a stream tells beside the answer."),
         says(
             "logit_bias",
-            "It is not supported: an empty object, or nothing.",
-        ),
+            "What is added to the logits of tokens, by their ids: -100 bans a token, 100 lets no other be chosen.",
+        )
+        .within(biases()),
         says(
             "user",
             "Who asks, as the client calls them; limits may hold for each user.",

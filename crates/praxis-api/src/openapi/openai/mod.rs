@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use super::Writer;
 use super::shape::{self, has, kind, may, object, open_object, text, texts, with};
+use crate::routes::bias::{MAX_BIAS, MAX_BIASED};
 
 /// What every answer of a model is in.
 const OK: &str = "The answer.";
@@ -68,6 +69,15 @@ fn deleted(name: &str) -> Value {
 /// Facts that a client keeps with something.
 fn metadata() -> Value {
     with(texts(), json!({ "maxProperties": 16 }))
+}
+
+/// Within which limits a client says what is added to logits.
+fn biases() -> Value {
+    json!({
+        "maxProperties": MAX_BIASED,
+        "propertyNames": { "pattern": "^[0-9]{1,9}$" },
+        "additionalProperties": { "type": "number", "minimum": -MAX_BIAS, "maximum": MAX_BIAS },
+    })
 }
 
 /// What Praxis adds to answers that need not be a function's.

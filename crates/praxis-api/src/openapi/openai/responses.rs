@@ -67,7 +67,8 @@ fn asked(to: &mut Writer, request: Value, response: &Value, event: &Value) {
                 "Answer, and keep the answer",
                 "By a model, or by a function (`function:NAME`). What it goes on from is a `conversation`, or a \
                  `previous_response_id`. With `stream: true` the answer comes as server-sent events. `prompt`, \
-                 `context_management` and `moderation` are refused; other fields that are not listed are ignored.",
+                 `context_management`, `moderation` and `personality` are refused; other fields that are not listed \
+                 are ignored.",
             )
             .takes(request.clone(), &[
                 ("a question", json!({ "model": "function:answer", "input": "Who may borrow books?" })),
