@@ -109,6 +109,7 @@ put_to() {
         these=fuzzing
         round=$((round + 1))
     done
+    [ "$done" -ge "$wanted" ] || fail "$done of $wanted requests of $name were sent in $rounds rounds"
     total=$((total + done))
 }
 

@@ -1,7 +1,7 @@
 """OpenAI's description of its API, reduced to what this server serves: reduce.py OPENAI.yaml SERVED.json
 
 Writes the document to standard output, in JSON. OpenAI describes no errors, so each operation gets OpenAI's own shape
-of them for all other statuses.
+of them for all other statuses. Where it contradicts OpenAI's API, it is put right.
 """
 
 import json
@@ -33,6 +33,35 @@ def references(value):
             yield tuple(reference.split("/")[2:4])
         for inner in value.values():
             yield from references(inner)
+
+
+def unmapped(value):
+    """Drops discriminators without a mapping: their values would be names of schemas, which the API never sends."""
+    if isinstance(value, list):
+        for inner in value:
+            unmapped(inner)
+    if isinstance(value, dict):
+        if "mapping" not in value.get("discriminator", {"mapping": {}}):
+            del value["discriminator"]
+        for inner in value.values():
+            unmapped(inner)
+
+
+def corrected(document):
+    """Puts right where OpenAI's description contradicts OpenAI's API, and itself."""
+    # What may be uploaded is not all among what may come back.
+    uploaded = document["components"]["schemas"]["CreateFileRequest"]["properties"]["purpose"]["enum"]
+    file = document["components"]["schemas"]["OpenAIFile"]["properties"]["purpose"]["enum"]
+    file.extend(purpose for purpose in uploaded if purpose not in file)
+    # A file's bytes are called a text in JSON, and nothing is said of streams of completions.
+    given = {key: document["paths"][path][method]["responses"]["200"]["content"] for key, path, method in (
+        ("file", "/files/{file_id}/content", "get"),
+        ("completion", "/completions", "post"),
+    )}
+    given["file"].clear()
+    given["file"]["application/octet-stream"] = {}
+    given["completion"]["text/event-stream"] = {}
+    unmapped(document)
 
 
 def main():
@@ -73,6 +102,7 @@ def main():
         "paths": paths,
         "components": components,
     }
+    corrected(document)
     json.dump(document, sys.stdout)
 
 
