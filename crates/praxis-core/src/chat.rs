@@ -62,6 +62,13 @@ pub struct Sampling {
     pub logit_bias: BTreeMap<u32, f32>,
 }
 
+impl Sampling {
+    /// The largest bias of a token, either way.
+    pub const MAX_BIAS: f32 = 100.0;
+    /// The most tokens that have one.
+    pub const MAX_BIASED: usize = 1024;
+}
+
 /// What a chat model is asked.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChatRequest {

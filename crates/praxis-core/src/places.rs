@@ -47,6 +47,17 @@ pub enum NoPlace {
 }
 
 impl NoPlace {
+    /// Why whoever has `own` places gets no further one of `most`, of which so many are taken; `None` where it gets one.
+    /// Who has no name has no share: `own` is `None`.
+    pub fn of(most: usize, taken: usize, own: Option<usize>) -> Option<Self> {
+        let free = most.saturating_sub(taken);
+        match own {
+            _ if free == 0 => Some(Self::Full { most }),
+            Some(own) if own >= free => Some(Self::Share { own, most }),
+            _ => None,
+        }
+    }
+
     /// As its caller reads it, where places are for such things: `transcripts`.
     pub fn told(self, things: &str) -> String {
         match self {
@@ -73,14 +84,9 @@ impl Places {
     /// That there is none, or that the caller has its share.
     pub fn take(&self, caller: Option<&str>) -> Result<Place, NoPlace> {
         let mut taken = self.lock();
-        let most = self.0.most;
-        let free = most.saturating_sub(taken.all);
-        let own = caller.and_then(|name| taken.by.get(name));
-        let own = own.copied().unwrap_or_default();
-        if free > 0 && caller.is_some_and(named) && own >= free {
-            return Err(NoPlace::Share { own, most });
-        }
-        self.taken_by(&mut taken, caller)
+        let name = caller.filter(|name| named(name));
+        let own = name.map(|name| taken.by.get(name).copied().unwrap_or_default());
+        self.taken_by(&mut taken, caller, own)
     }
 
     /// The same for what had a place before and lost it through no fault of its caller, whose share does not count.
@@ -88,7 +94,7 @@ impl Places {
     /// # Errors
     /// That there is none.
     pub fn take_again(&self, caller: Option<&str>) -> Result<Place, NoPlace> {
-        self.taken_by(&mut self.lock(), caller)
+        self.taken_by(&mut self.lock(), caller, None)
     }
 
     /// Whether none is free.
@@ -101,10 +107,14 @@ impl Places {
         self.lock().all == 0
     }
 
-    fn taken_by(&self, taken: &mut Taken, caller: Option<&str>) -> Result<Place, NoPlace> {
-        let most = self.0.most;
-        if taken.all >= most {
-            return Err(NoPlace::Full { most });
+    fn taken_by(
+        &self,
+        taken: &mut Taken,
+        caller: Option<&str>,
+        own: Option<usize>,
+    ) -> Result<Place, NoPlace> {
+        if let Some(none) = NoPlace::of(self.0.most, taken.all, own) {
+            return Err(none);
         }
         let caller: Option<Arc<str>> = caller.filter(|name| named(name)).map(Arc::from);
         taken.all += 1;

@@ -14,10 +14,9 @@ use crate::constraint::Mask;
 const MAX_TOP_LOGPROBS: u8 = 20;
 /// A generous bound; OpenAI allows four.
 const MAX_STOPS: usize = 64;
-/// The largest bias, either way.
-const MAX_BIAS: f32 = 100.0;
-/// The most tokens that have one.
-const MAX_BIASED: usize = 1024;
+/// The bounds of biases.
+const MAX_BIAS: f32 = Sampling::MAX_BIAS;
+const MAX_BIASED: usize = Sampling::MAX_BIASED;
 /// What the largest bias is: more than any logits differ by, so that it bans or forces at any temperature, and finite, so
 /// that among banned tokens there is still a choice where a constraint leaves no others.
 const DECISIVE: f32 = 10_000.0;

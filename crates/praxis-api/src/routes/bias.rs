@@ -3,15 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use praxis_core::Sampling;
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
 
-/// The largest bias, either way: -100 bans a token, 100 lets no other be chosen.
-pub(crate) const MAX_BIAS: f64 = 100.0;
-
-/// The most tokens that have one.
-pub(crate) const MAX_BIASED: usize = 1024;
+/// The bounds of biases, as the numbers of JSON are.
+pub(crate) const MAX_BIAS: f64 = Sampling::MAX_BIAS as f64;
+pub(crate) const MAX_BIASED: usize = Sampling::MAX_BIASED;
 
 /// The biases of a request.
 ///

@@ -13,7 +13,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use praxis_core::{ChatChunk, ModelError, Priority};
+use praxis_core::{ChatChunk, ModelError, NoPlace, Priority};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
@@ -180,19 +180,17 @@ impl State {
     /// is one.
     fn refusal(&self, places: usize, caller: &Caller) -> Option<String> {
         let all = self.waiting.len() + self.coming.len();
-        let free = places.saturating_sub(all);
-        if free == 0 {
-            return Some(format!("{all} requests already wait for this model"));
-        }
-        caller.as_ref()?;
-        let waiting = self.waiting.iter().map(|w| &w.caller);
-        let own = waiting.chain(&self.coming).filter(|other| *other == caller);
-        let own = own.count();
-        (own >= free).then(|| {
-            format!(
+        let own = caller.as_ref().map(|_| {
+            let waiting = self.waiting.iter().map(|w| &w.caller);
+            let own = waiting.chain(&self.coming).filter(|other| *other == caller);
+            own.count()
+        });
+        Some(match NoPlace::of(places, all, own)? {
+            NoPlace::Full { .. } => format!("{all} requests already wait for this model"),
+            NoPlace::Share { own, .. } => format!(
                 "{own} requests of this key already wait for this model; the other places are kept \
                  for others"
-            )
+            ),
         })
     }
 }
