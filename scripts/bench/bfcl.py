@@ -16,9 +16,7 @@ import argparse
 import copy
 import importlib.util
 import json
-import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -32,7 +30,7 @@ from pathlib import Path
 import jsonschema
 
 from quality import ROOT, serving
-from run import model_path, processor
+from run import llama_serving, model_path, processor
 
 MODEL = "qwen2.5-coder-1.5b-instruct"
 FILES = {
@@ -149,14 +147,7 @@ def praxis():
 
 @contextmanager
 def llama(server: str, concurrency: int):
-    model = model_path(MODEL)
-    threads = len(os.sched_getaffinity(0))
-    command = [server, "-m", model, "--jinja", "-np", concurrency, "-c", concurrency * 8192]
-    command += ["-t", threads, "--port", PORT]
-    log = subprocess.DEVNULL
-    process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log)
-    url = f"http://127.0.0.1:{PORT}"
-    try:
+    with llama_serving(server, model_path(MODEL), concurrency, 8192, PORT, "--jinja") as (process, url):
         for _ in range(600):
             try:
                 urllib.request.urlopen(f"{url}/health").close()
@@ -166,9 +157,6 @@ def llama(server: str, concurrency: int):
                     sys.exit("llama.cpp's server ended")
                 time.sleep(0.2)
         yield url
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def answered(name: str, category: str, entries: list, kinds: dict, url: str, concurrency: int) -> None:

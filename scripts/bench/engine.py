@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from load import RULES, Request
 from quality import DATA, praxis, start
-from run import CHAT_MODELS, RELEASE, SCRIPTS, measure, model_path, processor
+from run import CHAT_MODELS, RELEASE, SCRIPTS, llama_serving, measure, model_path, processor
 
 SERVED = CHAT_MODELS[-1]
 PORT = 18123
@@ -86,15 +86,10 @@ class Server(NamedTuple):
 @contextmanager
 def llama_server(program: Path, slots: int, window: int) -> Iterator[Server]:
     """llama.cpp's, for so many requests at a time of so many tokens."""
-    threads = len(os.sched_getaffinity(0))
-    command = [program, "-m", model_path(SERVED), "-np", slots, "-c", slots * window, "-t", threads, "--port", PORT]
+    model = model_path(SERVED)
     started = time.perf_counter()
-    process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield Server(process, f"http://127.0.0.1:{PORT}", started)
-    finally:
-        process.terminate()
-        process.wait()
+    with llama_serving(program, model, slots, window, PORT) as (process, url):
+        yield Server(process, url, started)
 
 
 @contextmanager

@@ -16,6 +16,8 @@ import random
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,6 +62,22 @@ def model_path(name: str) -> Path:
         sys.exit(f"{name} is not on this machine; run `praxis models pull {name}`")
     gguf = Path(path) / "model.gguf"
     return gguf if gguf.exists() else Path(path)
+
+
+@contextmanager
+def llama_serving(
+    program: Path | str, model: Path, slots: int, window: int, port: int, *flags: str
+) -> Iterator[tuple[subprocess.Popen, str]]:
+    """llama.cpp's server of a model file, for so many requests at a time of so many tokens: its process and its address.
+    It may be that it does not listen yet."""
+    threads = len(os.sched_getaffinity(0))
+    command = [program, "-m", model, "-np", slots, "-c", slots * window, "-t", threads, "--port", port, *flags]
+    process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process, f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def processor() -> str:
