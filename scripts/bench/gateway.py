@@ -5,7 +5,8 @@ target/bench/gateway.json. `make bench-gateway` runs it.
 usage: gateway.py --litellm PROGRAM [OPTION...]
 
 Requests for chat completions come at a constant rate from one program (`load` of scripts/bench/gateway) to a model that
-answers at once (`upstream`, the same): directly, through Praxis, and through litellm. Only one of them is asked at a
+answers at once (`upstream`, the same): directly, through Praxis, through litellm, and through nginx where it is
+installed, which passes on what it gets and so shows what any program in between costs. Only one of them is asked at a
 time, and all within the same minutes. A request's time counts from when it was due. What a gateway adds is the
 difference of the percentiles, each the median of the rounds.
 """
@@ -13,6 +14,7 @@ difference of the percentiles, each the median of the rounds.
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -58,6 +60,32 @@ LITELLM = """model_list:
       output_cost_per_token: 0.0000006
 general_settings:
   master_key: sk-master
+"""
+
+NGINX = """daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx.log;
+events {{ worker_connections 2048; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    upstream model {{ server 127.0.0.1:{upstream}; keepalive 256; }}
+    server {{
+        listen 127.0.0.1:{port};
+        keepalive_requests 100000000;
+        location / {{
+            proxy_pass http://model;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_buffering off;
+        }}
+    }}
+}}
 """
 
 
@@ -198,6 +226,21 @@ def start_litellm(program: Path, workers: int, folder: Path, upstream: int, cpus
             time.sleep(0.5)
     process.kill()
     sys.exit(f"litellm did not start:\n{log.read_text()[-2000:]}")
+
+
+def start_nginx(folder: Path, upstream: int, cpus: set[int]) -> Target:
+    config = folder / "nginx.conf"
+    config.write_text(NGINX.format(folder=folder, upstream=upstream, port=PORT))
+    with on(cpus):
+        process = subprocess.Popen(["nginx", "-p", folder, "-c", config])
+    for _ in range(100):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{PORT}/count").close()
+            return Target("nginx, 1 processor", f"http://127.0.0.1:{PORT}/v1", "any", process)
+        except OSError:
+            time.sleep(0.1)
+    process.kill()
+    sys.exit("nginx did not start")
 
 
 def load_command(target: Target, seconds: float, form: str, groups: list[tuple[str, str, float]]) -> list[str]:
@@ -471,6 +514,9 @@ def main() -> None:
                     theirs = start_litellm(options.litellm, workers, folder, upstream.port, cpus[which])
                     targets.append(theirs)
                 pairs.append((ours, theirs and theirs.name))
+            if shutil.which("nginx"):
+                targets.append(start_nginx(folder, upstream.port, cpus["one"]))
+                pairs.append((targets[-1].name, None))
             report(cpus, upstream, targets, pairs, options)
         finally:
             stop([target.process for target in targets if target.process] + [upstream.process])

@@ -117,6 +117,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("candle-nn", &["praxis-engine"]),
     ("llguidance", &["praxis-engine"]),
     ("tokenizers", &["praxis-engine"]),
+    ("rusqlite", &["praxis-store"]),
     ("sqlx", &["praxis-store", "praxis-sources", "praxis-tool"]),
     ("cap-std", &["praxis-tool"]),
     ("tantivy", &["praxis-knowledge"]),

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, Uri};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
@@ -87,33 +86,32 @@ impl Cors {
         }
     }
 
-    /// The router, with browsers told which pages may read its answers; their questions before a request are
-    /// answered without it.
-    pub(crate) fn over(&self, router: Router) -> Router {
+    /// What tells browsers which pages may read the answers of what it stands around; their questions before a request
+    /// are answered without it. None where no other site's pages may.
+    pub(crate) fn layer(&self) -> Option<CorsLayer> {
         let origins = match &self.origins {
-            Origins::None => return router,
+            Origins::None => return None,
             Origins::Listed(listed) => AllowOrigin::list(listed.iter().cloned()),
             Origins::Any => AllowOrigin::any(),
         };
         let exposed = EXPOSED.iter().copied().map(HeaderName::from_static);
-        router.layer(
-            CorsLayer::new()
-                .allow_origin(origins)
-                .allow_methods([
-                    Method::GET,
-                    Method::POST,
-                    Method::PUT,
-                    Method::PATCH,
-                    Method::DELETE,
-                ])
-                // SDKs send headers of their own, and more with each version (`x-stainless-...`). None of them lets
-                // a page do more but `authorization`, whose key it must know.
-                .allow_headers(AllowHeaders::mirror_request())
-                // A server on the user's own machine, called by a page from the Internet.
-                .allow_private_network(true)
-                .expose_headers(exposed.collect::<Vec<_>>())
-                .max_age(REMEMBERED),
-        )
+        let layer = CorsLayer::new()
+            .allow_origin(origins)
+            .allow_methods([
+                Method::GET,
+                Method::POST,
+                Method::PUT,
+                Method::PATCH,
+                Method::DELETE,
+            ])
+            // SDKs send headers of their own, and more with each version (`x-stainless-...`). None of them lets
+            // a page do more but `authorization`, whose key it must know.
+            .allow_headers(AllowHeaders::mirror_request())
+            // A server on the user's own machine, called by a page from the Internet.
+            .allow_private_network(true)
+            .expose_headers(exposed.collect::<Vec<_>>())
+            .max_age(REMEMBERED);
+        Some(layer)
     }
 }
 
@@ -147,12 +145,14 @@ fn read(origin: &str) -> Result<HeaderValue, InvalidOrigin> {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
     use axum::body::Body;
     use axum::http::{Request, StatusCode, header};
     use axum::response::Response;
     use axum::routing::post;
     use hyper::service::Service as _;
     use hyper_util::service::TowerToHyperService;
+    use tower::ServiceBuilder;
 
     use super::*;
 
@@ -160,7 +160,8 @@ mod tests {
 
     async fn answer(cors: &Cors, request: Request<Body>) -> Response {
         let router = Router::new().route("/v1/chat/completions", post(|| async { "said" }));
-        let service = TowerToHyperService::new(cors.over(router));
+        let around = ServiceBuilder::new().option_layer(cors.layer());
+        let service = TowerToHyperService::new(around.service(router));
         service.call(request).await.unwrap()
     }
 

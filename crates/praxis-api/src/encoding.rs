@@ -9,6 +9,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use praxis_core::ErrorCode;
+use tower::ServiceBuilder;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 use tower_http::decompression::RequestDecompressionLayer;
@@ -31,15 +32,17 @@ const TEXTS: &[&str] = &[
 
 /// The router, with its bodies packed and unpacked.
 pub(crate) fn over(router: Router) -> Router {
-    router
-        .layer(RequestDecompressionLayer::new())
-        .layer(middleware::from_fn(readable))
+    let around = ServiceBuilder::new()
         .layer(
             CompressionLayer::new()
                 // The processor has models to run.
                 .quality(CompressionLevel::Fastest)
                 .compress_when(SizeAbove::new(WORTH).and(is_text)),
         )
+        .layer(middleware::from_fn(readable))
+        .layer(RequestDecompressionLayer::new())
+        .service(router);
+    Router::new().fallback_service(around)
 }
 
 fn is_text(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {

@@ -32,6 +32,7 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware;
 use axum::routing::{get, post};
 use praxis_knowledge::Files;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -47,7 +48,9 @@ pub use responses::Responses;
 pub use server::{Bounds, Listening, Peer, Tls, TlsError, serve};
 #[cfg(unix)]
 pub use server::{Socket, SocketError};
-pub use state::{ApiState, AppInfo, EmbedderSource, ModelInfo, ModelList, TranscriberSource};
+pub use state::{
+    ApiState, AppInfo, EmbedderSource, ModelInfo, ModelList, Reach, TranscriberSource,
+};
 
 /// The most bytes of a request's body.
 const MAX_BODY: usize = 8 << 20;
@@ -65,10 +68,16 @@ pub fn router(state: ApiState) -> Router {
 pub fn router_with(state: ApiState, server: mcp::Server) -> Router {
     let (open, keyed) = (open().into_router(), keyed(&state).into_router());
     let keyed = keyed.merge(routes::later::routes());
-    // Who asks is known before: keys of two callers are two.
     let answers = idempotency::Idempotency::new(state.store.clone());
-    let keyed = keyed.layer(middleware::from_fn_with_state(answers, idempotency::once));
-    let keyed = keyed_by(&state, keyed.with_state(state.clone()));
+    let keyed = keyed.with_state(state.clone()).layer(
+        ServiceBuilder::new()
+            .layer(middleware::from_fn_with_state(
+                state.clone(),
+                guard::api_key,
+            ))
+            // Who asks is known before: keys of two callers are two.
+            .layer(middleware::from_fn_with_state(answers, idempotency::once)),
+    );
     let protocol = keyed_by(&state, mcp::router(&state, server));
     open.with_state(state).merge(keyed).merge(protocol)
 }
@@ -297,30 +306,36 @@ pub fn pages_keyed_by(state: &ApiState, router: Router) -> Router {
 }
 
 /// Wraps a router (the API's, or the API's and the console's) in what every request goes through.
+///
+/// axum copies what stands around a route for each request, and what stands within that once more at each
+/// [`Router::layer`]. So what needs to know the route is one layer, and all else stands around the router as a whole.
 pub fn hardened(state: &ApiState, router: Router) -> Router {
     let request_id = HeaderName::from_static("x-request-id");
     let router = router
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::wrong_method)
-        .layer(middleware::from_fn(refusals::in_our_words))
-        .layer(middleware::from_fn_with_state(
-            state.clone(),
-            guard::same_origin,
-        ))
-        .layer(middleware::from_fn(guard::measure))
-        .layer(DefaultBodyLimit::max(MAX_BODY));
-    // Bodies are unpacked outside of whoever reads them, so that limits count what comes out.
-    let router = encoding::over(router)
-        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE))
-        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(
+            ServiceBuilder::new()
+                .layer(DefaultBodyLimit::max(MAX_BODY))
+                .layer(middleware::from_fn(guard::measure))
+                .layer(middleware::from_fn_with_state(
+                    state.clone(),
+                    guard::same_origin,
+                ))
+                .layer(middleware::from_fn(refusals::in_our_words)),
+        );
+    let around = ServiceBuilder::new()
+        .layer(SetRequestIdLayer::new(request_id.clone(), MakeRequestUuid))
+        .layer(PropagateRequestIdLayer::new(request_id))
+        // Errors, too, must be readable for the pages that may call.
+        .option_layer(state.cors.layer())
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
-        ));
-    // Errors, too, must be readable for the pages that may call.
-    state
-        .cors
-        .over(router)
-        .layer(PropagateRequestIdLayer::new(request_id.clone()))
-        .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
+        ))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE))
+        // Bodies are unpacked outside of whoever reads them, so that limits count what comes out.
+        .service(encoding::over(router));
+    Router::new().fallback_service(around)
 }

@@ -1,5 +1,6 @@
 //! What handlers reach.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -54,9 +55,13 @@ pub struct AppInfo {
     pub suggestions: Vec<String>,
 }
 
-/// What handlers reach. Cloning is cheap.
+/// What handlers reach. Each request has copies of it, and they are cheap.
 #[derive(Clone)]
-pub struct ApiState {
+pub struct ApiState(Arc<Reach>);
+
+/// What an [`ApiState`] is made of.
+#[derive(Clone)]
+pub struct Reach {
     /// The application.
     pub app: Arc<AppInfo>,
     /// Chat models.
@@ -89,6 +94,20 @@ pub struct ApiState {
     pub cors: Cors,
     /// The metrics of this process.
     pub metrics: PrometheusHandle,
+}
+
+impl From<Reach> for ApiState {
+    fn from(reach: Reach) -> Self {
+        Self(Arc::new(reach))
+    }
+}
+
+impl Deref for ApiState {
+    type Target = Reach;
+
+    fn deref(&self) -> &Reach {
+        &self.0
+    }
 }
 
 impl ApiState {

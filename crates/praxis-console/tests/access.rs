@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::StreamExt;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use praxis_api::{Access, ApiState, AppInfo, Batches, Cors, Responses};
+use praxis_api::{Access, ApiState, AppInfo, Batches, Cors, Reach, Responses};
 use praxis_core::embed::{EmbedKind, TokenCounter, normalize};
 use praxis_core::trace::NoTrace;
 use praxis_core::{
@@ -184,7 +184,7 @@ async fn server() -> Server {
     let files = Arc::new(files);
     let vector_stores = VectorStores::open(knowledge.clone(), files.clone(), now_s);
     let batches = Batches::new(store.clone(), files.clone(), None, now_s);
-    let state = ApiState {
+    let state = ApiState::from(Reach {
         batches: Arc::new(batches),
         responses: Arc::new(Responses::new(store.clone(), now_s)),
         cors: Cors::default(),
@@ -201,7 +201,7 @@ async fn server() -> Server {
         sink: traces.clone(),
         access: Some(Arc::new(access)),
         metrics: PrometheusBuilder::new().build_recorder().handle(),
-    };
+    });
     let pages = praxis_console::router(state.clone());
     let router = praxis_api::hardened(&state, praxis_api::router(state.clone()).merge(pages));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -103,7 +103,7 @@ pub(crate) struct Account {
     target: Option<Arc<ChatTarget>>,
     began: Instant,
     /// What it is asked, for its tokens where the provider does not tell them.
-    request: ChatRequest,
+    request: Arc<ChatRequest>,
     /// What its attempts owe to providers.
     tries: Tries,
     /// The attempt that answers.
@@ -124,7 +124,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) fn open(model: &str, request: &ChatRequest, cx: &CallContext) -> Self {
+    pub(crate) fn open(model: &str, request: &Arc<ChatRequest>, cx: &CallContext) -> Self {
         let mut input = json!({ "messages": request.messages, "sampling": request.sampling });
         if let (Some(effort), Some(map)) = (request.reasoning_effort, input.as_object_mut()) {
             map.insert("reasoning_effort".to_owned(), effort.as_str().into());
@@ -148,7 +148,7 @@ impl Account {
             model: model.to_owned(),
             target: None,
             began: Instant::now(),
-            request: request.clone(),
+            request: Arc::clone(request),
             tries: Tries::default(),
             answered: None,
             bill: None,

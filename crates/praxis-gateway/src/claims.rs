@@ -85,14 +85,17 @@ impl Bill {
     pub(crate) async fn open(
         ledger: &Arc<dyn Ledger>,
         plan: &Plan,
-        request: &mut ChatRequest,
+        request: &mut Arc<ChatRequest>,
         cx: &CallContext,
     ) -> Result<Self, ModelError> {
         let claim = Claim::new(cx.payer(), cx.limits());
         if claim.limits.is_empty() {
             return Ok(Self::without_limits(ledger, claim));
         }
-        let longest = *request.sampling.max_tokens.get_or_insert(LONGEST_ANSWER);
+        let longest = request.sampling.max_tokens.unwrap_or(LONGEST_ANSWER);
+        if request.sampling.max_tokens.is_none() {
+            Arc::make_mut(request).sampling.max_tokens = Some(longest);
+        }
         let tools = serde_json::to_vec(&request.tools).map_or(0, |tools| tools.len());
         let form = serde_json::to_vec(&request.constraint).map_or(0, |form| form.len());
         let mut messages = 0;

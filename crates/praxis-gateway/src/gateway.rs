@@ -493,11 +493,11 @@ impl Gateway {
             targets: vec![Arc::clone(target)],
             hedge_after: None,
         };
-        let request = ChatRequest {
+        let request = Arc::new(ChatRequest {
             priority: Priority::Batch,
             caller: None,
             ..request.clone()
-        };
+        });
         // Its caller may be gone long before it has its answer.
         let cx = cx.quiet().with_cancel(CancellationToken::new());
         let mut account = Account::open(&shadow.model, &request, &cx);
@@ -562,6 +562,7 @@ impl ChatGateway for Gateway {
     ) -> Result<ChatStream, ModelError> {
         request.priority = request.priority.max(cx.priority());
         request.caller.clone_from(&cx.payer().key);
+        let mut request = Arc::new(request);
         let plan = self.plan(&request.model)?;
         let mut account = Account::open(self.meant(&request.model), &request, cx);
         if let Some(ledger) = self.ledger.get() {

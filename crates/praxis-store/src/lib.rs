@@ -96,6 +96,12 @@ pub enum StoreError {
     /// Retry, or mend the disk.
     #[error("the store failed: {0}")]
     Query(#[from] sqlx::Error),
+    /// The same of the ledger's connection.
+    #[error("the store failed: {0}")]
+    Ledger(#[from] rusqlite::Error),
+    /// Mend the system: it gives no thread.
+    #[error("the system gives no thread: {0}")]
+    Thread(std::io::Error),
     /// Mend the system: without random bytes no key can be made.
     #[error("the system gives no random bytes: {0}")]
     Random(getrandom::Error),
@@ -142,6 +148,8 @@ impl Store {
                 })
         };
         let quick = options.clone().synchronous(SqliteSynchronous::Normal);
+        // Whoever counts calls writes the log back, else the others do.
+        let quick = quick.pragma("wal_autocheckpoint", "0");
         let pool = usable(CONNECTIONS)
             .connect_with(options)
             .await

@@ -1,10 +1,13 @@
 //! The trace sink: spans go through a bounded queue to a task that writes them in batches, so that
-//! no call waits for the disk.
+//! no call waits for the disk. It writes at once where it last wrote some time ago, and else with all that comes until
+//! then: so a busy server makes one transaction of many calls, and what an idle one did can be read in the next moment.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use praxis_core::{Span, TraceSink};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use crate::Store;
 
@@ -13,6 +16,9 @@ const QUEUE: usize = 4096;
 
 /// Spans of one transaction.
 const BATCH: usize = 256;
+
+/// The shortest time from the end of a transaction that nobody waits for to the next.
+pub(crate) const PAUSE: Duration = Duration::from_millis(20);
 
 enum Item {
     Span(Box<Span>),
@@ -60,21 +66,37 @@ impl TraceSink for TraceWriter {
 }
 
 async fn write(store: Store, mut items: mpsc::Receiver<Item>) {
-    let mut batch = Vec::new();
-    while items.recv_many(&mut batch, BATCH).await > 0 {
-        let (mut spans, mut flushes) = (Vec::new(), Vec::new());
+    let (mut batch, mut spans, mut flushes) = (Vec::new(), Vec::new(), Vec::new());
+    let mut due = Instant::now();
+    loop {
+        let received = items.recv_many(&mut batch, BATCH - spans.len());
+        let is_due = match spans.is_empty() {
+            true => {
+                if received.await == 0 {
+                    return;
+                }
+                due <= Instant::now()
+            }
+            // Or nothing comes any more.
+            false => !matches!(timeout_at(due, received).await, Ok(1..)),
+        };
         for item in batch.drain(..) {
             match item {
                 Item::Span(span) => spans.push(*span),
                 Item::Flush(done) => flushes.push(done),
             }
         }
+        if !is_due && spans.len() < BATCH && flushes.is_empty() {
+            continue;
+        }
         if !spans.is_empty()
             && let Err(error) = store.put_spans(&spans).await
         {
             tracing::error!(%error, lost = spans.len(), "traces could not be stored");
         }
-        for done in flushes {
+        spans.clear();
+        due = Instant::now() + PAUSE;
+        for done in flushes.drain(..) {
             let _ = done.send(());
         }
     }

@@ -12,9 +12,15 @@ mod versions;
 use std::process::ExitCode;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 
 use crate::cli::Cli;
 use crate::ui::Failure;
+
+/// The C library's allocator keeps what many threads took and gave back: under an hour of mixed load the server grew to
+/// three times the memory that it had use for.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     // This program is also the first stage of its sandboxes: then it does not return.

@@ -19,6 +19,7 @@ use praxis_function::{ApplicationGuard, Deps, Functions, Known, Library, Moderat
 use serde_json::{Value, json};
 
 use crate::openapi::tests::server::Server;
+use crate::state::{ApiState, Reach};
 
 const MAIL: &str = "ann@example.com";
 const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
@@ -90,9 +91,12 @@ impl Guarded {
         let sources = [("ask.prompt".to_owned(), prompt.to_owned())].into();
         let library = Library::from_sources(&sources, "prompts", &known, &deps);
         let library = library.map_err(|found| format!("{found:?}")).unwrap();
-        server.state.chat = library.guarded(model.clone());
-        server.state.library = Arc::new(library);
-        server.state.sink = spans.clone();
+        server.state = ApiState::from(Reach {
+            chat: library.guarded(model.clone()),
+            library: Arc::new(library),
+            sink: spans.clone(),
+            ..Reach::clone(&server.state)
+        });
         Self {
             server,
             model,

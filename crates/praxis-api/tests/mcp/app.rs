@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use praxis_api::{Access, ApiState, AppInfo, Batches, Cors, Responses};
+use praxis_api::{Access, ApiState, AppInfo, Batches, Cors, Reach, Responses};
 use praxis_core::embed::TokenCounter;
 use praxis_core::function::now_ms;
 use praxis_core::trace::NoTrace;
@@ -304,7 +304,7 @@ pub async fn assemble(folder: &Path, content: Content) -> (ApiState, BTreeMap<St
         secrets.insert(name, secret.expose().to_owned());
     }
     let batches = Batches::new(store.clone(), files.clone(), access.clone(), now_s);
-    let state = ApiState {
+    let state = ApiState::from(Reach {
         app: Arc::new(content.app),
         chat: Arc::new(NoModel),
         transcribers: Arc::new(|_, _| none()),
@@ -321,7 +321,7 @@ pub async fn assemble(folder: &Path, content: Content) -> (ApiState, BTreeMap<St
         sink: Arc::new(NoTrace),
         access,
         metrics: PrometheusBuilder::new().build_recorder().handle(),
-    };
+    });
     (state, secrets)
 }
 

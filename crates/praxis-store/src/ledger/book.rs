@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use praxis_core::ledger::{Figures, MAX_AMOUNT, Per, What, Window};
 use praxis_core::{Claim, Limit, Refusal, Remaining, Spent, Subject};
-use sqlx::{Row as _, SqliteConnection};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rate::{Bucket, Budget, Left, Rate, Wait, settled};
 use crate::StoreError;
@@ -136,15 +136,15 @@ impl Book {
     ///
     /// # Errors
     /// Where the database fails.
-    pub(super) async fn take(
+    pub(super) fn take(
         &mut self,
-        tx: &mut SqliteConnection,
+        tx: &Connection,
         claim: &Claim,
     ) -> Result<Result<(Holding, Remaining), Refusal>, StoreError> {
         let mut wanted = Vec::with_capacity(claim.limits.len());
         for (subject, limit) in &claim.limits {
             let slot = Slot::of(subject, limit, self.now);
-            self.read(tx, &slot).await?;
+            self.read(tx, &slot)?;
             wanted.push((slot, limit));
         }
         Ok(self.decide(claim, &wanted))
@@ -222,14 +222,14 @@ impl Book {
     ///
     /// # Errors
     /// Where the database fails.
-    pub(super) async fn settle(
+    pub(super) fn settle(
         &mut self,
-        tx: &mut SqliteConnection,
+        tx: &Connection,
         holding: &Holding,
         spent: Option<&Spent>,
     ) -> Result<(), StoreError> {
         for held in &holding.0 {
-            self.read(tx, &held.slot).await?;
+            self.read(tx, &held.slot)?;
             let spent = match (spent, held.slot.what) {
                 (None, _) => 0,
                 (Some(_), What::Requests) => held.reserved,
@@ -246,49 +246,43 @@ impl Book {
     }
 
     /// Reads a row, unless it is here.
-    async fn read(&mut self, tx: &mut SqliteConnection, slot: &Slot) -> Result<(), StoreError> {
+    fn read(&mut self, tx: &Connection, slot: &Slot) -> Result<(), StoreError> {
         if self.rows.contains_key(slot) {
             return Ok(());
         }
+        let (subject, what) = (slot.subject.as_str(), slot.what.as_str());
         let row = match slot.place {
             Place::Rate { amount, seconds } => {
-                let row = sqlx::query(
+                let mut query = tx.prepare_cached(
                     "SELECT tat_us, tat_part, given_us, born_us FROM ledger_rates \
                      WHERE subject = ? AND what = ? AND every_s = ? AND amount = ?",
-                )
-                .bind(slot.subject.as_str())
-                .bind(slot.what.as_str())
-                .bind(whole(seconds))
-                .bind(whole(amount))
-                .fetch_optional(&mut *tx)
-                .await?;
-                let bucket = match row {
-                    Some(row) => Some(Bucket {
-                        tat_us: row.try_get(0)?,
-                        tat_part: row.try_get(1)?,
-                        given_us: row.try_get(2)?,
-                        born_us: row.try_get(3)?,
-                    }),
-                    None => None,
-                };
-                Row { bucket, used: None }
+                )?;
+                let key = params![subject, what, whole(seconds), whole(amount)];
+                let bucket = query.query_row(key, |row| {
+                    Ok(Bucket {
+                        tat_us: row.get(0)?,
+                        tat_part: row.get(1)?,
+                        given_us: row.get(2)?,
+                        born_us: row.get(3)?,
+                    })
+                });
+                Row {
+                    bucket: bucket.optional()?,
+                    used: None,
+                }
             }
             Place::Window { per, window } => {
-                let row = sqlx::query(
+                let mut query = tx.prepare_cached(
                     "SELECT used FROM ledger_windows \
                      WHERE subject = ? AND what = ? AND per = ? AND start_us = ?",
-                )
-                .bind(slot.subject.as_str())
-                .bind(slot.what.as_str())
-                .bind(per.to_string())
-                .bind(window.start_us)
-                .fetch_optional(&mut *tx)
-                .await?;
-                let used = match row {
-                    Some(row) => Some(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0)),
-                    None => None,
-                };
-                Row { bucket: None, used }
+                )?;
+                let key = params![subject, what, per.to_string(), window.start_us];
+                let used = query.query_row(key, |row| row.get::<_, i64>(0));
+                let used = used.optional()?;
+                Row {
+                    bucket: None,
+                    used: used.map(|used| u64::try_from(used).unwrap_or(0)),
+                }
             }
         };
         self.rows.insert(slot.clone(), (row, false));
@@ -299,42 +293,50 @@ impl Book {
     ///
     /// # Errors
     /// Where the database fails.
-    pub(super) async fn write(&self, tx: &mut SqliteConnection) -> Result<(), StoreError> {
+    pub(super) fn write(&self, tx: &Connection) -> Result<(), StoreError> {
         for (slot, (row, is_changed)) in &self.rows {
             if !is_changed {
                 continue;
             }
-            let query = match (slot.place, row.bucket, row.used) {
-                (Place::Rate { amount, seconds }, Some(bucket), _) => sqlx::query(
-                    "INSERT INTO ledger_rates \
-                     (subject, what, every_s, amount, tat_us, tat_part, given_us, born_us) \
-                     VALUES (?, ?, ?, ?, ?, ?, ?, ?) \
-                     ON CONFLICT (subject, what, every_s, amount) DO UPDATE SET \
-                     tat_us = excluded.tat_us, tat_part = excluded.tat_part, \
-                     given_us = excluded.given_us, born_us = excluded.born_us",
-                )
-                .bind(slot.subject.as_str())
-                .bind(slot.what.as_str())
-                .bind(whole(seconds))
-                .bind(whole(amount))
-                .bind(bucket.tat_us)
-                .bind(bucket.tat_part)
-                .bind(bucket.given_us)
-                .bind(bucket.born_us),
-                (Place::Window { per, window }, _, Some(used)) => sqlx::query(
-                    "INSERT INTO ledger_windows (subject, what, per, start_us, ends_us, used) \
-                     VALUES (?, ?, ?, ?, ?, ?) \
-                     ON CONFLICT (subject, what, per, start_us) DO UPDATE SET used = excluded.used",
-                )
-                .bind(slot.subject.as_str())
-                .bind(slot.what.as_str())
-                .bind(per.to_string())
-                .bind(window.start_us)
-                .bind(window.end_us)
-                .bind(whole(used)),
-                _ => continue,
-            };
-            query.execute(&mut *tx).await?;
+            let (subject, what) = (slot.subject.as_str(), slot.what.as_str());
+            match (slot.place, row.bucket, row.used) {
+                (Place::Rate { amount, seconds }, Some(bucket), _) => {
+                    let mut put = tx.prepare_cached(
+                        "INSERT INTO ledger_rates \
+                         (subject, what, every_s, amount, tat_us, tat_part, given_us, born_us) \
+                         VALUES (?, ?, ?, ?, ?, ?, ?, ?) \
+                         ON CONFLICT (subject, what, every_s, amount) DO UPDATE SET \
+                         tat_us = excluded.tat_us, tat_part = excluded.tat_part, \
+                         given_us = excluded.given_us, born_us = excluded.born_us",
+                    )?;
+                    put.execute(params![
+                        subject,
+                        what,
+                        whole(seconds),
+                        whole(amount),
+                        bucket.tat_us,
+                        bucket.tat_part,
+                        bucket.given_us,
+                        bucket.born_us,
+                    ])?;
+                }
+                (Place::Window { per, window }, _, Some(used)) => {
+                    let mut put = tx.prepare_cached(
+                        "INSERT INTO ledger_windows (subject, what, per, start_us, ends_us, used) \
+                         VALUES (?, ?, ?, ?, ?, ?) \
+                         ON CONFLICT (subject, what, per, start_us) DO UPDATE SET used = excluded.used",
+                    )?;
+                    put.execute(params![
+                        subject,
+                        what,
+                        per.to_string(),
+                        window.start_us,
+                        window.end_us,
+                        whole(used),
+                    ])?;
+                }
+                _ => {}
+            }
         }
         Ok(())
     }

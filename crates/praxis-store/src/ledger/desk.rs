@@ -1,19 +1,19 @@
 //! Transactions of the ledger: what is owed is settled, what is asked for is decided on, and all of it is written or
 //! none. Left out: who waits for it.
 
-use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use praxis_core::ledger::Day;
 use praxis_core::{CallError, LedgerError, Reserved, Spent, Subject, Ticket, ids};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
-use sqlx::{Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
+use rusqlite::{Connection, params};
 use tokio::sync::Mutex;
 
 use super::book::{Book, Holding};
+use super::checkpoint::connect;
 use super::usage::Uses;
-use super::{AGAIN, Answer, Asked, BATCH, Clock, Noted, QUEUE, Settlement};
+use super::{AGAIN, Answer, Asked, Clock, Noted, QUEUE, Settlement};
 use crate::StoreError;
 
 /// Settlements that are kept while the database fails; what is beyond stays counted as it was reserved.
@@ -50,8 +50,8 @@ struct Reservation {
 /// Where transactions are made.
 pub(super) struct Desk {
     /// None where the last transaction failed: nothing is known of its connection then.
-    connection: Option<SqliteConnection>,
-    options: SqliteConnectOptions,
+    connection: Option<Connection>,
+    path: PathBuf,
     /// The turn of those who write at each call.
     turn: Arc<Mutex<()>>,
     clock: Clock,
@@ -67,19 +67,14 @@ impl Desk {
     ///
     /// # Errors
     /// Where that fails.
-    pub(super) async fn open(
-        options: &SqliteConnectOptions,
+    pub(super) fn open(
+        path: PathBuf,
         turn: Arc<Mutex<()>>,
         clock: Clock,
     ) -> Result<Self, StoreError> {
-        let options = options
-            .clone()
-            .create_if_missing(false)
-            .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(PATIENCE);
         Ok(Self {
-            connection: Some(SqliteConnection::connect_with(&options).await?),
-            options,
+            connection: Some(connect(&path, PATIENCE)?),
+            path,
             turn,
             clock,
             owed: Vec::new(),
@@ -88,13 +83,18 @@ impl Desk {
         })
     }
 
+    /// Whether all that was handed in is in the database.
+    pub(super) fn owes_nothing(&self) -> bool {
+        self.owed.is_empty() && self.noted.is_empty()
+    }
+
     /// Decides on reservations and settles what is owed.
-    pub(super) async fn work(&mut self, mut asked: Vec<Asked>) {
+    pub(super) fn work(&mut self, mut asked: Vec<Asked>) {
         asked.retain(|one| !one.reply.is_closed());
-        if asked.is_empty() && self.owed.is_empty() && self.noted.is_empty() {
+        if asked.is_empty() && self.owes_nothing() {
             return;
         }
-        match self.attempt(&asked).await {
+        match self.attempt(&asked) {
             Ok(answers) => {
                 self.owed.clear();
                 self.noted.clear();
@@ -124,40 +124,37 @@ impl Desk {
     }
 
     /// Makes one transaction. Where it fails, its connection is given up, and with it what was done.
-    async fn attempt(&mut self, asked: &[Asked]) -> Result<Vec<Answer>, StoreError> {
-        let mut connection = match self.connection.take() {
+    fn attempt(&mut self, asked: &[Asked]) -> Result<Vec<Answer>, StoreError> {
+        let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => SqliteConnection::connect_with(&self.options).await?,
+            None => connect(&self.path, PATIENCE)?,
         };
         let turn = self.turn.clone();
         let answers = {
-            let _turn = turn.lock().await;
-            self.transact(&mut connection, asked).await?
+            let _turn = turn.blocking_lock();
+            self.transact(&connection, asked)?
         };
         self.connection = Some(connection);
         Ok(answers)
     }
 
-    async fn transact(
-        &mut self,
-        connection: &mut SqliteConnection,
-        asked: &[Asked],
-    ) -> Result<Vec<Answer>, StoreError> {
-        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
+    /// A transaction that ends where it is committed, or where its connection is given up.
+    fn transact(&mut self, tx: &Connection, asked: &[Asked]) -> Result<Vec<Answer>, StoreError> {
+        tx.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let now = (self.clock)().max(0);
         let (mut book, mut uses) = (Book::new(now), Uses::default());
         // Settlements first: what they give back is there for who asks now.
-        let mut open = take_open(&mut tx, &self.owed).await?;
         for settlement in &self.owed {
             let Some(reservation) = settlement.ticket.held::<Reservation>() else {
                 tracing::error!("a ticket of another ledger cannot be settled here");
                 continue;
             };
-            if !open.remove(&reservation.id) {
+            let mut close = tx.prepare_cached("DELETE FROM ledger_open WHERE id = ?")?;
+            if close.execute([&reservation.id])? == 0 {
                 continue;
             }
             let spent = settlement.spent.as_ref();
-            book.settle(&mut tx, &reservation.holding, spent).await?;
+            book.settle(tx, &reservation.holding, spent)?;
             if let Some(spent) = spent {
                 let day = Day::of(reservation.taken_us);
                 uses.add(day, &reservation.subjects, spent);
@@ -167,10 +164,9 @@ impl Desk {
         for Noted { subjects, spent } in &self.noted {
             uses.add(Day::of(now), subjects, spent);
         }
-        let mut opened = Vec::with_capacity(asked.len());
         let mut answers = Vec::with_capacity(asked.len());
         for Asked { claim, .. } in asked {
-            let answer = match book.take(&mut tx, claim).await? {
+            let answer = match book.take(tx, claim)? {
                 Ok((holding, remaining)) => {
                     let reservation = Reservation {
                         id: ids::generate("claim-"),
@@ -180,7 +176,9 @@ impl Desk {
                         tokens: claim.tokens,
                         micros: claim.money.0,
                     };
-                    opened.push(reservation.id.clone());
+                    let mut open =
+                        tx.prepare_cached("INSERT INTO ledger_open (id, taken_us) VALUES (?, ?)")?;
+                    open.execute(params![reservation.id, now])?;
                     Ok(Reserved {
                         ticket: Ticket::new(reservation),
                         remaining,
@@ -190,17 +188,15 @@ impl Desk {
             };
             answers.push(answer);
         }
-        book.write(&mut tx).await?;
-        uses.write(&mut tx).await?;
-        put_open(&mut tx, &opened, now).await?;
+        book.write(tx)?;
+        uses.write(tx)?;
         let is_due = now >= self.swept_us.saturating_add(HOUR_US);
         if is_due {
             for (sql, kept_us) in KEPT {
-                let before = now.saturating_sub(kept_us);
-                sqlx::query(sql).bind(before).execute(&mut *tx).await?;
+                tx.execute(sql, [now.saturating_sub(kept_us)])?;
             }
         }
-        tx.commit().await?;
+        tx.prepare_cached("COMMIT")?.execute([])?;
         if is_due {
             self.swept_us = now;
         }
@@ -208,22 +204,22 @@ impl Desk {
     }
 
     /// Settles what is owed still, as far as the database lets it.
-    pub(super) async fn close(mut self) {
+    pub(super) fn close(mut self) {
         for attempt in 0..LAST_TRIES {
-            if self.owed.is_empty() && self.noted.is_empty() {
+            if self.owes_nothing() {
                 break;
             }
             if attempt > 0 {
-                tokio::time::sleep(AGAIN).await;
+                std::thread::sleep(AGAIN);
             }
-            self.work(Vec::new()).await;
+            self.work(Vec::new());
         }
         if !self.owed.is_empty() {
             let lost = self.owed.len();
             tracing::error!(lost, "reservations stay counted in full");
         }
         if let Some(connection) = self.connection.take()
-            && let Err(error) = connection.close().await
+            && let Err((_, error)) = connection.close()
         {
             tracing::warn!(%error, "the ledger's connection did not close");
         }
@@ -241,41 +237,4 @@ fn report_excess(reservation: &Reservation, spent: &Spent) {
             "a call took more than was reserved for it; all of it is counted"
         );
     }
-}
-
-/// Takes the reservations of these settlements from those that are open; gives the ids of those that were.
-async fn take_open(
-    tx: &mut SqliteConnection,
-    owed: &[Settlement],
-) -> Result<HashSet<String>, StoreError> {
-    let held = owed.iter().filter_map(|s| s.ticket.held::<Reservation>());
-    let ids: Vec<&str> = held.map(|reservation| reservation.id.as_str()).collect();
-    let mut open = HashSet::new();
-    for some in ids.chunks(BATCH) {
-        let mut query = QueryBuilder::<Sqlite>::new("DELETE FROM ledger_open WHERE id IN (");
-        let mut list = query.separated(", ");
-        for id in some {
-            list.push_bind(*id);
-        }
-        query.push(") RETURNING id");
-        for row in query.build().fetch_all(&mut *tx).await? {
-            open.insert(row.try_get(0)?);
-        }
-    }
-    Ok(open)
-}
-
-async fn put_open(
-    tx: &mut SqliteConnection,
-    ids: &[String],
-    taken_us: i64,
-) -> Result<(), StoreError> {
-    for some in ids.chunks(BATCH) {
-        let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO ledger_open (id, taken_us) ");
-        query.push_values(some, |mut row, id| {
-            row.push_bind(id).push_bind(taken_us);
-        });
-        query.build().execute(&mut *tx).await?;
-    }
-    Ok(())
 }

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 
 use praxis_core::ledger::{Day, SubjectKind, UsageKind, user_prefix};
 use praxis_core::{Money, Spent, Subject, Usage};
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+use rusqlite::{Connection, params};
+use sqlx::{QueryBuilder, Row, Sqlite};
 
 use crate::{Store, StoreError};
 
@@ -188,10 +189,10 @@ impl Uses {
     ///
     /// # Errors
     /// Where the database fails.
-    pub(super) async fn write(&self, tx: &mut SqliteConnection) -> Result<(), StoreError> {
+    pub(super) fn write(&self, tx: &Connection) -> Result<(), StoreError> {
         let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         for (place, sum) in &self.0 {
-            sqlx::query(
+            let mut add = tx.prepare_cached(
                 "INSERT INTO usage_daily (day, kind, name, model, work, requests, failed, \
                  input_tokens, cached_tokens, output_tokens, audio_seconds, micros) \
                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
@@ -203,21 +204,21 @@ impl Uses {
                  output_tokens = usage_daily.output_tokens + excluded.output_tokens, \
                  audio_seconds = usage_daily.audio_seconds + excluded.audio_seconds, \
                  micros = usage_daily.micros + excluded.micros",
-            )
-            .bind(place.day.number())
-            .bind(place.kind)
-            .bind(&place.name)
-            .bind(&place.model)
-            .bind(place.work.as_str())
-            .bind(whole(sum.requests))
-            .bind(whole(sum.failed))
-            .bind(whole(sum.input_tokens))
-            .bind(whole(sum.cached_tokens))
-            .bind(whole(sum.output_tokens))
-            .bind(whole(sum.audio_seconds))
-            .bind(whole(sum.micros))
-            .execute(&mut *tx)
-            .await?;
+            )?;
+            add.execute(params![
+                place.day.number(),
+                place.kind,
+                place.name,
+                place.model,
+                place.work.as_str(),
+                whole(sum.requests),
+                whole(sum.failed),
+                whole(sum.input_tokens),
+                whole(sum.cached_tokens),
+                whole(sum.output_tokens),
+                whole(sum.audio_seconds),
+                whole(sum.micros),
+            ])?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use praxis_api::access::Holder;
-use praxis_api::{Access, ApiState, AppInfo, Batches, Cors, ModelInfo, Responses};
+use praxis_api::{Access, ApiState, AppInfo, Batches, Cors, ModelInfo, Reach, Responses};
 use praxis_core::function::now_ms;
 use praxis_core::{Caller, Clearance, Ledger, Secret, now_s};
 use praxis_gateway::KeyReference;
@@ -218,7 +218,7 @@ fn state(app: &App, access: Option<Arc<Access>>, cors: Cors) -> Result<ApiState,
     let transcribers = Arc::clone(&app.gateway);
     let (files, owners) = (Arc::clone(&app.files), access.clone());
     let batches = Batches::new(app.store.clone(), files, owners, now_s);
-    Ok(ApiState {
+    Ok(ApiState::from(Reach {
         app: Arc::new(AppInfo {
             title: info.title.clone().unwrap_or_else(|| app.project.name()),
             description: info.description.clone().unwrap_or_default(),
@@ -251,7 +251,7 @@ fn state(app: &App, access: Option<Arc<Access>>, cors: Cors) -> Result<ApiState,
         access,
         cors,
         metrics,
-    })
+    }))
 }
 
 /// The keys that the server takes, each with who has it.

@@ -206,3 +206,43 @@ async fn use_that_was_counted_before_kinds_is_that_of_completions() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_calls_took_is_counted_in_the_next_moment_where_nobody_asks_any_more() {
+    let (_dir, store) = store().await;
+    let ledger = store.ledger(clock(NOW).1).await.unwrap();
+    let today = Day::of(NOW);
+    let mut expected = 0;
+    // The first is counted at once, those after it after a pause; then the thread rests.
+    for count in [1, 5, 300] {
+        for _ in 0..count {
+            ledger.note(vec![], spent(1, 1, 1)).await;
+        }
+        expected += count;
+        let counted = async {
+            loop {
+                let group = UsageGroup::Total(None);
+                let sums = store.usage(today, today, &group, None, None).await.unwrap();
+                if sums.first().is_some_and(|sum| sum.requests == expected) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let counted = tokio::time::timeout(Duration::from_secs(30), counted).await;
+        assert!(counted.is_ok(), "{expected} calls are not counted");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_ledger_that_is_closed_is_let_go() {
+    let (_dir, store) = store().await;
+    let ledger = store.ledger(clock(NOW).1).await.unwrap();
+    ledger.close().await;
+    let again = async {
+        ledger.close().await;
+        ledger.flush().await;
+    };
+    let again = tokio::time::timeout(Duration::from_secs(30), again).await;
+    assert!(again.is_ok());
+}
