@@ -16,13 +16,13 @@ mod rate;
 mod usage;
 
 use std::sync::Arc;
-use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use praxis_core::{Claim, Ledger, LedgerError, Reserved, Spent, Subject, Ticket};
 use tokio::sync::oneshot;
 
+use self::checkpoint::Keeper;
 use self::desk::Desk;
 use self::queue::{Queue, Serving};
 use crate::writer::PAUSE;
@@ -64,15 +64,11 @@ impl Store {
         let (turn, queue) = (self.turn.clone(), Arc::<Queue>::default());
         let (opened, wait) = oneshot::channel();
         let served = Arc::clone(&queue);
-        let work = move || match Desk::open(path.clone(), turn.clone(), clock) {
+        let keeper = Keeper::start(path.clone(), turn.clone())?;
+        let work = move || match Desk::open(path, turn, clock) {
             Ok(desk) => {
-                // Dropped when this thread ends, which ends the other one.
-                let (_running, stop) = channel();
-                let keep = move || checkpoint::keep_short(&path, &turn, &stop);
-                let kept = thread::Builder::new().name("praxis-wal".to_owned());
-                let kept = kept.spawn(keep).map(|_| ()).map_err(StoreError::Thread);
-                let _ = opened.send(kept);
-                serve(desk, &served);
+                let _ = opened.send(Ok(()));
+                serve(desk, &keeper, &served);
             }
             Err(error) => {
                 let _ = opened.send(Err(error));
@@ -171,7 +167,7 @@ struct Noted {
 }
 
 /// Serves until it is closed.
-fn serve(mut desk: Desk, queue: &Queue) {
+fn serve(mut desk: Desk, keeper: &Keeper, queue: &Queue) {
     let serving = Serving(queue);
     // When what nobody waits for is written.
     let mut due = Instant::now();
@@ -180,6 +176,7 @@ fn serve(mut desk: Desk, queue: &Queue) {
         desk.owed.extend(batch.taken.settlements);
         desk.noted.extend(batch.taken.notes);
         desk.work(batch.asked);
+        keeper.look();
         due = Instant::now() + if desk.owes_nothing() { PAUSE } else { AGAIN };
         if batch.is_last {
             desk.close();
