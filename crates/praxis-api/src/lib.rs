@@ -68,17 +68,16 @@ pub fn router(state: ApiState) -> Router {
 pub fn router_with(state: ApiState, server: mcp::Server) -> Router {
     let (open, keyed) = (open().into_router(), keyed(&state).into_router());
     let keyed = keyed.merge(routes::later::routes());
+    // Behind the application's key, if it has one. `/healthz` and `/readyz` alone stay open.
+    let key = middleware::from_fn_with_state(state.clone(), guard::api_key);
     let answers = idempotency::Idempotency::new(state.store.clone());
     let keyed = keyed.with_state(state.clone()).layer(
         ServiceBuilder::new()
-            .layer(middleware::from_fn_with_state(
-                state.clone(),
-                guard::api_key,
-            ))
+            .layer(key.clone())
             // Who asks is known before: keys of two callers are two.
             .layer(middleware::from_fn_with_state(answers, idempotency::once)),
     );
-    let protocol = keyed_by(&state, mcp::router(&state, server));
+    let protocol = mcp::router(&state, server).layer(key);
     open.with_state(state).merge(keyed).merge(protocol)
 }
 
@@ -289,15 +288,7 @@ fn usage() -> Routes {
         .route("/v1/organization/costs", get(costs))
 }
 
-/// Puts a router behind the application's key, if it has one. `/healthz` alone stays open.
-fn keyed_by(state: &ApiState, router: Router) -> Router {
-    router.layer(middleware::from_fn_with_state(
-        state.clone(),
-        guard::api_key,
-    ))
-}
-
-/// The same for pages, which lead to the login page instead of answering with an error.
+/// Puts pages behind the application's key, if it has one; they lead to the login page instead of answering with an error.
 pub fn pages_keyed_by(state: &ApiState, router: Router) -> Router {
     router.layer(middleware::from_fn_with_state(
         state.clone(),

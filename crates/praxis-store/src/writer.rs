@@ -92,7 +92,7 @@ async fn write(store: Store, mut items: mpsc::Receiver<Item>) {
         if !spans.is_empty()
             && let Err(error) = store.put_spans(&spans).await
         {
-            tracing::error!(%error, lost = spans.len(), "traces could not be stored");
+            tracing::error!(%error, of = spans.len(), "spans could not be stored");
         }
         spans.clear();
         due = Instant::now() + PAUSE;

@@ -16,7 +16,7 @@ const MOST_TAKEN: usize = 64 * QUEUE;
 
 #[derive(Default)]
 pub(super) struct Queue {
-    waiting: Mutex<Waiting>,
+    state: Mutex<State>,
     /// Something came that the thread wants to know of.
     come: Condvar,
 }
@@ -31,7 +31,7 @@ impl Drop for Serving<'_> {
 }
 
 #[derive(Default)]
-struct Waiting {
+struct State {
     asked: Vec<Asked>,
     taken: Taken,
     /// Who waits until all of it is counted.
@@ -50,7 +50,6 @@ pub(super) struct Taken {
 }
 
 /// What the thread does next.
-#[derive(Default)]
 pub(super) struct Batch {
     pub(super) asked: Vec<Asked>,
     pub(super) taken: Taken,
@@ -66,8 +65,8 @@ impl Taken {
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands in what a call asks for.
@@ -178,7 +177,7 @@ impl Queue {
     }
 }
 
-impl Waiting {
+impl State {
     fn batch(&mut self) -> Batch {
         let asked = self.asked.len().min(BATCH);
         let is_last = self.is_closed && asked == self.asked.len();
