@@ -54,7 +54,7 @@ def limits() -> dict:
 
 def shares(most: dict, prefill: float, decode: float, work: dict) -> str:
     """How much of that a model reached."""
-    units = [("AMX bfloat16", "amx_tmac_s"), ("VNNI", "vnni_tmac_s")]
+    units = [("AMX bfloat16", "amx_tmac_s"), ("VNNI", "vnni_tmac_s"), ("AVX2 bytes", "avx2_tmac_s")]
     rate = prefill * work["products_per_token"] / 1e12
     said = [f"{rate:.2f} TMAC/s, {rate / most[key]:.0%} of {name}'s {most[key]:.2f}" for name, key in units if most[key]]
     read = decode * work["bytes_per_token"] / 1e9

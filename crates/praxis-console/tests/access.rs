@@ -165,7 +165,7 @@ async fn server() -> Server {
         functions: Functions::with_built_in(built_in),
         moderator: Arc::new(Moderator::new(None)),
     };
-    let traces = Arc::new(TraceWriter::start(store.clone()));
+    let traces = Arc::new(TraceWriter::start(&store).unwrap());
     let caller = |name: &str, labels: &[&str]| Caller {
         name: Some(name.to_owned()),
         clearance: Clearance::of(labels.iter().copied()),

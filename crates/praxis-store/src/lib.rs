@@ -11,6 +11,7 @@ mod batches;
 mod changes;
 mod contexts;
 mod conversations;
+mod direct;
 mod documents;
 mod feedback;
 mod files;
@@ -114,10 +115,7 @@ pub enum StoreError {
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: SqlitePool,
-    /// For what is written at each call and may be lost with the machine, though not with the process: one connection
-    /// that does not wait for the disk.
-    quick: SqlitePool,
-    /// Whose turn it is of those who write at each call: in SQLite they would wait for each other by sleeping.
+    /// Whose turn it is of those who write at each call (`direct`).
     turn: Arc<Mutex<()>>,
 }
 
@@ -138,19 +136,13 @@ impl Store {
             // A committed transaction survives `kill -9` and a crash of the machine.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(30));
-        // SQLite rolls back by itself where a disk is full, and the driver goes on to count the transaction.
-        let usable = |most| {
-            SqlitePoolOptions::new()
-                .max_connections(most)
-                .before_acquire(|connection, _| {
-                    let is_usable = !connection.is_in_transaction();
-                    Box::pin(async move { Ok(is_usable) })
-                })
-        };
-        let quick = options.clone().synchronous(SqliteSynchronous::Normal);
-        // Whoever counts calls writes the log back, else the others do.
-        let quick = quick.pragma("wal_autocheckpoint", "0");
-        let pool = usable(CONNECTIONS)
+        let pool = SqlitePoolOptions::new()
+            .max_connections(CONNECTIONS)
+            // SQLite rolls back by itself where a disk is full, and the driver goes on to count the transaction.
+            .before_acquire(|connection, _| {
+                let is_usable = !connection.is_in_transaction();
+                Box::pin(async move { Ok(is_usable) })
+            })
             .connect_with(options)
             .await
             .map_err(|source| StoreError::Open {
@@ -166,7 +158,6 @@ impl Store {
             })?;
         Ok(Self {
             pool,
-            quick: usable(1).connect_lazy_with(quick),
             turn: Arc::default(),
         })
     }

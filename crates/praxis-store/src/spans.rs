@@ -2,6 +2,7 @@
 
 use praxis_core::trace::{Span, SpanKind, SpanStatus};
 use praxis_core::{Caller, Money, SpanId, TraceId, Usage};
+use rusqlite::{Connection, params};
 use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
@@ -130,9 +131,6 @@ impl TraceFilter {
     }
 }
 
-/// Spans that one statement writes, which is a transaction.
-const AT_ONCE: usize = 16;
-
 /// Root spans with the sums of their traces; of a trace with several, the first.
 const HEADS: &str = "SELECT r.*, \
      (SELECT SUM(s.input_tokens) FROM spans s WHERE s.trace_id = r.trace_id) AS sum_in, \
@@ -143,50 +141,41 @@ const HEADS: &str = "SELECT r.*, \
      FROM spans r WHERE r.parent_id IS NULL AND NOT EXISTS (SELECT 1 FROM spans e \
      WHERE e.trace_id = r.trace_id AND e.parent_id IS NULL AND e.span_id < r.span_id)";
 
-impl Store {
-    /// Writes spans, so that they survive `kill -9` of the process; a crash of the machine may lose those of its last
-    /// moments. A few are one transaction: calls are admitted between two of them.
-    ///
-    /// # Errors
-    /// Where the database fails; then those before are written.
-    pub async fn put_spans(&self, spans: &[Span]) -> Result<(), StoreError> {
-        for some in spans.chunks(AT_ONCE) {
-            let _turn = self.turn.lock().await;
-            let statuses = some.iter().map(|span| serde_json::to_string(&span.status));
-            let statuses = statuses.collect::<Result<Vec<_>, _>>();
-            let statuses = statuses.map_err(|e| StoreError::Damaged(e.to_string()))?;
-            let callers = some.iter().map(|span| write_caller(span.caller.as_ref()));
-            let callers = callers.collect::<Result<Vec<_>, _>>()?;
-            let mut query = QueryBuilder::<Sqlite>::new(
-                "INSERT INTO spans (span_id, trace_id, parent_id, kind, name, started_ms, \
-                 duration_us, first_token_us, input, output, input_tokens, cached_tokens, \
-                 output_tokens, cost_micros, status, caller) ",
-            );
-            let rows = some.iter().zip(statuses).zip(callers);
-            query.push_values(rows, |mut row, ((span, status), caller)| {
-                row.push_bind(span.span_id.as_str())
-                    .push_bind(span.trace_id.as_str())
-                    .push_bind(span.parent_id.as_ref().map(SpanId::as_str))
-                    .push_bind(span.kind.as_str())
-                    .push_bind(&span.name)
-                    .push_bind(span.started_ms)
-                    .push_bind(span.duration_us)
-                    .push_bind(span.first_token_us)
-                    .push_bind(span.input.to_string())
-                    .push_bind(span.output.to_string())
-                    .push_bind(span.usage.input_tokens as i64)
-                    .push_bind(span.usage.cached_tokens as i64)
-                    .push_bind(span.usage.output_tokens as i64)
-                    .push_bind(span.cost.0)
-                    .push_bind(status)
-                    .push_bind(caller);
-            });
-            query.push(" ON CONFLICT DO NOTHING");
-            query.build().execute(&self.quick).await?;
-        }
-        Ok(())
-    }
+/// Writes a span, unless it is there.
+///
+/// # Errors
+/// Where the database fails.
+pub(crate) fn put_span(tx: &Connection, span: &Span) -> Result<(), StoreError> {
+    let status = serde_json::to_string(&span.status);
+    let status = status.map_err(|e| StoreError::Damaged(e.to_string()))?;
+    let mut put = tx.prepare_cached(
+        "INSERT INTO spans (span_id, trace_id, parent_id, kind, name, started_ms, duration_us, \
+         first_token_us, input, output, input_tokens, cached_tokens, output_tokens, cost_micros, \
+         status, caller) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+         ON CONFLICT DO NOTHING",
+    )?;
+    put.execute(params![
+        span.span_id.as_str(),
+        span.trace_id.as_str(),
+        span.parent_id.as_ref().map(SpanId::as_str),
+        span.kind.as_str(),
+        span.name,
+        span.started_ms,
+        span.duration_us,
+        span.first_token_us,
+        span.input.to_string(),
+        span.output.to_string(),
+        span.usage.input_tokens as i64,
+        span.usage.cached_tokens as i64,
+        span.usage.output_tokens as i64,
+        span.cost.0,
+        status,
+        write_caller(span.caller.as_ref())?,
+    ])?;
+    Ok(())
+}
 
+impl Store {
     /// The newest root spans that `reader` may see, each with the tokens and cost of its whole tree.
     ///
     /// # Errors

@@ -1,31 +1,41 @@
-//! The trace sink: spans go through a bounded queue to a task that writes them in batches, so that
-//! no call waits for the disk. It writes at once where it last wrote some time ago, and else with all that comes until
-//! then: so a busy server makes one transaction of many calls, and what an idle one did can be read in the next moment.
+//! The trace sink: spans go through a bounded queue to a thread that writes them in batches, so that no call waits for
+//! the disk. It writes at once where it last wrote some time ago, and else with all that comes until then: so a busy
+//! server makes one transaction of many calls, and what an idle one did can be read in the next moment. What is written
+//! survives `kill -9` of the process; a crash of the machine may lose that of its last moments.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use praxis_core::{Span, TraceSink};
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
 
-use crate::Store;
+use crate::direct::Direct;
+use crate::spans::put_span;
+use crate::{Store, StoreError};
 
 /// Spans that may wait to be written; more are dropped and counted.
 const QUEUE: usize = 4096;
 
-/// Spans of one transaction.
+/// What is taken from the queue at a time.
 const BATCH: usize = 256;
+
+/// Spans of one transaction: calls are admitted between two of them.
+const AT_ONCE: usize = 16;
 
 /// The shortest time from the end of a transaction that nobody waits for to the next.
 pub(crate) const PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a transaction waits for those of other processes.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 enum Item {
     Span(Box<Span>),
     Flush(oneshot::Sender<()>),
 }
 
-/// A [`TraceSink`] that writes to the store.
+/// A [`TraceSink`] that writes to the store. When it is dropped, what it was given is written still.
 #[derive(Debug)]
 pub struct TraceWriter {
     queue: mpsc::Sender<Item>,
@@ -33,14 +43,20 @@ pub struct TraceWriter {
 }
 
 impl TraceWriter {
-    /// Starts the writing task; must be called within a tokio runtime.
-    pub fn start(store: Store) -> Self {
+    /// Starts the thread that writes.
+    ///
+    /// # Errors
+    /// Where the system gives none.
+    pub fn start(store: &Store) -> Result<Self, StoreError> {
         let (queue, items) = mpsc::channel(QUEUE);
-        tokio::spawn(write(store, items));
-        Self {
+        let database = store.direct();
+        let thread = thread::Builder::new().name("praxis-traces".to_owned());
+        let write = move || write(&database, items);
+        thread.spawn(write).map_err(StoreError::Thread)?;
+        Ok(Self {
             queue,
             dropped: AtomicU64::new(0),
-        }
+        })
     }
 
     /// Waits until all spans recorded so far are written.
@@ -65,34 +81,32 @@ impl TraceSink for TraceWriter {
     }
 }
 
-async fn write(store: Store, mut items: mpsc::Receiver<Item>) {
+/// Writes what comes until nobody sends any more.
+fn write(database: &Direct, mut items: mpsc::Receiver<Item>) {
     let (mut batch, mut spans, mut flushes) = (Vec::new(), Vec::new(), Vec::new());
+    let mut connection = None;
     let mut due = Instant::now();
-    loop {
-        let received = items.recv_many(&mut batch, BATCH - spans.len());
-        let is_due = match spans.is_empty() {
-            true => {
-                if received.await == 0 {
-                    return;
-                }
-                due <= Instant::now()
+    while items.blocking_recv_many(&mut batch, BATCH) > 0 {
+        let pause = due.saturating_duration_since(Instant::now());
+        let is_waited_for = batch.iter().any(|item| matches!(item, Item::Flush(_)));
+        if !pause.is_zero() && !is_waited_for && batch.len() < BATCH {
+            thread::sleep(pause);
+            while batch.len() < BATCH
+                && let Ok(item) = items.try_recv()
+            {
+                batch.push(item);
             }
-            // Or nothing comes any more.
-            false => !matches!(timeout_at(due, received).await, Ok(1..)),
-        };
+        }
         for item in batch.drain(..) {
             match item {
-                Item::Span(span) => spans.push(*span),
+                Item::Span(span) => spans.push(span),
                 Item::Flush(done) => flushes.push(done),
             }
         }
-        if !is_due && spans.len() < BATCH && flushes.is_empty() {
-            continue;
-        }
-        if !spans.is_empty()
-            && let Err(error) = store.put_spans(&spans).await
-        {
-            tracing::error!(%error, of = spans.len(), "spans could not be stored");
+        for some in spans.chunks(AT_ONCE) {
+            if let Err(error) = put(database, &mut connection, some) {
+                tracing::error!(%error, of = some.len(), "spans could not be stored");
+            }
         }
         spans.clear();
         due = Instant::now() + PAUSE;
@@ -100,4 +114,26 @@ async fn write(store: Store, mut items: mpsc::Receiver<Item>) {
             let _ = done.send(());
         }
     }
+}
+
+/// Makes one transaction. Where it fails, its connection is given up, and with it what was done.
+fn put(
+    database: &Direct,
+    kept: &mut Option<Connection>,
+    spans: &[Box<Span>],
+) -> Result<(), StoreError> {
+    let connection = match kept.take() {
+        Some(connection) => connection,
+        None => database.connect(PATIENCE)?,
+    };
+    {
+        let _turn = database.turn();
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        for span in spans {
+            put_span(&connection, span)?;
+        }
+        connection.prepare_cached("COMMIT")?.execute([])?;
+    }
+    *kept = Some(connection);
+    Ok(())
 }

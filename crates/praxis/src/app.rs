@@ -299,7 +299,7 @@ impl App {
                 .with_help("check the folder's permissions and the free space")
         })?;
         let store = Store::open(&state.join("praxis.db")).await?;
-        let traces = Arc::new(TraceWriter::start(store.clone()));
+        let traces = Arc::new(TraceWriter::start(&store)?);
         let cache = Cache::open(None).map_err(|e| Failure::message(e.to_string()))?;
         let gateway = Arc::new(
             Gateway::new(project.config.gateway().rooted(&project.root), cache)

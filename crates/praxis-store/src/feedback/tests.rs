@@ -5,7 +5,7 @@ use praxis_core::trace::{SpanKind, SpanStatus};
 
 use super::*;
 use crate::spans::{TraceEnd, TraceFilter};
-use crate::tests::{span, store};
+use crate::tests::{put_spans, span, store};
 
 const NOW: i64 = 1_774_948_000_000;
 
@@ -42,7 +42,7 @@ async fn calls() -> (tempfile::TempDir, Store, [TraceId; 3]) {
     // A trace may have two roots; it is one trace all the same.
     let second = span(&traces[2], None, 2);
     let all = [own, child, failed, answer, second];
-    store.put_spans(&all).await.unwrap();
+    put_spans(&store, all).await;
     (dir, store, traces)
 }
 

@@ -2,16 +2,13 @@
 //! pages, and wait for the disk: a few milliseconds, in which no call is admitted. So those who write at each call leave
 //! it to a thread beside them, which holds them up for the very end of it alone.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
-use tokio::sync::Mutex;
-
 use crate::StoreError;
+use crate::direct::Direct;
 
 /// Bytes of the log from which on it is written back. Whoever appends to the log waits while the disk takes it: of 1, 4, 8
 /// and 32 MiB, 1 and 4 made the 99th percentile of transactions the shortest.
@@ -27,15 +24,15 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// That of the database at `path`, whose writers have turns.
+    /// That of a database.
     ///
     /// # Errors
     /// Where there is no thread.
-    pub(super) fn start(path: PathBuf, turn: Arc<Mutex<()>>) -> Result<Self, StoreError> {
-        let log = PathBuf::from(format!("{}-wal", path.display()));
+    pub(super) fn start(database: Direct) -> Result<Self, StoreError> {
+        let log = database.log();
         let (wake, woken) = sync_channel(1);
         let thread = thread::Builder::new().name("praxis-wal".to_owned());
-        let keep = move || keep(&path, &turn, &woken);
+        let keep = move || keep(&database, &woken);
         thread.spawn(keep).map_err(StoreError::Thread)?;
         Ok(Self { log, wake })
     }
@@ -49,20 +46,9 @@ impl Keeper {
     }
 }
 
-/// A connection to a database that is there, which waits so long for others. What it commits is in the operating
-/// system's hands; it does not write the log back.
-pub(super) fn connect(path: &Path, patience: Duration) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(patience)?;
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    Ok(connection)
-}
-
-fn keep(path: &Path, turn: &Mutex<()>, woken: &Receiver<()>) {
+fn keep(database: &Direct, woken: &Receiver<()>) {
     for () in woken {
-        if let Err(error) = write_back(path, turn) {
+        if let Err(error) = write_back(database) {
             tracing::warn!(%error, "the log of the store was not written back");
         }
     }
@@ -70,10 +56,10 @@ fn keep(path: &Path, turn: &Mutex<()>, woken: &Receiver<()>) {
 
 /// Writes all of the log back that is there, beside who writes; then what came meanwhile, which is little, while those
 /// who have turns wait.
-fn write_back(path: &Path, turn: &Mutex<()>) -> Result<(), StoreError> {
-    let connection = connect(path, PATIENCE)?;
+fn write_back(database: &Direct) -> Result<(), StoreError> {
+    let connection = database.connect(PATIENCE)?;
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
-    let _turn = turn.blocking_lock();
+    let _turn = database.turn();
     // Where somebody reads for longer, it is for the next time.
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     Ok(())
@@ -89,10 +75,9 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_long_log_is_written_back() {
         let (dir, store) = store().await;
-        let path = dir.path().join("praxis.db");
         let log = dir.path().join("praxis.db-wal");
-        let keeper = Keeper::start(path.clone(), store.turn.clone()).unwrap();
-        let connection = connect(&path, PATIENCE).unwrap();
+        let keeper = Keeper::start(store.direct()).unwrap();
+        let connection = store.direct().connect(PATIENCE).unwrap();
         connection.execute("CREATE TABLE t (x BLOB)", []).unwrap();
         let size = i64::try_from(LONG + 1).unwrap();
         let fill = "INSERT INTO t VALUES (zeroblob(?))";

@@ -1,20 +1,17 @@
 //! Transactions of the ledger: what is owed is settled, what is asked for is decided on, and all of it is written or
 //! none. Left out: who waits for it.
 
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use praxis_core::ledger::Day;
 use praxis_core::{CallError, LedgerError, Reserved, Spent, Subject, Ticket, ids};
 use rusqlite::{Connection, params};
-use tokio::sync::Mutex;
 
 use super::book::{Book, Holding};
-use super::checkpoint::connect;
 use super::usage::Uses;
 use super::{AGAIN, Answer, Asked, Clock, Noted, QUEUE, Settlement};
 use crate::StoreError;
+use crate::direct::Direct;
 
 /// Settlements that are kept while the database fails; what is beyond stays counted as it was reserved.
 const OWED: usize = 4 * QUEUE;
@@ -51,9 +48,7 @@ struct Reservation {
 pub(super) struct Desk {
     /// None where the last transaction failed: nothing is known of its connection then.
     connection: Option<Connection>,
-    path: PathBuf,
-    /// The turn of those who write at each call.
-    turn: Arc<Mutex<()>>,
+    database: Direct,
     clock: Clock,
     /// Settlements that are not in the database yet.
     pub(super) owed: Vec<Settlement>,
@@ -67,15 +62,10 @@ impl Desk {
     ///
     /// # Errors
     /// Where that fails.
-    pub(super) fn open(
-        path: PathBuf,
-        turn: Arc<Mutex<()>>,
-        clock: Clock,
-    ) -> Result<Self, StoreError> {
+    pub(super) fn open(database: Direct, clock: Clock) -> Result<Self, StoreError> {
         Ok(Self {
-            connection: Some(connect(&path, PATIENCE)?),
-            path,
-            turn,
+            connection: Some(database.connect(PATIENCE)?),
+            database,
             clock,
             owed: Vec::new(),
             noted: Vec::new(),
@@ -127,11 +117,11 @@ impl Desk {
     fn attempt(&mut self, asked: &[Asked]) -> Result<Vec<Answer>, StoreError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connect(&self.path, PATIENCE)?,
+            None => self.database.connect(PATIENCE)?,
         };
-        let turn = self.turn.clone();
+        let database = self.database.clone();
         let answers = {
-            let _turn = turn.blocking_lock();
+            let _turn = database.turn();
             self.transact(&connection, asked)?
         };
         self.connection = Some(connection);

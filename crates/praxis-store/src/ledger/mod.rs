@@ -2,17 +2,15 @@
 //! and settlements alike, into one `BEGIN IMMEDIATE` transaction, and decides on the rows that it reads there: so it
 //! is exact, and one transaction serves many calls. Left out: what limits are (`praxis_core::ledger`).
 //!
-//! The thread has a connection of its own, by rusqlite: each call waits for a reservation, and sqlx sends each statement
-//! to a thread and its answer back, which takes several times as long as the statement. The connection has
-//! `synchronous = NORMAL`: a committed reservation is in the operating system's hands and survives `kill -9` of the
-//! process, without a wait for the disk in each call. Only a crash of the machine can lose what was counted in its last
-//! moments: budgets may then be overrun by as much, and by no more.
+//! A committed reservation survives `kill -9` of the process (`direct`). Only a crash of the machine can lose what was
+//! counted in its last moments: budgets may then be overrun by as much, and by no more.
 
 mod book;
 mod checkpoint;
 mod desk;
 mod queue;
 mod rate;
+mod refused;
 mod usage;
 
 use std::sync::Arc;
@@ -25,6 +23,7 @@ use tokio::sync::oneshot;
 use self::checkpoint::Keeper;
 use self::desk::Desk;
 use self::queue::{Queue, Serving};
+use self::refused::Refused;
 use crate::writer::PAUSE;
 use crate::{Store, StoreError};
 
@@ -45,6 +44,8 @@ const AGAIN: Duration = Duration::from_millis(250);
 /// A [`Ledger`] on the store. Dropped or closed, it settles what it was given and ends its thread.
 pub struct StoreLedger {
     queue: Arc<Queue>,
+    refused: Refused,
+    clock: Clock,
 }
 
 impl std::fmt::Debug for StoreLedger {
@@ -60,12 +61,11 @@ impl Store {
     /// # Errors
     /// Where the database cannot be opened once more.
     pub async fn ledger(&self, clock: Clock) -> Result<StoreLedger, StoreError> {
-        let path = self.pool.connect_options().get_filename().to_owned();
-        let (turn, queue) = (self.turn.clone(), Arc::<Queue>::default());
+        let (database, queue) = (self.direct(), Arc::<Queue>::default());
         let (opened, wait) = oneshot::channel();
-        let served = Arc::clone(&queue);
-        let keeper = Keeper::start(path.clone(), turn.clone())?;
-        let work = move || match Desk::open(path, turn, clock) {
+        let (served, time) = (Arc::clone(&queue), Arc::clone(&clock));
+        let keeper = Keeper::start(database.clone())?;
+        let work = move || match Desk::open(database, time) {
             Ok(desk) => {
                 let _ = opened.send(Ok(()));
                 serve(desk, &keeper, &served);
@@ -77,7 +77,11 @@ impl Store {
         let thread = thread::Builder::new().name("praxis-ledger".to_owned());
         thread.spawn(work).map_err(StoreError::Thread)?;
         match wait.await {
-            Ok(opened) => opened.map(|()| StoreLedger { queue }),
+            Ok(opened) => opened.map(|()| StoreLedger {
+                queue,
+                refused: Refused::default(),
+                clock,
+            }),
             Err(_) => Err(StoreError::Damaged("the ledger did not begin".to_owned())),
         }
     }
@@ -93,6 +97,13 @@ impl StoreLedger {
     pub async fn close(&self) {
         self.queue.closed().await;
     }
+
+    /// A call never began.
+    fn take_back(&self, ticket: Ticket) {
+        let spent = None;
+        self.queue.settle(Settlement { ticket, spent });
+        self.refused.forget();
+    }
 }
 
 impl Drop for StoreLedger {
@@ -104,16 +115,24 @@ impl Drop for StoreLedger {
 #[async_trait::async_trait]
 impl Ledger for StoreLedger {
     async fn reserve(&self, claim: Claim) -> Result<Reserved, LedgerError> {
+        let seen = match self.refused.again(&claim, (self.clock)()) {
+            Ok(refusal) => return Err(LedgerError::Refused(refusal)),
+            Err(seen) => seen,
+        };
         let (reply, answer) = oneshot::channel();
         let claim = Box::new(claim);
         let asked = self.queue.ask(Asked { claim, reply });
         asked.map_err(LedgerError::Failed)?;
         let mut waiting = Waiting {
             answer,
-            queue: &self.queue,
+            ledger: self,
         };
         let answer = (&mut waiting.answer).await;
-        answer.unwrap_or_else(|_| Err(LedgerError::Failed(queue::closed())))
+        let answer = answer.unwrap_or_else(|_| Err(LedgerError::Failed(queue::closed())));
+        if let Err(LedgerError::Refused(refusal)) = &answer {
+            self.refused.keep(refusal, seen);
+        }
+        answer
     }
 
     async fn settle(&self, ticket: Ticket, spent: Spent) {
@@ -122,8 +141,7 @@ impl Ledger for StoreLedger {
     }
 
     async fn give_back(&self, ticket: Ticket) {
-        let spent = None;
-        self.queue.settle(Settlement { ticket, spent });
+        self.take_back(ticket);
     }
 
     async fn note(&self, subjects: Vec<Subject>, spent: Spent) {
@@ -134,15 +152,14 @@ impl Ledger for StoreLedger {
 /// A reservation that is waited for. Where nobody waits any more, what it brings is given back.
 struct Waiting<'a> {
     answer: oneshot::Receiver<Answer>,
-    queue: &'a Queue,
+    ledger: &'a StoreLedger,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.answer.close();
         if let Ok(Ok(Reserved { ticket, .. })) = self.answer.try_recv() {
-            let spent = None;
-            self.queue.settle(Settlement { ticket, spent });
+            self.ledger.take_back(ticket);
         }
     }
 }

@@ -9,6 +9,7 @@ use praxis_core::{Limit, Money, Payer, Refusal, Subject, Usage};
 use super::*;
 use crate::tests::store;
 
+mod refused;
 mod usage;
 
 /// A moment of the day 2026-03-31, 09:06:40 UTC.

@@ -2,7 +2,8 @@
 
 use axum::http::{Method, StatusCode};
 use praxis_core::trace::{Span, SpanKind, SpanStatus};
-use praxis_core::{Caller, Clearance, Money, SpanId, Usage};
+use praxis_core::{Caller, Clearance, Money, SpanId, TraceSink, Usage};
+use praxis_store::TraceWriter;
 
 use super::*;
 use crate::openapi::tests::server::Server;
@@ -39,7 +40,9 @@ async fn called(server: &Server) -> TraceId {
             clearance: Clearance::of(["hr"]),
         }),
     };
-    server.state.store.put_spans(&[span]).await.unwrap();
+    let traces = TraceWriter::start(&server.state.store).unwrap();
+    traces.record(span);
+    traces.flush().await;
     trace_id
 }
 
