@@ -16,7 +16,7 @@ Prints a table by kind of work, what was wrong, and last one line of JSON:
   refused, busy, late          prompts that were too long (400); requests without a place (429); deadlines (504)
   silent                       connections without a request, or with half of one
   kept, evicted                prompts whose common beginning was found in the cache, and was not
-  rss_*                        memory in the second quarter of the time, in the last, and the change in %
+  rss_*                        memory in the second quarter of the time and the last, its change in %, each twelfth
   stuck_slots, stuck_places    those that no request gets any more at the end; rest: whether nothing is computed then
   kinds                        answers, wrong ones, and seconds (median, 95 %) of each kind of work
 """
@@ -651,6 +651,7 @@ def main() -> None:
     quarter = max(1, len(seen) // 4)
     before, after = fmean(seen[quarter : 2 * quarter] or seen), fmean(seen[-quarter:])
     growth = after / before - 1
+    twelfths = [seen[i * len(seen) // 12 : (i + 1) * len(seen) // 12] for i in range(12)]
     kinds = soak.figures()
     print("| kind of work | answered | wrong | median | 95 % | |\n| --- | ---: | ---: | ---: | ---: | --- |")
     for kind, of in kinds.items():
@@ -660,6 +661,7 @@ def main() -> None:
     named = ["answered", "dropped", "left", "refused", "busy", "late", "silent", "kept", "evicted", "wrong"]
     figures = {name: soak.counts[name] for name in named}
     figures |= {"rss_start_mib": round(before), "rss_end_mib": round(after), "rss_change_pct": round(100 * growth, 1)}
+    figures |= {"rss_twelfths_mib": [round(fmean(some)) for some in twelfths if some]}
     figures |= {"stuck_slots": slots, "stuck_places": places, "rest": is_at_rest, "ended_with": stopped}
     print(json.dumps(figures | {"kinds": kinds}))
     if figures["wrong"] or growth > LEVEL or slots or places or not is_at_rest or stopped != 0:

@@ -27,8 +27,11 @@ const AT_ONCE: usize = 16;
 /// The shortest time from the end of a transaction that nobody waits for to the next.
 pub(crate) const PAUSE: Duration = Duration::from_millis(20);
 
-/// How long a transaction waits for those of other processes.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a transaction waits for those of other processes, and calls with it that are to be counted.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often it is tried.
+const TRIES: usize = 30;
 
 enum Item {
     Span(Box<Span>),
@@ -104,7 +107,9 @@ fn write(database: &Direct, mut items: mpsc::Receiver<Item>) {
             }
         }
         for some in spans.chunks(AT_ONCE) {
-            if let Err(error) = put(database, &mut connection, some) {
+            let mut put = || put(database, &mut connection, some);
+            let written = (1..TRIES).fold(put(), |written, _| written.or_else(|_| put()));
+            if let Err(error) = written {
                 tracing::error!(%error, of = some.len(), "spans could not be stored");
             }
         }

@@ -39,7 +39,6 @@ pub(crate) async fn readyz(State(state): State<ApiState>) -> Response {
 
 /// Prometheus text format.
 pub(crate) async fn metrics(State(state): State<ApiState>) -> impl IntoResponse {
-    state.metrics.run_upkeep();
     (
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
         state.metrics.render(),

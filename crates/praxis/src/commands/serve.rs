@@ -7,7 +7,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use praxis_api::access::Holder;
 use praxis_api::{Access, ApiState, AppInfo, Batches, Cors, ModelInfo, Reach, Responses};
 use praxis_core::function::now_ms;
@@ -25,6 +25,9 @@ use crate::ui::{self, BOLD, CYAN, DIM, Failure};
 
 /// How often it is noted when keys were last used.
 const NOTE_USES: Duration = Duration::from_secs(60);
+
+/// How often the samples of histograms are counted; until then each is kept.
+const COUNT_SAMPLES: Duration = Duration::from_secs(5);
 
 /// How long the reading of files may take to stop.
 const LAST_FILE: Duration = Duration::from_secs(10);
@@ -78,6 +81,7 @@ pub async fn run(app: &App, args: Serve, global: &Global) -> Result<(), Failure>
     let (batches, stopped) = (Arc::clone(&state.batches), cancel.clone());
     let batching = tokio::spawn(async move { batches.run(alone, stopped).await });
     let noting = access.map(|access| tokio::spawn(note_uses(access, cancel.clone())));
+    tokio::spawn(count_samples(state.metrics.clone(), cancel.clone()));
     let served = praxis_api::serve(places.listening, router, stop()).await;
     cancel.cancel();
     let _ = batching.await;
@@ -180,6 +184,14 @@ async fn ledger(app: &App) -> Result<Arc<StoreLedger>, Failure> {
     app.gateway
         .counts_in(Arc::clone(&ledger) as Arc<dyn Ledger>);
     Ok(ledger)
+}
+
+/// Keeps histograms small, also where nobody asks for the metrics.
+async fn count_samples(metrics: PrometheusHandle, stop: CancellationToken) {
+    let wait = || tokio::time::timeout(COUNT_SAMPLES, stop.cancelled());
+    while wait().await.is_err() {
+        metrics.run_upkeep();
+    }
 }
 
 /// Notes now and then, and at the end, when keys were last used.
