@@ -8,10 +8,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use praxis_core::{Span, TraceSink};
-use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::direct::Direct;
+use crate::direct::Transactions;
 use crate::spans::put_span;
 use crate::{Store, StoreError};
 
@@ -52,9 +51,9 @@ impl TraceWriter {
     /// Where the system gives none.
     pub fn start(store: &Store) -> Result<Self, StoreError> {
         let (queue, items) = mpsc::channel(QUEUE);
-        let database = store.direct();
+        let transactions = Transactions::of(store.direct(), PATIENCE);
         let thread = thread::Builder::new().name("praxis-traces".to_owned());
-        let write = move || write(&database, items);
+        let write = move || write(&transactions, items);
         thread.spawn(write).map_err(StoreError::Thread)?;
         Ok(Self {
             queue,
@@ -85,9 +84,8 @@ impl TraceSink for TraceWriter {
 }
 
 /// Writes what comes until nobody sends any more.
-fn write(database: &Direct, mut items: mpsc::Receiver<Item>) {
+fn write(transactions: &Transactions, mut items: mpsc::Receiver<Item>) {
     let (mut batch, mut spans, mut flushes) = (Vec::new(), Vec::new(), Vec::new());
-    let mut connection = None;
     let mut due = Instant::now();
     while items.blocking_recv_many(&mut batch, BATCH) > 0 {
         let pause = due.saturating_duration_since(Instant::now());
@@ -107,7 +105,8 @@ fn write(database: &Direct, mut items: mpsc::Receiver<Item>) {
             }
         }
         for some in spans.chunks(AT_ONCE) {
-            let mut put = || put(database, &mut connection, some);
+            let put =
+                || transactions.make(|tx| some.iter().try_for_each(|span| put_span(tx, span)));
             let written = (1..TRIES).fold(put(), |written, _| written.or_else(|_| put()));
             if let Err(error) = written {
                 tracing::error!(%error, of = some.len(), "spans could not be stored");
@@ -119,26 +118,4 @@ fn write(database: &Direct, mut items: mpsc::Receiver<Item>) {
             let _ = done.send(());
         }
     }
-}
-
-/// Makes one transaction. Where it fails, its connection is given up, and with it what was done.
-fn put(
-    database: &Direct,
-    kept: &mut Option<Connection>,
-    spans: &[Box<Span>],
-) -> Result<(), StoreError> {
-    let connection = match kept.take() {
-        Some(connection) => connection,
-        None => database.connect(PATIENCE)?,
-    };
-    {
-        let _turn = database.turn();
-        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        for span in spans {
-            put_span(&connection, span)?;
-        }
-        connection.prepare_cached("COMMIT")?.execute([])?;
-    }
-    *kept = Some(connection);
-    Ok(())
 }

@@ -11,7 +11,7 @@ use super::book::{Book, Holding};
 use super::usage::Uses;
 use super::{AGAIN, Answer, Asked, Clock, Noted, QUEUE, Settlement};
 use crate::StoreError;
-use crate::direct::Direct;
+use crate::direct::{Direct, Transactions};
 
 /// Settlements that are kept while the database fails; what is beyond stays counted as it was reserved.
 const OWED: usize = 4 * QUEUE;
@@ -46,9 +46,7 @@ struct Reservation {
 
 /// Where transactions are made.
 pub(super) struct Desk {
-    /// None where the last transaction failed: nothing is known of its connection then.
-    connection: Option<Connection>,
-    database: Direct,
+    transactions: Transactions,
     clock: Clock,
     /// Settlements that are not in the database yet.
     pub(super) owed: Vec<Settlement>,
@@ -63,9 +61,10 @@ impl Desk {
     /// # Errors
     /// Where that fails.
     pub(super) fn open(database: Direct, clock: Clock) -> Result<Self, StoreError> {
+        let transactions = Transactions::of(database, PATIENCE);
+        transactions.open()?;
         Ok(Self {
-            connection: Some(database.connect(PATIENCE)?),
-            database,
+            transactions,
             clock,
             owed: Vec::new(),
             noted: Vec::new(),
@@ -113,24 +112,15 @@ impl Desk {
         }
     }
 
-    /// Makes one transaction. Where it fails, its connection is given up, and with it what was done.
     fn attempt(&mut self, asked: &[Asked]) -> Result<Vec<Answer>, StoreError> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.database.connect(PATIENCE)?,
-        };
-        let database = self.database.clone();
-        let answers = {
-            let _turn = database.turn();
-            self.transact(&connection, asked)?
-        };
-        self.connection = Some(connection);
+        let made = self.transactions.make(|tx| self.decide(tx, asked));
+        let (answers, swept_us) = made?;
+        self.swept_us = swept_us;
         Ok(answers)
     }
 
-    /// A transaction that ends where it is committed, or where its connection is given up.
-    fn transact(&mut self, tx: &Connection, asked: &[Asked]) -> Result<Vec<Answer>, StoreError> {
-        tx.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    /// What is decided and written in one transaction: the answers, and when rows were forgotten last.
+    fn decide(&self, tx: &Connection, asked: &[Asked]) -> Result<(Vec<Answer>, i64), StoreError> {
         let now = (self.clock)().max(0);
         let (mut book, mut uses) = (Book::new(now), Uses::default());
         // Settlements first: what they give back is there for who asks now.
@@ -180,17 +170,13 @@ impl Desk {
         }
         book.write(tx)?;
         uses.write(tx)?;
-        let is_due = now >= self.swept_us.saturating_add(HOUR_US);
-        if is_due {
-            for (sql, kept_us) in KEPT {
-                tx.execute(sql, [now.saturating_sub(kept_us)])?;
-            }
+        if now < self.swept_us.saturating_add(HOUR_US) {
+            return Ok((answers, self.swept_us));
         }
-        tx.prepare_cached("COMMIT")?.execute([])?;
-        if is_due {
-            self.swept_us = now;
+        for (sql, kept_us) in KEPT {
+            tx.execute(sql, [now.saturating_sub(kept_us)])?;
         }
-        Ok(answers)
+        Ok((answers, now))
     }
 
     /// Settles what is owed still, as far as the database lets it.
@@ -208,9 +194,7 @@ impl Desk {
             let lost = self.owed.len();
             tracing::error!(lost, "reservations stay counted in full");
         }
-        if let Some(connection) = self.connection.take()
-            && let Err((_, error)) = connection.close()
-        {
+        if let Err(error) = self.transactions.close() {
             tracing::warn!(%error, "the ledger's connection did not close");
         }
     }

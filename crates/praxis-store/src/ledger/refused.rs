@@ -57,14 +57,12 @@ impl Refused {
         if state.told.is_empty() {
             return Err(seen);
         }
-        let told = claim.limits.iter().filter_map(|pair| state.told.get(pair));
+        let mut told = claim.limits.iter().filter_map(|pair| state.told.get(pair));
         let holds = |told: &&Told| {
             (told.at_us..told.until_us).contains(&now_us) && claim.requests >= told.refusal.asked
         };
-        told.filter(holds)
-            .map(|told| told.as_of(claim, now_us))
-            .next()
-            .ok_or(seen)
+        let told = told.find(holds).ok_or(seen)?;
+        Ok(told.as_of(claim, now_us))
     }
 
     /// Keeps a refusal of a claim.
