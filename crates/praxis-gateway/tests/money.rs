@@ -455,7 +455,8 @@ async fn signs_of_work_are_waited_for() {
         event: response.completed\n\
         data: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\",\
         \"usage\":{\"input_tokens\":3,\"output_tokens\":1}}}\n\n";
-    let pause = Step::Wait(Duration::from_millis(400));
+    // One pause is shorter than the limit, all together are longer.
+    let pause = Step::Wait(Duration::from_millis(1000));
     let steps = vec![
         Step::Say(STREAM),
         Step::Say(CREATED),
@@ -467,7 +468,7 @@ async fn signs_of_work_are_waited_for() {
         Step::Say(TEXT),
     ];
     let provider = Provider::start(vec![("a", steps)]).await;
-    let more = "max_retries = 0\nfirst_token_timeout = \"800ms\"";
+    let more = "max_retries = 0\nfirst_token_timeout = \"2500ms\"";
     let toml = model("a", 10, more).replace("\"openai\"", "\"openai-responses\"");
     let gateway = gateway(&toml, &provider.url);
     let spans = Arc::new(Spans::default());

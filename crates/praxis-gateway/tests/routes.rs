@@ -146,7 +146,7 @@ async fn a_pinned_route_leaves_its_regions_for_nobody() {
 
 #[tokio::test]
 async fn a_slow_first_token_is_hedged_and_the_first_to_begin_answers() {
-    let slow = to("a", "openai_usage").pause_before(0, Duration::from_secs(5));
+    let slow = to("a", "openai_usage").pause_before(0, Duration::from_secs(60));
     let server = Replay::start(vec![slow, to("b", "openai_usage")]).await;
     let route = "[routes.main]\ntargets = [\"a\", \"b\", \"c\"]\nhedge_after = \"200ms\"\n";
     let gateway = gateway(&models(route), &server.url);
@@ -156,7 +156,7 @@ async fn a_slow_first_token_is_hedged_and_the_first_to_begin_answers() {
     ask(&gateway, "main", &cx).await.unwrap();
     let took = began.elapsed();
     assert!(
-        took > Duration::from_millis(200) && took < Duration::from_secs(4),
+        took > Duration::from_millis(200) && took < Duration::from_secs(30),
         "{took:?}"
     );
     server.finish();
@@ -168,7 +168,7 @@ async fn a_slow_first_token_is_hedged_and_the_first_to_begin_answers() {
 
 #[tokio::test]
 async fn a_hedge_that_fails_leaves_the_first_its_time() {
-    let slow = to("a", "openai_usage").pause_before(0, Duration::from_millis(800));
+    let slow = to("a", "openai_usage").pause_before(0, Duration::from_secs(3));
     let server = Replay::start(vec![slow, to("b", "openai_overloaded")]).await;
     let route = "[routes.main]\ntargets = [\"a\", \"b\"]\nhedge_after = \"100ms\"\n";
     let gateway = gateway(&models(route), &server.url);
@@ -183,7 +183,7 @@ async fn a_hedge_that_fails_leaves_the_first_its_time() {
 
 #[tokio::test]
 async fn a_shadow_is_asked_and_traced_and_nobody_waits_for_it() {
-    let slow = to("b", "openai_usage").pause_before(0, Duration::from_millis(600));
+    let slow = to("b", "openai_usage").pause_before(0, Duration::from_secs(3));
     let server = Replay::start(vec![to("a", "openai_usage"), slow]).await;
     let route = "[routes.main]\ntargets = [\"a\"]\nshadow = { model = \"b\" }\n";
     let gateway = gateway(&models(route), &server.url);
@@ -191,10 +191,10 @@ async fn a_shadow_is_asked_and_traced_and_nobody_waits_for_it() {
     let cx = CallContext::new(Arc::clone(&spans) as Arc<dyn TraceSink>);
     let began = Instant::now();
     ask(&gateway, "main", &cx).await.unwrap();
-    assert!(began.elapsed() < Duration::from_millis(500));
+    assert!(began.elapsed() < Duration::from_millis(2500));
     // The caller is gone, and the shadow is not.
     cx.cancel().cancel();
-    for _ in 0..200 {
+    for _ in 0..1000 {
         if spans.0.lock().unwrap().len() == 2 {
             break;
         }

@@ -7,7 +7,7 @@ mod counts;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use counts::Counts;
@@ -389,10 +389,44 @@ async fn a_process_that_only_ingests_leaves_the_vectors_to_a_server() {
     }
 }
 
+/// The files that this process has open, where the system tells.
+const OPEN: &str = "/proc/self/fd";
+
+/// Whether this process has files of the store in a folder open.
+fn is_open(dir: &Path) -> bool {
+    let dir = dir.canonicalize().unwrap();
+    let files = std::fs::read_dir(OPEN).unwrap();
+    // One that is closed meanwhile is none.
+    let mut files = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+    files.any(|file| {
+        let name = file.file_name().and_then(|name| name.to_str());
+        file.starts_with(&dir) && name.is_some_and(|name| name.starts_with("praxis.db"))
+    })
+}
+
+/// Waits until the store in a folder is closed: connections that were given up are closed by threads of their own. That
+/// its log is gone would not tell: it stays where two connections are closed at a time.
+async fn is_closed(dir: &Path) {
+    let began = Instant::now();
+    while is_open(dir) {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "a connection to the store in `{}` stays open",
+            dir.display()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// Copies the store, which nobody uses.
 async fn copy_store(from: &Path, to: &Path) {
-    // Connections that were given up are closed by threads of their own.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    if Path::new(OPEN).exists() {
+        is_closed(from).await;
+        is_closed(to).await;
+    } else {
+        // Nothing tells: as long as it takes on a machine that is not busy.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
     for file in ["praxis.db", "praxis.db-wal", "praxis.db-shm"] {
         let _ = std::fs::remove_file(to.join(file));
         if from.join(file).exists() {

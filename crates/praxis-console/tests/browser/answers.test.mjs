@@ -41,10 +41,16 @@ test("Markdown becomes elements, and nothing in it can break out", async () => {
 });
 
 test("what is finished stays as it is while the answer goes on", async () => {
-  await desk.ask(`${QUESTION} As rich text, please.`);
-  await desk.page.locator(".answer p", { hasText: "anatomy" }).waitFor();
-  const heading = await desk.page.locator(".answer h3").elementHandle();
-  assert.equal(await desk.page.locator("#stop").isVisible(), true, "the answer goes on");
+  const release = desk.application.hold();
+  let heading;
+  try {
+    await desk.ask(`${QUESTION} As rich text, please.`);
+    await desk.page.locator(".answer p", { hasText: "anatomy" }).waitFor();
+    heading = await desk.page.locator(".answer h3").elementHandle();
+    assert.equal(await desk.page.locator("#stop").isVisible(), true, "the answer goes on");
+  } finally {
+    release();
+  }
   await desk.answered();
   assert.equal(await heading.evaluate((node) => node.isConnected), true);
 });

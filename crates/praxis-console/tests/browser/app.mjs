@@ -123,8 +123,11 @@ function pieces(question) {
   return text.match(/[\s\S]{1,6}/g);
 }
 
+// Pieces after which an answer waits where a test holds it: enough for something to be seen, and not all.
+const BEFORE_HOLD = 6;
+
 function scriptedModel() {
-  const state = { dropped: 0, open: 0 };
+  const state = { dropped: 0, open: 0, held: null };
   const server = createServer((request, response) => {
     let body = "";
     request.on("data", (data) => (body += data));
@@ -145,9 +148,12 @@ function scriptedModel() {
       });
       response.writeHead(200, { "content-type": "text/event-stream" });
       const send = (value) => response.write(`data: ${JSON.stringify(value)}\n\n`);
+      let sent = 0;
       for (const content of reads ? [extraction(question)] : pieces(question)) {
         if (gone) return;
         send({ choices: [{ index: 0, delta: { content }, finish_reason: null }] });
+        sent += 1;
+        if (sent === BEFORE_HOLD) await state.held;
         await new Promise((resolve) => setTimeout(resolve, 30));
       }
       send({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] });
@@ -206,6 +212,16 @@ export async function startApplication({ key, graph = false, tools = {} } = {}) 
     praxis,
     model: model.state,
     stopServer,
+    /** Lets answers wait after their sixth piece, so that a test can look at one that goes on, however slow the machine
+     *  is. Gives what lets them go on, which is to be called in any case. */
+    hold() {
+      let release;
+      model.state.held = new Promise((resolve) => { release = resolve; });
+      return () => {
+        model.state.held = null;
+        release();
+      };
+    },
     async close() {
       await stopServer();
       model.server.closeAllConnections();

@@ -21,9 +21,14 @@ test("a newcomer sees what it is and three things to try", async () => {
 });
 
 test("an answer streams, and its citation opens the passage in its surroundings", async () => {
-  await ask(QUESTION);
-  await desk.page.locator(".answer", { hasText: "Anatomy" }).waitFor();
-  assert.equal(await desk.page.locator("#stop").isVisible(), true, "text shows before the answer ends");
+  const release = desk.application.hold();
+  try {
+    await ask(QUESTION);
+    await desk.page.locator(".answer", { hasText: "Anatomy" }).waitFor();
+    assert.equal(await desk.page.locator("#stop").isVisible(), true, "text shows before the answer ends");
+  } finally {
+    release();
+  }
   await answered();
   const answer = desk.page.locator(".answer").last();
   assert.equal(await answer.locator("strong").innerText(), "Fujino Genkuro");
@@ -38,7 +43,7 @@ test("an answer streams, and its citation opens the passage in its surroundings"
   assert.match(await desk.page.locator("#source-place").innerText(), /sendai\.md|老师\.txt/);
   assert.equal(await desk.page.evaluate(() => document.title), "Sendai archive");
   for (const link of await desk.page.locator("nav a, #theme").all()) {
-    await link.click({ trial: true, timeout: 2000 });
+    await link.click({ trial: true, timeout: 20_000 });
   }
   const [panel, text] = [await desk.page.locator("#source").boundingBox(), await answer.boundingBox()];
   assert.ok(text.x + text.width <= panel.x, "the answer and its source stand side by side");
@@ -53,9 +58,14 @@ test("an answer streams, and its citation opens the passage in its surroundings"
 
 test("reasoning stands apart from the answer, and closes when the answer comes", async () => {
   await desk.page.selectOption("#function", "solve");
-  await ask("What is 2 + 2?");
   const thought = desk.page.locator(".thought").last();
-  await thought.locator("p", { hasText: "Two" }).waitFor();
+  const release = desk.application.hold();
+  try {
+    await ask("What is 2 + 2?");
+    await thought.locator("p", { hasText: "Two" }).waitFor();
+  } finally {
+    release();
+  }
   await answered();
   assert.equal(await desk.page.locator(".answer").last().innerText(), "4");
   assert.equal(await thought.locator("p").isVisible(), false);

@@ -150,5 +150,6 @@ pub(crate) enum Ended {
     Unknown,
 }
 
-/// How long a sandbox may take to be there.
-pub(crate) const START: Duration = Duration::from_secs(20);
+/// How long a sandbox may take to be there: a fraction of a second, but much longer where a hundred start at once on
+/// a busy machine.
+pub(crate) const START: Duration = Duration::from_secs(60);

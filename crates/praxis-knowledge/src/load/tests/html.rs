@@ -152,8 +152,9 @@ fn five_megabytes_are_read_in_well_under_a_second() {
     let document = load("x.html", &page);
     let took = start.elapsed();
     assert!(document.blocks.len() > 100_000);
-    // Tests are built without optimization, and share their machine: ten times the time is allowed.
-    assert!(took.as_secs() < 8, "{took:?}");
+    // Tests are built without optimization, and share their machine: fifty times the time is allowed. Work that grows
+    // with the square of the size would take longer still.
+    assert!(took.as_secs() < 40, "{took:?}");
 }
 
 #[test]
