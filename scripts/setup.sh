@@ -84,8 +84,9 @@ fi
 
 if [ "$purpose" = test ] || [ "$purpose" = ocr ]; then
     missing=()
-    has cargo-fmt || missing+=(rustfmt)
-    has cargo-clippy || missing+=(clippy)
+    # Rustup puts their names on the path also where they are not installed.
+    cargo fmt --version >/dev/null 2>&1 || missing+=(rustfmt)
+    clippy-driver --version >/dev/null 2>&1 || missing+=(clippy)
     if [ ${#missing[@]} -gt 0 ]; then
         has rustup || fail "please install with your package manager: ${missing[*]}"
         heading "Installing ${missing[*]}"
