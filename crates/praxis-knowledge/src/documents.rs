@@ -35,8 +35,7 @@ impl Knowledge {
         let mut listings = Vec::with_capacity(bases.len());
         for base in bases {
             let counts = self.document_counts(&base, clearance).await?;
-            let documents = self.store().documents_page(&base, after, limit, clearance);
-            let documents = documents.await.map_err(internal)?;
+            let documents = self.document_page(&base, after, limit, clearance).await?;
             limit -= documents.items.len();
             listings.push(BaseDocuments {
                 base,
@@ -45,6 +44,22 @@ impl Knowledge {
             });
         }
         Ok(listings)
+    }
+
+    /// Up to `limit` documents of a base that a caller may read, by URI, from the first after `after` on.
+    ///
+    /// # Errors
+    /// Those of [`Knowledge::document_counts`].
+    pub async fn document_page(
+        &self,
+        name: &str,
+        after: Option<&str>,
+        limit: usize,
+        clearance: &Clearance,
+    ) -> Result<Paged<DocumentHead>, CallError> {
+        self.known_base(name, clearance)?;
+        let page = self.store().documents_page(name, after, limit, clearance);
+        page.await.map_err(internal)
     }
 
     /// How many documents of a base a caller may read.

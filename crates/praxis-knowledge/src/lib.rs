@@ -44,7 +44,7 @@ pub use files::{FileLimits, Files, NewFile, NewUpload, Owned, Placed, Upload, Up
 pub use functions::{PREFIX as FUNCTION_PREFIX, function_names, functions};
 pub use graph::{
     ExtractionStats, GraphAnswer, GraphEntity, GraphFormat, GraphOptions, GraphProgress,
-    GraphReport, GraphStats, GraphTriple, Provenance,
+    GraphReport, GraphSize, GraphStats, GraphTriple, Provenance,
 };
 pub use ingest::{ContextReport, FailedDocument, IngestEvent, IngestReport, Warning};
 pub use knowledge::{

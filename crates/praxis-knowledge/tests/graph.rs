@@ -442,13 +442,14 @@ async fn nobody_sees_names_or_triples_of_documents_that_are_not_theirs() {
     }
     let stats = knowledge.graph_stats("docs", &open).await.unwrap();
     assert_eq!(
-        (stats.entities, stats.triples, stats.extractions.len()),
+        (
+            stats.size.entities,
+            stats.size.triples,
+            stats.extractions.len()
+        ),
         (4, 3, 0)
     );
-    assert_eq!(
-        knowledge.graph_stats("docs", &hr).await.unwrap().entities,
-        5
-    );
+    assert_eq!(knowledge.graph_size("docs", &hr).await.unwrap().entities, 5);
 }
 
 #[tokio::test]

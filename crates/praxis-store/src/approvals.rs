@@ -145,10 +145,23 @@ impl Store {
         let sql = format!("SELECT {COLUMNS} FROM approvals WHERE 1 = 1");
         let mut query = QueryBuilder::<Sqlite>::new(sql);
         if let Some(state) = state {
-            query.push(" AND CASE WHEN state IN ('pending', 'approved') AND expires_ms <= ");
-            query.push_bind(now_ms);
-            query.push(" THEN 'expired' ELSE state END = ");
-            query.push_bind(state.as_str());
+            match state {
+                // Most of all: the list is read in its order, without those of other states.
+                ApprovalState::Expired => query
+                    .push(
+                        " AND CASE state WHEN 'expired' THEN 1 WHEN 'pending' THEN expires_ms <= ",
+                    )
+                    .push_bind(now_ms)
+                    .push(" WHEN 'approved' THEN expires_ms <= ")
+                    .push_bind(now_ms)
+                    .push(" ELSE 0 END"),
+                ApprovalState::Pending | ApprovalState::Approved => query
+                    .push(" AND expires_ms > ")
+                    .push_bind(now_ms)
+                    .push(" AND state = ")
+                    .push_bind(state.as_str()),
+                state => query.push(" AND state = ").push_bind(state.as_str()),
+            };
         }
         page.push(&mut query, "id");
         let rows = query.build().fetch(&self.pool);

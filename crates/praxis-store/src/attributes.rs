@@ -281,7 +281,7 @@ fn bound<T>(
 }
 
 /// Numbers that the database wrote one after the other.
-fn numbers(list: Option<String>) -> Result<Vec<u64>, StoreError> {
+pub(crate) fn numbers(list: Option<String>) -> Result<Vec<u64>, StoreError> {
     let list = list.unwrap_or_default();
     let number = |text: &str| {
         text.parse()

@@ -14,6 +14,9 @@ use crate::attributes::{
 use crate::changes::{note_removed, write_chunks};
 use crate::{Page, Paged, Store, StoreError};
 
+/// Documents that one transaction deletes, at most: those who write at each call wait for it.
+pub(crate) const AT_ONCE: usize = 100;
+
 /// A knowledge base as it was last ingested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {
@@ -153,17 +156,6 @@ pub struct DocumentHead {
     pub settings: String,
 }
 
-/// How many documents of a base a reader may know of.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-pub struct DocumentCounts {
-    /// All of them.
-    pub documents: u64,
-    /// Of these, documents that could not be read.
-    pub failed: u64,
-    /// Chunks of all of them.
-    pub chunks: u64,
-}
-
 fn plainly<S: Serializer>(metadata: &Metadata, serializer: S) -> Result<S::Ok, S::Error> {
     let plain: BTreeMap<&String, serde_json::Value> =
         metadata.iter().map(|(k, v)| (k, v.to_json())).collect();
@@ -226,6 +218,24 @@ impl Store {
         embedder: &str,
         settings: &str,
     ) -> Result<bool, StoreError> {
+        let mut goes = false;
+        loop {
+            let ids: Vec<String> = sqlx::query_scalar(
+                "SELECT d.id FROM bases b JOIN documents d ON d.base = b.name \
+                 WHERE b.name = ? AND b.embedder <> ? LIMIT ?",
+            )
+            .bind(name)
+            .bind(embedder)
+            .bind(AT_ONCE as i64)
+            .fetch_all(&self.pool)
+            .await?;
+            if ids.len() < AT_ONCE {
+                break;
+            }
+            let ids: Vec<_> = ids.into_iter().map(DocumentId::from_string).collect();
+            self.delete_documents(name, &ids).await?;
+            goes = true;
+        }
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let generation: Option<i64> = sqlx::query("SELECT generation FROM bases WHERE name = ?")
             .bind(name)
@@ -258,7 +268,7 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
-        Ok(emptied > 0)
+        Ok(goes || emptied > 0)
     }
 
     /// Writes a document with all its chunks in one transaction, replacing what was at its URI.
@@ -356,20 +366,19 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes documents with their chunks.
+    /// Deletes documents with their chunks, few at a time: calls and traces are written meanwhile.
     ///
     /// # Errors
-    /// Where the database fails; then nothing has changed.
+    /// Where the database fails; then some of them may be gone, each as a whole.
     pub async fn delete_documents(&self, base: &str, ids: &[DocumentId]) -> Result<(), StoreError> {
-        if ids.is_empty() {
-            return Ok(());
+        for some in ids.chunks(AT_ONCE) {
+            let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+            let generation = next_generation(&mut tx, base).await?;
+            for id in some {
+                remove_document(&mut tx, generation, id.as_str()).await?;
+            }
+            tx.commit().await?;
         }
-        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let generation = next_generation(&mut tx, base).await?;
-        for id in ids {
-            remove_document(&mut tx, generation, id.as_str()).await?;
-        }
-        tx.commit().await?;
         Ok(())
     }
 
@@ -412,34 +421,6 @@ impl Store {
         page.push(&mut query, "d.uri");
         let rows = query.build().fetch(&self.pool);
         page.collect(rows, |row| head(row, clearance)).await
-    }
-
-    /// How many documents of a base may be read, and their chunks.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn document_counts(
-        &self,
-        base: &str,
-        clearance: &Clearance,
-    ) -> Result<DocumentCounts, StoreError> {
-        let rows = sqlx::query(
-            "SELECT d.labels, COUNT(*), COUNT(d.error), \
-             SUM((SELECT COUNT(*) FROM chunks c WHERE c.document = d.id)) \
-             FROM documents d WHERE d.base = ? GROUP BY d.labels",
-        )
-        .bind(base)
-        .fetch_all(&self.pool)
-        .await?;
-        let mut counts = DocumentCounts::default();
-        for row in rows {
-            if clearance.permits(&labels(&row)?) {
-                counts.documents += row.try_get::<i64, _>(1)? as u64;
-                counts.failed += row.try_get::<i64, _>(2)? as u64;
-                counts.chunks += row.try_get::<i64, _>(3)? as u64;
-            }
-        }
-        Ok(counts)
     }
 
     /// Length of a base's vectors; `None` for a base without any.

@@ -199,19 +199,32 @@ async fn trim(
     owner: Option<&str>,
     most: MostKept,
 ) -> Result<(), StoreError> {
+    let whose = |query: &mut QueryBuilder<Sqlite>| {
+        if let Some(owner) = owner {
+            query.push(" AND owner = ").push_bind(owner.to_owned());
+        }
+    };
+    let (most_bytes, most_answers) = (
+        i64::try_from(most.bytes).unwrap_or(i64::MAX),
+        i64::from(most.answers),
+    );
+    let mut query = QueryBuilder::<Sqlite>::new(
+        "SELECT COALESCE(SUM(bytes), 0), COUNT(*) FROM idempotency WHERE lease_ms IS NULL",
+    );
+    whose(&mut query);
+    let (bytes, answers): (i64, i64) = query.build_query_as().fetch_one(&mut *tx).await?;
+    if bytes <= most_bytes && answers <= most_answers {
+        return Ok(());
+    }
     let mut query = QueryBuilder::<Sqlite>::new(
         "DELETE FROM idempotency WHERE id IN (SELECT id FROM (\
          SELECT id, SUM(bytes) OVER newest AS held, ROW_NUMBER() OVER newest AS place \
          FROM idempotency WHERE lease_ms IS NULL",
     );
-    if let Some(owner) = owner {
-        query.push(" AND owner = ").push_bind(owner.to_owned());
-    }
-    query.push(" WINDOW newest AS (ORDER BY expires_ms DESC, id)) AS kept WHERE held > ");
-    query.push_bind(i64::try_from(most.bytes).unwrap_or(i64::MAX));
-    query
-        .push(" OR place > ")
-        .push_bind(i64::from(most.answers));
+    whose(&mut query);
+    query.push(" WINDOW newest AS (ORDER BY expires_ms DESC, id DESC)) AS kept WHERE held > ");
+    query.push_bind(most_bytes);
+    query.push(" OR place > ").push_bind(most_answers);
     query.push(")");
     query.build().execute(&mut *tx).await?;
     Ok(())

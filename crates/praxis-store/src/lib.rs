@@ -11,6 +11,7 @@ mod batches;
 mod changes;
 mod contexts;
 mod conversations;
+mod counts;
 mod direct;
 mod documents;
 mod feedback;
@@ -37,6 +38,7 @@ use std::time::Duration;
 
 use sqlx::Connection;
 use sqlx::SqlitePool;
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::Mutex;
 
@@ -48,9 +50,8 @@ pub use batches::{
 };
 pub use changes::{ChunkEntry, NumberedVector, Place};
 pub use conversations::{Conversation, ConversationBounds, ItemsAdded, StoredItem};
-pub use documents::{
-    Base, Chunk, Document, DocumentCounts, DocumentHead, FoundChunk, NewDocument, Origin,
-};
+pub use counts::DocumentCounts;
+pub use documents::{Base, Chunk, Document, DocumentHead, FoundChunk, NewDocument, Origin};
 pub use feedback::{Feedback, FeedbackFilter, Given, NewFeedback, Thumb};
 pub use files::{DeletedFile, StoredFile};
 pub use graph::{
@@ -79,7 +80,7 @@ pub use writer::TraceWriter;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Mend the path, its permissions or the disk.
-    #[error("cannot open the store `{}`: {source}", path.display())]
+    #[error("cannot open the store `{}`: {source}{fix}", path.display(), fix = remedy(is_damaged(.source)))]
     Open {
         /// The database file.
         path: PathBuf,
@@ -95,10 +96,10 @@ pub enum StoreError {
         source: sqlx::migrate::MigrateError,
     },
     /// Retry, or mend the disk.
-    #[error("the store failed: {0}")]
+    #[error("the store failed: {0}{fix}", fix = remedy(is_damaged(.0)))]
     Query(#[from] sqlx::Error),
     /// The same of the ledger's connection.
-    #[error("the store failed: {0}")]
+    #[error("the store failed: {0}{fix}", fix = remedy(is_damaged_ledger(.0)))]
     Ledger(#[from] rusqlite::Error),
     /// Mend the system: it gives no thread.
     #[error("the system gives no thread: {0}")]
@@ -111,12 +112,39 @@ pub enum StoreError {
     Damaged(String),
 }
 
+/// What is said behind an error of a file that is damaged, or no database at all.
+fn remedy(is_damaged: bool) -> &'static str {
+    match is_damaged {
+        true => {
+            "; restore `.praxis/praxis.db` from a backup, or move it away and run `praxis ingest` again: keys, traces \
+             and usage in it are lost"
+        }
+        false => "",
+    }
+}
+
+fn is_damaged(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    let code = code.and_then(|code| code.parse::<i32>().ok());
+    // An extended code has its kind in its lowest byte: `SQLITE_CORRUPT`, `SQLITE_NOTADB`.
+    code.is_some_and(|code| matches!(code & 0xff, 11 | 26))
+}
+
+fn is_damaged_ledger(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(
+        error.sqlite_error_code(),
+        Some(DatabaseCorrupt | NotADatabase)
+    )
+}
+
 /// A handle to the store. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: SqlitePool,
     /// Whose turn it is of those who write at each call (`direct`).
     turn: Arc<Mutex<()>>,
+    counts: counts::Counts,
 }
 
 /// Connections to the database, at most.
@@ -152,13 +180,21 @@ impl Store {
         sqlx::migrate!()
             .run(&pool)
             .await
-            .map_err(|source| StoreError::Migrate {
-                path: path.to_owned(),
-                source,
+            .map_err(|source| match source {
+                // A damaged file says nothing of versions.
+                MigrateError::Execute(source) if is_damaged(&source) => StoreError::Open {
+                    path: path.to_owned(),
+                    source,
+                },
+                source => StoreError::Migrate {
+                    path: path.to_owned(),
+                    source,
+                },
             })?;
         Ok(Self {
             pool,
             turn: Arc::default(),
+            counts: counts::Counts::default(),
         })
     }
 }

@@ -107,6 +107,10 @@ impl TraceFilter {
         if let Some(end) = self.end {
             query.push(" AND instr(r.status, ").push_bind(end.begin());
             query.push(") = 1");
+            if end != TraceEnd::Ok {
+                // In the words of an index.
+                query.push(" AND r.status <> '{\"status\":\"ok\"}'");
+            }
         }
         if let Some(key) = &self.key {
             // Callers are written with their name first.
@@ -122,24 +126,34 @@ impl TraceFilter {
             query.push(" AND r.started_ms < ").push_bind(before);
         }
         if let Some(thumb) = self.thumb {
-            query.push(
-                " AND EXISTS (SELECT 1 FROM feedback f WHERE f.trace_id = r.trace_id AND f.thumb = ",
-            );
+            query.push(" AND r.trace_id IN (SELECT f.trace_id FROM feedback f WHERE f.thumb = ");
             query.push_bind(thumb.as_str()).push(")");
         }
         Ok(())
     }
 }
 
+/// Characters of a trace's id: so many are not the end of another.
+const WHOLE_ID: usize = 32;
+
+/// What all steps of the trace of `r` took, as columns.
+macro_rules! sums {
+    () => {
+        "(SELECT SUM(s.input_tokens) FROM spans s WHERE s.trace_id = r.trace_id) AS sum_in, \
+         (SELECT SUM(s.cached_tokens) FROM spans s WHERE s.trace_id = r.trace_id) AS sum_cached, \
+         (SELECT SUM(s.output_tokens) FROM spans s WHERE s.trace_id = r.trace_id) AS sum_out, \
+         (SELECT SUM(s.cost_micros) FROM spans s WHERE s.trace_id = r.trace_id) AS sum_cost"
+    };
+}
+
 /// Root spans with the sums of their traces; of a trace with several, the first.
-const HEADS: &str = "SELECT r.*, \
-     (SELECT SUM(s.input_tokens) FROM spans s WHERE s.trace_id = r.trace_id) AS sum_in, \
-     (SELECT SUM(s.cached_tokens) FROM spans s WHERE s.trace_id = r.trace_id) AS sum_cached, \
-     (SELECT SUM(s.output_tokens) FROM spans s WHERE s.trace_id = r.trace_id) AS sum_out, \
-     (SELECT SUM(s.cost_micros) FROM spans s WHERE s.trace_id = r.trace_id) AS sum_cost, \
-     (SELECT COUNT(*) FROM feedback f WHERE f.trace_id = r.trace_id) AS said \
+const HEADS: &str = concat!(
+    "SELECT r.*, ",
+    sums!(),
+    ", (SELECT COUNT(*) FROM feedback f WHERE f.trace_id = r.trace_id) AS said \
      FROM spans r WHERE r.parent_id IS NULL AND NOT EXISTS (SELECT 1 FROM spans e \
-     WHERE e.trace_id = r.trace_id AND e.parent_id IS NULL AND e.span_id < r.span_id)";
+     WHERE e.trace_id = r.trace_id AND e.parent_id IS NULL AND e.span_id < r.span_id)"
+);
 
 /// Writes a span, unless it is there.
 ///
@@ -183,13 +197,12 @@ impl Store {
     pub async fn traces(&self, limit: usize, reader: &Caller) -> Result<Vec<Span>, StoreError> {
         // As [`Caller::sees_traces_of`] has it.
         let own = whose(reader)?;
-        let rows = sqlx::query(
-            "SELECT r.*, s.i AS sum_in, s.c AS sum_cached, s.o AS sum_out, s.m AS sum_cost \
-             FROM (SELECT * FROM spans WHERE parent_id IS NULL AND (?1 IS NULL OR caller = ?1) \
-             ORDER BY started_ms DESC, span_id DESC LIMIT ?2) r JOIN (SELECT trace_id, SUM(input_tokens) i, SUM(cached_tokens) c, \
-             SUM(output_tokens) o, SUM(cost_micros) m FROM spans GROUP BY trace_id) s \
-             ON s.trace_id = r.trace_id ORDER BY r.started_ms DESC, r.span_id DESC",
-        )
+        let rows = sqlx::query(concat!(
+            "SELECT r.*, ",
+            sums!(),
+            " FROM (SELECT * FROM spans WHERE parent_id IS NULL AND (?1 IS NULL OR caller = ?1) \
+             ORDER BY started_ms DESC, span_id DESC LIMIT ?2) r ORDER BY r.started_ms DESC, r.span_id DESC",
+        ))
         .bind(own)
         .bind(limit as i64)
         .fetch_all(&self.pool)
@@ -231,24 +244,28 @@ impl Store {
     /// # Errors
     /// Where the database fails.
     pub async fn spans_of(&self, id: &str, reader: &Caller) -> Result<Vec<Span>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM spans WHERE substr(trace_id, -length(?1)) = ?1 ORDER BY started_ms, span_id",
-        )
-        .bind(id)
-        .fetch_all(&self.pool)
-        .await?;
+        let mut rows = self.spans_in(id).await?;
+        if rows.is_empty() && (1..WHOLE_ID).contains(&id.len()) {
+            let ending = "SELECT DISTINCT trace_id FROM spans WHERE substr(trace_id, -length(?1)) = ?1 LIMIT 2";
+            let ids: Vec<String> = sqlx::query_scalar(ending)
+                .bind(id)
+                .fetch_all(&self.pool)
+                .await?;
+            if let [only] = ids.as_slice() {
+                rows = self.spans_in(only).await?;
+            }
+        }
         let spans: Vec<Span> = rows.iter().map(span).collect::<Result<_, _>>()?;
-        let one = spans
-            .windows(2)
-            .all(|pair| pair[0].trace_id == pair[1].trace_id);
         let root = spans.iter().find(|span| span.parent_id.is_none());
         let visible = reader.clearance.is_full()
             || root.is_some_and(|root| reader.sees_traces_of(root.caller.as_ref()));
-        Ok(if one && visible && !id.is_empty() {
-            spans
-        } else {
-            Vec::new()
-        })
+        Ok(if visible { spans } else { Vec::new() })
+    }
+
+    async fn spans_in(&self, trace: &str) -> Result<Vec<SqliteRow>, StoreError> {
+        let rows =
+            sqlx::query("SELECT * FROM spans WHERE trace_id = ? ORDER BY started_ms, span_id");
+        Ok(rows.bind(trace).fetch_all(&self.pool).await?)
     }
 }
 

@@ -416,10 +416,16 @@ async fn traces_come_back_as_they_were_and_roots_sum_their_tree() {
     let end = &trace.as_str()[24..];
     let all = Caller::full();
     assert_eq!(store.spans_of(end, &all).await.unwrap().len(), 2);
+    assert_eq!(store.spans_of("", &all).await.unwrap(), []);
+    let other = TraceId::from_string(format!("other{end}"));
+    writer.record(span(&other, None, 30));
+    writer.flush().await;
+    assert_eq!(store.spans_of(end, &all).await.unwrap(), []);
+    assert_eq!(store.spans_of(other.as_str(), &all).await.unwrap().len(), 1);
     let listed = store.traces(5, &all).await.unwrap();
-    assert_eq!(listed.len(), 1);
-    assert_eq!(listed[0].usage, root.usage + child.usage);
-    assert_eq!((listed[0].cost, writer.dropped()), (Money(6), 0));
+    assert_eq!(listed.len(), 2);
+    assert_eq!(listed[1].usage, root.usage + child.usage);
+    assert_eq!((listed[1].cost, writer.dropped()), (Money(6), 0));
 }
 
 #[tokio::test]
@@ -769,4 +775,13 @@ async fn a_caller_sees_the_traces_of_its_own_calls() {
     }
     let seen = store.traces(9, &hr(&["hr"])).await.unwrap();
     assert_eq!(seen[0].caller, root.caller);
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_told_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("praxis.db");
+    std::fs::write(&path, "no database".repeat(1000)).unwrap();
+    let told = Store::open(&path).await.unwrap_err().to_string();
+    assert!(told.contains("from a backup"), "{told}");
 }

@@ -8,6 +8,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
 
 use crate::attributes::{read_labels, write_labels};
+use crate::documents::AT_ONCE;
 use crate::page::{Page, Paged};
 use crate::{Store, StoreError};
 
@@ -235,17 +236,32 @@ impl Store {
     /// store itself too. The files stay.
     ///
     /// # Errors
-    /// Where the database fails; then nothing has changed.
+    /// Where the database fails; then it goes on where it was when it is called again.
     pub async fn empty_vector_store(&self, id: &str) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let row = sqlx::query("SELECT state FROM vector_stores WHERE id = ?")
+        let mut tx = loop {
+            let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+            let row = sqlx::query("SELECT state FROM vector_stores WHERE id = ?")
+                .bind(id)
+                .fetch_optional(&mut *tx)
+                .await?;
+            let state: Option<String> = row.map(|row| row.try_get(0)).transpose()?;
+            if state.as_deref() == Some("live") {
+                return Ok(());
+            }
+            // Nobody sees them any more, so they go by and by: whoever writes meanwhile waits for no more than a few.
+            let gone = sqlx::query(
+                "DELETE FROM documents WHERE id IN (SELECT id FROM documents WHERE base = ? LIMIT ?)",
+            )
             .bind(id)
-            .fetch_optional(&mut *tx)
-            .await?;
-        let state: Option<String> = row.map(|row| row.try_get(0)).transpose()?;
-        if state.as_deref() == Some("live") {
-            return Ok(());
-        }
+            .bind(AT_ONCE as i64)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+            if gone < AT_ONCE as u64 {
+                break tx;
+            }
+            tx.commit().await?;
+        };
         for sql in [
             "DELETE FROM removed_chunks WHERE base = ?",
             "DELETE FROM bases WHERE name = ?",

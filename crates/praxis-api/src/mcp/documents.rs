@@ -55,14 +55,11 @@ impl Documents {
         most: usize,
         clearance: &Clearance,
     ) -> Result<(Vec<DocumentHead>, bool), CallError> {
-        let mut listings = self
+        let page = self
             .knowledge
-            .list(Some(base), after, most, clearance)
+            .document_page(base, after, most, clearance)
             .await?;
-        let documents = listings.pop().map(|listing| listing.documents);
-        Ok(documents.map_or((Vec::new(), false), |documents| {
-            (documents.items, documents.has_more)
-        }))
+        Ok((page.items, page.has_more))
     }
 }
 

@@ -6,7 +6,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use praxis_api::{Admitted, ApiState};
 use praxis_core::{CallError, Clearance, ErrorCode};
-use praxis_knowledge::{GraphAnswer, GraphEntity, GraphStats, GraphTriple, Provenance};
+use praxis_knowledge::{GraphAnswer, GraphEntity, GraphSize, GraphTriple, Provenance};
 
 use super::picture::Picture;
 use super::{Frame, count, encoded, failed, lang, render, shown_uri};
@@ -160,11 +160,10 @@ pub(crate) async fn show(
 /// How large the graph of a base is for a caller, if it has one.
 pub(super) async fn size(state: &ApiState, base: &str, clearance: &Clearance) -> Option<String> {
     // Most bases have none, and are not opened for that.
-    let read = state.store.extractions(base).await.ok()?;
-    if read.is_empty() {
+    if !state.store.has_graph(base).await.ok()? {
         return None;
     }
-    let stats = state.knowledge.graph_stats(base, clearance).await.ok()?;
+    let stats = state.knowledge.graph_size(base, clearance).await.ok()?;
     (stats.entities > 0).then(|| entities(stats.entities))
 }
 
@@ -175,7 +174,7 @@ fn entities(number: usize) -> String {
     }
 }
 
-fn summary(stats: &GraphStats) -> String {
+fn summary(stats: &GraphSize) -> String {
     format!(
         "{} and {}, from {}",
         entities(stats.entities),
@@ -196,7 +195,7 @@ fn title(base: &str, shown: &Shown) -> String {
 }
 
 /// Size, problem, and what is shown.
-type Answer = (Option<GraphStats>, String, Shown);
+type Answer = (Option<GraphSize>, String, Shown);
 
 /// A caller before the graph of a base.
 struct Asker<'a> {
@@ -209,7 +208,7 @@ struct Asker<'a> {
 impl Asker<'_> {
     async fn answer(&self, question: &Question) -> Result<Answer, CallError> {
         let knowledge = &self.state.knowledge;
-        let stats = match knowledge.graph_stats(self.base, self.clearance).await {
+        let stats = match knowledge.graph_size(self.base, self.clearance).await {
             Ok(stats) if stats.entities > 0 => stats,
             Ok(_) => return Ok((None, String::new(), Shown::Nothing)),
             // A base without documents has no graph either.
@@ -250,7 +249,7 @@ impl Asker<'_> {
         &self,
         part: &str,
         question: &Question,
-        stats: &GraphStats,
+        stats: &GraphSize,
     ) -> Result<Shown, CallError> {
         let all = self
             .state

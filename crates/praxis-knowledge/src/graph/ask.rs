@@ -15,7 +15,9 @@ use super::export::{GraphFormat, export};
 use super::lane::{self, GraphHits};
 use super::path::shortest;
 use super::view::{Triple, View};
-use super::{ExtractionStats, GraphAnswer, GraphEntity, GraphStats, GraphTriple, Provenance};
+use super::{
+    ExtractionStats, GraphAnswer, GraphEntity, GraphSize, GraphStats, GraphTriple, Provenance,
+};
 use crate::knowledge::{Knowledge, internal};
 use crate::retrieve::Opened;
 use crate::scope::{Scope, Scoping};
@@ -111,11 +113,11 @@ impl Knowledge {
     ///
     /// # Errors
     /// An unknown or empty base, or a store that fails.
-    pub async fn graph_stats(
+    pub async fn graph_size(
         &self,
         base: &str,
         clearance: &Clearance,
-    ) -> Result<GraphStats, CallError> {
+    ) -> Result<GraphSize, CallError> {
         let view = self.graph_view(base, clearance).await?;
         let counted = |terms: &mut dyn Iterator<Item = &str>| {
             let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
@@ -129,27 +131,40 @@ impl Knowledge {
             counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
             counts
         };
-        let extractions = if clearance.is_full() {
-            self.store().extractions(base).await.map_err(internal)?
-        } else {
-            Vec::new()
-        };
-        Ok(GraphStats {
+        Ok(GraphSize {
             entities: view.entities.len(),
             triples: view.triples.len(),
             chunks: view.chunks,
             types: counted(&mut view.entities.iter().map(|e| e.kind.as_str())),
             relations: counted(&mut view.triples.iter().map(|t| t.relation.as_str())),
-            extractions: extractions
-                .into_iter()
-                .map(|of| ExtractionStats {
-                    model: of.model,
-                    chunks: of.count.done,
-                    failed: of.count.failed,
-                    dropped: of.count.dropped,
-                    usage: of.usage,
-                })
-                .collect(),
+        })
+    }
+
+    /// The same, and what its chunks gave: a walk over all of them.
+    ///
+    /// # Errors
+    /// Those of [`Knowledge::graph_size`].
+    pub async fn graph_stats(
+        &self,
+        base: &str,
+        clearance: &Clearance,
+    ) -> Result<GraphStats, CallError> {
+        let size = self.graph_size(base, clearance).await?;
+        let extractions = if clearance.is_full() {
+            self.store().extractions(base).await.map_err(internal)?
+        } else {
+            Vec::new()
+        };
+        let extractions = extractions.into_iter().map(|of| ExtractionStats {
+            model: of.model,
+            chunks: of.count.done,
+            failed: of.count.failed,
+            dropped: of.count.dropped,
+            usage: of.usage,
+        });
+        Ok(GraphStats {
+            size,
+            extractions: extractions.collect(),
         })
     }
 

@@ -96,7 +96,7 @@ pub struct GraphAnswer {
 
 /// How large a graph is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct GraphStats {
+pub struct GraphSize {
     /// Entities.
     pub entities: usize,
     /// Different triples.
@@ -107,6 +107,14 @@ pub struct GraphStats {
     pub types: Vec<(String, usize)>,
     /// How many triples each relation has, the largest first.
     pub relations: Vec<(String, usize)>,
+}
+
+/// How large a graph is, and what it was made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct GraphStats {
+    /// How large it is.
+    #[serde(flatten)]
+    pub size: GraphSize,
     /// What was extracted by which model; nothing for who may not read all documents.
     pub extractions: Vec<ExtractionStats>,
 }

@@ -98,9 +98,13 @@ impl Store {
             query.push_bind(after);
         }
         if let Some(tool) = &page.tool {
-            query.push(" AND (function = ").push_bind(tool.clone());
-            query.push(" OR instr(function, ");
-            query.push_bind(format!("{tool}/")).push(") = 1)");
+            if tool.contains('/') {
+                query.push(" AND function = ").push_bind(tool.clone());
+            } else {
+                query.push(" AND (function = ").push_bind(tool.clone());
+                query.push(" OR instr(function, ");
+                query.push_bind(format!("{tool}/")).push(") = 1)");
+            }
         }
         if let Some(outcome) = page.outcome {
             query.push(" AND outcome = ").push_bind(outcome.as_str());

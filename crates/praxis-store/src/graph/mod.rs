@@ -134,6 +134,15 @@ impl Store {
         })
     }
 
+    /// Whether a base has a graph with anything in it.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn has_graph(&self, base: &str) -> Result<bool, StoreError> {
+        let has = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM graph_entities WHERE base = ?)");
+        Ok(has.bind(base).fetch_one(&self.pool).await?)
+    }
+
     /// What each model extracted of a base, by name.
     ///
     /// # Errors
@@ -187,10 +196,11 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<GraphChunk>, StoreError> {
         let rows = sqlx::query(
+            // In the order of numbers, so that a page reads no more than its chunks.
             "SELECT c.id, c.number, d.title, c.headings, c.start, c.text FROM chunks c \
-             JOIN documents d ON d.id = c.document \
+             CROSS JOIN documents d \
              LEFT JOIN graph_extractions x ON x.chunk = c.id AND x.method = ? AND (? = 0 OR x.error IS NULL) \
-             WHERE d.base = ? AND c.number > ? AND x.chunk IS NULL ORDER BY c.number LIMIT ?",
+             WHERE d.id = c.document AND d.base = ? AND c.number > ? AND x.chunk IS NULL ORDER BY c.number LIMIT ?",
         )
         .bind(method)
         .bind(i64::from(failed))

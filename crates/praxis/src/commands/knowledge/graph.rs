@@ -281,11 +281,14 @@ fn count(base: &str, stats: &GraphStats) {
     ui::out(format!(
         "{}: {} entities, {} triples, from {} chunks",
         ui::paint(BOLD, base),
-        stats.entities,
-        stats.triples,
-        stats.chunks
+        stats.size.entities,
+        stats.size.triples,
+        stats.size.chunks
     ));
-    for (what, counts) in [("type", &stats.types), ("relation", &stats.relations)] {
+    for (what, counts) in [
+        ("type", &stats.size.types),
+        ("relation", &stats.size.relations),
+    ] {
         if counts.is_empty() {
             continue;
         }
