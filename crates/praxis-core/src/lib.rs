@@ -23,6 +23,7 @@ pub mod message;
 pub mod metadata;
 pub mod period;
 pub mod places;
+pub mod plain;
 pub mod rerank;
 pub mod secret;
 pub mod select;

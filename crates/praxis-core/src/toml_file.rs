@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 
 use crate::diagnostic::{Diagnostic, Problem, SourceSpan};
+use crate::plain;
 use crate::suggest::nearest;
 
 /// Keys whose values may be secrets that a person wrote into the file.
@@ -105,7 +106,12 @@ impl TomlFile {
                 .at(self.span(range))
                 .help(format!("one of: {}", known.join(", ")));
         }
-        Diagnostic::error(message.lines().next().unwrap_or(message).to_owned()).at(self.span(range))
+        let message = plain::complaint(message.lines().next().unwrap_or(message));
+        let diagnostic = Diagnostic::error(message.as_str()).at(self.span(range));
+        match plain::missing(&message) {
+            Some(key) => diagnostic.help(format!("write `{key} = ...`")),
+            None => diagnostic,
+        }
     }
 
     fn locate(&self, path: &str) -> Range<usize> {

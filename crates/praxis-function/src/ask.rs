@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use futures::StreamExt;
 use praxis_core::language::is_han;
 use praxis_core::{
-    CallContext, CallError, CallEvent, ChatChunk, ChatRequest, Constraint, ErrorCode, Message,
-    Passage, Role, Sampling, SpanKind, ToolCall, ToolCalls, ToolChoice, ToolSpec,
+    CallContext, CallError, CallEvent, ChatChunk, ChatRequest, Constraint, ErrorCode, FinishReason,
+    Message, Passage, Role, Sampling, SpanKind, ToolCall, ToolCalls, ToolChoice, ToolSpec,
 };
 use regex::Regex;
 use serde_json::{Value, json};
@@ -82,6 +82,8 @@ pub(crate) struct Asking<'a> {
     pub specs: Vec<ToolSpec>,
     /// Whether one of them is called before the first answer.
     pub calls_first: bool,
+    /// Whether several may be called in one turn.
+    pub calls_many: bool,
     /// Whether the reader has seen the output's text.
     pub shown: AtomicBool,
 }
@@ -374,6 +376,7 @@ impl Asking<'_> {
             sampling,
             top_logprobs: self.top_logprobs,
             tools: self.specs.clone(),
+            parallel_tool_calls: (!self.specs.is_empty() && !self.calls_many).then_some(false),
             cache_key: Some(self.version.to_owned()),
             ..ChatRequest::default()
         }
@@ -440,14 +443,15 @@ impl Asking<'_> {
         if left == 0 {
             return Err(Budget::exceeded("tokens", self.budget.tokens));
         }
+        let most = &mut request.sampling.max_tokens;
+        let is_held = most.is_none_or(|most| left < u64::from(most));
         if let Ok(left) = u32::try_from(left) {
-            let most = &mut request.sampling.max_tokens;
             *most = Some(most.unwrap_or(left).min(left));
         }
         let may_call = !request.tools.is_empty() && request.tool_choice != ToolChoice::None;
         let (mut text, mut calls) = (String::new(), ToolCalls::default());
         let mut stream = self.deps.chat.chat(request, cx).await?;
-        let mut is_begun = false;
+        let (mut is_begun, mut is_cut) = (false, false);
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|error| match is_begun {
                 true => begun(error.into()),
@@ -475,8 +479,15 @@ impl Asking<'_> {
                     sink.ended(finish_reason, usage, cx).await;
                     self.written
                         .fetch_add(usage.output_tokens, Ordering::Relaxed);
+                    // What the prompt's own `maxOutputTokens` ends is as long as it was to be.
+                    is_cut = is_held
+                        && finish_reason == FinishReason::Length
+                        && usage.output_tokens >= left;
                 }
             }
+        }
+        if is_cut {
+            return Err(Budget::exceeded("tokens", self.budget.tokens));
         }
         let calls = if may_call { calls.finish() } else { Vec::new() };
         Ok(Round { text, calls })

@@ -497,6 +497,7 @@ impl PromptFunction {
             tools: &tools,
             specs,
             calls_first: ours.tool_choice == FirstCall::Required,
+            calls_many: ours.parallel_tool_calls,
             shown: AtomicBool::new(false),
         };
         let machine = ours.technique.machine(self.leaves_no_room_to_think());

@@ -8,7 +8,7 @@ use praxis_core::select::{FirstTools, ToolSelector};
 use praxis_core::suggest::nearest;
 use praxis_core::{
     CallError, ChatGateway, Constraint, Diagnostic, Embedder, ErrorCode, Function, Retriever,
-    Severity, Signature, SourceSpan, VECTOR_STORE,
+    Severity, Signature, SourceSpan, VECTOR_STORE, plain,
 };
 use serde_json::{Value, json};
 
@@ -587,18 +587,24 @@ fn sources(dir: &Path, root: &Path, problems: &mut Vec<Diagnostic>) -> Vec<Sourc
     let folder = dir
         .file_name()
         .map_or_else(|| "prompts".into(), |n| n.to_string_lossy());
-    let mut files = Sources::new();
-    for (file, path) in version::files(dir) {
-        match std::fs::read_to_string(&path) {
+    let (mut files, mut unread) = (Sources::new(), Vec::new());
+    for (file, path) in version::files(dir, &mut unread) {
+        let bytes = std::fs::read(&path).map_err(|error| error.to_string());
+        match bytes.and_then(plain::utf8) {
             Ok(text) => {
                 files.insert(file, text);
             }
-            Err(error) => {
-                let message = format!("cannot read `{folder}/{file}`: {error}");
+            Err(why) => {
+                let message = format!("cannot read `{folder}/{file}`: {why}");
                 problems.push(Diagnostic::error(message));
             }
         }
     }
+    problems.extend(unread.into_iter().map(|(below, error)| {
+        Diagnostic::error(format!(
+            "cannot read the folder `{folder}/{below}`: {error}"
+        ))
+    }));
     data::add(&mut files, root);
     in_memory(&files, &folder)
 }
@@ -616,7 +622,12 @@ fn references(source: &Source, prompt: &Prompt, known: &Known, problems: &mut Ve
         }
         let diagnostic = at_text(source, name, format!("no {kind} `{name}`"));
         let near = nearest(name, among.iter().map(String::as_str));
-        problems.push(diagnostic.suggest(near, format!("there are: {}", among.join(", "))));
+        let all = match among {
+            // Models and categories there always are.
+            [] => format!("there is no {kind} yet; a base is a file `knowledge/NAME.toml`"),
+            all => format!("there are: {}", all.join(", ")),
+        };
+        problems.push(diagnostic.suggest(near, all));
     };
     if !prompt.model.is_empty() {
         check("model", &prompt.model, &known.models);

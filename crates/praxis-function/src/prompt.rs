@@ -2,7 +2,7 @@
 
 use jsonschema::error::ValidationErrorKind;
 use praxis_core::suggest::nearest;
-use praxis_core::{Diagnostic, Sampling, Severity, SourceSpan};
+use praxis_core::{Diagnostic, Sampling, Severity, SourceSpan, plain};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -411,7 +411,7 @@ impl File<'_> {
     fn wrong_config(&self, key: &str, error: &str) -> Diagnostic {
         let path = ["config", key];
         if !error.contains("unknown field") {
-            let message = format!("in `config.{key}`: {error}");
+            let message = format!("in `config.{key}`: {}", plain::complaint(error));
             return self.at_key_below(&path, message);
         }
         // Serde names the stranger first, then all that it knows.

@@ -7,6 +7,7 @@
 pub mod data;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::schemas::{schema_name, used};
@@ -28,7 +29,7 @@ const DEEPEST_FOLDER: usize = 8;
 /// they name, relative to the folder above; what cannot be read, and a folder that is not there, is left out:
 /// loading the library reports it.
 pub fn read_sources(dir: &Path) -> Sources {
-    let mut found: Sources = files(dir)
+    let mut found: Sources = files(dir, &mut Vec::new())
         .into_iter()
         .filter_map(|(name, path)| Some((name, std::fs::read_to_string(path).ok()?)))
         .collect();
@@ -38,16 +39,29 @@ pub fn read_sources(dir: &Path) -> Sources {
     found
 }
 
-/// The prompt files of a folder and those below it, by the names that [`Sources`] has for them.
-pub(crate) fn files(dir: &Path) -> BTreeMap<String, PathBuf> {
+/// The prompt files of a folder and those below it, by the names that [`Sources`] has for them. Folders that are there
+/// and cannot be read come into `unread`, by their names below it.
+pub(crate) fn files(dir: &Path, unread: &mut Vec<(String, Error)>) -> BTreeMap<String, PathBuf> {
     let mut found = BTreeMap::new();
-    collect(dir, "", 0, &mut found);
+    collect(dir, "", 0, &mut found, unread);
     found
 }
 
-fn collect(dir: &Path, prefix: &str, depth: usize, found: &mut BTreeMap<String, PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(dir) else {
-        return;
+fn collect(
+    dir: &Path,
+    prefix: &str,
+    depth: usize,
+    found: &mut BTreeMap<String, PathBuf>,
+    unread: &mut Vec<(String, Error)>,
+) {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) => {
+            if error.kind() != ErrorKind::NotFound {
+                unread.push((prefix.to_owned(), error));
+            }
+            return;
+        }
     };
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
         let Some(name) = path.file_name().map(|n| n.to_string_lossy().into_owned()) else {
@@ -56,7 +70,7 @@ fn collect(dir: &Path, prefix: &str, depth: usize, found: &mut BTreeMap<String, 
         if is_source(&name) {
             found.insert(format!("{prefix}{name}"), path);
         } else if depth < DEEPEST_FOLDER && !name.starts_with('.') && path.is_dir() {
-            collect(&path, &format!("{prefix}{name}/"), depth + 1, found);
+            collect(&path, &format!("{prefix}{name}/"), depth + 1, found, unread);
         }
     }
 }

@@ -152,7 +152,10 @@ impl Gateway {
         self.models.get(name).ok_or_else(|| {
             let names = self.models.keys().chain(self.config.routes.keys());
             let near = nearest(name, names.map(String::as_str));
-            let hint = near.map_or_else(String::new, |n| format!("; did you mean `{n}`?"));
+            let hint = match near {
+                Some(near) => format!("; did you mean `{near}`?"),
+                None => "; `praxis models list` shows all".to_owned(),
+            };
             ModelError::NotFound(format!("no model is called `{name}`{hint}"))
         })
     }

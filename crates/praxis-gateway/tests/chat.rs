@@ -227,8 +227,9 @@ async fn passing_errors_are_retried_and_noted() {
     let [first, second] = outcome.pauses[..] else {
         panic!("{:?}", outcome.pauses)
     };
+    // 500 ms and twice that, each less a quarter at most; how much longer they are is up to the machine.
     assert!(
-        first >= Duration::from_millis(370) && second > first,
+        first >= Duration::from_millis(370) && second >= Duration::from_millis(740),
         "{first:?} {second:?}"
     );
 }
@@ -361,17 +362,18 @@ async fn an_answer_that_breaks_later_is_an_error_and_is_charged() {
 
 #[tokio::test]
 async fn waits_are_bounded() {
-    let pause = Duration::from_secs(5);
+    // Much longer than any limit, so that also a slow machine can tell them apart.
+    let pause = Duration::from_secs(60);
     for (exchange, limits, expected) in [
         (
             fixture("chat_stream").pause_before(0, pause),
-            "first_token_timeout = \"200ms\"",
-            "no answer within 200ms",
+            "first_token_timeout = \"1s\"",
+            "no answer within 1s",
         ),
         (
             fixture("chat_stream").pause_before(1, pause),
-            "first_token_timeout = \"200ms\"",
-            "no answer within 200ms",
+            "first_token_timeout = \"1s\"",
+            "no answer within 1s",
         ),
         (
             fixture("chat_stream").pause_before(3, pause),
@@ -380,8 +382,8 @@ async fn waits_are_bounded() {
         ),
         (
             fixture("chat_stream").pause_before(3, pause),
-            "timeout = \"200ms\"",
-            "not complete within 200ms",
+            "timeout = \"2s\"",
+            "not complete within 2s",
         ),
     ] {
         let began = std::time::Instant::now();
@@ -392,7 +394,7 @@ async fn waits_are_bounded() {
             .unwrap_err();
         assert!(error.to_string().contains(expected), "{limits}: {error}");
         assert!(
-            began.elapsed() < Duration::from_secs(2),
+            began.elapsed() < Duration::from_secs(30),
             "{limits}: {:?}",
             began.elapsed()
         );
@@ -431,7 +433,7 @@ async fn a_dropped_stream_is_traced_as_cancelled_and_charged() {
 #[tokio::test]
 async fn a_cancelled_call_ends_while_it_waits() {
     let server = Replay::start(vec![
-        fixture("chat_stream").pause_before(0, Duration::from_secs(5)),
+        fixture("chat_stream").pause_before(0, Duration::from_secs(60)),
     ])
     .await;
     let gateway = gateway(REMOTE, &server.url);
@@ -445,7 +447,7 @@ async fn a_cancelled_call_ends_while_it_waits() {
     let began = std::time::Instant::now();
     let error = gateway.chat(recorded_request(), &cx).await.err().unwrap();
     assert!(matches!(error, ModelError::Cancelled), "{error:?}");
-    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(began.elapsed() < Duration::from_secs(30));
     assert_eq!(spans.only().status, SpanStatus::Cancelled);
 }
 
@@ -521,6 +523,7 @@ async fn names_that_cannot_chat_say_why() {
     let gateway = gateway(REMOTE, "http://127.0.0.1:9/v1");
     for (model, code, part) in [
         ("gtp", "not_found", "did you mean `gpt`?"),
+        ("nobody", "not_found", "`praxis models list` shows all"),
         (
             "multilingual-e5-small",
             "invalid_request",

@@ -10,6 +10,7 @@ mod snapshot;
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
@@ -445,7 +446,8 @@ impl Knowledge {
         name: &str,
         cancel: &CancellationToken,
     ) -> Result<BaseLock, CallError> {
-        let file = File::create(self.lock_path(name)?).map_err(internal)?;
+        let path = self.lock_path(name)?;
+        let file = File::create(&path).map_err(|error| unwritten(&path, &error))?;
         while !lock::try_lock(&file)? {
             tokio::select! {
                 () = cancel.cancelled() => {
@@ -462,7 +464,7 @@ impl Knowledge {
 
     fn lock_path(&self, name: &str) -> Result<PathBuf, CallError> {
         let dir = self.state.join("index");
-        std::fs::create_dir_all(&dir).map_err(internal)?;
+        std::fs::create_dir_all(&dir).map_err(|error| unwritten(&dir, &error))?;
         Ok(dir.join(format!("{name}.lock")))
     }
 
@@ -476,9 +478,20 @@ impl Knowledge {
     }
 }
 
+/// The error of a file or a folder that cannot be written.
+fn unwritten(path: &Path, error: &std::io::Error) -> CallError {
+    let failed = internal(format!("cannot write `{}`: {error}", path.display()));
+    match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            failed.with_hint("this user must be able to write to it")
+        }
+        _ => failed,
+    }
+}
+
 fn remove_dir(dir: &Path) -> Result<(), CallError> {
     match std::fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(internal(error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(internal(error)),
         _ => Ok(()),
     }
 }

@@ -173,7 +173,12 @@ impl Knowledge {
     pub(crate) async fn opened(&self, name: &str) -> Result<Opened, CallError> {
         let base = self.base(name)?;
         self.note_use(name, &base).await;
-        let Some((snapshot, stored)) = self.snapshot(name).await? else {
+        let found = self.snapshot(name).await?;
+        let is_empty = match &found {
+            Some((snapshot, _)) => self.has_nothing(name, &base, snapshot).await?,
+            None => true,
+        };
+        let Some((snapshot, stored)) = found.filter(|_| !is_empty) else {
             let hint = match base.maker {
                 Maker::Application => format!("run `praxis ingest {name}`"),
                 Maker::Client { .. } => "add files to the vector store first".to_owned(),
@@ -200,6 +205,21 @@ impl Knowledge {
             embedder: embedder.unwrap_or(configured),
             stored,
         })
+    }
+
+    /// Whether a base of the application has no document, whoever may see it: as after a first ingest that failed. A
+    /// vector store may be empty.
+    async fn has_nothing(
+        &self,
+        name: &str,
+        base: &Base,
+        snapshot: &Snapshot,
+    ) -> Result<bool, CallError> {
+        if matches!(base.maker, Maker::Client { .. }) || snapshot.indexes.vectors.len() > 0 {
+            return Ok(false);
+        }
+        let counts = self.store().document_counts(name, &Clearance::Full).await;
+        Ok(counts.map_err(internal)?.documents == 0)
     }
 
     /// The same for a call, whose caller pays for what is embedded where the base is a vector store.

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use praxis_core::trace::NoTrace;
-use praxis_core::{CallContext, Clearance, Embedder};
+use praxis_core::{CallContext, Caller, Clearance, Embedder, ErrorCode, Query, Retriever};
 use praxis_knowledge::{BaseConfig, IngestReport, Knowledge};
 use praxis_store::Store;
 
@@ -178,6 +178,46 @@ async fn a_folder_that_was_emptied_says_so_like_any_source() {
     let emptied = format!("{source}may_empty = true\n");
     let (report, uris) = ingested(dir.path(), &emptied).await;
     assert_eq!((report.removed, uris.len()), (1, 0), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_base_without_any_document_is_told_like_one_that_was_never_ingested() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("knowledge");
+    std::fs::create_dir_all(&folder).unwrap();
+    let rule = "[[metadata]]\nmatch = \"*.md\"\nlabels = [\"hr\"]\n";
+    let config: BaseConfig = toml::from_str(rule).unwrap();
+    let knowledge = Knowledge::open(
+        dir.path().join("state"),
+        Store::open(&dir.path().join("praxis.db")).await.unwrap(),
+        vec![("docs".to_owned(), folder.clone(), config)],
+        Arc::new(|_| Ok(Arc::new(Counts) as Arc<dyn Embedder>)),
+    );
+    let cx = CallContext::new(Arc::new(NoTrace));
+    let query = Query::new("where the otter swims", 3);
+    for is_ingested in [false, true] {
+        if is_ingested {
+            // Of an empty folder, whatever it says of that.
+            let _ = knowledge.ingest("docs", &|_| {}, &cx).await;
+        }
+        let error = knowledge.search("docs", &query, &cx).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::NotFound, "{is_ingested}: {error}");
+        assert!(error.message.contains("`docs` is empty"), "{error}");
+        assert!(error.hint.unwrap().contains("praxis ingest docs"));
+    }
+    // Documents that a caller may not see are there all the same.
+    write(
+        &folder.join("otter.md"),
+        "# Otter\n\nThe otter swims here.\n",
+    );
+    let report = knowledge.ingest("docs", &|_| {}, &cx).await.unwrap();
+    assert_eq!(report.added, 1, "{report:?}");
+    let stranger = cx.with_caller(Caller {
+        name: None,
+        clearance: Clearance::of(Vec::<String>::new()),
+    });
+    let found = knowledge.search("docs", &query, &stranger).await.unwrap();
+    assert!(found.passages.is_empty());
 }
 
 #[tokio::test]

@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex};
 use counts::Counts;
 use praxis_core::trace::{NoTrace, SpanKind};
 use praxis_core::{
-    CallContext, Embedder, ErrorCode, Message, Passage, Query, RerankOption, RerankSettings,
-    Retriever, SearchOptions, Span, SpanStatus, TraceSink,
+    CallContext, Embedder, ErrorCode, Filter, Message, Passage, Query, RerankOption,
+    RerankSettings, Retriever, SearchOptions, Span, SpanStatus, TraceSink,
 };
 use praxis_gateway::{Gateway, GatewayConfig};
 use praxis_hub::{Cache, Catalogue};
@@ -366,6 +366,11 @@ async fn a_model_that_is_down_leaves_the_search_as_it_is_and_an_unknown_one_is_a
         assert_eq!(error.code, code, "{error}");
         assert!(error.message.contains(part), "{error}");
     }
+    // Also where one result leaves nothing to rank.
+    let one = serde_json::json!({ "type": "eq", "key": "uri", "value": "otter.md" });
+    let one = query(reranked_by("nobody", 0.5)).with_filter(Some(Filter::parse(&one).unwrap()));
+    let found = desk.knowledge.search("docs", &one, &desk.cx()).await;
+    assert_eq!(found.unwrap_err().code, ErrorCode::NotFound);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use praxis_core::suggest::nearest;
 use praxis_core::toml_file::TomlFile;
-use praxis_core::{Diagnostic, Function, Problem, Severity};
+use praxis_core::{Diagnostic, Function, Problem, Severity, plain};
 
 use crate::builtin;
 use crate::deps::ToolDeps;
@@ -59,6 +59,22 @@ pub enum Names {
     Known(Vec<String>),
     /// Any that begins so, such as `files/`, may be there.
     Below(String),
+}
+
+/// What is told of a tool file without making its tools.
+pub(crate) struct Looked {
+    pub names: Names,
+    /// What is wrong with a file that it names.
+    pub mistake: Option<Problem>,
+}
+
+impl From<Names> for Looked {
+    fn from(names: Names) -> Self {
+        Self {
+            names,
+            mistake: None,
+        }
+    }
 }
 
 /// What ties a tool file to others of the application, as far as it can be told without making its tools.
@@ -194,7 +210,8 @@ impl Toolbox {
         built_in.push(safety::APPROVED.to_owned());
         let mut all = vec![Names::Known(built_in)];
         for file in &self.files {
-            let names = file.declared.names(&file.name, &self.root, state);
+            let Looked { names, mistake } = file.declared.names(&file.name, &self.root, state);
+            diagnostics.extend(mistake.map(|problem| file.text.diagnose(problem)));
             diagnostics.extend(clashes(&names, &self.prompts));
             all.push(names);
             let warnings = file.declared.ties().warnings.into_iter();
@@ -248,7 +265,7 @@ trait Declared: Send + Sync {
 
     fn policy(&self) -> &PolicyConfig;
 
-    fn names(&self, name: &str, root: &Path, state: &Path) -> Names;
+    fn names(&self, name: &str, root: &Path, state: &Path) -> Looked;
 
     /// What ties it to other files.
     fn ties(&self) -> Ties {
@@ -286,8 +303,8 @@ macro_rules! kinds {
                 &self.policy
             }
 
-            fn names(&self, name: &str, root: &Path, state: &Path) -> Names {
-                crate::$($part)::+::names(name, self, root, state)
+            fn names(&self, name: &str, root: &Path, state: &Path) -> Looked {
+                crate::$($part)::+::names(name, self, root, state).into()
             }
 
             // The type's own function goes before that of the trait.
@@ -450,8 +467,15 @@ fn inherit(files: &mut [ToolFile]) {
 
 /// Names of the files of a folder that may be tool files; none where there is no such folder.
 fn file_names(folder: &Path, problems: &mut Vec<Diagnostic>) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return Vec::new();
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            if error.kind() != std::io::ErrorKind::NotFound {
+                let message = format!("cannot read the folder `{FOLDER}/`: {error}");
+                problems.push(Diagnostic::error(message));
+            }
+            return Vec::new();
+        }
     };
     let name = |entry: std::io::Result<std::fs::DirEntry>| {
         let entry = entry.ok().filter(|e| e.path().is_file())?;
@@ -476,7 +500,7 @@ fn text(path: &Path) -> std::io::Result<String> {
         let message = format!("it has more than {LARGEST} bytes");
         return Err(std::io::Error::other(message));
     }
-    std::fs::read_to_string(path)
+    plain::utf8(std::fs::read(path)?).map_err(std::io::Error::other)
 }
 
 /// Name and kind of a tool file, from `NAME.KIND.toml`.

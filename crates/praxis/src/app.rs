@@ -85,7 +85,8 @@ enum Tools {
 /// # Errors
 /// A failure that says how to make one.
 pub fn find_root(given: Option<&Path>) -> Result<PathBuf, Failure> {
-    if let Some(dir) = given {
+    if let Some(given) = given {
+        let dir = folder(given);
         if dir.join(FILE_NAME).is_file() {
             return Ok(dir.to_owned());
         }
@@ -104,6 +105,16 @@ pub fn find_root(given: Option<&Path>) -> Result<PathBuf, Failure> {
             Failure::message(format!("no {FILE_NAME} here or in a folder above"))
                 .with_help("create an application with `praxis new my-app`, or name one with --app")
         })
+}
+
+/// The folder that is meant: that of a `praxis.toml` which is named itself.
+fn folder(given: &Path) -> &Path {
+    let is_file = given.ends_with(FILE_NAME) && given.is_file();
+    match given.parent().filter(|_| is_file) {
+        None => given,
+        Some(here) if here.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+    }
 }
 
 impl Project {

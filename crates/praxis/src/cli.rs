@@ -7,13 +7,26 @@ mod tools;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use praxis_core::{Caller, Clearance};
 
 pub use self::approvals::{Approvals, Audit};
 pub use self::keys::{By, CreateKey, Keys, UpdateKey, Usage};
 pub use self::moderation::{EvalModeration, Moderation, Split, TrainModeration};
 pub use self::tools::Tools;
+use crate::config::address;
+
+/// Names the application's folder.
+const APP_VARIABLE: &str = "PRAXIS_APP";
+
+/// A number of things that are asked for: none of them is no answer to anything.
+fn some(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(0) => Err("give 1 or more".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(error.to_string()),
+    }
+}
 
 /// Everything between a base model and a product, in one binary.
 ///
@@ -28,7 +41,7 @@ pub use self::tools::Tools;
     max_term_width = 100
 )]
 #[command(
-    after_help = "Start here:\n  praxis new my-app --template knowledge-qa\n  cd my-app && cp ~/documents/*.pdf knowledge/\n  praxis ingest\n  praxis call answer question=\"...\"\n  praxis serve"
+    after_help = "Start here:\n  praxis new my-app --template knowledge-qa\n  cd my-app && cp ~/documents/*.pdf knowledge/\n  praxis models pull\n  praxis ingest\n  praxis call answer question=\"...\"\n  praxis serve"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -37,11 +50,24 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// What the program was started with; ends it where that is a mistake, or help is asked for. An empty variable
+    /// names no folder, as one that is not set.
+    pub fn read() -> Self {
+        let mut command = Self::command();
+        if std::env::var_os(APP_VARIABLE).is_some_and(|folder| folder.is_empty()) {
+            command = command.mut_arg("app", |app| app.env(None::<&'static str>));
+        }
+        let read = Self::from_arg_matches(&command.get_matches());
+        read.unwrap_or_else(|error| error.exit())
+    }
+}
+
 /// Options that every command takes.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// The application's folder (default: the nearest folder upwards with a praxis.toml).
-    #[arg(long, global = true, value_name = "DIR", env = "PRAXIS_APP")]
+    #[arg(long, global = true, value_name = "DIR", env = APP_VARIABLE)]
     pub app: Option<PathBuf>,
     /// Print machine-readable JSON.
     #[arg(long, global = true)]
@@ -93,7 +119,9 @@ pub enum Command {
     /// Make classifiers for moderation of labelled texts, and measure them.
     #[command(subcommand)]
     Moderation(Moderation),
-    /// Show what was used: requests, tokens and cost.
+    /// Show what was used over the API: requests, tokens and cost.
+    ///
+    /// It counts what `praxis serve` answers; `praxis traces list` shows calls of the command line.
     Usage(Usage),
     /// Print the API of the server as an OpenAPI document: with the functions of the application, where there is one.
     Openapi,
@@ -179,7 +207,7 @@ pub struct Search {
     #[arg(long, short)]
     pub base: Option<String>,
     /// How many passages.
-    #[arg(long, short = 'n', default_value_t = 5)]
+    #[arg(long, short = 'n', default_value_t = 5, value_parser = some)]
     pub limit: usize,
     /// Rank whole documents, each with its best passage.
     #[arg(long)]
@@ -240,7 +268,7 @@ pub struct Chat {
 #[derive(Debug, Args)]
 pub struct Serve {
     /// Address to listen on (default: 127.0.0.1, or `server.host`).
-    #[arg(long)]
+    #[arg(long, value_parser = address)]
     pub host: Option<std::net::IpAddr>,
     /// Port (default: `server.port`, or 8787 and the next free one if that is taken).
     #[arg(long)]
@@ -394,7 +422,7 @@ pub enum Graph {
         #[arg(long, short)]
         base: Option<String>,
         /// How many triples, or entities.
-        #[arg(long, short = 'n', default_value_t = 30)]
+        #[arg(long, short = 'n', default_value_t = 30, value_parser = some)]
         limit: usize,
         #[command(flatten)]
         asker: Asker,
@@ -409,7 +437,7 @@ pub enum Graph {
         #[arg(long, short)]
         base: Option<String>,
         /// The most triples of the way, 8 at most.
-        #[arg(long, value_name = "N", default_value_t = 4)]
+        #[arg(long, value_name = "N", default_value_t = 4, value_parser = some)]
         depth: usize,
         #[command(flatten)]
         asker: Asker,
@@ -518,10 +546,10 @@ pub struct Scope {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub skip: usize,
     /// Only so many questions of each file.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = some)]
     pub limit: Option<usize>,
     /// How many questions are asked at a time.
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = some)]
     pub concurrency: usize,
 }
 
@@ -543,11 +571,11 @@ pub struct Try {
     #[arg(long, value_enum)]
     pub check: Option<Check>,
     /// Only the first cases.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = some)]
     pub limit: Option<usize>,
     /// How many calls run at a time. The local engine answers them together; with 1, times are those
     /// of a call alone.
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = some)]
     pub concurrency: usize,
     /// Show the answers of the first cases side by side; 0 shows none.
     #[arg(long, value_name = "N", default_value_t = 6)]
@@ -580,7 +608,7 @@ pub enum Traces {
     /// List recent calls, newest first.
     List {
         /// How many.
-        #[arg(long, short = 'n', default_value_t = 20)]
+        #[arg(long, short = 'n', default_value_t = 20, value_parser = some)]
         limit: usize,
     },
     /// Show one call and all below it.
@@ -640,7 +668,7 @@ pub struct Similar {
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
     /// How many.
-    #[arg(long, short = 'n', default_value_t = 10)]
+    #[arg(long, short = 'n', default_value_t = 10, value_parser = some)]
     pub limit: usize,
     /// Group the texts whose cosine is at least this instead.
     #[arg(long, value_name = "COSINE", conflicts_with = "query")]
@@ -679,7 +707,7 @@ pub struct Cluster {
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
     /// How many topics (default: 2 to 20, what fits the texts best).
-    #[arg(long, short = 'k', value_name = "N")]
+    #[arg(long, short = 'k', value_name = "N", value_parser = some)]
     pub topics: Option<usize>,
     #[command(flatten)]
     pub reading: Reading,
@@ -697,7 +725,7 @@ pub struct Recommend {
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     pub dislike: Vec<String>,
     /// How many.
-    #[arg(long, short = 'n', default_value_t = 10)]
+    #[arg(long, short = 'n', default_value_t = 10, value_parser = some)]
     pub limit: usize,
     #[command(flatten)]
     pub reading: Reading,

@@ -11,7 +11,6 @@ mod versions;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use mimalloc::MiMalloc;
 
 use crate::cli::Cli;
@@ -34,7 +33,7 @@ fn main() -> ExitCode {
             false,
         );
     }
-    let cli = Cli::parse();
+    let cli = Cli::read();
     ui::init(&cli.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -53,6 +52,8 @@ fn main() -> ExitCode {
     // A model's worker threads may still be in a matrix product: do not wait for them.
     runtime.shutdown_background();
     match outcome {
+        // What a command did is of no use to whom it could not be told.
+        Ok(()) if ui::is_unwritten() => ExitCode::FAILURE,
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => ui::fail(&failure, json),
     }

@@ -1,12 +1,14 @@
 //! The terminal: results to standard output, all else to standard error, colours on a terminal only.
 
-use std::io::{IsTerminal, Write};
+use std::fmt::Display;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use praxis_core::{CallError, Diagnostic, ModelError, Severity};
+use praxis_core::{CallError, Diagnostic, ModelError, Problem, Severity};
 use praxis_store::StoreError;
 use serde_json::{Value, json};
 
@@ -26,6 +28,9 @@ pub const RED: Style = AnsiColor::Red.on_default().bold();
 pub const CYAN: Style = AnsiColor::Cyan.on_default();
 
 static QUIET: OnceLock<bool> = OnceLock::new();
+
+/// Whether a part of the result could not be written.
+static UNWRITTEN: AtomicBool = AtomicBool::new(false);
 
 /// Takes over the global options and starts logging to standard error (`PRAXIS_LOG`, default
 /// `warn`).
@@ -48,15 +53,28 @@ pub fn is_quiet() -> bool {
 
 /// Prints a line of the result.
 pub fn out(line: impl AsRef<str>) {
-    // A closed pipe (`| head`) is the reader's right, not an error.
-    let _ = writeln!(anstream::stdout(), "{}", line.as_ref());
+    written(writeln!(anstream::stdout(), "{}", line.as_ref()));
 }
 
 /// Prints a piece of the result at once, without a line end.
 pub fn out_piece(text: &str) {
     let mut stdout = anstream::stdout();
-    let _ = write!(stdout, "{text}");
-    let _ = stdout.flush();
+    written(write!(stdout, "{text}").and_then(|()| stdout.flush()));
+}
+
+/// Tells, once, that the result cannot be written. A closed pipe (`| head`) is the reader's right, not an error.
+fn written(outcome: std::io::Result<()>) {
+    let Err(error) = outcome else { return };
+    if error.kind() != ErrorKind::BrokenPipe && !UNWRITTEN.swap(true, Ordering::Relaxed) {
+        diagnostic(&Diagnostic::error(format!(
+            "cannot write the output: {error}"
+        )));
+    }
+}
+
+/// Whether a part of the result could not be written, which has been told.
+pub fn is_unwritten() -> bool {
+    UNWRITTEN.load(Ordering::Relaxed)
 }
 
 /// Prints a value as JSON.
@@ -72,7 +90,7 @@ pub fn note(line: impl AsRef<str>) {
 }
 
 /// Prints the fix below a warning, as [`note`] does.
-pub fn hint(fix: impl std::fmt::Display) {
+pub fn hint(fix: impl Display) {
     note(format!("         {}", paint(DIM, fix)));
 }
 
@@ -91,8 +109,15 @@ pub fn diagnostic(diagnostic: &Diagnostic) {
 }
 
 /// Text in a style.
-pub fn paint(style: Style, text: impl std::fmt::Display) -> String {
+pub fn paint(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
+}
+
+/// A number with its noun.
+pub fn count(number: impl Display, noun: &str) -> String {
+    let number = number.to_string();
+    let end = if number == "1" { "" } else { "s" };
+    format!("{number} {noun}{end}")
 }
 
 /// A command's failure: what to print, and nothing to handle.
@@ -137,6 +162,14 @@ impl From<Diagnostic> for Failure {
     }
 }
 
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        let mut diagnostic = Diagnostic::error(problem.message);
+        diagnostic.help = problem.help;
+        diagnostic.into()
+    }
+}
+
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
         let mut diagnostic = Diagnostic::error(error.message);
@@ -164,7 +197,9 @@ impl From<StoreError> for Failure {
 pub fn fail(failure: &Failure, json: bool) -> ExitCode {
     if json {
         out_json(&json!({ "error": { "code": failure.code, "diagnostics": failure.diagnostics } }));
-    } else {
+    }
+    // Where standard output takes nothing, a person reads it all the same.
+    if !json || is_unwritten() {
         for diagnostic in &failure.diagnostics {
             self::diagnostic(diagnostic);
         }
@@ -317,6 +352,13 @@ mod tests {
         ];
         let plain = anstream::adapter::strip_str(&table(&["name", "v"], &rows)).to_string();
         assert_eq!(plain, "name      v\n藤野先生  x\nabc       y");
+    }
+
+    #[test]
+    fn one_thing_is_told_in_the_singular() {
+        assert_eq!(count(1, "chunk"), "1 chunk");
+        assert_eq!(count(0, "chunk"), "0 chunks");
+        assert_eq!(count(11, "chunk"), "11 chunks");
     }
 
     #[test]

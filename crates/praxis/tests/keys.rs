@@ -28,6 +28,23 @@ fn application() -> Sandbox {
     app
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_key_whose_secret_cannot_be_written_is_revoked() {
+    let app = application();
+    for how in ["--quiet", "--json"] {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let mut command = app.command(&["keys", "create", "ci", how]);
+        let run = support::Run::from(command.stdout(full.unwrap()).output().unwrap());
+        assert!(!run.ok, "{run:?}");
+        for part in ["cannot write the output", "the key is revoked"] {
+            assert!(run.stderr.contains(part), "{part}: {run:?}");
+        }
+    }
+    assert!(names(&app, &[]).is_empty());
+    assert_eq!(names(&app, &["--all"]), ["ci", "ci"]);
+}
+
 fn names(app: &Sandbox, args: &[&str]) -> Vec<String> {
     let list = app.json(&[&["keys", "list"][..], args].concat());
     let keys = list["keys"].as_array().unwrap_or_else(|| panic!("{list}"));
@@ -296,7 +313,10 @@ async fn call(store: &Store, calls: &[Call<'_>]) {
 async fn use_is_reported_by_day_model_key_user_and_tag() {
     let app = application();
     let run = app.praxis(&["usage"]);
-    assert!(run.ok && run.stderr.contains("nothing was used"), "{run:?}");
+    assert!(
+        run.ok && run.stderr.contains("praxis traces list"),
+        "{run:?}"
+    );
     let calls: [Call<'_>; 4] = [
         ("hr", "li", &["day", "night"], "qwen", 10, 5, 330, 0),
         ("hr", "", &["night"], "gpt", 20, 5, 1000, 3),

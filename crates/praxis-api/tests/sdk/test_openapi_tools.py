@@ -658,9 +658,12 @@ class Changes(Application):
         self.tool()
         service.stop()
         try:
-            names, said = self.refreshed()
-            self.assertEqual((names, len(said)), ([], 1))
-            self.assertIn("gives no document", said[0])
+            self.assertEqual(self.tools(), {})
+            ended = self.run_praxis("tools", "refresh", "watch")
+            self.assertNotEqual(ended.returncode, 0, ended.stdout)
+            said = [one["message"] for one in json.loads(ended.stdout)["error"]["diagnostics"]]
+            self.assertEqual(len(said), 2, said)
+            self.assertTrue("gives no document" in said[0] and "gave no tools" in said[1], said)
         finally:
             service.start()
         self.assertIn("listWatches", self.refreshed()[0])

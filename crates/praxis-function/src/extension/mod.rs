@@ -10,7 +10,7 @@ mod knowledge;
 mod scope;
 
 use praxis_core::suggest::nearest;
-use praxis_core::{Constraint, Diagnostic};
+use praxis_core::{Constraint, Diagnostic, plain};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -42,6 +42,7 @@ const KEYS: &[&str] = &[
     "budget",
     "history",
     "tool_choice",
+    "parallel_tool_calls",
     "tools",
     "guard",
     "cache",
@@ -82,6 +83,8 @@ pub(crate) struct Extension {
     pub history: History,
     /// Whether the model has to call a tool before it answers.
     pub tool_choice: FirstCall,
+    /// Whether it may call several tools in one turn.
+    pub parallel_tool_calls: bool,
     /// Which of its tools a turn is given.
     pub tools: ToolUse,
     /// What is done about what goes in and what comes out.
@@ -147,9 +150,8 @@ impl File<'_> {
                 Technique::default()
             }),
             checks: checks.unwrap_or_else(|found| {
-                let at = |(path, problem)| {
-                    self.at_key("praxis.checks", format!("`praxis.{path}`: {problem}"))
-                };
+                let at =
+                    |(path, problem)| self.at_key("praxis.checks", format!("`{path}`: {problem}"));
                 problems.extend(found.into_iter().map(at));
                 Checks::default()
             }),
@@ -158,6 +160,7 @@ impl File<'_> {
                 History::default()
             }),
             tool_choice: self.first_call(front, &ours, problems),
+            parallel_tool_calls: self.parallel_tool_calls(front, &ours, problems),
             tools: self.tool_use(front, &ours, problems),
             guard: self.guard(&ours, problems),
             cache: self.cache(front, &ours, query, input_schema, problems),
@@ -234,6 +237,20 @@ impl File<'_> {
         choice
     }
 
+    fn parallel_tool_calls(
+        &self,
+        front: &Map<String, Value>,
+        ours: &Map<String, Value>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> bool {
+        let key = "parallel_tool_calls";
+        if ours.contains_key(key) && !front.contains_key("tools") {
+            let what = "`praxis.parallel_tool_calls` needs tools to call: `tools` is missing";
+            problems.push(self.at_key("praxis.parallel_tool_calls", what));
+        }
+        self.read(key, ours, problems).unwrap_or(true)
+    }
+
     fn tool_use(
         &self,
         front: &Map<String, Value>,
@@ -264,6 +281,7 @@ impl File<'_> {
             Ok(value) => Some(value),
             Err(error) => {
                 let key = format!("praxis.{key}");
+                let error = plain::complaint(&error.to_string());
                 problems.push(self.at_key(&key, format!("`{key}`: {error}")));
                 None
             }

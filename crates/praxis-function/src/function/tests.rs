@@ -28,7 +28,7 @@ mod tools;
 type Script = dyn Fn(&ChatRequest, usize) -> Result<String, ModelError> + Send + Sync;
 
 /// A model that writes what its script says, character by character. A line `@NAME JSON` is a call, a line
-/// `!WORDS` an error behind the rest.
+/// `!WORDS` an error behind the rest, and after a line `~` it was cut off.
 struct Scripted {
     script: Box<Script>,
     asked: Mutex<Vec<ChatRequest>>,
@@ -47,6 +47,7 @@ impl ChatGateway for Scripted {
             written.split('\n').partition(|line| line.starts_with('!'));
         let (calls, text): (Vec<&str>, Vec<&str>) =
             text.into_iter().partition(|line| line.starts_with('@'));
+        let (cut, text): (Vec<&str>, Vec<&str>) = text.into_iter().partition(|line| *line == "~");
         let text = text.join("\n");
         let mut chunks: Vec<_> = text
             .chars()
@@ -70,9 +71,10 @@ impl ChatGateway for Scripted {
             chunks.push(Err(ModelError::InvalidRequest(error[1..].to_owned())));
         }
         chunks.push(Ok(ChatChunk::Done {
-            finish_reason: match calls.is_empty() {
-                true => FinishReason::Stop,
-                false => FinishReason::ToolCalls,
+            finish_reason: match (cut.is_empty(), calls.is_empty()) {
+                (false, _) => FinishReason::Length,
+                (true, true) => FinishReason::Stop,
+                (true, false) => FinishReason::ToolCalls,
             },
             usage: Usage {
                 output_tokens: 10,
@@ -432,6 +434,27 @@ async fn a_call_ends_within_its_budget() {
             let most: Vec<_> = called.asked.iter().map(|r| r.sampling.max_tokens).collect();
             assert_eq!(most, [Some(15), Some(5)]);
         }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_the_budget_cuts_is_none() {
+    let budget = "praxis.budget: {tokens: 10}\n";
+    for (config, budget, is_answer) in [
+        ("", budget, false),
+        ("config: {maxOutputTokens: 20}\n", budget, false),
+        // It is as long as it was to be, or as its model can.
+        ("config: {maxOutputTokens: 10}\n", budget, true),
+        ("", "", true),
+    ] {
+        let front = format!("{config}{budget}");
+        let script = |_: &ChatRequest, _| Ok("The Shadowf\n~".to_owned());
+        let called = call(&[("f", &prompt(&front))], json!({"q": "?"}), script).await;
+        let wanted = match is_answer {
+            true => Ok(json!("The Shadowf")),
+            false => Err(ErrorCode::BudgetExceeded),
+        };
+        assert_eq!(called.output.map_err(|e| e.code), wanted, "{front}");
     }
 }
 

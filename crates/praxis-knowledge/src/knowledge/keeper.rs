@@ -12,7 +12,7 @@ use praxis_store::{Base as StoredBase, Store};
 use super::keywords::IndexKind;
 use super::lock::{self, BaseLock};
 use super::snapshot::Snapshot;
-use super::{Base, Knowledge, internal};
+use super::{Base, Knowledge, internal, unwritten};
 use crate::scope::Scopes;
 use crate::search::lanes::Indexes;
 use crate::vectors::{VectorKind, clear, tidy};
@@ -149,7 +149,7 @@ impl Keeper {
 
     /// The base's lock, unless somebody else has it.
     pub(super) fn try_lock(&self) -> Result<Option<BaseLock>, CallError> {
-        let file = File::create(&self.lock).map_err(internal)?;
+        let file = File::create(&self.lock).map_err(|error| unwritten(&self.lock, &error))?;
         let base = Arc::clone(&self.base);
         Ok(lock::try_lock(&file)?.then(|| BaseLock::over(file, Some(base))))
     }

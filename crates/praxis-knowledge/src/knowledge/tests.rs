@@ -335,3 +335,13 @@ async fn an_error_of_the_disk_leaves_an_index_as_it_is() {
     assert_eq!(having(&found, "bird1"), ["c1-0", "c1-1"]);
     assert_eq!(files(dir.path(), "store"), before);
 }
+
+#[test]
+fn what_cannot_be_written_is_told_with_its_path_and_what_it_takes() {
+    let denied = std::io::Error::from(ErrorKind::PermissionDenied);
+    let told = unwritten(Path::new("app/index"), &denied);
+    assert!(told.message.contains("`app/index`"), "{told}");
+    assert!(told.hint.unwrap().contains("able to write"));
+    let broken = std::io::Error::from(ErrorKind::BrokenPipe);
+    assert_eq!(unwritten(Path::new("app"), &broken).hint, None);
+}

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use praxis_core::access::is_label;
 use praxis_core::metadata::{MAX_KEY, RESERVED, is_key};
+use praxis_core::plain;
 use serde_json::Value;
 
 /// What is added to a document's name.
@@ -49,9 +50,10 @@ impl Sidecar {
             }
             Ok(_) => {}
         }
-        match std::fs::read_to_string(&path) {
+        match std::fs::read(&path).map(plain::utf8) {
             Err(error) => Self::unread(&path, &error),
-            Ok(text) => Self::parse(&text),
+            Ok(Err(why)) => Self::Broken(format!("cannot be read: {why}")),
+            Ok(Ok(text)) => Self::parse(&text),
         }
     }
 

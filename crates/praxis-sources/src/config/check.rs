@@ -84,7 +84,7 @@ impl Found {
                 self.add(
                     key,
                     format!("`{glob}` is not a glob: {error}"),
-                    "see `praxis docs`; `*`, `**`, `?` and `{a,b}` are understood",
+                    "a glob may hold `*`, `**`, `?`, `[a-z]` and `{a,b}`",
                 );
             }
         }

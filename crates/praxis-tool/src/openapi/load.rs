@@ -102,19 +102,39 @@ pub(super) async fn load(config: &Config, root: &Path, state: &Path) -> Result<L
 }
 
 /// The document of a file as far as it is here: a file, or the copy of what a URL gave.
-pub(super) fn load_here(config: &Config, root: &Path, state: &Path) -> Option<Document> {
+///
+/// # Errors
+/// What is wrong with a file. What a URL gave may be mended there by now.
+pub(super) fn load_here(
+    config: &Config,
+    root: &Path,
+    state: &Path,
+) -> Result<Option<Document>, Problem> {
     let here = |source: &Source| match source {
-        Source::File(path) => paper(&read_file(path).ok()?).ok(),
-        Source::Url(url) => paper(&Kept::read(&Kept::path(state, url))?.bytes).ok(),
+        Source::File(path) => paper_of(path).map(Some).map_err(|why| unread(&why)),
+        Source::Url(url) => {
+            let copy = Kept::read(&Kept::path(state, url));
+            Ok(copy.and_then(|copy| paper(&copy.bytes).ok()))
+        }
     };
-    let source = Source::of(&config.document, root).ok()?;
-    match here(&source)? {
-        Paper::Document(document) => Some(document),
-        Paper::Manifest(manifest) => match here(&source.beside(&manifest.url).ok()?)? {
-            Paper::Document(document) => Some(document),
-            Paper::Manifest(_) => None,
-        },
+    let source = Source::of(&config.document, root)?;
+    let manifest = match here(&source)? {
+        Some(Paper::Manifest(manifest)) => manifest,
+        Some(Paper::Document(document)) => return Ok(Some(document)),
+        None => return Ok(None),
+    };
+    let next = source.beside(&manifest.url)?;
+    match (here(&next)?, next) {
+        (Some(Paper::Document(document)), _) => Ok(Some(document)),
+        (Some(Paper::Manifest(_)), Source::File(_)) => Err(round()),
+        (Some(Paper::Manifest(_)) | None, _) => Ok(None),
     }
+}
+
+/// That a file gives no document.
+fn unread(why: &str) -> Problem {
+    let help = "`document` is a file below the application's folder, or a URL";
+    problem("document", why, help)
 }
 
 fn round() -> Problem {
@@ -187,18 +207,9 @@ async fn open(source: Source, state: PathBuf, allow_private: bool) -> Result<Ope
     let url = match source {
         Source::Url(url) => url,
         Source::File(path) => {
-            let read = aside(move || {
-                let shown = path.display().to_string();
-                let bytes =
-                    read_file(&path).map_err(|why| format!("cannot read `{shown}`: {why}"))?;
-                paper(&bytes).map_err(|why| format!("`{shown}`: {why}"))
-            });
-            let paper = read.await.map_err(|why| {
-                let help = "`document` is a file below the application's folder, or a URL";
-                Missing::Mistake(problem("document", &why, help))
-            })?;
+            let read = aside(move || paper_of(&path)).await;
             return Ok(Opened {
-                paper,
+                paper: read.map_err(|why| Missing::Mistake(unread(&why)))?,
                 warning: None,
             });
         }
@@ -366,6 +377,13 @@ fn read_file(path: &Path) -> Result<Vec<u8>, String> {
         return Err(format!("it has more than {LARGEST} bytes"));
     }
     std::fs::read(path).map_err(said)
+}
+
+/// What a file is.
+fn paper_of(path: &Path) -> Result<Paper, String> {
+    let shown = path.display();
+    let bytes = read_file(path).map_err(|why| format!("cannot read `{shown}`: {why}"))?;
+    paper(&bytes).map_err(|why| format!("`{shown}`: {why}"))
 }
 
 /// What bytes are: a document or a manifest.

@@ -39,7 +39,7 @@ use self::request::Place;
 use crate::deps::ToolDeps;
 use crate::egress::{Egress, EgressConfig};
 use crate::keep::Keep;
-use crate::toolbox::{Made, Names, Tool};
+use crate::toolbox::{Looked, Made, Names, Tool};
 use crate::work::tool;
 
 pub(crate) use self::config::Config;
@@ -121,19 +121,26 @@ async fn make_in(
     Ok(Made { tools, warnings })
 }
 
-/// Names of the functions of the file `name`, without asking anybody.
-pub(crate) fn names(name: &str, config: &Config, root: &Path, state: &Path) -> Names {
-    if let Some(names) = names_without_document(name, config) {
-        return Names::Known(names);
+/// Names of the functions of the file `name`, and what is wrong with a document that is a file, without asking anybody.
+pub(crate) fn names(name: &str, config: &Config, root: &Path, state: &Path) -> Looked {
+    let is_away = is_url(&config.document);
+    let named = names_without_document(name, config).map(Names::Known);
+    if let (true, Some(named)) = (is_away, &named) {
+        return named.clone().into();
     }
-    match load_here(config, root, state) {
+    let (here, mistake) = match load_here(config, root, state) {
+        Ok(here) => (here, None),
+        Err(mistake) => (None, (!is_away).then_some(mistake)),
+    };
+    let names = named.unwrap_or_else(|| match here {
         Some(document) => {
             let (chosen, _) = choose(name, config, &document);
             Names::Known(chosen.into_iter().map(|chosen| chosen.name).collect())
         }
-        None if is_url(&config.document) => Names::Below(format!("{name}/")),
+        None if is_away => Names::Below(format!("{name}/")),
         None => Names::Known(Vec::new()),
-    }
+    });
+    Looked { names, mistake }
 }
 
 /// What becomes of a document.

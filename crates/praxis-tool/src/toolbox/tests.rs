@@ -135,8 +135,30 @@ type Mistake = (
 fn mistakes_are_told_with_file_line_and_fix() {
     let mistakes: &[Mistake] = &[
         (
+            &[("tools", "no folder")],
+            &["cannot read the folder `tools/`"],
+        ),
+        (
             &[("tools/a.toml", "")],
             &["`tools/a.toml`", "what kind of tool", "`a.KIND.toml`"],
+        ),
+        (
+            &[(
+                "tools/crm.openapi.toml",
+                "document = \"crm.yaml\"\noperations = [\"find\"]",
+            )],
+            &[
+                "tools/crm.openapi.toml:1:12",
+                "cannot read `",
+                "a file below the application's folder, or a URL",
+            ],
+        ),
+        (
+            &[
+                ("tools/crm.openapi.toml", "document = \"crm.yaml\""),
+                ("crm.yaml", "a: ["),
+            ],
+            &["tools/crm.openapi.toml:1:12", "crm.yaml`: "],
         ),
         (
             &[("tools/a.sqll.toml", "")],
@@ -353,8 +375,8 @@ impl Declared for Strange {
         &self.policy
     }
 
-    fn names(&self, _: &str, _: &Path, _: &Path) -> Names {
-        Names::Below("a/".to_owned())
+    fn names(&self, _: &str, _: &Path, _: &Path) -> Looked {
+        Names::Below("a/".to_owned()).into()
     }
 
     async fn make(&self, _: &str, _: &ToolDeps) -> Result<Made, Problem> {

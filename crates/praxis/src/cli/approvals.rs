@@ -4,6 +4,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use praxis_core::approval::{ApprovalState, Outcome};
 
+use super::some;
+
 /// What `--state` takes for approvals in any state.
 const ANY_STATE: &str = "all";
 
@@ -18,7 +20,7 @@ pub enum Approvals {
         #[arg(long, value_name = "STATE", default_value = "pending", value_parser = states())]
         state: String,
         /// How many at most.
-        #[arg(long, short = 'n', default_value_t = 50)]
+        #[arg(long, short = 'n', default_value_t = 50, value_parser = some)]
         limit: usize,
     },
     /// Show a call with its arguments, and what became of it.
@@ -70,7 +72,7 @@ pub struct Audit {
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
     /// How many at most.
-    #[arg(long, short = 'n', default_value_t = 50)]
+    #[arg(long, short = 'n', default_value_t = 50, value_parser = some)]
     pub limit: usize,
 }
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use praxis_core::{CallEvent, Citation, Passage};
+use praxis_core::approval::ApprovalState;
+use praxis_core::{CallError, CallEvent, Citation, ErrorCode, Passage};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
@@ -33,7 +34,12 @@ pub async fn run(app: &App, args: Call, global: &Global) -> Result<(), Failure> 
     let output = function.call(input, &cx).await;
     drop(cx);
     let printed = printer.await.unwrap_or_default();
-    let output = output?;
+    let output = output.map_err(|error| {
+        if stream {
+            printed.end_line();
+        }
+        for_people(error)
+    })?;
     if global.json {
         let mut shown = json!({ "output": output, "trace_id": trace });
         if let Some(reasoning) = printed.reasoning {
@@ -78,6 +84,27 @@ pub struct Printed {
     pub confidence: Option<f32>,
     /// Whether reasoning was the last to be printed.
     thought: bool,
+}
+
+impl Printed {
+    /// Ends the line of what was streamed, for what has to stand on one of its own.
+    fn end_line(&self) {
+        if self.thought || !self.text.is_empty() {
+            ui::out("");
+        }
+    }
+}
+
+/// The error with what a person does about it here: that a call waits is told in words for a model.
+fn for_people(mut error: CallError) -> CallError {
+    let detail = |key: &str| error.details.as_ref()?.get(key)?.as_str();
+    let waits = detail("state") == Some(ApprovalState::Pending.as_str());
+    let id = detail("approval").filter(|_| waits && error.code == ErrorCode::ApprovalNeeded);
+    if let Some(id) = id {
+        let fix = format!("`praxis approvals approve {id}`, then the same command again");
+        error.hint = Some(fix);
+    }
+    error
 }
 
 /// Prints deltas as they come, if `stream`, and collects the rest.
@@ -268,6 +295,27 @@ mod tests {
                 expected,
                 "{value} as {schema}"
             );
+        }
+    }
+
+    #[test]
+    fn a_person_is_told_how_to_approve() {
+        let told = |code: ErrorCode, details: Value| {
+            let error = CallError::new(code, "it waits").with_hint("tell the user so");
+            for_people(error.with_details(details)).hint.unwrap()
+        };
+        let pending = json!({ "approval": "approval-1", "state": "pending" });
+        assert_eq!(
+            told(ErrorCode::ApprovalNeeded, pending.clone()),
+            "`praxis approvals approve approval-1`, then the same command again"
+        );
+        let begun = json!({ "approval": "approval-1", "state": "consumed" });
+        for (code, details) in [
+            (ErrorCode::Denied, pending),
+            (ErrorCode::ApprovalNeeded, begun),
+            (ErrorCode::ApprovalNeeded, json!({})),
+        ] {
+            assert_eq!(told(code, details), "tell the user so");
         }
     }
 

@@ -3,7 +3,9 @@
 use std::io::{IsTerminal, Write};
 
 use futures::StreamExt;
+use praxis_core::suggest::nearest;
 use praxis_core::{Caller, ChatChunk, ChatGateway, ChatRequest, Message, Sampling};
+use praxis_gateway::Task;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -13,19 +15,27 @@ use crate::app::App;
 use crate::cli::{Chat, Global};
 use crate::ui::{self, BOLD, CYAN, DIM, Failure};
 
+/// What a person can do beside asking.
+const COMMANDS: &str = "/reset forgets, /quit or Ctrl-D ends, Ctrl-C stops an answer.";
+
 /// Reads turns until end of file or `/quit`.
 ///
 /// # Errors
-/// An unknown function; an error of one turn is printed and the conversation goes on.
-pub async fn run(app: &App, args: Chat, _: &Global) -> Result<(), Failure> {
+/// An unknown function or model. An error of one turn is printed, and the conversation with a person goes on; a script
+/// is told of it by the end.
+pub async fn run(app: &App, args: Chat, global: &Global) -> Result<(), Failure> {
+    if global.json {
+        return Err(
+            Failure::message("a conversation in the terminal has no JSON").with_help(
+                "leave out --json, or ask once: praxis call FUNCTION question=\"...\" --json",
+            ),
+        );
+    }
     let partner = partner(app, &args)?;
     ui::note(format!(
         "Talking to {}. {}",
         ui::paint(BOLD, partner.name()),
-        ui::paint(
-            DIM,
-            "/reset forgets, /quit or Ctrl-D ends, Ctrl-C stops an answer."
-        )
+        ui::paint(DIM, COMMANDS)
     ));
     let mut history: Vec<Message> = Vec::new();
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
@@ -43,6 +53,10 @@ pub async fn run(app: &App, args: Chat, _: &Global) -> Result<(), Failure> {
                 history.clear();
                 continue;
             }
+            word if is_command(word) => {
+                ui::warn(format!("there is no {word}. {COMMANDS}"));
+                continue;
+            }
             question => history.push(Message::user(question)),
         }
         let cancel = CancellationToken::new();
@@ -58,13 +72,20 @@ pub async fn run(app: &App, args: Chat, _: &Global) -> Result<(), Failure> {
         };
         match outcome {
             Ok(answer) => history.push(Message::assistant(answer)),
-            Err(failure) => {
+            Err(failure) if std::io::stdin().is_terminal() => {
                 history.pop();
                 ui::fail(&failure, false);
             }
+            Err(failure) => return Err(failure),
         }
     }
     Ok(())
+}
+
+/// Whether a line is meant for this program: a slash and one word, which no question is.
+fn is_command(line: &str) -> bool {
+    let word = line.strip_prefix('/').unwrap_or_default();
+    !word.is_empty() && word.chars().all(char::is_alphabetic)
 }
 
 enum Partner {
@@ -82,6 +103,7 @@ impl Partner {
 
 fn partner(app: &App, args: &Chat) -> Result<Partner, Failure> {
     if let Some(model) = &args.model {
+        require_chat(app, model)?;
         return Ok(Partner::Model(model.clone()));
     }
     if let Some(name) = &args.function {
@@ -90,6 +112,9 @@ fn partner(app: &App, args: &Chat) -> Result<Partner, Failure> {
     }
     let names: Vec<String> = app.library.list().into_iter().map(|s| s.name).collect();
     match &names[..] {
+        [] => Err(Failure::message("there is no function to talk to").with_help(
+            "write one into prompts/, or talk to a model: praxis chat --model NAME; `praxis models list` shows them",
+        )),
         [only] => Ok(Partner::Function(only.clone())),
         names if names.iter().any(|n| n == "answer") => Ok(Partner::Function("answer".to_owned())),
         _ => Err(Failure::message("which function?").with_help(format!(
@@ -97,6 +122,27 @@ fn partner(app: &App, args: &Chat) -> Result<Partner, Failure> {
             names.join(" | ")
         ))),
     }
+}
+
+/// Refuses a model that cannot be talked to, before anything is asked.
+fn require_chat(app: &App, model: &str) -> Result<(), Failure> {
+    let models = app.gateway.config();
+    let (message, near) = match models.task_of(model) {
+        Some(Task::Chat) => return Ok(()),
+        Some(task) => (format!("`{model}` is a model for {task}, not chat"), None),
+        None => {
+            let known = models.known_models();
+            let near = nearest(model, known.iter().map(String::as_str));
+            (
+                format!("no model is called `{model}`"),
+                near.map(str::to_owned),
+            )
+        }
+    };
+    Err(Failure::message(message).with_help(match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`praxis models list` shows models, and praxis.toml declares others".to_owned(),
+    }))
 }
 
 async fn turn(
@@ -133,6 +179,9 @@ async fn turn(
             let mut stream = app.gateway.chat(request, &cx).await?;
             let mut answer = String::new();
             while let Some(chunk) = stream.next().await {
+                if chunk.is_err() && !answer.is_empty() {
+                    ui::out("");
+                }
                 if let ChatChunk::Delta { text, .. } = chunk? {
                     ui::out_piece(&text);
                     answer.push_str(&text);
@@ -152,5 +201,24 @@ fn prompt() {
         let mut stderr = anstream::stderr();
         let _ = write!(stderr, "\n{} ", ui::paint(CYAN, "›"));
         let _ = stderr.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slash_and_a_word_are_meant_for_the_program() {
+        for (line, wanted) in [
+            ("/hlep", true),
+            ("/etc/hosts", false),
+            ("/reset it", false),
+            ("/", false),
+            ("help", false),
+            ("", false),
+        ] {
+            assert_eq!(is_command(line), wanted, "{line}");
+        }
     }
 }

@@ -194,9 +194,9 @@ fn print_contexts(base: &str, contexts: &ContextReport) {
             .as_deref()
             .unwrap_or("the model did not answer");
         ui::warn(format!(
-            "{}: {} chunks have no context yet: {reason}",
+            "{}: no context yet for {}: {reason}",
             ui::paint(BOLD, base),
-            contexts.missing
+            ui::count(contexts.missing, "chunk")
         ));
         let fix = format!(
             "they are found by their text alone; `praxis ingest {base}` asks again for what is missing"
@@ -205,9 +205,9 @@ fn print_contexts(base: &str, contexts: &ContextReport) {
     }
     if contexts.unusable > 0 {
         ui::warn(format!(
-            "{}: {} chunks have no context: the model's answers could not be used; `praxis traces show` tells them",
+            "{}: no context for {}: the model's answers could not be used; `praxis traces show` tells them",
             ui::paint(BOLD, base),
-            contexts.unusable
+            ui::count(contexts.unusable, "chunk")
         ));
     }
 }
@@ -221,8 +221,8 @@ pub(super) fn summary(base: &str, report: &IngestReport) -> String {
     let contexts = match &report.contexts {
         None => String::new(),
         Some(contexts) => format!(
-            ", {} contexts written ({} known; {} tokens read, {} written)",
-            contexts.written,
+            ", {} written ({} known; {} tokens read, {} written)",
+            ui::count(contexts.written, "context"),
             contexts.known,
             contexts.usage.input_tokens,
             contexts.usage.output_tokens
@@ -231,18 +231,19 @@ pub(super) fn summary(base: &str, report: &IngestReport) -> String {
     let outdated = match report.outdated {
         0 => String::new(),
         some => format!(
-            "; {some} documents were read again because an older version of Praxis had read them"
+            "; read again because an older version of Praxis had read them: {}",
+            ui::count(some, "document")
         ),
     };
     format!(
-        "{} {base}: {} added, {} updated, {} unchanged{described}, {} removed, {} failed; {} chunks{contexts} in {:.1} s{outdated}",
+        "{} {base}: {} added, {} updated, {} unchanged{described}, {} removed, {} failed; {}{contexts} in {:.1} s{outdated}",
         ui::paint(GREEN, "ok"),
         report.added,
         report.updated,
         report.unchanged,
         report.removed,
         report.failed.len(),
-        report.chunks,
+        ui::count(report.chunks, "chunk"),
         report.seconds,
     )
 }

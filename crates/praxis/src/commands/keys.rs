@@ -6,7 +6,7 @@ use praxis_core::function::now_ms;
 use praxis_core::ledger::{Day, user_prefix};
 use praxis_core::suggest::nearest;
 use praxis_core::{Clearance, Limit, Subject};
-use praxis_store::{ApiKey, KeyChange, NewKey, Scopes};
+use praxis_store::{ApiKey, KeyChange, NewKey, Scopes, Store};
 use serde_json::{Value, json};
 
 use super::store_alone;
@@ -80,12 +80,13 @@ async fn create(args: CreateKey, global: &Global) -> Result<(), Failure> {
         made["key"] = json!(secret.expose());
         made["first"] = json!(is_first);
         ui::out_json(&made);
-        return Ok(());
+        return told(&store, &name).await;
     }
     // Standard output has the secret and nothing else, so that scripts can take it from there.
     ui::note(done(&key.name, "is made"));
     lines(&key).iter().for_each(ui::note);
     ui::out(secret.expose());
+    told(&store, &name).await?;
     ui::note(
         "This secret is not shown again: keep it where you keep secrets. The store has its hash only.",
     );
@@ -102,6 +103,16 @@ async fn create(args: CreateKey, global: &Global) -> Result<(), Failure> {
         ui::note("A running `praxis serve` takes it within a second.");
     }
     Ok(())
+}
+
+/// Revokes a new key whose secret did not reach who asked for it: nobody could use it, and its name is taken.
+async fn told(store: &Store, name: &str) -> Result<(), Failure> {
+    if !ui::is_unwritten() {
+        return Ok(());
+    }
+    store.revoke_key(name, now_ms()).await?;
+    let message = format!("the secret of `{name}` could not be written, and the key is revoked");
+    Err(Failure::message(message).with_help("run the command again where its output has room"))
 }
 
 fn taken(name: &str, place: &str) -> Failure {

@@ -91,6 +91,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Tools(Tools::Call(args)) => {
             with_app(&global, async |app| call::run(app, args, &global).await).await
         }
+        // Servers are asked by the command itself, once.
+        Command::Tools(args @ Tools::Refresh { .. }) => {
+            with_bare_app(&global, async |app| tools::run(app, args, &global).await).await
+        }
         Command::Tools(args) => {
             with_app(&global, async |app| tools::run(app, args, &global).await).await
         }

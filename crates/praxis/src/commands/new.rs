@@ -1,6 +1,6 @@
 //! `praxis new`: an application folder from a template that is part of the binary.
 
-use std::path::Path;
+use std::path::{MAIN_SEPARATOR, Path};
 
 use serde_json::json;
 
@@ -69,15 +69,25 @@ pub fn run(args: &New, global: &Global) -> Result<(), Failure> {
     }
     let next = match args.template {
         Template::KnowledgeQa => {
-            "cp YOUR-DOCUMENTS knowledge/ && praxis ingest && praxis call answer question=\"...\""
+            "cp YOUR-DOCUMENTS knowledge/ && praxis models pull && praxis ingest && praxis call answer question=\"...\""
         }
-        Template::Blank => "praxis call hello name=World",
+        Template::Blank => "praxis models pull && praxis call hello name=World",
     };
     ui::note(format!(
         "\nNext:\n  {}",
-        ui::paint(CYAN, format_args!("cd {} && {next}", root.display()))
+        ui::paint(CYAN, format_args!("cd {} && {next}", quoted(root)))
     ));
     Ok(())
+}
+
+/// A path as a shell reads it.
+fn quoted(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    let is_plain = |c: char| c.is_alphanumeric() || c == MAIN_SEPARATOR || ":._-+,@".contains(c);
+    match path.chars().all(is_plain) {
+        true => path.into_owned(),
+        false => format!("'{}'", path.replace('\'', "'\\''")),
+    }
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
@@ -98,4 +108,22 @@ fn toml_escape(name: &str) -> String {
             c => vec![c],
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_can_be_copied_into_a_shell() {
+        for (path, shown) in [
+            ("a/b-1.x", "a/b-1.x"),
+            ("文件", "文件"),
+            ("a b/c", "'a b/c'"),
+            ("it's", "'it'\\''s'"),
+            ("$HOME", "'$HOME'"),
+        ] {
+            assert_eq!(quoted(Path::new(path)), shown);
+        }
+    }
 }

@@ -16,7 +16,7 @@ use crate::ui::{self, BOLD, DIM, Failure};
 /// Searches and prints what was found.
 ///
 /// # Errors
-/// An unknown base, or a missing embedder.
+/// A query without words, an unknown base, or a missing embedder.
 pub async fn run(app: &App, args: Search, global: &Global) -> Result<(), Failure> {
     let cx = app
         .context()
@@ -66,6 +66,10 @@ pub async fn run(app: &App, args: Search, global: &Global) -> Result<(), Failure
 
 /// What the arguments ask for; the base's settings stand for what they leave out.
 fn query(args: &Search) -> Result<Query, Failure> {
+    if args.query.trim().is_empty() {
+        return Err(Failure::message("the query is empty")
+            .with_help("write what to look for: praxis search \"parental leave\""));
+    }
     let mut query = Query::new(&args.query, args.limit).with_filter(filter(&args.filters)?);
     query.history = args.before.iter().map(Message::user).collect();
     query.options = SearchOptions {

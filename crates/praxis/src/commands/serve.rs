@@ -1,6 +1,7 @@
 //! `praxis serve`: the console and the API, at a port and at a socket.
 
 mod listen;
+pub(super) mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -11,7 +12,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use praxis_api::access::Holder;
 use praxis_api::{Access, ApiState, AppInfo, Batches, Cors, ModelInfo, Reach, Responses};
 use praxis_core::function::now_ms;
-use praxis_core::{Caller, Clearance, Ledger, Secret, now_s};
+use praxis_core::{Caller, Clearance, Ledger, Problem, Secret, now_s};
 use praxis_gateway::KeyReference;
 use praxis_store::{ApiKey, StoreLedger};
 use tokio_util::sync::CancellationToken;
@@ -154,16 +155,19 @@ fn wanted(
     stored: &[ApiKey],
     valid: &[&str],
     says_open: bool,
-) -> Result<Door, Failure> {
+) -> Result<Door, Problem> {
     if says_open {
         if valid.is_empty() {
             return Ok(Door::Open);
         }
         let names = valid.join("`, `");
-        return Err(Failure::message(format!(
-            "`open = true` under [server] in praxis.toml says that there are no keys, and the store has `{names}`"
-        ))
-        .with_help("leave out `open`, or end those keys with `praxis keys revoke NAME`"));
+        return Err(problem(
+            "server.open",
+            format!(
+                "`open = true` under [server] in praxis.toml says that there are no keys, and the store has `{names}`"
+            ),
+            "leave out `open`, or end those keys with `praxis keys revoke NAME`",
+        ));
     }
     Ok(
         match (is_configured || !valid.is_empty(), stored.is_empty()) {
@@ -208,16 +212,27 @@ async fn note_uses(access: Arc<Access>, stop: CancellationToken) {
 }
 
 /// The pages of other sites that may call the API.
-fn cors(config: &ServerConfig, has_keys: bool) -> Result<Cors, Failure> {
+fn cors(config: &ServerConfig, has_keys: bool) -> Result<Cors, Problem> {
+    let place = "server.cors_origins";
     let cors = Cors::new(&config.cors_origins);
-    let cors = cors.map_err(|e| Failure::message(e.to_string()).with_help(e.help))?;
+    let cors = cors.map_err(|e| problem(place, e.to_string(), e.help))?;
     if cors.is_for_any() && !has_keys {
-        return Err(Failure::message(
+        return Err(problem(
+            place,
             "`cors_origins = [\"*\"]` lets every page that somebody here visits ask everything, and no key is set",
-        )
-        .with_help("name the origins of your pages, or make a key with `praxis keys create NAME`"));
+            "name the origins of your pages, or make a key with `praxis keys create NAME`",
+        ));
     }
     Ok(cors)
+}
+
+/// What is wrong with a key of praxis.toml, and what to do.
+fn problem(path: &str, message: impl Into<String>, help: impl Into<String>) -> Problem {
+    Problem {
+        path: path.to_owned(),
+        message: message.into(),
+        help: Some(help.into()),
+    }
 }
 
 fn state(app: &App, access: Option<Arc<Access>>, cors: Cors) -> Result<ApiState, Failure> {
@@ -267,19 +282,21 @@ fn state(app: &App, access: Option<Arc<Access>>, cors: Cors) -> Result<ApiState,
 }
 
 /// The keys that the server takes, each with who has it.
-fn keys(config: &ServerConfig) -> Result<Vec<(Secret, Holder)>, Failure> {
+fn keys(config: &ServerConfig) -> Result<Vec<(Secret, Holder)>, Problem> {
     let mut keys = Vec::new();
     if let Some(reference) = &config.api_key {
         keys.push((key("server.api_key", reference)?, Caller::full().into()));
     }
-    for given in &config.keys {
-        let secret = key("server.keys", &given.key)?;
+    for (at, given) in config.keys.iter().enumerate() {
+        let place = place_of_key(at);
+        let secret = key(&place, &given.key)?;
         if keys.iter().any(|(other, _)| *other == secret) {
-            let name = &given.name;
-            return Err(Failure::message(format!(
-                "the key `{name}` is that of another caller too"
-            ))
-            .with_help("give each caller a key of its own"));
+            let message = format!("the key `{}` is that of another caller too", given.name);
+            return Err(problem(
+                &place,
+                message,
+                "give each caller a key of its own",
+            ));
         }
         let caller = Caller {
             name: Some(given.name.clone()),
@@ -290,19 +307,28 @@ fn keys(config: &ServerConfig) -> Result<Vec<(Secret, Holder)>, Failure> {
     Ok(keys)
 }
 
+/// Where praxis.toml says one of `[[server.keys]]`.
+fn place_of_key(at: usize) -> String {
+    format!("server.keys.{at}.key")
+}
+
 /// The secret behind `env:NAME`, which `place` of praxis.toml says.
-fn key(place: &str, reference: &str) -> Result<Secret, Failure> {
+fn key(place: &str, reference: &str) -> Result<Secret, Problem> {
     let reference = KeyReference::new(reference);
     let name = reference.variable().ok_or_else(|| {
-        Failure::message(format!("`{place}` must name an environment variable"))
-            .with_help("write `\"env:PRAXIS_API_KEY\"`: keys do not belong into files")
+        problem(
+            place,
+            format!("`{place}` must name an environment variable"),
+            "write `\"env:PRAXIS_API_KEY\"`: keys do not belong into files",
+        )
     })?;
     match std::env::var(name) {
         Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
-        _ => Err(
-            Failure::message(format!("the environment variable {name} is not set"))
-                .with_help(format!("export {name}=... before `praxis serve`")),
-        ),
+        _ => Err(problem(
+            place,
+            format!("the environment variable {name} is not set"),
+            format!("export {name}=... before `praxis serve`"),
+        )),
     }
 }
 

@@ -2,7 +2,7 @@
 
 pub mod proposed;
 
-use praxis_core::{Severity, Signature, json_schema};
+use praxis_core::{Diagnostic, Severity, Signature, json_schema};
 use praxis_tool::{mcp_login, mcp_logout};
 use serde_json::{Value, json};
 
@@ -11,13 +11,16 @@ use crate::app::{self, App};
 use crate::cli::{Global, Tools};
 use crate::ui::{self, BOLD, CYAN, DIM, Failure, GREEN};
 
+/// What begins the names of functions that are there without a file; no tool file may be called so.
+const BUILT_IN: &str = "praxis";
+
 /// Characters of a description in a list.
 const LONGEST: usize = 80;
 
 /// Lists, shows or asks anew.
 ///
 /// # Errors
-/// A name that is none, and tool files with mistakes.
+/// A name that is none, tool files with mistakes, and one that is asked anew by its name and gives nothing.
 pub async fn run(app: &App, args: Tools, global: &Global) -> Result<(), Failure> {
     match args {
         Tools::List { start } => {
@@ -147,7 +150,18 @@ fn show(app: &App, name: &str, global: &Global) -> Result<(), Failure> {
 
 async fn refresh(app: &App, name: Option<&str>, global: &Global) -> Result<(), Failure> {
     let toolbox = &app.project.toolbox;
-    let loaded = toolbox.refresh(app.tool_deps(), name).await?;
+    let mut loaded = toolbox.refresh(app.tool_deps(), name).await?;
+    let names: Vec<&str> = loaded
+        .functions
+        .iter()
+        .map(|f| f.signature().name.as_str())
+        .filter(|function| is_of(function, name))
+        .collect();
+    if let (Some(name), true) = (name, names.is_empty()) {
+        let problem = Diagnostic::error(format!("`{name}` gave no tools"));
+        let fix = "what it offered before stays in use; mend what is told above, and ask again";
+        loaded.diagnostics.push(problem.help(fix));
+    }
     let errors = loaded
         .diagnostics
         .iter()
@@ -155,16 +169,21 @@ async fn refresh(app: &App, name: Option<&str>, global: &Global) -> Result<(), F
     if errors {
         return Err(loaded.diagnostics.into());
     }
-    let names: Vec<&str> = loaded
-        .functions
-        .iter()
-        .map(|f| f.signature().name.as_str())
-        .collect();
     if global.json {
         ui::out_json(&json!({ "ok": true, "tools": names, "diagnostics": loaded.diagnostics }));
         return Ok(());
     }
     loaded.diagnostics.iter().for_each(ui::diagnostic);
-    ui::out(format!("{} {} tools", ui::paint(GREEN, "ok"), names.len()));
+    let tools = ui::count(names.len(), "tool");
+    ui::out(format!("{} {tools}", ui::paint(GREEN, "ok")));
     Ok(())
+}
+
+/// Whether a function is of the tool file `file`; without one, of any: not of those that are built in.
+fn is_of(function: &str, file: Option<&str>) -> bool {
+    let of = function.split('/').next();
+    match file {
+        Some(_) => of == file,
+        None => of != Some(BUILT_IN),
+    }
 }

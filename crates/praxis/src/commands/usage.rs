@@ -106,7 +106,9 @@ pub async fn run(args: Usage, global: &Global) -> Result<(), Failure> {
         return Ok(());
     }
     if rows.is_empty() && all == Sum::default() {
-        ui::note(format!("nothing was used from {from} to {to}"));
+        ui::note(format!(
+            "nothing was used over the API from {from} to {to}; `praxis traces list` shows calls of the command line"
+        ));
         return Ok(());
     }
     let mut header = vec![

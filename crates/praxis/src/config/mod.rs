@@ -12,7 +12,7 @@ use praxis_gateway::{CacheConfig, Defaults, GatewayConfig, ModelConfig, Prices, 
 use praxis_knowledge::FileLimits;
 use serde::Deserialize;
 
-pub use self::server::ServerConfig;
+pub use self::server::{ServerConfig, address};
 
 /// The application's configuration file.
 pub const FILE_NAME: &str = "praxis.toml";

@@ -1,12 +1,14 @@
 //! `[server]` of `praxis.toml`: where the server listens, who may ask it, and what connections may take.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use praxis_api::{Bounds, Cors};
 use praxis_core::access::{MAX_LABEL, is_label};
 use praxis_core::{Limit, Period, Problem};
 use praxis_gateway::KeyReference;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 /// `max_connections` is between these: below, the listeners themselves would have no place, above, no system has the
 /// file descriptors.
@@ -17,7 +19,8 @@ const CONNECTIONS: std::ops::RangeInclusive<usize> = 16..=65_536;
 #[serde(default, deny_unknown_fields)]
 pub struct ServerConfig {
     /// Address to listen on; default 127.0.0.1: this machine only.
-    pub host: Option<std::net::IpAddr>,
+    #[serde(deserialize_with = "host")]
+    pub host: Option<IpAddr>,
     /// Port; default 8787, or the next free one.
     pub port: Option<u16>,
     /// Key that clients must send, as `env:NAME`; who has it may read everything. Default: none, which only a
@@ -73,6 +76,24 @@ pub struct TlsConfig {
     pub certificate: PathBuf,
     /// PEM file of its key.
     pub key: PathBuf,
+}
+
+/// An address to listen on, as people write it.
+///
+/// # Errors
+/// What to write instead.
+pub fn address(text: &str) -> Result<IpAddr, String> {
+    match text {
+        "localhost" => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        other => other.parse::<IpAddr>().map_err(|_| {
+            format!("`{other}` is no IP address: write 127.0.0.1, or 0.0.0.0 for all")
+        }),
+    }
+}
+
+fn host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<IpAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    address(&text).map(Some).map_err(D::Error::custom)
 }
 
 impl ServerConfig {
@@ -133,6 +154,15 @@ impl ServerConfig {
                 help: Some(help.to_owned()),
             });
         };
+        let reference = self.api_key.as_ref().map(KeyReference::new);
+        // A key that was written into the file must not be printed.
+        if reference.is_some_and(|reference| reference.variable().is_none()) {
+            report(
+                "server.api_key",
+                "`api_key` must name an environment variable".to_owned(),
+                "write `api_key = \"env:PRAXIS_API_KEY\"`: keys do not belong into files",
+            );
+        }
         if self.open && (self.api_key.is_some() || !self.keys.is_empty()) {
             report(
                 "server.open",
@@ -163,7 +193,6 @@ impl ServerConfig {
                     "give each a name of its own: callers see the traces of their name",
                 );
             }
-            // A key that was written into the file must not be printed.
             if KeyReference::new(&key.key).variable().is_none() {
                 report(
                     &format!("server.keys.{at}.key"),

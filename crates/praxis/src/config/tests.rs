@@ -64,6 +64,10 @@ fn mistakes_name_place_text_and_fix() {
             ],
         ),
         (
+            "[server]\nhost = \"elsewhere\"\n",
+            &["praxis.toml:2", "write 127.0.0.1, or 0.0.0.0 for all"],
+        ),
+        (
             "[server]\ntls = { certificate = \"cert.pem\" }\n",
             &["praxis.toml:2", "missing field `key`"],
         ),
@@ -87,7 +91,7 @@ fn mistakes_name_place_text_and_fix() {
         ),
         (
             "[server]\nport = \"x\"\n",
-            &["praxis.toml:2:8", "expected u16"],
+            &["praxis.toml:2:8", "a whole number from 0 to 65535"],
         ),
         ("[app\nname = 1", &["praxis.toml:1"]),
         (
@@ -149,6 +153,7 @@ fn a_secret_written_into_the_file_is_not_printed() {
     let dir = tempfile::tempdir().unwrap();
     for source in [
         "[models.gpt]\nprovider = \"openai\"\nmodel = \"m\"\nbase_url = \"http://localhost/v1\"\napi_key = \"sk-live-123\"\n",
+        "[server]\napi_key = \"sk-live-123\"\n",
         "[[server.keys]]\nname = \"hr\"\nkey = \"sk-live-123\"\n",
         "[server]\nkeys = [{ name = \"hr\", key = \"sk-live-123\" }]\n",
     ] {
@@ -174,4 +179,19 @@ fn bounds_of_the_server_are_the_usual_ones_where_nothing_is_said() {
     assert_eq!(bounds.connections, 64);
     assert_eq!(bounds.write, usual.write);
     assert_eq!(bounds.per_address, usual.per_address);
+}
+
+#[test]
+fn localhost_is_an_address_to_listen_on() {
+    for (written, meant) in [
+        ("localhost", "127.0.0.1"),
+        ("::1", "::1"),
+        ("0.0.0.0", "0.0.0.0"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let source = format!("[server]\nhost = \"{written}\"\n");
+        std::fs::write(dir.path().join(FILE_NAME), source).unwrap();
+        let host = AppConfig::load(dir.path()).unwrap().server.host;
+        assert_eq!(host, meant.parse().ok(), "{written}");
+    }
 }

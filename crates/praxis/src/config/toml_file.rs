@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::path::Path;
 
-use praxis_core::Diagnostic;
 use praxis_core::toml_file::TomlFile;
+use praxis_core::{Diagnostic, plain};
 use toml_edit::DocumentMut;
 
 use crate::ui::Failure;
@@ -40,8 +40,9 @@ pub fn edit(
 /// A diagnostic where it cannot be read or is not UTF-8.
 pub fn read(path: &Path, name: impl Into<String>) -> Result<TomlFile, Diagnostic> {
     let name = name.into();
-    match std::fs::read_to_string(path) {
+    let bytes = std::fs::read(path).map_err(|error| error.to_string());
+    match bytes.and_then(plain::utf8) {
         Ok(source) => Ok(TomlFile::new(name, source)),
-        Err(error) => Err(Diagnostic::error(format!("cannot read `{name}`: {error}"))),
+        Err(why) => Err(Diagnostic::error(format!("cannot read `{name}`: {why}"))),
     }
 }

@@ -166,6 +166,28 @@ async fn a_model_can_be_made_to_call_before_it_answers() {
 }
 
 #[tokio::test]
+async fn a_model_can_be_kept_to_one_call_a_turn() {
+    for (key, told) in [
+        ("praxis.parallel_tool_calls: false\n", Some(false)),
+        ("praxis.parallel_tool_calls: true\n", None),
+        ("", None),
+    ] {
+        let prompt = with_tools(key);
+        let called = call(
+            &[("f", &prompt), DOUBLE],
+            json!({"q": "4?"}),
+            move |request, number| {
+                let told = if request.tools.is_empty() { None } else { told };
+                assert_eq!(request.parallel_tool_calls, told, "{key}");
+                doubling(request, number)
+            },
+        )
+        .await;
+        assert_eq!(called.output.unwrap(), "Let me see.\n\nIt is 8.");
+    }
+}
+
+#[tokio::test]
 async fn a_function_that_calls_itself_comes_to_an_end() {
     let itself = prompt("tools: [f]\n");
     let called = call(&[("f", &itself)], json!({"q": "?"}), |request, _| {

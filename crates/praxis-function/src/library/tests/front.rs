@@ -176,3 +176,70 @@ fn a_constraint_that_nothing_can_be_held_to_is_found_before_a_call() {
         assert_eq!(said(&keys), "", "{keys}");
     }
 }
+
+#[test]
+fn what_is_said_of_calls_of_tools_needs_tools() {
+    for key in ["tool_choice: required", "parallel_tool_calls: false"] {
+        let text = said(&format!("praxis.{key}"));
+        let (name, _) = key.split_once(':').unwrap();
+        let part = format!("`praxis.{name}` needs tools to call: `tools` is missing");
+        assert!(text.contains(&part), "{text}");
+    }
+    let text = said("tools: [praxis/date]\npraxis.parallel_tool_calls: often");
+    assert!(
+        text.contains("prompts/a.prompt:6:") && text.contains("parallel_tool_calls"),
+        "{text}"
+    );
+}
+
+#[test]
+fn mistakes_of_our_keys_are_told_by_their_path_in_plain_words() {
+    for (keys, part) in [
+        (
+            "praxis.checks: [{lenght: {max: 3}}]",
+            "`praxis.checks[0].lenght`: ",
+        ),
+        (
+            "praxis.budget: {tokens: many}",
+            "expected a whole number from 0",
+        ),
+        (
+            "config: {maxOutputTokens: many}",
+            "expected a whole number from 0",
+        ),
+        ("config: {temperature: warm}", "expected a number"),
+        ("config: {stopSequences: x}", "expected a list: `[\"...\"]`"),
+    ] {
+        let text = said(keys);
+        assert!(
+            text.contains(part) && !text.contains("praxis.praxis"),
+            "{part:?} is missing for {keys}:\n{text}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_told_and_no_list_is_empty() {
+    let prompt = "---\ninput:\n  schema:\n    question: string\npraxis.knowledge: doks\n---\nx";
+    let dir = folder(&[("a.prompt", prompt)]);
+    let prompts = dir.path().join("prompts");
+    std::fs::write(prompts.join("b.prompt"), b"Say\ncaf\xe9").unwrap();
+    let nothing = Known {
+        knowledge: Vec::new(),
+        ..known()
+    };
+    let told = |dir: &Path| -> String {
+        let problems = check(dir, &nothing);
+        problems.iter().map(|p| p.render(false)).collect()
+    };
+    let text = told(&prompts);
+    assert!(text.contains("line 2 is not UTF-8"), "{text}");
+    assert!(text.contains("there is no knowledge base yet"), "{text}");
+    assert!(!text.contains("there are:"), "{text}");
+    let text = told(&prompts.join("a.prompt"));
+    assert!(
+        text.contains("cannot read the folder `a.prompt/`"),
+        "{text}"
+    );
+    assert_eq!(told(&dir.path().join("none")), "");
+}

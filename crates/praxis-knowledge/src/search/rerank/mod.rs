@@ -57,14 +57,18 @@ pub(crate) async fn reranked<Id>(
     settings: &RerankConfig,
     cx: &CallContext,
 ) -> Result<Ranked<Id>, CallError> {
-    let depth = texts.len().min(ranked.len());
-    let Some(model) = settings.model.as_deref().filter(|_| depth > 1) else {
+    let Some(model) = settings.model.as_deref() else {
         return Ok(ranked);
     };
+    // Whatever was found: a name that is wrong is wrong at each search.
     let reranker = match judges.rerankers {
         Some(source) => source(model)?,
         None => None,
     };
+    let depth = texts.len().min(ranked.len());
+    if depth < 2 {
+        return Ok(ranked);
+    }
     let input = json!({ "question": question, "model": model, "candidates": depth });
     let (span, inner) = cx.span(SpanKind::Step, "rerank", input);
     let opinion = judges.opinion(model, reranker, question, texts, settings, &inner);

@@ -203,7 +203,7 @@ async fn names_are_known_without_a_network() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
     let library = Library::start(&shop("/v1", &["one", "two"])).await;
-    let known = |text: &str| names("crm", &config(text), folder.path(), &state);
+    let known = |text: &str| names("crm", &config(text), folder.path(), &state).names;
     let text = library.file("");
     assert_eq!(known(&text), Names::Below("crm/".to_owned()));
     let chosen = library.file("operations = ['one', 'two']");

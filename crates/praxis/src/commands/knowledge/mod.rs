@@ -86,11 +86,11 @@ fn show(preview: &Preview, full: bool, global: &Global) {
         ui::paint(
             DIM,
             format_args!(
-                "{}, {} characters, {} blocks, {} chunks of up to {} tokens by {}",
+                "{}, {}, {}, {} of up to {} tokens by {}",
                 preview.format,
-                preview.characters,
-                preview.blocks,
-                preview.chunks.len(),
+                ui::count(preview.characters, "character"),
+                ui::count(preview.blocks, "block"),
+                ui::count(preview.chunks.len(), "chunk"),
                 preview.max_tokens,
                 preview.strategy
             )
@@ -111,8 +111,10 @@ fn show(preview: &Preview, full: bool, global: &Global) {
             ui::paint(
                 DIM,
                 format_args!(
-                    "{} tokens, characters {}..{}",
-                    chunk.tokens, chunk.start, chunk.end
+                    "{}, characters {}..{}",
+                    ui::count(chunk.tokens, "token"),
+                    chunk.start,
+                    chunk.end
                 )
             )
         ));
@@ -187,8 +189,9 @@ async fn rebuild(app: &App, base: Option<&str>, global: &Global) -> Result<(), F
                 ""
             };
             ui::out(format!(
-                "{} {base}: {chunks} chunks indexed{how}",
-                ui::paint(GREEN, "ok")
+                "{} {base}: {} indexed{how}",
+                ui::paint(GREEN, "ok"),
+                ui::count(chunks, "chunk")
             ));
             if vectors_elsewhere {
                 ui::warn(format!(

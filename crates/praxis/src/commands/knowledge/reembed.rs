@@ -79,9 +79,9 @@ fn print(base: &str, target: &str, written: bool, report: &ReembedReport) {
         return;
     }
     ui::out(format!(
-        "{} {base}: {} chunks embedded with {target}",
+        "{} {base}: {} embedded with {target}",
         ui::paint(GREEN, "ok"),
-        report.embedded
+        ui::count(report.embedded, "chunk")
     ));
     if report.cut > 0 {
         ui::warn(format!(

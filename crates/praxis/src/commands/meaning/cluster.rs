@@ -53,7 +53,7 @@ pub async fn run(args: Cluster, global: &Global) -> Result<(), Failure> {
         return Ok(());
     }
     for (terms, members) in terms.iter().zip(&members) {
-        let size = ui::paint(DIM, format_args!("{} texts", members.len()));
+        let size = ui::paint(DIM, ui::count(members.len(), "text"));
         ui::out(format!("{}  {size}", ui::paint(BOLD, terms.join(", "))));
         for i in members.iter().take(TEXTS) {
             ui::out(format!("    {}", excerpt(&all[*i].text, SHOWN)));

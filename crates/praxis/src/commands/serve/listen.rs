@@ -4,9 +4,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use praxis_api::{Listening, Tls};
+use praxis_core::Problem;
 use tokio::net::TcpListener;
 
-use crate::app::App;
+use super::problem;
+use crate::app::{App, Project};
 use crate::cli::Serve;
 use crate::ui::{self, Failure};
 
@@ -49,7 +51,7 @@ pub(super) async fn open(app: &App, args: &Serve, has_keys: bool) -> Result<Plac
     if socket.is_none() || has_port {
         let host = host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         if !host.is_loopback() && !has_keys {
-            return Err(open_to_all(host));
+            return Err(open_to_all(host).into());
         }
         let listener = at_port(host, port).await?;
         let address = listener
@@ -68,11 +70,10 @@ pub(super) async fn open(app: &App, args: &Serve, has_keys: bool) -> Result<Plac
     Ok(places)
 }
 
-fn open_to_all(host: IpAddr) -> Failure {
-    Failure::message(format!(
-        "{host} is reachable from other machines, and no key is set"
-    ))
-    .with_help(
+pub(super) fn open_to_all(host: IpAddr) -> Problem {
+    problem(
+        "server.host",
+        format!("{host} is reachable from other machines, and no key is set"),
         "make one with `praxis keys create NAME`, or set `api_key = \"env:PRAXIS_API_KEY\"` under [server] in \
          praxis.toml",
     )
@@ -80,19 +81,26 @@ fn open_to_all(host: IpAddr) -> Failure {
 
 /// TLS, where a certificate is named.
 fn tls(app: &App, args: &Serve) -> Result<Option<Tls>, Failure> {
-    let root = &app.project.root;
     let given = args.tls_cert.clone().zip(args.tls_key.clone());
-    let configured = app.project.config.server.tls.as_ref();
-    let configured = configured.map(|tls| (root.join(&tls.certificate), root.join(&tls.key)));
-    let Some((certificate, key)) = given.or(configured) else {
+    let Some(files) = given.or_else(|| configured_tls(&app.project)) else {
         return Ok(None);
     };
-    let tls = Tls::open(certificate, key);
-    let tls = tls.map_err(|e| Failure::message(e.to_string()).with_help(e.help()))?;
+    let tls = with_files(files)?;
     if let Some(doubt) = tls.doubt() {
         ui::warn(doubt);
     }
     Ok(Some(tls))
+}
+
+/// The files of certificate and key that `praxis.toml` names.
+pub(super) fn configured_tls(project: &Project) -> Option<(PathBuf, PathBuf)> {
+    let (root, tls) = (&project.root, project.config.server.tls.as_ref()?);
+    Some((root.join(&tls.certificate), root.join(&tls.key)))
+}
+
+/// TLS with a certificate and its key.
+pub(super) fn with_files((certificate, key): (PathBuf, PathBuf)) -> Result<Tls, Problem> {
+    Tls::open(certificate, key).map_err(|e| problem("server.tls", e.to_string(), e.help()))
 }
 
 async fn at_port(host: IpAddr, port: Option<u16>) -> Result<TcpListener, Failure> {
