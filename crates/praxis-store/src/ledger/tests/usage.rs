@@ -3,6 +3,7 @@
 use praxis_core::ledger::{Day, What};
 
 use super::*;
+use crate::tests::WITHOUT_21;
 
 #[tokio::test]
 async fn use_is_summed_by_day_and_by_who_pays() {
@@ -184,6 +185,7 @@ async fn use_that_was_counted_before_kinds_is_that_of_completions() {
         "INSERT INTO usage_daily VALUES (0, 'all', '', 'qwen', 3, 1, 30, 2, 9, 7)",
         "DROP TABLE feedback",
         "DROP INDEX root_spans_by_trace",
+        WITHOUT_21,
         "ALTER TABLE responses DROP COLUMN owner",
         "ALTER TABLE responses DROP COLUMN lease",
         "ALTER TABLE responses DROP COLUMN request",
