@@ -146,15 +146,11 @@ impl Store {
         let mut query = QueryBuilder::<Sqlite>::new(sql);
         if let Some(state) = state {
             match state {
-                // Most of all: the list is read in its order, without those of other states.
+                // Most are: the list is read in its order, not by an index of states.
                 ApprovalState::Expired => query
-                    .push(
-                        " AND CASE state WHEN 'expired' THEN 1 WHEN 'pending' THEN expires_ms <= ",
-                    )
+                    .push(" AND CASE WHEN state IN ('pending', 'approved') AND expires_ms <= ")
                     .push_bind(now_ms)
-                    .push(" WHEN 'approved' THEN expires_ms <= ")
-                    .push_bind(now_ms)
-                    .push(" ELSE 0 END"),
+                    .push(" THEN 'expired' ELSE state END = 'expired'"),
                 ApprovalState::Pending | ApprovalState::Approved => query
                     .push(" AND expires_ms > ")
                     .push_bind(now_ms)

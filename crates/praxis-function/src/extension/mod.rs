@@ -230,11 +230,17 @@ impl File<'_> {
         problems: &mut Vec<Diagnostic>,
     ) -> FirstCall {
         let choice: FirstCall = self.read("tool_choice", ours, problems).unwrap_or_default();
-        if choice == FirstCall::Required && !front.contains_key("tools") {
-            let what = "`praxis.tool_choice` needs tools to call: `tools` is missing";
-            problems.push(self.at_key("praxis.tool_choice", what));
+        if choice == FirstCall::Required {
+            problems.extend(self.lacks_tools("tool_choice", front));
         }
         choice
+    }
+
+    /// That one of our keys is about calls of tools, and there are none to call.
+    fn lacks_tools(&self, key: &str, front: &Map<String, Value>) -> Option<Diagnostic> {
+        let key = format!("praxis.{key}");
+        let what = format!("`{key}` needs tools to call: `tools` is missing");
+        (!front.contains_key("tools")).then(|| self.at_key(&key, what))
     }
 
     fn parallel_tool_calls(
@@ -244,9 +250,8 @@ impl File<'_> {
         problems: &mut Vec<Diagnostic>,
     ) -> bool {
         let key = "parallel_tool_calls";
-        if ours.contains_key(key) && !front.contains_key("tools") {
-            let what = "`praxis.parallel_tool_calls` needs tools to call: `tools` is missing";
-            problems.push(self.at_key("praxis.parallel_tool_calls", what));
+        if ours.contains_key(key) {
+            problems.extend(self.lacks_tools(key, front));
         }
         self.read(key, ours, problems).unwrap_or(true)
     }

@@ -98,13 +98,13 @@ impl Store {
             query.push_bind(after);
         }
         if let Some(tool) = &page.tool {
-            if tool.contains('/') {
-                query.push(" AND function = ").push_bind(tool.clone());
-            } else {
-                query.push(" AND (function = ").push_bind(tool.clone());
+            query.push(" AND (function = ").push_bind(tool.clone());
+            // The name of a function is no file's.
+            if !tool.contains('/') {
                 query.push(" OR instr(function, ");
-                query.push_bind(format!("{tool}/")).push(") = 1)");
+                query.push_bind(format!("{tool}/")).push(") = 1");
             }
+            query.push(")");
         }
         if let Some(outcome) = page.outcome {
             query.push(" AND outcome = ").push_bind(outcome.as_str());
