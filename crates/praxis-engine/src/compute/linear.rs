@@ -14,9 +14,7 @@ use super::bulk::{self, Bulk, Gated, Wide};
 use super::floats;
 use super::math::{dot, swiglu};
 use super::packed::{self, Activations};
-use super::seven_bits::{self, Stretches};
 use super::shared::Disjoint;
-use super::simd;
 use super::unit::Unit;
 use crate::dtype::{self, Dtype};
 use crate::error::EngineError;
@@ -40,9 +38,9 @@ pub(crate) trait Matrix: Send + Sync {
         None
     }
 
-    /// How [`Matrix::run`] wants activations rounded to 8 bits; `None` where it takes them as they are.
-    fn rounding(&self) -> Option<Rounding> {
-        None
+    /// Whether [`Matrix::run`] multiplies with activations rounded to 8 bits.
+    fn rounds(&self) -> bool {
+        false
     }
 
     /// One row as `f32`, of a matrix that lies in a file: one of [`from_values`] has its weights packed only, and leaves
@@ -59,31 +57,11 @@ pub(crate) trait Matrix: Send + Sync {
     fn columns(&self) -> usize;
 }
 
-/// How many activations share a scale when they are rounded to 8 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rounding {
-    /// 32, see [`Activations`].
-    Groups,
-    /// 128, see [`Stretches`].
-    Stretches,
-}
-
 /// Memory for rounded activations, kept from one product to the next.
 #[derive(Default)]
 pub(crate) struct Rounded {
     bytes: Activations,
-    stretches: Stretches,
     bulk: Bulk,
-}
-
-impl Rounded {
-    /// Rounds rows to 8 bits.
-    fn round(&mut self, rounding: Rounding, x: &[f32], columns: usize) {
-        match rounding {
-            Rounding::Groups => self.bytes.round(x, columns),
-            Rounding::Stretches => self.stretches.round(x, columns),
-        }
-    }
 }
 
 /// Rows of activations, as the matrices of a product want them.
@@ -98,8 +76,6 @@ pub(crate) struct Input<'a> {
     pub(super) x: &'a [f32],
     /// In 8 bits, where a matrix wants that: the single rows, or all where it is not for the unit.
     pub(super) rounded: &'a Activations,
-    /// The same in longer groups.
-    pub(super) stretches: &'a Stretches,
     /// The rows in bulk, for the unit.
     bulk: &'a Bulk,
 }
@@ -134,12 +110,10 @@ impl<'a> Input<'a> {
         let rows = x.len() / columns;
         let single = unit.map_or(rows, |_| single);
         let in_bulk = |matrix: &&dyn Matrix| unit.is_some_and(|unit| matrix.wide(unit).is_some());
-        for rounding in [Rounding::Groups, Rounding::Stretches] {
-            let those = matrices.iter().filter(|m| m.rounding() == Some(rounding));
-            let in_bytes = those.map(|matrix| if in_bulk(matrix) { single } else { rows });
-            if let Some(rows) = in_bytes.max() {
-                rounded.round(rounding, &x[..rows * columns], columns);
-            }
+        let rounding = matrices.iter().filter(|matrix| matrix.rounds());
+        let in_bytes = rounding.map(|matrix| if in_bulk(matrix) { single } else { rows });
+        if let Some(rows) = in_bytes.max() {
+            rounded.bytes.round(&x[..rows * columns], columns);
         }
         if matrices.iter().any(in_bulk) {
             rounded.bulk.round(&x[single * columns..], columns);
@@ -151,7 +125,6 @@ impl<'a> Input<'a> {
             single,
             x,
             rounded: &rounded.bytes,
-            stretches: &rounded.stretches,
             bulk: &rounded.bulk,
         }
     }
@@ -268,8 +241,8 @@ pub(crate) fn gated<'a>(
     let Some(in_bulk) = in_bulk else {
         return Input::on(x.unit, between, x.single, &[down], rounded);
     };
-    if let Some(rounding) = down.rounding() {
-        rounded.round(rounding, between, columns);
+    if down.rounds() {
+        rounded.bytes.round(between, columns);
     }
     in_bulk.run(&mut rounded.bulk);
     Input {
@@ -279,7 +252,6 @@ pub(crate) fn gated<'a>(
         single: x.single,
         x: between,
         rounded: &rounded.bytes,
-        stretches: &rounded.stretches,
         bulk: &rounded.bulk,
     }
 }
@@ -344,20 +316,13 @@ const fn is_exact() -> bool {
 }
 
 /// A matrix of `rows` by `columns` from its values, for products of many rows. They are rounded as the
-/// processor multiplies fastest: to bfloat16 where there is a matrix unit, to 7 bits in stretches of
-/// 128 where it has no dot products of bytes ([`seven_bits`]), else to 8 bits in groups of 32
-/// ([`Dtype::Q8_0`]). Where rows are not whole groups, they stay as they are.
+/// processor multiplies fastest: to bfloat16 where there is a matrix unit, else to 8 bits in groups of
+/// 32 ([`Dtype::Q8_0`]). Where rows are not whole groups, they stay as they are.
 pub(crate) fn from_values(
     values: &[f32],
     rows: usize,
     columns: usize,
 ) -> Result<Box<dyn Matrix>, EngineError> {
-    if !is_exact()
-        && Amx::detect().is_none()
-        && let Some(matrix) = simd::run(seven_bits::Pack { values, columns })
-    {
-        return Ok(matrix);
-    }
     let dtype = if is_exact() || Dtype::Q8_0.bytes_for(columns).is_none() {
         Dtype::F32
     } else if Amx::detect().is_some() {

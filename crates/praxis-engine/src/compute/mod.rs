@@ -11,7 +11,6 @@ pub(crate) mod low_rank;
 pub(crate) mod math;
 mod packed;
 mod pages;
-mod seven_bits;
 mod shared;
 pub(crate) mod simd;
 #[cfg(test)]

@@ -50,7 +50,6 @@ fn exact_vectors_are_those_of_sentence_transformers_and_rounded_ones_are_near() 
         let exact = cosine(&vector(&exact), &case.vector);
         assert!(exact > 0.999_999, "{exact} for {:?}", case.text);
         let rounded = cosine(&vector(&rounded), &case.vector);
-        // Weights have 7 bits where there is no dot product of bytes (AVX2).
-        assert!(rounded > 0.995, "{rounded} for {:?}", case.text);
+        assert!(rounded > 0.998, "{rounded} for {:?}", case.text);
     }
 }

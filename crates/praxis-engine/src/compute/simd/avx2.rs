@@ -89,7 +89,6 @@ impl<const VNNI: bool> Isa for Avx2<VNNI> {
     const LANES: usize = 8;
     const ROWS: usize = 4;
     const CENTERED: bool = !VNNI;
-    const SEVEN_BITS: bool = !VNNI;
     type Int = __m256i;
     type Float = __m256;
 

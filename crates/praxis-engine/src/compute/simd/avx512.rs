@@ -34,7 +34,6 @@ impl Isa for Avx512 {
     const LANES: usize = 16;
     const ROWS: usize = 8;
     const CENTERED: bool = false;
-    const SEVEN_BITS: bool = false;
     type Int = __m512i;
     type Float = __m512;
 

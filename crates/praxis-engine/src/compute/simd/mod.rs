@@ -115,8 +115,6 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     const ROWS: usize;
     /// Whether [`Isa::dots`] takes 8-bit weights as they were before 128 was added to them.
     const CENTERED: bool;
-    /// Whether [`Isa::dots`] takes weights of 7 bits in fewer steps than those of 8.
-    const SEVEN_BITS: bool;
     /// 32 bits a lane: four small integers, or one.
     type Int: Copy;
     /// One single-precision number a lane.

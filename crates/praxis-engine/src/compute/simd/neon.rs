@@ -104,7 +104,6 @@ impl<const DOTS: bool> Isa for Neon<DOTS> {
     const LANES: usize = 4;
     const ROWS: usize = 4;
     const CENTERED: bool = true;
-    const SEVEN_BITS: bool = false;
     type Int = uint8x16_t;
     type Float = float32x4_t;
 

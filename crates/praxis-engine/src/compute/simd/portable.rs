@@ -25,7 +25,6 @@ impl Isa for Portable {
     const LANES: usize = LANES;
     const ROWS: usize = 4;
     const CENTERED: bool = false;
-    const SEVEN_BITS: bool = false;
     type Int = [u32; LANES];
     type Float = [f32; LANES];
 
