@@ -93,7 +93,7 @@ impl Extract {
         let record = config.schema.as_ref().map(Record::compile).transpose()?;
         let mut properties = json!({
             "url": { "type": "string", "description": "The whole URL of a page." },
-            "text": { "type": "string", "description": "A text, instead of a page." },
+            "text": { "type": "string", "description": "A text, read where no page is given." },
         });
         let mut required: Vec<&str> = Vec::new();
         let shape = match &record {
@@ -149,27 +149,26 @@ impl Extract {
         })
     }
 
-    /// What is to be read.
+    /// What is to be read: the page where there is one, since small models fill in both.
     async fn source(&self, input: &Input, cx: &CallContext) -> Result<Source, CallError> {
-        match (&input.url, &input.text) {
-            (Some(url), None) => {
-                let page = self.pages.get(url, cx).await?;
-                Ok(Source {
-                    text: page.markdown.clone(),
-                    url: Some(page.url.clone()),
-                    title: page.title.clone(),
-                })
-            }
-            (None, Some(text)) => Ok(Source {
-                text: text.clone(),
-                url: None,
-                title: None,
-            }),
-            _ => Err(invalid(
-                &self.signature.name,
-                "either `url` or `text` is needed, and not both",
-            )),
+        let given = |value: &Option<String>| value.clone().filter(|v| !v.trim().is_empty());
+        if let Some(url) = given(&input.url) {
+            let page = self.pages.get(&url, cx).await?;
+            return Ok(Source {
+                text: page.markdown.clone(),
+                url: Some(page.url.clone()),
+                title: page.title.clone(),
+            });
         }
+        let Some(text) = given(&input.text) else {
+            let name = &self.signature.name;
+            return Err(invalid(name, "`url` or `text` is needed"));
+        };
+        Ok(Source {
+            text,
+            url: None,
+            title: None,
+        })
     }
 
     /// Tokens of a text that the model has room for.

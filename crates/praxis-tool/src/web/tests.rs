@@ -262,7 +262,8 @@ async fn a_page_becomes_a_record_that_the_model_is_held_to() {
     let bad = json!({ "city": "Paris", "celsius": "warm", "wind": null, "sky": null });
     let pages = pages(&site, vec![corpus]);
     let (model, extract) = extractor(&config, pages, &[bad, good.clone()]);
-    let input = json!({ "url": "https://weather.example/paris.html" });
+    // Of a page and a text the page is read.
+    let input = json!({ "url": "https://weather.example/paris.html", "text": "It is warm." });
     let output = call(&extract, input).await.unwrap();
     assert_eq!(output["record"], good);
     // The page says nothing of rain but in what it asks of the model: "rains" has it, so this is found by words alone.
@@ -309,10 +310,10 @@ async fn a_call_can_bring_its_own_schema_and_text() {
     assert_eq!(model.asked.lock().unwrap().len(), 3);
     for (input, part) in [
         (json!({ "text": "x" }), "schema"),
-        (json!({ "schema": schema }), "either `url` or `text`"),
+        (json!({ "schema": schema }), "`url` or `text` is needed"),
         (
-            json!({ "text": "x", "url": "https://a.test/", "schema": schema }),
-            "not both",
+            json!({ "text": " ", "url": "", "schema": schema }),
+            "`url` or `text` is needed",
         ),
         (
             json!({ "text": "x", "schema": { "type": "object" } }),
