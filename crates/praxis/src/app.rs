@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use praxis_core::function::{now_ms, now_s};
-use praxis_core::suggest::nearest;
 use praxis_core::{
     CallContext, Caller, Diagnostic, Function, Problem, Retriever, Severity, TraceSink,
     VECTOR_STORE,
@@ -254,35 +253,20 @@ fn load_bases(
 
 /// What is wrong with the models that a base names.
 fn wrong_models(base: &BaseConfig, models: &GatewayConfig) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for (path, name, used) in base.models() {
-        let (task, good) = match used {
-            ModelUse::Embedding => (Task::Embedding, &[Task::Embedding][..]),
-            ModelUse::Chat => (Task::Chat, &[Task::Chat][..]),
-            ModelUse::Reranking => (Task::Reranking, &[Task::Reranking, Task::Chat][..]),
+    let problem = |(path, name, used): (&str, &str, ModelUse)| {
+        let tasks = match used {
+            ModelUse::Embedding => &[Task::Embedding][..],
+            ModelUse::Chat => &[Task::Chat],
+            ModelUse::Reranking => &[Task::Reranking, Task::Chat],
         };
-        let (message, help) = match models.task_of(name) {
-            Some(actual) if good.contains(&actual) => continue,
-            Some(actual) => (
-                format!("`{name}` is a model for {actual}, not {task}"),
-                "name another one of `praxis models list` or praxis.toml".to_owned(),
-            ),
-            None => {
-                let known = models.known_models();
-                let help = match nearest(name, known.iter().map(String::as_str)) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "declare it as [models.NAME] in praxis.toml".to_owned(),
-                };
-                (format!("no model is called `{name}`"), help)
-            }
-        };
-        problems.push(Problem {
+        let (message, help) = models.unfit(name, tasks)?;
+        Some(Problem {
             path: path.to_owned(),
             message,
             help: Some(help),
-        });
-    }
-    problems
+        })
+    };
+    base.models().into_iter().filter_map(problem).collect()
 }
 
 impl App {

@@ -24,6 +24,30 @@ impl GatewayConfig {
         }
     }
 
+    /// Why no model of this name is for one of the tasks, and what helps; `None` where one is.
+    pub fn unfit(&self, name: &str, tasks: &[Task]) -> Option<(String, String)> {
+        let actual = match self.task_of(name) {
+            None => return Some(self.unknown(name)),
+            Some(actual) if tasks.contains(&actual) => return None,
+            Some(actual) => actual,
+        };
+        let wanted: Vec<String> = tasks.iter().map(Task::to_string).collect();
+        let wanted = wanted.join(" or ");
+        Some((
+            format!("`{name}` is a model for {actual}, not {wanted}"),
+            format!("name a model for {wanted}: `praxis models list` shows them, praxis.toml declares others"),
+        ))
+    }
+
+    fn unknown(&self, name: &str) -> (String, String) {
+        let known = self.known_models();
+        let help = match nearest(name, known.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "declare it as [models.NAME], or take one of `praxis models list`".to_owned(),
+        };
+        (format!("no model is called `{name}`"), help)
+    }
+
     /// All that is wrong, in the order of the keys.
     pub fn problems(&self) -> Vec<Problem> {
         let Ok(catalogue) = Catalogue::builtin() else {
@@ -82,32 +106,10 @@ impl Check<'_> {
         }
     }
 
-    fn unknown(&self, name: &str) -> (String, String) {
-        let known = self.config.known_models();
-        let help = match nearest(name, known.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "declare it as [models.NAME], or take one of `praxis models list`".to_owned(),
-        };
-        (format!("no model is called `{name}`"), help)
-    }
-
     fn default(&mut self, key: &str, name: Option<&str>, task: Task) {
         let Some(name) = name else { return };
-        let path = format!("defaults.{key}");
-        match self.config.task_of(name) {
-            None => {
-                let (message, help) = self.unknown(name);
-                self.report(path, message, help);
-            }
-            Some(actual) if actual != task => {
-                let help = format!("name a model whose task is {task}");
-                self.report(
-                    path,
-                    format!("`{name}` is a model for {actual}, not {task}"),
-                    help,
-                );
-            }
-            Some(_) => {}
+        if let Some((message, help)) = self.config.unfit(name, &[task]) {
+            self.report(format!("defaults.{key}"), message, help);
         }
     }
 
@@ -246,7 +248,7 @@ impl Check<'_> {
         for other in &model.fallback {
             match self.task_of(other) {
                 None => {
-                    let (message, help) = self.unknown(other);
+                    let (message, help) = self.config.unknown(other);
                     self.report(path.clone(), message, help);
                 }
                 Some(actual) if actual != task => {

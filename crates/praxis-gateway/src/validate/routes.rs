@@ -72,7 +72,7 @@ impl Check<'_> {
         }
         match self.task_of(name) {
             None => {
-                let (message, help) = self.unknown(name);
+                let (message, help) = self.config.unknown(name);
                 self.report(path, message, help);
             }
             Some(Task::Chat) => {}

@@ -3,7 +3,6 @@
 use std::io::{IsTerminal, Write};
 
 use futures::StreamExt;
-use praxis_core::suggest::nearest;
 use praxis_core::{Caller, ChatChunk, ChatGateway, ChatRequest, Message, Sampling};
 use praxis_gateway::Task;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -103,7 +102,10 @@ impl Partner {
 
 fn partner(app: &App, args: &Chat) -> Result<Partner, Failure> {
     if let Some(model) = &args.model {
-        require_chat(app, model)?;
+        // Before anything is asked.
+        if let Some((message, help)) = app.gateway.config().unfit(model, &[Task::Chat]) {
+            return Err(Failure::message(message).with_help(help));
+        }
         return Ok(Partner::Model(model.clone()));
     }
     if let Some(name) = &args.function {
@@ -122,27 +124,6 @@ fn partner(app: &App, args: &Chat) -> Result<Partner, Failure> {
             names.join(" | ")
         ))),
     }
-}
-
-/// Refuses a model that cannot be talked to, before anything is asked.
-fn require_chat(app: &App, model: &str) -> Result<(), Failure> {
-    let models = app.gateway.config();
-    let (message, near) = match models.task_of(model) {
-        Some(Task::Chat) => return Ok(()),
-        Some(task) => (format!("`{model}` is a model for {task}, not chat"), None),
-        None => {
-            let known = models.known_models();
-            let near = nearest(model, known.iter().map(String::as_str));
-            (
-                format!("no model is called `{model}`"),
-                near.map(str::to_owned),
-            )
-        }
-    };
-    Err(Failure::message(message).with_help(match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "`praxis models list` shows models, and praxis.toml declares others".to_owned(),
-    }))
 }
 
 async fn turn(
