@@ -114,7 +114,8 @@ impl Approvals for StoreApprovals {
     }
 
     async fn admit(&self, claim: Claim, tool: &str) -> Result<(), LedgerError> {
-        let open = || self.store.ledger(self.clock.clone());
+        // Nobody closes it: it settles at once what it takes.
+        let open = || self.store.ledger_without_leases(self.clock.clone());
         let ledger = self.ledger.get_or_try_init(open).await;
         let ledger = ledger.map_err(|e| LedgerError::Failed(CallError::failure(e)))?;
         let price = claim.money;

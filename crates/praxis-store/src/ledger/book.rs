@@ -8,13 +8,14 @@ use praxis_core::ledger::{Figures, MAX_AMOUNT, Per, What, Window};
 use praxis_core::{Claim, Limit, Refusal, Remaining, Spent, Subject};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::lease::{self, Lease};
 use super::rate::{Bucket, Budget, Left, Rate, Wait, settled};
 use crate::StoreError;
 
 /// Who has a row of limits, and of what. Limits of different amounts share the sum of a window, and the buckets of
 /// different rates are different.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Slot {
+pub(super) struct Slot {
     subject: Subject,
     what: What,
     place: Place,
@@ -28,26 +29,36 @@ enum Place {
 
 /// A row: the one or the other, as its slot has it; neither where there is none yet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Row {
+pub(super) struct Row {
     bucket: Option<Bucket>,
     used: Option<u64>,
 }
 
 /// What a reservation took from one row.
 #[derive(Debug, Clone)]
-struct Held {
-    slot: Slot,
-    reserved: u64,
+pub(super) struct Held {
+    pub(super) slot: Slot,
+    pub(super) reserved: u64,
     /// The row as the reservation left it.
-    then: Row,
+    pub(super) then: Row,
 }
 
 /// What a reservation took from all rows.
 #[derive(Debug, Clone)]
-pub(super) struct Holding(Vec<Held>);
+pub(super) struct Holding(pub(super) Vec<Held>);
+
+impl Row {
+    /// That of a budget.
+    pub(super) fn of_sum(used: u64) -> Self {
+        Self {
+            bucket: None,
+            used: Some(used),
+        }
+    }
+}
 
 impl Slot {
-    fn of(subject: &Subject, limit: &Limit, now: i64) -> Self {
+    pub(super) fn of(subject: &Subject, limit: &Limit, now: i64) -> Self {
         let place = match limit.per.window(now) {
             Some(window) => Place::Window {
                 per: limit.per,
@@ -65,6 +76,11 @@ impl Slot {
         }
     }
 
+    /// Whether it is counted in windows.
+    pub(super) fn is_budget(&self) -> bool {
+        matches!(self.place, Place::Window { .. })
+    }
+
     /// Takes from a row under a limit of this amount.
     fn take(&self, row: Row, amount: u64, now: i64, asked: u64) -> Result<Row, Wait> {
         match self.place {
@@ -78,10 +94,8 @@ impl Slot {
             Place::Window { window, .. } => {
                 let ends_us = window.end_us;
                 let budget = Budget { amount, ends_us };
-                Ok(Row {
-                    bucket: None,
-                    used: Some(budget.take(row.used.unwrap_or(0), now, asked)?),
-                })
+                let used = row.used.unwrap_or(0);
+                Ok(Row::of_sum(budget.take(used, now, asked)?))
             }
         }
     }
@@ -198,24 +212,37 @@ impl Book {
         self.rows.get(slot).map(|(row, _)| *row).unwrap_or_default()
     }
 
-    /// What the tightest limits leave.
     fn remaining(&self, wanted: &[(Slot, &Limit)]) -> Remaining {
-        let tightest = |what: What| {
-            let of_it = wanted.iter().filter(|(_, limit)| limit.what == what);
-            let figures = of_it.map(|(slot, limit)| {
-                let left = slot.left(self.row(slot), limit.amount, self.now);
-                Figures {
-                    limit: limit.amount,
-                    remaining: left.amount,
-                    reset: left.whole_in.map(micros),
-                }
+        remaining(wanted, self.now, |slot| self.row(slot))
+    }
+
+    /// Takes leases on all budgets of a claim that was admitted, where each has much left; else on none.
+    pub(super) fn lease(&mut self, claim: &Claim) -> Vec<Lease> {
+        let mut leases: Vec<Lease> = Vec::with_capacity(claim.limits.len());
+        let limits = claim.limits.iter();
+        for (subject, limit) in limits.filter(|(_, limit)| !lease::is_free(claim, limit)) {
+            let slot = Slot::of(subject, limit, self.now);
+            let (used, asked) = (self.row(&slot).used.unwrap_or(0), claim.asks(limit.what));
+            let most = limit.amount.saturating_sub(used) / lease::PART;
+            let size = most.min(asked.saturating_mul(lease::CALLS));
+            let is_new = leases.iter().all(|other| other.slot != slot);
+            let is_some = asked > 0 && size >= asked.saturating_mul(2);
+            if !is_some || !is_new || !slot.is_budget() {
+                return Vec::new();
+            }
+            leases.push(Lease {
+                slot,
+                amount: limit.amount,
+                used: used + size,
+                left: size,
+                taken_us: self.now,
             });
-            figures.min_by_key(|figures| figures.remaining)
-        };
-        Remaining {
-            requests: tightest(What::Requests),
-            tokens: tightest(What::Tokens),
         }
+        for lease in &leases {
+            let row = Row::of_sum(lease.used);
+            self.rows.insert(lease.slot.clone(), (row, true));
+        }
+        leases
     }
 
     /// Puts what was spent in the place of what was reserved; all of it is given back where nothing was begun.
@@ -339,6 +366,30 @@ impl Book {
             }
         }
         Ok(())
+    }
+}
+
+/// What the tightest limits leave.
+pub(super) fn remaining(
+    wanted: &[(Slot, &Limit)],
+    now: i64,
+    row: impl Fn(&Slot) -> Row,
+) -> Remaining {
+    let tightest = |what: What| {
+        let of_it = wanted.iter().filter(|(_, limit)| limit.what == what);
+        let figures = of_it.map(|(slot, limit)| {
+            let left = slot.left(row(slot), limit.amount, now);
+            Figures {
+                limit: limit.amount,
+                remaining: left.amount,
+                reset: left.whole_in.map(micros),
+            }
+        });
+        figures.min_by_key(|figures| figures.remaining)
+    };
+    Remaining {
+        requests: tightest(What::Requests),
+        tokens: tightest(What::Tokens),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The ledger: limits and budgets that hold for all processes on one database. One thread takes what waits, reservations
 //! and settlements alike, into one `BEGIN IMMEDIATE` transaction, and decides on the rows that it reads there: so it
-//! is exact, and one transaction serves many calls. Left out: what limits are (`praxis_core::ledger`).
+//! is exact, and one transaction serves many calls. Parts of large budgets are counted before they are asked for, and
+//! calls are admitted from them in memory (`lease`). Left out: what limits are (`praxis_core::ledger`).
 //!
 //! A committed reservation survives `kill -9` of the process (`direct`). Only a crash of the machine can lose what was
 //! counted in its last moments: budgets may then be overrun by as much, and by no more.
@@ -8,6 +9,7 @@
 mod book;
 mod checkpoint;
 mod desk;
+mod lease;
 mod queue;
 mod rate;
 mod refused;
@@ -21,7 +23,8 @@ use praxis_core::{Claim, Ledger, LedgerError, Reserved, Spent, Subject, Ticket};
 use tokio::sync::oneshot;
 
 use self::checkpoint::Keeper;
-use self::desk::Desk;
+use self::desk::{Desk, Reservation};
+use self::lease::{LASTS, Leases};
 use self::queue::{Queue, Serving};
 use self::refused::Refused;
 use crate::writer::PAUSE;
@@ -44,6 +47,7 @@ const AGAIN: Duration = Duration::from_millis(250);
 /// A [`Ledger`] on the store. Dropped or closed, it settles what it was given and ends its thread.
 pub struct StoreLedger {
     queue: Arc<Queue>,
+    leases: Arc<Leases>,
     refused: Refused,
     clock: Clock,
 }
@@ -61,14 +65,29 @@ impl Store {
     /// # Errors
     /// Where the database cannot be opened once more.
     pub async fn ledger(&self, clock: Clock) -> Result<StoreLedger, StoreError> {
+        self.begin(clock, Arc::default()).await
+    }
+
+    /// The same without leases, for who cannot wait until it is closed.
+    ///
+    /// # Errors
+    /// As [`Store::ledger`].
+    pub async fn ledger_without_leases(&self, clock: Clock) -> Result<StoreLedger, StoreError> {
+        let none = Leases::default();
+        none.close();
+        self.begin(clock, Arc::new(none)).await
+    }
+
+    async fn begin(&self, clock: Clock, leases: Arc<Leases>) -> Result<StoreLedger, StoreError> {
         let (database, queue) = (self.direct(), Arc::<Queue>::default());
         let (opened, wait) = oneshot::channel();
         let (served, time) = (Arc::clone(&queue), Arc::clone(&clock));
+        let lent = Arc::clone(&leases);
         let keeper = Keeper::start(database.clone())?;
-        let work = move || match Desk::open(database, time) {
+        let work = move || match Desk::open(database, time, Arc::clone(&lent)) {
             Ok(desk) => {
                 let _ = opened.send(Ok(()));
-                serve(desk, &keeper, &served);
+                serve(desk, &keeper, &served, &lent);
             }
             Err(error) => {
                 let _ = opened.send(Err(error));
@@ -79,6 +98,7 @@ impl Store {
         match wait.await {
             Ok(opened) => opened.map(|()| StoreLedger {
                 queue,
+                leases,
                 refused: Refused::default(),
                 clock,
             }),
@@ -95,19 +115,27 @@ impl StoreLedger {
 
     /// Takes nothing more, and waits until what was handed in is counted.
     pub async fn close(&self) {
+        self.leases.close();
         self.queue.closed().await;
+    }
+
+    fn hand_in(&self, ticket: Ticket, spent: Option<Spent>) {
+        let held = ticket.held::<Reservation>();
+        if held.is_none_or(Reservation::may_settle) {
+            self.queue.settle(Settlement { ticket, spent });
+        }
     }
 
     /// A call never began.
     fn take_back(&self, ticket: Ticket) {
-        let spent = None;
-        self.queue.settle(Settlement { ticket, spent });
+        self.hand_in(ticket, None);
         self.refused.forget();
     }
 }
 
 impl Drop for StoreLedger {
     fn drop(&mut self) {
+        self.leases.close();
         self.queue.close();
     }
 }
@@ -115,10 +143,15 @@ impl Drop for StoreLedger {
 #[async_trait::async_trait]
 impl Ledger for StoreLedger {
     async fn reserve(&self, claim: Claim) -> Result<Reserved, LedgerError> {
-        let seen = match self.refused.again(&claim, (self.clock)()) {
+        let now = (self.clock)().max(0);
+        let seen = match self.refused.again(&claim, now) {
             Ok(refusal) => return Err(LedgerError::Refused(refusal)),
             Err(seen) => seen,
         };
+        if let Some((holding, remaining)) = self.leases.take(&claim, now) {
+            let ticket = Ticket::new(Reservation::leased(&claim, holding, now));
+            return Ok(Reserved { ticket, remaining });
+        }
         let (reply, answer) = oneshot::channel();
         let claim = Box::new(claim);
         let asked = self.queue.ask(Asked { claim, reply });
@@ -136,8 +169,7 @@ impl Ledger for StoreLedger {
     }
 
     async fn settle(&self, ticket: Ticket, spent: Spent) {
-        let spent = Some(spent);
-        self.queue.settle(Settlement { ticket, spent });
+        self.hand_in(ticket, Some(spent));
     }
 
     async fn give_back(&self, ticket: Ticket) {
@@ -184,15 +216,19 @@ struct Noted {
 }
 
 /// Serves until it is closed.
-fn serve(mut desk: Desk, keeper: &Keeper, queue: &Queue) {
-    let serving = Serving(queue);
+fn serve(mut desk: Desk, keeper: &Keeper, queue: &Queue, leases: &Leases) {
+    let serving = Serving { queue, leases };
     // When what nobody waits for is written.
     let mut due = Instant::now();
     loop {
-        let batch = serving.0.next(!desk.owes_nothing(), due);
+        let later = match desk.owes_nothing() {
+            true => leases.are_there().then(|| Instant::now() + LASTS),
+            false => Some(due),
+        };
+        let batch = serving.queue.next(due, later);
         desk.owed.extend(batch.taken.settlements);
         desk.noted.extend(batch.taken.notes);
-        desk.work(batch.asked);
+        desk.work(batch.asked, !batch.watching.is_empty());
         keeper.look();
         due = Instant::now() + if desk.owes_nothing() { PAUSE } else { AGAIN };
         if batch.is_last {

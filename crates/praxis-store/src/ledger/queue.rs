@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use praxis_core::{CallError, ErrorCode};
 use tokio::sync::oneshot;
 
+use super::lease::Leases;
 use super::{Asked, BATCH, Noted, QUEUE, Settlement};
 
 /// What calls took that may wait: far more than calls run at a time. What is beyond is told of, and stays counted as it
@@ -22,11 +23,15 @@ pub(super) struct Queue {
 }
 
 /// The thread serves as long as it has this, and then nobody does, also where it panics.
-pub(super) struct Serving<'a>(pub(super) &'a Queue);
+pub(super) struct Serving<'a> {
+    pub(super) queue: &'a Queue,
+    pub(super) leases: &'a Leases,
+}
 
 impl Drop for Serving<'_> {
     fn drop(&mut self) {
-        self.0.end();
+        self.leases.close();
+        self.queue.end();
     }
 }
 
@@ -145,8 +150,9 @@ impl Queue {
         self.come.notify_one();
     }
 
-    /// Waits for something to do. What calls took, and what is `owed` from before, waits until it is due.
-    pub(super) fn next(&self, owed: bool, due: Instant) -> Batch {
+    /// Waits for something to do. What calls took waits until it is `due`; where none did, the thread wants to be back
+    /// `later`.
+    pub(super) fn next(&self, due: Instant, later: Option<Instant>) -> Batch {
         let mut waiting = self.lock();
         loop {
             let is_urgent =
@@ -154,12 +160,16 @@ impl Queue {
             if is_urgent || waiting.taken.len() >= BATCH {
                 return waiting.batch();
             }
-            if !owed && waiting.taken.len() == 0 {
+            let until = match waiting.taken.len() {
+                0 => later,
+                _ => Some(due),
+            };
+            let Some(until) = until else {
                 let waited = self.come.wait(waiting);
                 waiting = waited.unwrap_or_else(PoisonError::into_inner);
                 continue;
-            }
-            let pause = due.saturating_duration_since(Instant::now());
+            };
+            let pause = until.saturating_duration_since(Instant::now());
             if pause.is_zero() {
                 return waiting.batch();
             }

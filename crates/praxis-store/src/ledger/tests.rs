@@ -9,6 +9,7 @@ use praxis_core::{Limit, Money, Payer, Refusal, Subject, Usage};
 use super::*;
 use crate::tests::store;
 
+mod lease;
 mod refused;
 mod usage;
 
