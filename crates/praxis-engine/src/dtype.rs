@@ -165,20 +165,6 @@ impl Dtype {
     }
 }
 
-/// Rounds whole blocks of 32 to [`Dtype::Q8_0`], as ggml's `quantize_row_q8_0_ref` does: the largest
-/// number of a block becomes 127 or -127.
-pub(crate) fn to_q8_0(values: &[f32]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(values.len() / BLOCK * 34);
-    for block in values.as_chunks::<BLOCK>().0 {
-        let max = block.iter().fold(0.0f32, |max, x| max.max(x.abs()));
-        let scale = max / 127.0;
-        let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-        bytes.extend(f16::from_f32(scale).to_le_bytes());
-        bytes.extend(block.map(|x| ((x * inverse).round() as i8).cast_unsigned()));
-    }
-    bytes
-}
-
 /// Decodes block by block.
 fn each<const B: usize, const N: usize>(
     bytes: &[u8],
@@ -245,16 +231,6 @@ mod tests {
             assert_eq!(out, expected, "{dtype:?}");
         }
         assert_eq!(Dtype::from_ggml(4), None);
-    }
-
-    #[test]
-    fn rounding_to_bytes_is_that_of_an_independent_implementation() {
-        let mut random = StdRng::seed_from_u64(4);
-        let mut values: Vec<f32> = (0..1024).map(|_| random.random::<f32>() - 0.5).collect();
-        values[64..96].fill(0.0);
-        let tensor = Tensor::from_vec(values.clone(), 1024, &Device::Cpu).unwrap();
-        let tensor = QTensor::quantize(&tensor, GgmlDType::Q8_0).unwrap();
-        assert_eq!(to_q8_0(&values), tensor.data().unwrap().as_ref());
     }
 
     #[test]

@@ -100,8 +100,8 @@ async fn minilm_gives_the_vectors_of_sentence_transformers() {
     for case in fixture("minilm.json") {
         let vector = raw(&engine, &[&case.text]).await.remove(0);
         let cosine = cosine(&vector, &case.vector);
-        // Products are computed in 8 bits; without that, the unit tests want six nines.
-        assert!(cosine > 0.998, "{cosine} for {:?}", case.text);
+        // Products are computed in 8 or 7 bits; without that, the unit tests want six nines.
+        assert!(cosine > 0.996, "{cosine} for {:?}", case.text);
         if case.ids.len() < 256 {
             assert_eq!(count(&case.text) + 2, case.ids.len(), "{:?}", case.text);
         }

@@ -14,9 +14,11 @@ use super::bulk::{self, Bulk, Gated, Wide};
 use super::floats;
 use super::math::{dot, swiglu};
 use super::packed::{self, Activations};
+use super::rotated::{self, Stretches};
 use super::shared::Disjoint;
+use super::simd;
 use super::unit::Unit;
-use crate::dtype::{self, Dtype};
+use crate::dtype::Dtype;
 use crate::error::EngineError;
 use crate::gguf::{Gguf, MappedTensor};
 
@@ -38,13 +40,13 @@ pub(crate) trait Matrix: Send + Sync {
         None
     }
 
-    /// Whether [`Matrix::run`] multiplies with activations rounded to 8 bits.
-    fn rounds(&self) -> bool {
-        false
+    /// How [`Matrix::run`] wants activations rounded to 8 bits; `None` where it takes them as they are.
+    fn rounding(&self) -> Option<Rounding> {
+        None
     }
 
-    /// One row as `f32`, of a matrix that lies in a file: one of [`from_values`] has its weights packed only, and leaves
-    /// `out` as it is.
+    /// One row as `f32`, of a matrix that lies in a file: one of [`from_values`] may have its weights
+    /// packed only, and leave `out` as it is.
     fn row(&self, index: usize, out: &mut [f32]);
 
     /// Bytes of memory that it takes beside the file.
@@ -57,11 +59,31 @@ pub(crate) trait Matrix: Send + Sync {
     fn columns(&self) -> usize;
 }
 
+/// How many activations share a scale when they are rounded to 8 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rounding {
+    /// 32, see [`Activations`].
+    Groups,
+    /// 128, and rotated, see [`Stretches`].
+    Stretches,
+}
+
 /// Memory for rounded activations, kept from one product to the next.
 #[derive(Default)]
 pub(crate) struct Rounded {
     bytes: Activations,
+    stretches: Stretches,
     bulk: Bulk,
+}
+
+impl Rounded {
+    /// Rounds rows to 8 bits.
+    fn round(&mut self, rounding: Rounding, x: &[f32], columns: usize) {
+        match rounding {
+            Rounding::Groups => self.bytes.round(x, columns),
+            Rounding::Stretches => self.stretches.round(x, columns),
+        }
+    }
 }
 
 /// Rows of activations, as the matrices of a product want them.
@@ -76,6 +98,8 @@ pub(crate) struct Input<'a> {
     pub(super) x: &'a [f32],
     /// In 8 bits, where a matrix wants that: the single rows, or all where it is not for the unit.
     pub(super) rounded: &'a Activations,
+    /// The same in longer groups.
+    pub(super) stretches: &'a Stretches,
     /// The rows in bulk, for the unit.
     bulk: &'a Bulk,
 }
@@ -110,10 +134,12 @@ impl<'a> Input<'a> {
         let rows = x.len() / columns;
         let single = unit.map_or(rows, |_| single);
         let in_bulk = |matrix: &&dyn Matrix| unit.is_some_and(|unit| matrix.wide(unit).is_some());
-        let rounding = matrices.iter().filter(|matrix| matrix.rounds());
-        let in_bytes = rounding.map(|matrix| if in_bulk(matrix) { single } else { rows });
-        if let Some(rows) = in_bytes.max() {
-            rounded.bytes.round(&x[..rows * columns], columns);
+        for rounding in [Rounding::Groups, Rounding::Stretches] {
+            let those = matrices.iter().filter(|m| m.rounding() == Some(rounding));
+            let in_bytes = those.map(|matrix| if in_bulk(matrix) { single } else { rows });
+            if let Some(rows) = in_bytes.max() {
+                rounded.round(rounding, &x[..rows * columns], columns);
+            }
         }
         if matrices.iter().any(in_bulk) {
             rounded.bulk.round(&x[single * columns..], columns);
@@ -125,6 +151,7 @@ impl<'a> Input<'a> {
             single,
             x,
             rounded: &rounded.bytes,
+            stretches: &rounded.stretches,
             bulk: &rounded.bulk,
         }
     }
@@ -241,8 +268,8 @@ pub(crate) fn gated<'a>(
     let Some(in_bulk) = in_bulk else {
         return Input::on(x.unit, between, x.single, &[down], rounded);
     };
-    if down.rounds() {
-        rounded.bytes.round(between, columns);
+    if let Some(rounding) = down.rounding() {
+        rounded.round(rounding, between, columns);
     }
     in_bulk.run(&mut rounded.bulk);
     Input {
@@ -252,6 +279,7 @@ pub(crate) fn gated<'a>(
         single: x.single,
         x: between,
         rounded: &rounded.bytes,
+        stretches: &rounded.stretches,
         bulk: &rounded.bulk,
     }
 }
@@ -316,27 +344,26 @@ const fn is_exact() -> bool {
 }
 
 /// A matrix of `rows` by `columns` from its values, for products of many rows. They are rounded as the
-/// processor multiplies fastest: to bfloat16 where there is a matrix unit, else to 8 bits in groups of
-/// 32 ([`Dtype::Q8_0`]). Where rows are not whole groups, they stay as they are.
+/// processor multiplies fastest: to bfloat16 where there is a matrix unit, else to 8 bits or less
+/// ([`rotated`]). Where rows are not whole groups or stretches of those, they stay as they are.
 pub(crate) fn from_values(
     values: &[f32],
     rows: usize,
     columns: usize,
 ) -> Result<Box<dyn Matrix>, EngineError> {
-    let dtype = if is_exact() || Dtype::Q8_0.bytes_for(columns).is_none() {
-        Dtype::F32
-    } else if Amx::detect().is_some() {
-        Dtype::Bf16
+    let is_whole = |part: usize| !is_exact() && columns.is_multiple_of(part);
+    #[cfg(test)]
+    if let Some(instructions) = tests::ROTATED.get() {
+        return Ok(tests::rotated(instructions, values, columns));
+    }
+    let (dtype, bytes) = if Amx::detect().is_some() && is_whole(bulk::GROUP) {
+        let halves = values.iter().map(|x| bf16::from_f32(*x).to_le_bytes());
+        (Dtype::Bf16, halves.flatten().collect())
+    } else if is_whole(rotated::STRETCH) {
+        return Ok(simd::run(rotated::Pack { values, columns }));
     } else {
-        Dtype::Q8_0
-    };
-    let bytes = match dtype {
-        Dtype::Q8_0 => dtype::to_q8_0(values),
-        Dtype::Bf16 => values
-            .iter()
-            .flat_map(|x| bf16::from_f32(*x).to_le_bytes())
-            .collect(),
-        _ => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        let words = values.iter().map(|x| x.to_le_bytes());
+        (Dtype::F32, words.flatten().collect::<Vec<u8>>())
     };
     let tensor = MappedTensor::in_memory(dtype, (rows, columns), &bytes)?;
     Ok(of_tensor(tensor))
@@ -426,12 +453,39 @@ impl Matrix for Plain {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    //! Choosing products without rounded activations, the truth that kernels are judged by.
+    //! Choosing products without rounded activations, the truth that kernels are judged by, or by other
+    //! instructions than the best.
 
     use std::cell::Cell;
+
+    use super::{Matrix, rotated, simd};
 
     thread_local! {
         /// Whether matrices that are opened now multiply in `f32`.
         pub(crate) static EXACT: Cell<bool> = const { Cell::new(false) };
+
+        /// The instructions for which floats that are given now are rotated and rounded.
+        pub(crate) static ROTATED: Cell<Option<&'static str>> = const { Cell::new(None) };
+    }
+
+    /// What [`ROTATED`] asks for.
+    pub(super) fn rotated(instructions: &str, values: &[f32], columns: usize) -> Box<dyn Matrix> {
+        let all = simd::all(|| rotated::Pack { values, columns }).into_iter();
+        let asked = all.filter(|(name, _)| *name == instructions);
+        asked.map(|(_, matrix)| matrix).next().unwrap()
+    }
+
+    struct Nothing;
+
+    impl simd::Kernel for Nothing {
+        type Output = ();
+
+        fn run<I: simd::Isa>(self, _: I) {}
+    }
+
+    /// All instructions that this processor has.
+    pub(crate) fn instructions() -> Vec<&'static str> {
+        let all = simd::all(|| Nothing).into_iter();
+        all.map(|(name, ())| name).collect()
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod low_rank;
 pub(crate) mod math;
 mod packed;
 mod pages;
+mod rotated;
 mod shared;
 pub(crate) mod simd;
 #[cfg(test)]

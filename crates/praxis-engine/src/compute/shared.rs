@@ -2,6 +2,8 @@
 
 use std::marker::PhantomData;
 
+use super::simd::Isa;
+
 /// A mutable slice that several threads write to, each its own elements.
 pub(crate) struct Disjoint<'a> {
     start: *mut f32,
@@ -9,7 +11,7 @@ pub(crate) struct Disjoint<'a> {
     borrow: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: the only access is `write`, whose contract excludes two writers of one element.
+// SAFETY: elements are written only, by functions whose contract excludes two writers of one.
 unsafe impl Sync for Disjoint<'_> {}
 // SAFETY: as above; the slice itself may be sent.
 unsafe impl Send for Disjoint<'_> {}
@@ -43,5 +45,24 @@ impl<'a> Disjoint<'a> {
         );
         // SAFETY: the range was checked; exclusiveness is the caller's duty.
         unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), self.start.add(at), values.len()) };
+    }
+
+    /// Stores the first `lanes` of a register's numbers at `at`.
+    ///
+    /// # Safety
+    /// That of [`Disjoint::write`].
+    #[inline(always)]
+    pub(crate) unsafe fn store<I: Isa>(&self, isa: I, at: usize, lanes: usize, values: I::Float) {
+        if lanes == I::LANES {
+            // SAFETY: there is room for a register; exclusiveness is the caller's duty.
+            unsafe { isa.store_floats(self.at(at, lanes).cast(), values) };
+            return;
+        }
+        let mut room = [0.0f32; 16];
+        // SAFETY: no register has more than 16 lanes; the rest is the caller's duty.
+        unsafe {
+            isa.store_floats(room.as_mut_ptr().cast(), values);
+            self.write(at, &room[..lanes]);
+        }
     }
 }

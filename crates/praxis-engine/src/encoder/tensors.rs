@@ -159,7 +159,7 @@ impl Tensors<'_> {
     }
 
     /// A matrix of exactly `rows` by `columns` for products. Quantized ones stay as they are, floats
-    /// are rounded to 8 bits.
+    /// are rounded as [`linear::from_values`] has it.
     pub(crate) fn matrix(
         &self,
         part: Part,

@@ -22,11 +22,11 @@ pub(crate) struct Activations {
 
 /// A group's scale and its sums, multiplied with the scale.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Group {
+pub(in crate::compute) struct Group {
     /// What one step of the integers stands for.
-    pub(super) scale: f32,
+    pub(in crate::compute) scale: f32,
     /// The scaled sum of all values.
-    pub(super) whole: f32,
+    pub(in crate::compute) whole: f32,
     /// The scaled sums of the first and second half.
     pub(super) halves: [f32; 2],
 }
@@ -136,7 +136,7 @@ impl Kernel for RoundPanel<'_> {
 /// Rounds a group to the nearest of 255 steps, halves to even. Written so that the compiler makes
 /// vector instructions of it.
 #[inline(always)]
-fn round_group(x: &[f32; GROUP], values: &mut [i8; GROUP]) -> Group {
+pub(in crate::compute) fn round_group<const N: usize>(x: &[f32; N], values: &mut [i8; N]) -> Group {
     /// Added to a small number, it leaves the number's integer in the lowest bits.
     const MAGIC: f32 = 12_582_912.0;
     // The order of positive floats is that of their bits.
@@ -144,7 +144,7 @@ fn round_group(x: &[f32; GROUP], values: &mut [i8; GROUP]) -> Group {
     let max = f32::from_bits(max);
     let scale = max / 127.0;
     let inverse = if max > 0.0 { 127.0 / max } else { 0.0 };
-    let mut shifted = [0.0f32; GROUP];
+    let mut shifted = [0.0f32; N];
     for (shifted, x) in shifted.iter_mut().zip(x) {
         *shifted = x * inverse + MAGIC;
     }
@@ -158,7 +158,7 @@ fn round_group(x: &[f32; GROUP], values: &mut [i8; GROUP]) -> Group {
         let sum = half.iter().map(integer).fold(0i32, i32::wrapping_add);
         sum as f32
     };
-    let halves = [sum(&shifted[..GROUP / 2]), sum(&shifted[GROUP / 2..])];
+    let halves = [sum(&shifted[..N / 2]), sum(&shifted[N / 2..])];
     Group {
         scale,
         whole: (halves[0] + halves[1]) * scale,

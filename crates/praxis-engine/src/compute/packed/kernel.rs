@@ -63,19 +63,11 @@ impl<F: Format> Product<'_, F> {
     #[inline(always)]
     fn write<I: Isa>(&self, isa: I, row: usize, tile: usize, sums: I::Float) {
         let first = tile * I::LANES;
-        let at = row * self.layout.rows + first;
-        if first + I::LANES <= self.layout.rows {
-            // SAFETY: each tile belongs to one task, each row of it is written once, and there is
-            // room for a register.
-            unsafe { isa.store_floats(self.out.at(at, I::LANES).cast(), sums) };
-            return;
-        }
-        let mut values = [0.0f32; 16];
-        // SAFETY: no register has more than 16 lanes.
-        unsafe { isa.store_floats(values.as_mut_ptr().cast(), sums) };
-        // SAFETY: as above.
+        let lanes = I::LANES.min(self.layout.rows - first);
+        // SAFETY: each tile belongs to one task, and each row of it is written once.
         unsafe {
-            self.out.write(at, &values[..self.layout.rows - first]);
+            self.out
+                .store(isa, row * self.layout.rows + first, lanes, sums);
         }
     }
 }

@@ -24,7 +24,7 @@ use rayon::prelude::*;
 
 use super::bulk::{self, Wide};
 use super::line::Line;
-use super::linear::{Input, Matrix};
+use super::linear::{Input, Matrix, Rounding};
 use super::pages::Pages;
 use super::shared::Disjoint;
 use super::simd::{self, Isa, Kernel};
@@ -32,6 +32,7 @@ use super::unit::Unit;
 use crate::dtype::Dtype;
 use crate::gguf::MappedTensor;
 pub(crate) use activations::Activations;
+pub(super) use activations::round_group;
 use formats::{Format, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
 use kernel::{Product, Widen};
 use layout::Layout;
@@ -149,8 +150,8 @@ impl<I: Isa, F: Format> Matrix for Packed<I, F> {
         fits.then_some(self)
     }
 
-    fn rounds(&self) -> bool {
-        true
+    fn rounding(&self) -> Option<Rounding> {
+        Some(Rounding::Groups)
     }
 
     fn row(&self, index: usize, out: &mut [f32]) {

@@ -89,6 +89,7 @@ impl<const VNNI: bool> Isa for Avx2<VNNI> {
     const LANES: usize = 8;
     const ROWS: usize = 4;
     const CENTERED: bool = !VNNI;
+    const FAST_BITS: usize = if VNNI { 8 } else { 7 };
     type Int = __m256i;
     type Float = __m256;
 

@@ -34,6 +34,7 @@ impl Isa for Avx512 {
     const LANES: usize = 16;
     const ROWS: usize = 8;
     const CENTERED: bool = false;
+    const FAST_BITS: usize = 8;
     type Int = __m512i;
     type Float = __m512;
 

@@ -115,6 +115,8 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     const ROWS: usize;
     /// Whether [`Isa::dots`] takes 8-bit weights as they were before 128 was added to them.
     const CENTERED: bool;
+    /// The most bits of weights for which [`Isa::dots`] needs no step for a sign.
+    const FAST_BITS: usize;
     /// 32 bits a lane: four small integers, or one.
     type Int: Copy;
     /// One single-precision number a lane.

@@ -104,6 +104,7 @@ impl<const DOTS: bool> Isa for Neon<DOTS> {
     const LANES: usize = 4;
     const ROWS: usize = 4;
     const CENTERED: bool = true;
+    const FAST_BITS: usize = 8;
     type Int = uint8x16_t;
     type Float = float32x4_t;
 

@@ -25,6 +25,7 @@ impl Isa for Portable {
     const LANES: usize = LANES;
     const ROWS: usize = 4;
     const CENTERED: bool = false;
+    const FAST_BITS: usize = 8;
     type Int = [u32; LANES];
     type Float = [f32; LANES];
 
