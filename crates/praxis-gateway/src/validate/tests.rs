@@ -21,7 +21,7 @@ fn each_mistake_names_its_key_and_its_fix() {
             "[defaults]\nchat = \"multilingual-e5-small\"",
             "defaults.chat",
             "for embedding, not chat",
-            "task is chat",
+            "name a model for chat",
         ),
         (
             "[models.e]\nprovider = \"local\"\nmodel = \"multilingual-e5-small\"\ncache_tokens = 9",
