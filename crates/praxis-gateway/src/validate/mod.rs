@@ -35,7 +35,9 @@ impl GatewayConfig {
         let wanted = wanted.join(" or ");
         Some((
             format!("`{name}` is a model for {actual}, not {wanted}"),
-            format!("name a model for {wanted}: `praxis models list` shows them, praxis.toml declares others"),
+            format!(
+                "name a model for {wanted}: `praxis models list` shows them, praxis.toml declares others"
+            ),
         ))
     }
 
