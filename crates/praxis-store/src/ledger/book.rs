@@ -76,11 +76,6 @@ impl Slot {
         }
     }
 
-    /// Whether it is counted in windows.
-    pub(super) fn is_budget(&self) -> bool {
-        matches!(self.place, Place::Window { .. })
-    }
-
     /// Takes from a row under a limit of this amount.
     fn take(&self, row: Row, amount: u64, now: i64, asked: u64) -> Result<Row, Wait> {
         match self.place {
@@ -216,7 +211,8 @@ impl Book {
         remaining(wanted, self.now, |slot| self.row(slot))
     }
 
-    /// Takes leases on all budgets of a claim that was admitted, where each has much left; else on none.
+    /// Takes leases on all limits of a claim that was admitted, budgets all of them, where each has much left; else on
+    /// none.
     pub(super) fn lease(&mut self, claim: &Claim) -> Vec<Lease> {
         let mut leases: Vec<Lease> = Vec::with_capacity(claim.limits.len());
         let limits = claim.limits.iter();
@@ -227,7 +223,7 @@ impl Book {
             let size = most.min(asked.saturating_mul(lease::CALLS));
             let is_new = leases.iter().all(|other| other.slot != slot);
             let is_some = asked > 0 && size >= asked.saturating_mul(2);
-            if !is_some || !is_new || !slot.is_budget() {
+            if !is_some || !is_new {
                 return Vec::new();
             }
             leases.push(Lease {

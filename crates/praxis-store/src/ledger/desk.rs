@@ -131,14 +131,15 @@ impl Desk {
     pub(super) fn work(&mut self, mut asked: Vec<Asked>, ends: bool) {
         asked.retain(|one| !one.reply.is_closed());
         let now = self.now();
-        let limits = asked.iter().flat_map(|one| &one.claim.limits);
-        let wanted: HashSet<Slot> = limits
-            .map(|(subject, limit)| Slot::of(subject, limit, now))
-            .collect();
-        self.ended.extend(match ends {
-            true => self.leases.end_all(),
-            false => self.leases.end(now, &wanted),
-        });
+        if ends {
+            self.ended.extend(self.leases.end_all());
+        } else if self.leases.are_there() {
+            let limits = asked.iter().flat_map(|one| &one.claim.limits);
+            let wanted: HashSet<Slot> = limits
+                .map(|(subject, limit)| Slot::of(subject, limit, now))
+                .collect();
+            self.ended.extend(self.leases.end(now, &wanted));
+        }
         if asked.is_empty() && self.owes_nothing() {
             return;
         }

@@ -23,8 +23,8 @@ pub(super) const CALLS: u64 = 64;
 pub(super) const PART: u64 = 64;
 
 /// How long one lasts, and in which time a budget is taken from [`BUSY`] times by those who get one.
-pub(super) const LASTS: Duration = Duration::from_secs(1);
 const LASTS_US: i64 = 1_000_000;
+pub(super) const LASTS: Duration = Duration::from_micros(LASTS_US.cast_unsigned());
 const BUSY: u32 = 4;
 
 /// A part of a budget.
@@ -45,9 +45,9 @@ impl Lease {
         Row::of_sum(self.used.saturating_sub(self.left))
     }
 
-    /// Whether it holds; not where the clock was set back either.
+    /// Whether it holds.
     fn lasts(&self, now: i64) -> bool {
-        (self.taken_us..self.taken_us.saturating_add(LASTS_US)).contains(&now)
+        is_within(self.taken_us, now)
     }
 
     /// What is left of it, to be given back.
@@ -60,9 +60,19 @@ impl Lease {
     }
 }
 
-/// Whether a claim asks for no money of a limit of it: nothing need be leased for that, and nobody is told what is left.
+/// Whether a time is less than [`LASTS`] after another, and not before it, as where the clock was set back.
+fn is_within(since_us: i64, now: i64) -> bool {
+    (since_us..since_us.saturating_add(LASTS_US)).contains(&now)
+}
+
+/// Whether a limit is counted in windows.
+fn is_budget(limit: &Limit) -> bool {
+    limit.per.seconds().is_none()
+}
+
+/// Whether a claim asks for no money of a budget: nothing need be leased for that, and nobody is told what is left.
 pub(super) fn is_free(claim: &Claim, limit: &Limit) -> bool {
-    limit.what == What::Money && claim.asks(What::Money) == 0
+    limit.what == What::Money && is_budget(limit) && claim.asks(What::Money) == 0
 }
 
 /// Those of a ledger.
@@ -112,8 +122,7 @@ impl Leases {
             let has_room = |lease: &Lease| {
                 lease.amount == limit.amount && lease.lasts(now) && asked <= lease.left
             };
-            let is_free = slot.is_budget() && is_free(claim, limit);
-            is_free || leases.get(slot).is_some_and(has_room)
+            is_free(claim, limit) || leases.get(slot).is_some_and(has_room)
         };
         let takes_nothing = wanted.iter().all(|(_, limit)| is_free(claim, limit));
         if takes_nothing || !wanted.iter().all(fits) {
@@ -180,17 +189,17 @@ pub(super) struct Pace {
 impl Pace {
     /// Counts a claim, and says whether all of its limits are busy budgets.
     pub(super) fn is_busy(&mut self, claim: &Claim, now: i64) -> bool {
-        if !(self.since_us..self.since_us.saturating_add(LASTS_US)).contains(&now) {
+        let mut limits = claim.limits.iter();
+        if claim.limits.is_empty() || !limits.all(|(_, limit)| is_budget(limit)) {
+            return false;
+        }
+        if !is_within(self.since_us, now) {
             self.times.clear();
             self.since_us = now;
         }
-        let mut is_busy = !claim.limits.is_empty();
+        let mut is_busy = true;
         for (subject, limit) in &claim.limits {
-            let slot = Slot::of(subject, limit, now);
-            if !slot.is_budget() {
-                return false;
-            }
-            let times = self.times.entry(slot).or_default();
+            let times = self.times.entry(Slot::of(subject, limit, now)).or_default();
             *times = times.saturating_add(1);
             is_busy &= *times >= BUSY;
         }

@@ -59,6 +59,13 @@ fn refused(answer: Result<Reserved, LedgerError>) -> Refusal {
     }
 }
 
+/// Takes a table away, or puts it back.
+async fn rename(store: &Store, from: &str, to: &str) {
+    let sql = format!("ALTER TABLE {from} RENAME TO {to}");
+    let query = sqlx::query(sqlx::AssertSqlSafe(sql));
+    query.execute(&store.pool).await.unwrap();
+}
+
 /// What is left of requests and tokens.
 async fn left(ledger: &StoreLedger, limits: &[&str]) -> (Option<u64>, Option<u64>) {
     let mut claim = claim(limits);
@@ -299,21 +306,14 @@ async fn a_database_that_fails_admits_nobody_and_what_is_owed_is_settled_later()
     let limits = ["1000 tokens"];
     let ledger = store.ledger(clock(NOW).1).await.unwrap();
     let reserved = ledger.reserve(claim(&limits)).await.unwrap();
-    let rename = async |from: &str, to: &str| {
-        let sql = format!("ALTER TABLE {from} RENAME TO {to}");
-        sqlx::query(sqlx::AssertSqlSafe(sql))
-            .execute(&store.pool)
-            .await
-            .unwrap();
-    };
-    rename("ledger_open", "away").await;
+    rename(&store, "ledger_open", "away").await;
     ledger.settle(reserved.ticket, spent(1, 1, 1)).await;
     let answer = ledger.reserve(claim(&limits)).await;
     let Err(LedgerError::Failed(error)) = answer else {
         panic!("{answer:?}")
     };
     assert!(error.message.contains("cannot be counted"), "{error}");
-    rename("away", "ledger_open").await;
+    rename(&store, "away", "ledger_open").await;
     assert_eq!(left(&ledger, &limits).await, (None, Some(998)));
 }
 

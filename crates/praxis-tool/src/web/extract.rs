@@ -151,21 +151,21 @@ impl Extract {
 
     /// What is to be read: the page where there is one, since small models fill in both.
     async fn source(&self, input: &Input, cx: &CallContext) -> Result<Source, CallError> {
-        let given = |value: &Option<String>| value.clone().filter(|v| !v.trim().is_empty());
-        if let Some(url) = given(&input.url) {
-            let page = self.pages.get(&url, cx).await?;
+        let is_given = |value: &&str| !value.trim().is_empty();
+        if let Some(url) = input.url.as_deref().filter(is_given) {
+            let page = self.pages.get(url, cx).await?;
             return Ok(Source {
                 text: page.markdown.clone(),
                 url: Some(page.url.clone()),
                 title: page.title.clone(),
             });
         }
-        let Some(text) = given(&input.text) else {
+        let Some(text) = input.text.as_deref().filter(is_given) else {
             let name = &self.signature.name;
             return Err(invalid(name, "`url` or `text` is needed"));
         };
         Ok(Source {
-            text,
+            text: text.to_owned(),
             url: None,
             title: None,
         })

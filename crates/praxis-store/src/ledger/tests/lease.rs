@@ -202,12 +202,7 @@ async fn where_the_database_fails_leases_end() {
     let ledger = store.ledger(clock(NOW).1).await.unwrap();
     let tickets = admitted(&ledger, &LARGE, 10).await;
     assert!(leased(&ledger));
-    let rename = async |from: &str, to: &str| {
-        let sql = format!("ALTER TABLE {from} RENAME TO {to}");
-        let query = sqlx::query(sqlx::AssertSqlSafe(sql));
-        query.execute(&store.pool).await.unwrap();
-    };
-    rename("ledger_windows", "away").await;
+    rename(&store, "ledger_windows", "away").await;
     for ticket in tickets {
         ledger.settle(ticket, spent(20, 10, 5)).await;
     }
@@ -218,7 +213,7 @@ async fn where_the_database_fails_leases_end() {
     }
     let answer = ledger.reserve(claim(&LARGE)).await;
     assert!(matches!(answer, Err(LedgerError::Failed(_))), "{answer:?}");
-    rename("away", "ledger_windows").await;
+    rename(&store, "away", "ledger_windows").await;
     assert_eq!(left(&ledger, &LARGE).await.1, Some(99_700));
 }
 
